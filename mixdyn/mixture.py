@@ -1,0 +1,316 @@
+"""Gaussian mixtures with isotropic modes: p = sum_k w_k N(mu_k, sigma_k^2 I).
+
+Under the variance-preserving forward diffusion every marginal p_t is again such a mixture, with
+means alpha_t mu_k and variances alpha_t^2 sigma_k^2 + 1 - alpha_t^2 (arXiv 2605.06831 v1,
+section 3), so `diffused` closes the family and the score is exact at every noise level.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import FileError, InputError
+from .files import read_parameters, write_parameters
+from .validation import (
+    Array,
+    check_alpha_bar,
+    check_array,
+    check_integer,
+    check_nonnegative,
+    check_points,
+    describe,
+)
+
+_KEYS = frozenset({"means", "sigma", "weights", "allow_duplicates"})
+
+
+class GaussianMixture:
+    """An immutable mixture of N isotropic Gaussians in d dimensions.
+
+    Parameters
+    ----------
+    means : (N, d) finite floats, in the units of the data.
+    sigma : standard deviation > 0, one for all modes or an (N,) array.
+    weights : (N,) positive floats, equal when omitted; normalised unless their sum is already
+        within 4 ulp of 1 (so that loading what was saved changes no bit).
+    allow_duplicates : accept two modes with the same mean and sigma. They describe a valid
+        density but no pair geometry, and are nearly always a slip in a file.
+
+    Raises
+    ------
+    InputError : a shape, sign or finiteness rule is broken, or two modes coincide.
+    """
+
+    __slots__ = ("__dict__", "_allow_duplicates", "means", "sigma", "weights")
+    means: Array
+    sigma: float | Array
+    weights: Array
+
+    def __init__(
+        self,
+        means: ArrayLike,
+        sigma: float | ArrayLike,
+        weights: ArrayLike | None = None,
+        *,
+        allow_duplicates: bool = False,
+    ) -> None:
+        mu = check_array(means, "means", ndim=2)
+        if mu.size == 0:
+            raise InputError(
+                "means must hold at least one mode in at least one dimension",
+                f"shape {mu.shape}",
+                "Pass an (N, d) array.",
+            )
+        put = functools.partial(object.__setattr__, self)
+        put("means", _frozen(mu + 0.0))  # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests
+        put("sigma", _check_sigma(sigma, len(mu)))
+        put("weights", _check_weights(weights, len(mu)))
+        put("_allow_duplicates", bool(allow_duplicates))
+        if not allow_duplicates:
+            self._refuse_duplicates()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"GaussianMixture is frozen: build a new one to change {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"GaussianMixture is frozen: {name!r} cannot be deleted")
+
+    def _refuse_duplicates(self) -> None:
+        rows = np.column_stack([self.means, self.sigmas])
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        if len(first) < self.N:
+            inverse = inverse.reshape(-1)
+            second = next(k for k in range(self.N) if first[inverse[k]] != k)
+            raise InputError(
+                "modes must differ in mean or sigma",
+                f"modes {first[inverse[second]]} and {second} both at {self.means[second]}",
+                "Merge them into one mode with the sum of their weights.",
+            )
+
+    # -- identity ----------------------------------------------------------------------------
+
+    @property
+    def N(self) -> int:
+        """Number of modes."""
+        return self.means.shape[0]
+
+    @property
+    def d(self) -> int:
+        """Dimension of the data."""
+        return self.means.shape[1]
+
+    @property
+    def has_common_sigma(self) -> bool:
+        """Whether all modes share one sigma (then `sigma` is a float)."""
+        return isinstance(self.sigma, float)
+
+    @functools.cached_property
+    def sigmas(self) -> Array:
+        """(N,) standard deviations, one per mode."""
+        return _frozen(np.broadcast_to(np.asarray(self.sigma), (self.N,)).copy())
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over shape, means, sigma and weights: equal exactly for equal mixtures."""
+        h = hashlib.sha256(f"mixdyn.mixture.1:{self.means.shape}".encode())
+        for part in (self.means, self.sigmas, self.weights):
+            h.update(part.astype("<f8").tobytes())
+        return h.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GaussianMixture) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        build = functools.partial(GaussianMixture, allow_duplicates=self._allow_duplicates)
+        return build, (self.means, self.sigma, self.weights)
+
+    def __repr__(self) -> str:
+        span = self.sigma if isinstance(self.sigma, float) else "per mode"
+        return f"GaussianMixture(N={self.N}, d={self.d}, sigma={span}, digest={self.digest[:12]})"
+
+    # -- structure ---------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _axes(self) -> list[tuple[Array, Array]] | None:
+        return _product_axes(self) if self.has_common_sigma else None
+
+    def product_axes(self) -> list[tuple[Array, Array]] | None:
+        """Per coordinate (values (n_j,), weights (n_j,)) if the mixture is a product of 1-D
+        mixtures (means on a full grid, product weights to 8 ulp, one sigma), else None."""
+        return self._axes
+
+    def diffused(self, alpha_bar: float, *, noise_var: float | None = None) -> GaussianMixture:
+        """The marginal p_t at signal level `alpha_bar` in (0, 1].
+
+        `noise_var` replaces 1 - alpha_bar where the caller knows it to more digits
+        (`NoiseSchedule.noise_var`). Source: arXiv 2605.06831 v1, section 3.
+        """
+        abar = check_alpha_bar(alpha_bar)
+        nu = 1.0 - abar if noise_var is None else check_nonnegative(noise_var, "noise_var")
+        if nu == 0.0 and abar == 1.0:
+            return self
+        var = abar * np.square(self.sigmas) + nu
+        sigma_t = float(np.sqrt(var[0])) if self.has_common_sigma else np.sqrt(var)
+        # Means that differ by less than an ulp may coincide after scaling: that is no slip.
+        return GaussianMixture(
+            math.sqrt(abar) * self.means, sigma_t, self.weights, allow_duplicates=True
+        )
+
+    # -- density -----------------------------------------------------------------------------
+
+    def log_density(self, x: ArrayLike) -> Array:
+        """log p(x): x (n, d) -> (n,)."""
+        from . import kernels
+
+        return kernels.log_density(check_points(x, self.d), *self._kernel_arguments)
+
+    def score(self, x: ArrayLike) -> Array:
+        """grad log p(x) = sum_k gamma_k (mu_k - x)/sigma_k^2: x (n, d) -> (n, d).
+
+        Source: arXiv 2605.06831 v1, section 3 (with one variance per mode allowed).
+        """
+        from . import kernels
+
+        return kernels.score(check_points(x, self.d), *self._kernel_arguments)
+
+    def responsibilities(self, x: ArrayLike) -> Array:
+        """Posterior mode probabilities gamma_k(x): x (n, d) -> (n, N), rows sum to one."""
+        from . import kernels
+
+        return kernels.responsibilities(check_points(x, self.d), *self._kernel_arguments)
+
+    def score_jacobian(self, x: ArrayLike) -> Array:
+        """Hessian of log p: x (n, d) -> (n, d, d), symmetric.
+
+        sum_k gamma_k [s_k s_k^T - I/sigma_k^2] - s s^T with s_k = (mu_k - x)/sigma_k^2, evaluated
+        with centred s_k - s so that it keeps its digits where one mode dominates.
+        """
+        from . import kernels
+
+        return kernels.score_jacobian(check_points(x, self.d), *self._kernel_arguments)
+
+    @functools.cached_property
+    def _kernel_arguments(self) -> tuple[Array, Array, Array]:
+        return self.means, _frozen(np.square(self.sigmas)), _frozen(np.log(self.weights))
+
+    # -- samples and files -------------------------------------------------------------------
+
+    def sample(self, n: int, rng: int | np.random.Generator | None = None) -> Array:
+        """n independent draws, (n, d). `rng` is a seed, a Generator, or None for fresh entropy."""
+        count = check_integer(n, "n", 1)
+        if rng is not None and not isinstance(rng, np.random.Generator):
+            rng = check_integer(rng, "rng", 0, 2**64 - 1)
+        generator = np.random.default_rng(rng)
+        k = generator.choice(self.N, size=count, p=self.weights / self.weights.sum())
+        z = generator.standard_normal((count, self.d))
+        return self.means[k] + self.sigmas[k, None] * z
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to .toml or .npz (by ending); `load` gives back the same bits."""
+        values = {"means": self.means, "sigma": self.sigma, "weights": self.weights}
+        if self._allow_duplicates:
+            values["allow_duplicates"] = True  # type: ignore[assignment]
+        write_parameters(path, values)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> GaussianMixture:
+        """Read `means`, `sigma` and optionally `weights` from a .toml or .npz file.
+
+        sigma is final: nothing is rescaled. Unknown keys are errors.
+        """
+        values = read_parameters(path, _KEYS, frozenset({"means", "sigma"}))
+        try:
+            return cls(**values)
+        except FileError:
+            raise
+        except InputError as error:
+            raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
+
+
+def _frozen(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
+
+
+def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
+    if np.ndim(sigma) > 1:
+        raise InputError(
+            "modes must be isotropic: sigma is one number or one per mode",
+            f"an array of shape {np.shape(sigma)}",
+            "Full and diagonal covariances are not supported.",
+        )
+    values = check_array(np.atleast_1d(np.asarray(sigma)), "sigma", ndim=1)
+    if np.ndim(sigma) == 1 and len(values) != n_modes:
+        raise InputError(
+            f"sigma must be one number or one for each of the {n_modes} modes",
+            f"{len(values)} values",
+            "Match the number of rows of means.",
+        )
+    # The variance must be a normal double too, or every exponent divides by zero.
+    if (values <= 0).any() or (np.square(values) < np.finfo(float).tiny).any():
+        raise InputError(
+            "sigma must be > 0 (and its square representable)",
+            describe(float(values.min())),
+            "A point mass has no score: choose a small positive sigma.",
+        )
+    if (values == values[0]).all():
+        return float(values[0])
+    return _frozen(values.copy())
+
+
+def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
+    if weights is None:
+        return _frozen(np.full(n_modes, 1.0 / n_modes))
+    values = check_array(weights, "weights", ndim=1)
+    if len(values) != n_modes:
+        raise InputError(
+            f"weights must hold one number for each of the {n_modes} modes",
+            f"{len(values)} values",
+            "Match the number of rows of means.",
+        )
+    if (values <= 0).any():
+        raise InputError(
+            "weights must be > 0",
+            describe(float(values.min())),
+            "Drop modes of weight zero; weights need not sum to one.",
+        )
+    total = math.fsum(values)
+    if not math.isfinite(total):
+        raise InputError("weights must have a finite sum", total, "Scale them down.")
+    if abs(total - 1.0) <= 4 * np.finfo(float).eps:
+        return _frozen(values.copy())
+    normalised = values / total
+    if (normalised < np.finfo(float).tiny).any():
+        raise InputError(
+            "weights must stay representable after normalisation",
+            f"a ratio of {values.min() / total} to their sum",
+            "Drop the negligible modes.",
+        )
+    return _frozen(normalised)
+
+
+def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
+    axes = [np.unique(column, return_inverse=True) for column in mixture.means.T]
+    if math.prod(len(values) for values, _ in axes) != mixture.N:
+        return None
+    index = tuple(inverse.reshape(-1) for _, inverse in axes)
+    table = np.zeros([len(values) for values, _ in axes])
+    np.add.at(table, index, mixture.weights)
+    if (table == 0).any():  # a cell missing, so some other is taken twice
+        return None
+    d = mixture.d
+    marginals = [table.sum(axis=tuple(j for j in range(d) if j != i)) for i in range(d)]
+    product = functools.reduce(np.multiply.outer, marginals)
+    if (np.abs(product - table) > 8 * np.finfo(float).eps * table).any():
+        return None
+    return [(_frozen(values), _frozen(w)) for (values, _), w in zip(axes, marginals, strict=True)]

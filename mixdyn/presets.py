@@ -1,0 +1,138 @@
+"""The mixtures of the papers, and the shapes people ask for first."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import InputError
+from .mixture import GaussianMixture
+from .validation import Array, check_integer, check_nonnegative, check_positive
+
+
+def _unit_scale(means: Array, sigma: float) -> tuple[Array, float]:
+    """Divide by sqrt(tr Cov / d) of the equal-weight mixture."""
+    centred = means - means.mean(axis=0)
+    scale = math.sqrt((np.square(centred).sum() / means.size) + sigma**2)
+    return means / scale, sigma / scale
+
+
+def grid(
+    side: int = 5,
+    spacing: float = 2.0,
+    sigma: float = 0.02,
+    *,
+    normalize: bool = True,
+    rotate: float = 0.0,
+) -> GaussianMixture:
+    """`side` x `side` equal modes on a square lattice in the plane, centred at the origin.
+
+    The default is the standard problem of arXiv 2605.06831 v1 (appendix F): 25 modes at raw
+    spacing 2 and raw sigma 0.02, divided by sqrt(tr Cov / d). `rotate` is in radians; pi/4 is the
+    diamond of arXiv 2406.09358.
+    """
+    m = check_integer(side, "side", 1)
+    step = check_positive(spacing, "spacing")
+    std = check_positive(sigma, "sigma")
+    axis = step * (np.arange(m) - (m - 1) / 2)
+    means = np.array(list(itertools.product(axis, axis)))
+    if normalize:
+        means, std = _unit_scale(means, std)
+    if rotate:
+        c, s = math.cos(rotate), math.sin(rotate)
+        means = means @ np.array([[c, s], [-s, c]])
+    return GaussianMixture(means, std)
+
+
+def line(
+    n: int = 3,
+    spacing: float = 1.0,
+    sigma: float = 0.05,
+    *,
+    d: int = 1,
+    start: float = 1.0,
+    normalize: bool = False,
+) -> GaussianMixture:
+    """n equal modes at start, start + spacing, ... along the first axis of d dimensions.
+
+    The default is the 1-D mixture with means 1, 2, 3 of arXiv 2406.09358.
+    """
+    count = check_integer(n, "n", 1)
+    means = np.zeros((count, check_integer(d, "d", 1)))
+    means[:, 0] = start + check_positive(spacing, "spacing") * np.arange(count)
+    std = check_positive(sigma, "sigma")
+    return GaussianMixture(*(_unit_scale(means, std) if normalize else (means, std)))
+
+
+def two_modes(
+    separation: float = 2.0,
+    sigma: float = 0.05,
+    *,
+    d: int = 1,
+    weights: ArrayLike | None = None,
+) -> GaussianMixture:
+    """Two modes at -separation/2 and +separation/2 on the first axis of d dimensions."""
+    half = check_positive(separation, "separation") / 2
+    means = np.zeros((2, check_integer(d, "d", 1)))
+    means[:, 0] = -half, half
+    return GaussianMixture(means, sigma, weights)
+
+
+def ring(n: int = 8, radius: float = 1.0, sigma: float = 0.05) -> GaussianMixture:
+    """n equal modes evenly spaced on a circle in the plane."""
+    count = check_integer(n, "n", 1)
+    angle = 2 * np.pi * np.arange(count) / count
+    circle = check_positive(radius, "radius") * np.column_stack([np.cos(angle), np.sin(angle)])
+    return GaussianMixture(circle, check_positive(sigma, "sigma"))
+
+
+def farthest_point(
+    d: int, n: int = 25, sigma: float = 0.02, *, seed: int = 0, normalize: bool = True
+) -> GaussianMixture:
+    """n modes picked by farthest-point sampling from the lattice 2 * {-2, ..., 2}^d.
+
+    Source: arXiv 2605.06831 v1, figures E.6 to E.8. The first point is the all-lowest corner. Up
+    to 5^d = 100,000 lattice points the greedy choice is exact; above, it runs over that many
+    lattice points drawn with `seed` (the lattice cannot be listed), corners included with
+    probability one half per point since the farthest points are nearly always corners.
+
+    Raises InputError if the lattice has fewer than n points.
+    """
+    dim = check_integer(d, "d", 1)
+    count = check_integer(n, "n", 1)
+    check_nonnegative(seed, "seed")
+    std = check_positive(sigma, "sigma")
+    candidates = _lattice_candidates(dim, seed)
+    if count > len(candidates):
+        raise InputError(
+            f"n must not exceed the {len(candidates)} points of the lattice in d = {dim}",
+            count,
+            "Use fewer modes or more dimensions.",
+        )
+    means = candidates[_farthest_indices(candidates, count)]
+    return GaussianMixture(*(_unit_scale(means, std) if normalize else (means, std)))
+
+
+def _lattice_candidates(d: int, seed: int) -> Array:
+    limit, levels = 100_000, 2.0 * np.arange(-2, 3)
+    if 5**d <= limit:
+        return np.array(list(itertools.product(levels, repeat=d)))
+    rng = np.random.default_rng(seed)
+    size = min(limit, max(2_000, 2_000_000 // d))
+    points = rng.choice(levels, size=(size, d))
+    corners = rng.random(size) < 0.5
+    points[corners] = rng.choice(levels[[0, -1]], size=(int(corners.sum()), d))
+    points[0] = levels[0]
+    return np.unique(points, axis=0)
+
+
+def _farthest_indices(points: Array, count: int) -> list[int]:
+    chosen = [0]
+    nearest = np.square(points - points[0]).sum(axis=1)
+    while len(chosen) < count:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, np.square(points - points[chosen[-1]]).sum(axis=1))
+    return chosen

@@ -1,0 +1,345 @@
+"""The one clock: noise schedules over times 0 (clean) to T (noise), and grids of those times.
+
+`beta[0] = 0` and `alpha_bar[0] = 1`, so index t is the paper's t, never t - 1. A reverse grid is
+an explicit decreasing list of times that ends at 0; nothing else in mixdyn works out a "previous"
+time.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import FileError, InputError
+from .files import read_parameters, write_parameters
+from .validation import Array, IntArray, check_array, check_integer, check_positive, describe
+
+_FILE_KEYS = {
+    "linear": frozenset({"kind", "T", "beta_start", "beta_end"}),
+    "cosine": frozenset({"kind", "T", "max_beta"}),
+    "beta": frozenset({"kind", "T", "beta"}),
+}
+
+
+class NoiseSchedule:
+    """A discrete variance-preserving schedule beta_1..beta_T, each in (0, 1).
+
+    Build it with `linear`, `cosine`, `from_betas` or `load`. Frozen, comparable by its betas,
+    picklable. All arrays have shape (T + 1,), are read-only and indexed by the time t:
+
+    beta, log_alpha_bar, alpha_bar (signal variance), alpha (its root), noise_var = 1 - alpha_bar,
+    rho = noise_var/alpha_bar (noise variance in static coordinates y = x/alpha).
+
+    `noise_var` and `rho` come from expm1 of the cumulated log1p(-beta), so they keep all their
+    digits where alpha_bar is near 1. The continuous clock is int beta = -log_alpha_bar.
+    """
+
+    __slots__ = ("__dict__", "_recipe", "beta", "log_alpha_bar")
+    beta: Array
+    log_alpha_bar: Array
+
+    def __init__(self, betas: ArrayLike, *, recipe: dict[str, Any] | None = None) -> None:
+        values = _check_betas(betas)
+        put = functools.partial(object.__setattr__, self)
+        put("beta", _frozen(np.concatenate([[0.0], values])))
+        put("log_alpha_bar", _frozen(np.cumsum(np.log1p(-self.beta))))
+        put("_recipe", recipe or {"kind": "beta", "beta": values})
+        if self.log_alpha_bar[-1] < math.log(np.finfo(float).tiny):
+            raise InputError(
+                "alpha_bar must stay representable: -sum log(1 - beta) < 708",
+                f"{-self.log_alpha_bar[-1]:.4g}",
+                "Use smaller betas or fewer steps; the state is pure noise long before.",
+            )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"NoiseSchedule is frozen: build a new one to change {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"NoiseSchedule is frozen: {name!r} cannot be deleted")
+
+    @classmethod
+    def linear(
+        cls, T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
+    ) -> NoiseSchedule:
+        """T betas evenly spaced from beta_start to beta_end (Ho et al., arXiv 2006.11239)."""
+        steps = check_integer(T, "T", 1)
+        first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
+        recipe = {"kind": "linear", "T": steps, "beta_start": first, "beta_end": last}
+        return cls(np.linspace(first, last, steps), recipe=recipe)
+
+    @classmethod
+    def cosine(cls, T: int = 1000, max_beta: float = 0.999) -> NoiseSchedule:
+        """The squared-cosine alpha_bar of Nichol and Dhariwal (arXiv 2102.09672), offset 0.008,
+        with beta capped at `max_beta` as there."""
+        steps = check_integer(T, "T", 1)
+        cap = check_positive(max_beta, "max_beta")
+        level = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+        recipe = {"kind": "cosine", "T": steps, "max_beta": cap}
+        return cls(np.minimum(1.0 - level[1:] / level[:-1], cap), recipe=recipe)
+
+    @classmethod
+    def from_betas(cls, betas: ArrayLike) -> NoiseSchedule:
+        """From the T values beta_1..beta_T (without the leading 0)."""
+        return cls(betas)
+
+    @property
+    def T(self) -> int:
+        """Number of steps; times run from 0 (clean) to T (noise)."""
+        return len(self.beta) - 1
+
+    @functools.cached_property
+    def alpha_bar(self) -> Array:
+        """Signal variance: prod_{s <= t} (1 - beta_s)."""
+        return _frozen(np.exp(self.log_alpha_bar))
+
+    @functools.cached_property
+    def alpha(self) -> Array:
+        """Signal amplitude sqrt(alpha_bar)."""
+        return _frozen(np.exp(0.5 * self.log_alpha_bar))
+
+    @functools.cached_property
+    def noise_var(self) -> Array:
+        """1 - alpha_bar to full relative accuracy."""
+        return _frozen(-np.expm1(self.log_alpha_bar))
+
+    @functools.cached_property
+    def rho(self) -> Array:
+        """Noise variance in static coordinates, (1 - alpha_bar)/alpha_bar."""
+        return _frozen(np.expm1(-self.log_alpha_bar))
+
+    def effective_variance(self, sigma: float) -> Array:
+        """v_t = sigma^2 + rho_t, the variance of a mode in static coordinates, (T + 1,)."""
+        return check_positive(sigma, "sigma") ** 2 + self.rho
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 over the betas: equal exactly for equal schedules."""
+        h = hashlib.sha256(f"mixdyn.schedule.1:{self.T}".encode())
+        h.update(self.beta.astype("<f8").tobytes())
+        return h.hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoiseSchedule) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return functools.partial(NoiseSchedule, recipe=self._recipe), (self.beta[1:],)
+
+    def __repr__(self) -> str:
+        kind = self._recipe["kind"]
+        return f"NoiseSchedule(kind={kind!r}, T={self.T}, digest={self.digest[:12]})"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to .toml or .npz: the recipe of a linear or cosine schedule, else the betas."""
+        write_parameters(path, self._recipe)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> NoiseSchedule:
+        """Read `kind = linear | cosine | beta` and that kind's parameters from .toml or .npz."""
+        every = frozenset().union(*_FILE_KEYS.values())
+        values = read_parameters(path, every, frozenset({"kind"}))
+        kind = values.pop("kind")
+        keys = _FILE_KEYS.get(kind) if isinstance(kind, str) else None
+        if keys is None or not set(values) < keys or (kind == "beta" and "beta" not in values):
+            raise FileError(
+                f"a schedule file has kind linear, cosine or beta with the keys {_key_table()}",
+                f"kind {kind!r} with {sorted(values)} in {path}",
+                "Correct the kind or its keys.",
+            )
+        try:
+            return cls._from_file(kind, values)
+        except InputError as error:
+            raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
+
+    @classmethod
+    def _from_file(cls, kind: str, values: dict[str, Any]) -> NoiseSchedule:
+        if kind == "linear":
+            return cls.linear(**values)
+        if kind == "cosine":
+            return cls.cosine(**values)
+        schedule = cls.from_betas(values["beta"])
+        if check_integer(values.get("T", schedule.T), "T", 1) != schedule.T:
+            raise InputError(
+                "T must equal the number of betas", values["T"], f"Set T = {schedule.T} or drop it."
+            )
+        return schedule
+
+
+def _key_table() -> dict[str, list[str]]:
+    return {kind: sorted(keys - {"kind"}) for kind, keys in _FILE_KEYS.items()}
+
+
+def _frozen(array: Array) -> Array:
+    array.setflags(write=False)
+    return array
+
+
+def _check_betas(betas: ArrayLike) -> Array:
+    values = check_array(betas, "beta", ndim=1)
+    if values.size == 0:
+        raise InputError("a schedule needs at least one beta", "none", "Pass beta_1..beta_T.")
+    inside = (values > 0) & (values < 1)
+    if not inside.all():
+        t = int(np.argmin(inside)) + 1
+        raise InputError(
+            "every beta must lie strictly between 0 and 1",
+            f"beta_{t} = {values[t - 1]}",
+            "beta is the noise variance added in one step.",
+        )
+    return values
+
+
+class TimeGrid:
+    """A decreasing list of times t_0 > t_1 > ... > t_S = 0, with t_0 <= T.
+
+    Last-step rule: the last step goes to time 0, where the noise variance is zero, so it returns
+    the predicted clean sample without noise, whatever the sampler.
+    """
+
+    __slots__ = ("_T", "_times")
+
+    def __init__(self, times: Iterable[int], T: int | None = None) -> None:
+        # Python ints from here on: a NumPy array of floats is refused, not truncated.
+        values = [check_integer(t, "every time", 0) for t in _as_list(times)]
+        if len(values) < 2 or values[-1] != 0 or any(a <= b for a, b in _adjacent(values)):
+            raise InputError(
+                "a time grid must decrease strictly and end at 0",
+                describe(values),
+                "List the times from noise to data, e.g. [1000, 500, 1, 0].",
+            )
+        limit = values[0] if T is None else check_integer(T, "T", 1)
+        if values[0] > limit:
+            raise InputError(
+                f"times must not exceed T = {limit}", values[0], "Start the grid at T or below."
+            )
+        array = np.array(values, dtype=np.int64)
+        array.setflags(write=False)
+        object.__setattr__(self, "_times", array)
+        object.__setattr__(self, "_T", limit)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"TimeGrid is frozen: build a new one to change {name!r}")
+
+    @classmethod
+    def full(cls, T: int) -> TimeGrid:
+        """T, T - 1, ..., 1, 0."""
+        return cls(range(check_integer(T, "T", 1), -1, -1), T)
+
+    @classmethod
+    def uniform(cls, T: int, S: int) -> TimeGrid:
+        """round(T (1 - k/S)) for k = 0..S: starts at T."""
+        steps = _check_steps(T, S)
+        return cls(np.rint(T * (steps - np.arange(steps + 1)) / steps).astype(int), T)
+
+    @classmethod
+    def leading(cls, T: int, S: int) -> TimeGrid:
+        """The first S of 1, 1 + T//S, 1 + 2 (T//S), ..., reversed, then 0: starts below T."""
+        steps = _check_steps(T, S)
+        return cls([*(np.arange(steps) * (T // steps) + 1)[::-1], 0], T)
+
+    @classmethod
+    def quadratic(cls, T: int, S: int) -> TimeGrid:
+        """S noisy times, the k-th near 0.8 T (k/(S - 1))^2, dense near the data, then 0.
+
+        0-based indices round(linspace(0, sqrt(0.8 T), S)^2), made strictly increasing (and pushed
+        down from T where S is too large for that), plus 1. Starts near 0.8 T, as in the code of
+        the DDIM paper (arXiv 2010.02502). One step starts at 0.8 T.
+        """
+        steps = _check_steps(T, S)
+        root = math.sqrt(0.8 * T)
+        index = np.rint(np.linspace(0 if steps > 1 else root, root, steps) ** 2).astype(int)
+        return cls([*_strictly_increasing(index + 1, T)[::-1], 0], T)
+
+    @classmethod
+    def log_snr(cls, schedule: NoiseSchedule, S: int) -> TimeGrid:
+        """S noisy times from T to 1, as evenly spaced in log(alpha_bar/(1 - alpha_bar)) as whole
+        times allow, then 0."""
+        steps = _check_steps(schedule.T, S)
+        level = np.log(schedule.rho[1:])
+        target = np.linspace(level[-1], level[0], steps)[::-1] if steps > 1 else level[-1:]
+        times = np.rint(np.interp(target, level, np.arange(1.0, schedule.T + 1))).astype(int)
+        return cls([*_strictly_increasing(times, schedule.T)[::-1], 0], schedule.T)
+
+    @classmethod
+    def from_times(cls, times: Iterable[int]) -> TimeGrid:
+        """An explicit decreasing list of times ending at 0."""
+        return cls(times)
+
+    @property
+    def times(self) -> IntArray:
+        """(S + 1,) decreasing int64, the last is 0."""
+        return self._times  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The steps as (t, s), t > s."""
+        return list(_adjacent(self.times.tolist()))
+
+    @property
+    def steps(self) -> int:
+        """Number of steps S."""
+        return len(self.times) - 1
+
+    def cut(self, start: int) -> TimeGrid:
+        """The part from `start` (which must be a positive time of the grid) down to 0."""
+        first = check_integer(start, "start", 1)
+        if first not in self.times:
+            near = self.times[np.argsort(np.abs(self.times - first), kind="stable")[:2]]
+            raise InputError(
+                "start must be a time of the grid",
+                first,
+                f"The nearest are {sorted(near.tolist())}.",
+            )
+        return TimeGrid(self.times[self.times <= first], self._T)  # type: ignore[attr-defined]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TimeGrid) and np.array_equal(self.times, other.times)
+
+    def __hash__(self) -> int:
+        return hash(self.times.tobytes())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TimeGrid, (self.times.tolist(), self._T)  # type: ignore[attr-defined]
+
+    def __repr__(self) -> str:
+        return f"TimeGrid({self.steps} steps from {self.times[0]} to 0)"
+
+
+def _as_list(times: Iterable[int]) -> list[Any]:
+    try:
+        return list(times)
+    except TypeError:
+        raise InputError("times must be a list of integers", describe(times), "") from None
+
+
+def _adjacent(values: list[int]) -> list[tuple[int, int]]:
+    return list(zip(values[:-1], values[1:], strict=True))
+
+
+def _check_steps(T: int, S: int) -> int:
+    limit = check_integer(T, "T", 1)
+    steps = check_integer(S, "the number of steps", 1)
+    if steps > limit:
+        raise InputError(
+            f"the number of steps must not exceed T = {limit}",
+            steps,
+            "Take fewer steps or a longer schedule.",
+        )
+    return steps
+
+
+def _strictly_increasing(times: IntArray, T: int) -> IntArray:
+    """The nearest strictly increasing times within 1..T: push up, then down from T."""
+    steps = len(times)
+    offset = np.arange(steps)
+    up = np.maximum.accumulate(np.maximum(times, 1) - offset) + offset
+    return np.minimum(up, T - steps + 1 + offset)

@@ -1,0 +1,141 @@
+"""Validators that check a value and return it in the form the rest of mixdyn uses."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InputError, NotApplicableError
+
+if TYPE_CHECKING:
+    from .mixture import GaussianMixture
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def describe(value: object) -> str:
+    """A short text of `value` for an error message: arrays by shape, the rest by repr."""
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def check_array(values: ArrayLike, name: str, ndim: int) -> Array:
+    """`values` as a finite C-contiguous float64 array with `ndim` axes."""
+    try:
+        array = np.asarray(values)
+        if array.dtype == object or array.dtype.kind not in "biuf":
+            raise TypeError
+        array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{name} must be a rectangular array of real numbers",
+            describe(values),
+            "Pass nested lists of floats or a NumPy array.",
+        ) from None
+    if array.ndim != ndim:
+        raise InputError(
+            f"{name} must have {ndim} ax{'i' if ndim == 1 else 'e'}s",
+            f"shape {array.shape}",
+            "Reshape it first.",
+        )
+    finite = np.isfinite(array)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise InputError(
+            f"{name} must be finite",
+            f"{array[where]} at index {where}",
+            "Remove NaN and infinite entries.",
+        )
+    return array
+
+
+def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:
+    """`x` as a finite (n, d) float64 array with n >= 1."""
+    points = check_array(x, name, ndim=2)
+    if points.shape[1] != d or points.shape[0] == 0:
+        raise InputError(
+            f"{name} must have shape (n, {d}) with n >= 1",
+            f"shape {points.shape}",
+            "Pass one row per point, one column per coordinate of the mixture.",
+        )
+    return points
+
+
+def _check_real(value: Any, name: str) -> float:
+    try:
+        number = float(value) if not isinstance(value, str | bytes) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{name} must be a finite real number", describe(value), "Pass a float.")
+    return number
+
+
+def check_positive(value: Any, name: str) -> float:
+    """`value` as a float > 0."""
+    number = _check_real(value, name)
+    if number <= 0.0:
+        raise InputError(f"{name} must be > 0", describe(value), "Pass a positive number.")
+    return number
+
+
+def check_nonnegative(value: Any, name: str) -> float:
+    """`value` as a float >= 0."""
+    number = _check_real(value, name)
+    if number < 0.0:
+        raise InputError(f"{name} must be >= 0", describe(value), "Pass zero or a positive number.")
+    return number
+
+
+def check_integer(value: Any, name: str, low: int, high: int | None = None) -> int:
+    """`value` as an int with low <= value <= high; booleans and floats are refused."""
+    span = f">= {low}" if high is None else f"in {low}..{high}"
+    try:
+        number = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < low or (high is not None and number > high):
+        raise InputError(
+            f"{name} must be an integer {span}", describe(value), f"Choose {name} {span}."
+        )
+    return number
+
+
+def check_alpha_bar(value: Any, name: str = "alpha_bar") -> float:
+    """`value` as a signal level in (0, 1]."""
+    number = _check_real(value, name)
+    if not 0.0 < number <= 1.0:
+        raise InputError(
+            f"{name} must lie in (0, 1]", describe(value), "1 is clean data, near 0 pure noise."
+        )
+    return number
+
+
+def check_decreasing(values: ArrayLike, name: str) -> Array:
+    """`values` as a strictly decreasing 1-D array of positive numbers, at least two of them."""
+    array = check_array(values, name, ndim=1)
+    if array.size < 2 or not (np.diff(array) < 0).all() or array[-1] <= 0:
+        raise InputError(
+            f"{name} must be at least two positive numbers, strictly decreasing",
+            describe(array),
+            "Order it from noise to data and drop repeated values.",
+        )
+    return array
+
+
+def check_common_sigma(mixture: GaussianMixture, what: str) -> float:
+    """The standard deviation that all modes share, or an error that names `what` needs it."""
+    if not isinstance(mixture.sigma, float):
+        raise NotApplicableError(
+            f"{what} needs one sigma common to all modes",
+            f"{mixture.N} modes with sigma from {mixture.sigmas.min()} to {mixture.sigmas.max()}",
+            "Use a mixture with a scalar sigma.",
+        )
+    return mixture.sigma
