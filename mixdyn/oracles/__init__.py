@@ -1,0 +1,59 @@
+"""Closed forms that the engine, the samplers and the theorems are checked against.
+
+This package reads only a mixture's data (means, sigma, weights) and a schedule's arrays. It shares
+no arithmetic with the engine, so the two can disagree.
+
+O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE between any levels.
+O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.
+O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
+O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 spread of samplers.
+"""
+
+from .flow import flow_map
+from .flow_arb import flow_map_arb
+from .hybrid import hybrid_log_interval, hybrid_sample
+from .linear import linear_recursion_std
+from .normal import log_interval
+from .reduction import (
+    AffineHull,
+    affine_hull,
+    ode_contraction,
+    orthogonal_flow,
+    orthogonal_reverse,
+    sde_contraction,
+)
+from .reverse import ReverseLaw, reverse_law, reverse_mixture, reverse_moments
+from .trap import Trap, trap_radius
+from .two_modes import (
+    reverse_bisector_drift,
+    two_mode_drift,
+    two_mode_equilibria,
+    two_mode_logit,
+    two_mode_slope,
+)
+
+__all__ = [
+    "AffineHull",
+    "ReverseLaw",
+    "Trap",
+    "affine_hull",
+    "flow_map",
+    "flow_map_arb",
+    "hybrid_log_interval",
+    "hybrid_sample",
+    "linear_recursion_std",
+    "log_interval",
+    "ode_contraction",
+    "orthogonal_flow",
+    "orthogonal_reverse",
+    "reverse_bisector_drift",
+    "reverse_law",
+    "reverse_mixture",
+    "reverse_moments",
+    "sde_contraction",
+    "trap_radius",
+    "two_mode_drift",
+    "two_mode_equilibria",
+    "two_mode_logit",
+    "two_mode_slope",
+]

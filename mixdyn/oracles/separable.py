@@ -1,0 +1,117 @@
+"""Product structure: mixtures whose probability-flow ODE splits into one-dimensional flows.
+
+A mixture with one sigma, means on a full product grid and product weights is a product of 1-D
+mixtures, in every diffused version too. A mixture whose means lie on one line is one as well, in
+coordinates along and across the line.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import NotApplicableError
+from ..validation import Array, check_common_sigma
+from .reduction import affine_hull
+
+if TYPE_CHECKING:
+    from ..mixture import GaussianMixture
+
+_ULP = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A 1-D mixture: values (m,) increasing, weights (m,) > 0; sigma is the mixture's."""
+
+    values: Array
+    weights: Array
+
+    @property
+    def extent(self) -> float:
+        """Largest absolute mean or distance between means: the scale of rounding errors."""
+        return float(max(np.abs(self.values).max(), self.values[-1] - self.values[0]))
+
+
+@dataclass(frozen=True)
+class Separation:
+    """axes: one per coordinate of (y - origin) @ frame.T; frame None means y itself."""
+
+    axes: list[Axis]
+    origin: Array
+    frame: Array | None
+
+    def enter(self, y: Array) -> Array:
+        """Separated coordinates of y, (n, d) -> (n, d)."""
+        return y if self.frame is None else (y - self.origin) @ self.frame.T
+
+    def leave(self, coordinates: Array) -> Array:
+        """Back from separated coordinates, (n, d) -> (n, d)."""
+        return coordinates if self.frame is None else self.origin + coordinates @ self.frame
+
+
+def product_grid(mixture: GaussianMixture) -> list[Axis] | None:
+    """One Axis per coordinate if the mixture is a product grid, else None.
+
+    Means within 8 ulp of the extent share a grid line; weights must factorise to 1e-12.
+    """
+    lines = [_grid_lines(column) for column in mixture.means.T]
+    shape = [len(values) for values, _ in lines]
+    if math.prod(shape) > mixture.N:
+        return None
+    table = np.zeros(shape)
+    np.add.at(table, tuple(index for _, index in lines), mixture.weights)
+    marginals = _marginals(table)
+    product = functools.reduce(np.multiply.outer, marginals)
+    if (np.abs(product * table.sum() ** (1 - mixture.d) - table) > 1e-12 * table).any():
+        return None
+    return [Axis(values, weights) for (values, _), weights in zip(lines, marginals, strict=True)]
+
+
+def separate(mixture: GaussianMixture, what: str = "the closed-form flow") -> Separation:
+    """The separation of a mixture, or NotApplicableError where it has none."""
+    check_common_sigma(mixture, what)
+    axes = product_grid(mixture)
+    if axes is not None:
+        return Separation(axes, np.zeros(mixture.d), None)
+    hull = affine_hull(mixture)
+    if hull.rank != 1:
+        raise NotApplicableError(
+            f"{what} needs a product grid with product weights, or means on one line",
+            f"{mixture.N} modes in {mixture.d} dimensions that are neither",
+            "Integrate the ODE numerically for this mixture.",
+        )
+    return _separate_line(mixture, hull.origin, hull.basis[0])
+
+
+def _separate_line(mixture: GaussianMixture, origin: Array, direction: Array) -> Separation:
+    # Complete the direction to an orthonormal frame: QR of [direction, identity].
+    seed = np.column_stack([direction, np.eye(mixture.d)])
+    frame = np.linalg.qr(seed)[0].T
+    frame[0] = direction
+    values, index = _grid_lines((mixture.means - origin) @ direction)
+    weights = np.zeros(len(values))
+    np.add.at(weights, index, mixture.weights)
+    single = Axis(np.zeros(1), np.array([weights.sum()]))
+    return Separation([Axis(values, weights)] + [single] * (mixture.d - 1), origin, frame)
+
+
+def _grid_lines(column: Array) -> tuple[Array, np.ndarray]:
+    """Distinct values of a coordinate, increasing, and the index of each mode's value."""
+    order = np.argsort(column, kind="stable")
+    ordered = column[order]
+    tolerance = 8 * _ULP * np.abs(column).max()
+    label = np.concatenate([[0], np.cumsum(np.diff(ordered) > tolerance)])
+    index = np.empty(len(column), dtype=np.int64)
+    index[order] = label
+    first = np.concatenate([[0], np.flatnonzero(np.diff(label)) + 1])
+    return ordered[first], index
+
+
+def _marginals(table: Array) -> list[Array]:
+    axes = range(table.ndim)
+    return [table.sum(axis=tuple(j for j in axes if j != i)) for i in axes]
