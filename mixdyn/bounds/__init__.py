@@ -1,0 +1,82 @@
+"""Right-hand sides of the theorems, as pure functions of a mixture's data and a schedule's arrays.
+
+Each docstring names its result. Values beyond the range of doubles are natural logarithms (names
+starting with `log_`). Nothing here evaluates a score or simulates: the engine's measurements are
+compared with these numbers, so the two share no arithmetic.
+"""
+
+from .dominance import (
+    diagonal_log_ratio,
+    dominance_gap,
+    orthogonal_remainder,
+    parallel_excess,
+    responsibility_bound,
+    segment_remainder,
+    separation_length2,
+    separation_variance,
+)
+from .stability import (
+    PaperTrap,
+    ball_pull,
+    critical_log_weight_ratio,
+    equilibrium_slope,
+    exit_time,
+    growth_exponent,
+    log_safe_start,
+    midpoint_eigenvalues,
+    mixture_growth_exponent,
+    ode_budget,
+    paper_trap,
+    sde_budget,
+    tracking_rate,
+)
+from .terminal import (
+    log_brownian_confinement,
+    log_linear_confinement,
+    log_midpoint_probability,
+    log_midpoint_terms,
+    reference_drift,
+)
+from .tube import (
+    convex_set_rate,
+    laurent_massart_threshold,
+    tube_distance,
+    tube_distance_high_probability,
+    tube_distance_u,
+    tube_distance_x,
+)
+
+__all__ = [
+    "PaperTrap",
+    "ball_pull",
+    "convex_set_rate",
+    "critical_log_weight_ratio",
+    "diagonal_log_ratio",
+    "dominance_gap",
+    "equilibrium_slope",
+    "exit_time",
+    "growth_exponent",
+    "laurent_massart_threshold",
+    "log_brownian_confinement",
+    "log_linear_confinement",
+    "log_midpoint_probability",
+    "log_midpoint_terms",
+    "log_safe_start",
+    "midpoint_eigenvalues",
+    "mixture_growth_exponent",
+    "ode_budget",
+    "orthogonal_remainder",
+    "paper_trap",
+    "parallel_excess",
+    "reference_drift",
+    "responsibility_bound",
+    "sde_budget",
+    "segment_remainder",
+    "separation_length2",
+    "separation_variance",
+    "tracking_rate",
+    "tube_distance",
+    "tube_distance_high_probability",
+    "tube_distance_u",
+    "tube_distance_x",
+]
