@@ -88,7 +88,7 @@ def test_a_light_mode_in_the_middle_makes_the_midpoint_stable_before_the_pair_me
         dynamics.equilibrium(line, 0.9, np.array([1.0])).eigenvalues, [growth], rtol=1e-13
     )
     assert growth < 0
-    with pytest.raises(NotApplicableError, match="largest eigenvalue -0.0"):
+    with pytest.raises(NotApplicableError, match=r"largest eigenvalue -0\.0"):
         dynamics.saddle(line, pair(line, 0, 2), 0.9)
 
 
