@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy.special import erf, erfcx
 
 from ..validation import Array
 
@@ -37,12 +37,12 @@ def log_interval(low: ArrayLike, high: ArrayLike) -> Array:
 def _log_across(a: Array, b: Array) -> Array:
     """The interval contains zero: both error functions count positively."""
     with np.errstate(divide="ignore"):
-        return np.asarray(np.log(0.5 * (special.erf(b / _ROOT_2) - special.erf(a / _ROOT_2))))
+        return np.asarray(np.log(0.5 * (erf(b / _ROOT_2) - erf(a / _ROOT_2))))
 
 
 def _log_one_side(a: Array, b: Array) -> Array:
     """a <= b <= 0: take exp(-b^2/2) out of both tails."""
-    near, far = special.erfcx(-b / _ROOT_2), special.erfcx(-a / _ROOT_2)
+    near, far = erfcx(-b / _ROOT_2), erfcx(-a / _ROOT_2)
     drop = -np.expm1(0.5 * (b - a) * (b + a))  # 1 - exp(-(a^2 - b^2)/2)
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(0.5 * (near - far + far * drop)) - 0.5 * b**2)

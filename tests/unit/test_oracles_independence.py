@@ -1,0 +1,114 @@
+"""The closed forms and the bounds share nothing with the engine they are compared with."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import mixdyn
+
+ROOT = Path(mixdyn.__file__).parent
+FORBIDDEN_ATTRIBUTES = {
+    "score", "responsibilities", "log_density", "score_jacobian", "diffused", "product_axes",
+    "sample", "_axes", "_kernel_arguments",
+}  # fmt: skip
+DYNAMIC = {"getattr", "__import__", "exec", "eval", "vars"}
+ALLOWED_SIBLINGS = {"errors", "validation"}
+TOP_LEVEL = {"numpy", "numpy.typing", "scipy.special"}
+LAZY = {"scipy.stats", "scipy.optimize", "scipy.integrate", "flint"}
+
+
+def _package_files(package: str) -> list[Path]:
+    files = [*ROOT.glob(f"{package}.py"), *(ROOT / package).glob("**/*.py")]
+    return sorted(files)
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    prefix = "." * node.level + (node.module or "")
+    if prefix in ("scipy", "..", "mixdyn"):
+        return [f"{prefix}{'' if prefix == '..' else '.'}{alias.name}" for alias in node.names]
+    return [prefix]
+
+
+def violations(source: str) -> list[str]:
+    """Every forbidden attribute and import in the source of an oracle or a bound."""
+    tree = ast.parse(source)
+    found = []
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Attribute) and statement.attr in FORBIDDEN_ATTRIBUTES:
+            found.append(f".{statement.attr}")
+        if isinstance(statement, ast.Name) and statement.id in DYNAMIC:
+            found.append(statement.id)
+    typing_only = {
+        inner
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    top = set(tree.body)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or node in typing_only:
+            continue
+        found += [name for name in _imported(node) if not _allowed(name, node in top)]
+    return found
+
+
+def _allowed(name: str, top_level: bool) -> bool:
+    if name.startswith("mixdyn"):
+        return False
+    if name.startswith(".."):
+        return name.lstrip(".") in ALLOWED_SIBLINGS
+    if name.startswith("."):
+        return True
+    if any(name == lazy or name.startswith(lazy + ".") for lazy in LAZY):
+        return not top_level
+    standard = {"__future__", "typing", "dataclasses", "math", "itertools", "functools"}
+    return name in TOP_LEVEL | standard or name == "collections.abc"
+
+
+@pytest.mark.parametrize("package", ["oracles", "bounds"])
+def test_closed_forms_read_only_data_and_import_only_errors_and_validation(package):
+    files = _package_files(package)
+    assert files, f"no source found for {package}"
+    assert {str(f): violations(f.read_text()) for f in files} == {str(f): [] for f in files}
+
+
+@pytest.mark.parametrize("package", ["oracles", "bounds"])
+def test_relative_imports_stay_inside_their_own_package(package):
+    for file in _package_files(package):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                assert (ROOT / package / f"{node.module}.py").exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "mixture.score(x)",
+        "y = f(mixture.diffused(0.5))",
+        "from ..kernels import score",
+        "from .. import bounds",
+        "from ..bounds import growth_exponent",
+        "from mixdyn.dynamics import mean_field",
+        "import mixdyn.score",
+        "from scipy import stats",
+        "from scipy.optimize import brentq",
+        "import flint",
+        "getattr(mixture, 'sc' + 'ore')(x)",
+        "def f():\n    from ..samplers import sample",
+    ],
+)
+def test_the_import_check_sees_each_kind_of_violation(source):
+    assert violations(source)
+
+
+def test_the_import_check_lets_allowed_sources_pass():
+    source = (
+        "from ..errors import InputError\nfrom ..validation import check_points\n"
+        "from scipy.special import erf\nfrom .inputs import real\n"
+        "def f(mixture):\n    from scipy.optimize import brentq\n    import flint\n"
+        "    return mixture.means, mixture.sigma, mixture.weights, mixture.N, mixture.d"
+    )
+    assert violations(source) == []
