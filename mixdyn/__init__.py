@@ -22,13 +22,13 @@ _HOME = {
     "DDPM": "samplers",
     "Hybrid": "samplers",
     "ExactReverse": "samplers",
-    "sample": "samplers",
+    "sample": "sampling",
     "classify": "geometry",
     "MixdynError": "errors",
     "InputError": "errors",
 }
 _MODULES = (
-    "bounds dynamics errors geometry integrators noise observers oracles presets samplers schedule "
+    "bounds crossings dynamics errors geometry integrators noise observers oracles presets samplers schedule "
     "score statistics"
 ).split()
 

@@ -1,0 +1,149 @@
+"""Step plans: a sampler on a schedule as data, a grid of steps and the coefficients of each.
+
+Every sampler of the DDIM family advances x_t to x_s by
+
+    x_s = keep x_t + denoise x0_hat + noise_std xi,      x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
+
+DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
+keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
+is the Gaussian bridge between two times, for any eta. DDPM (arXiv 2006.11239) is eta = 1 on the
+full grid. The last step goes to time 0 and returns x0_hat without noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+from .errors import InputError
+from .schedule import NoiseSchedule, TimeGrid
+from .validation import Array, IntArray, describe
+
+Spacing = Literal["full", "uniform", "leading", "quadratic", "log_snr"]
+
+
+def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGrid:
+    """The named grid of `steps` steps on a schedule."""
+    T = schedule.T
+    if spacing == "uniform":
+        return TimeGrid.uniform(T, steps)
+    if spacing == "leading":
+        return TimeGrid.leading(T, steps)
+    if spacing == "quadratic":
+        return TimeGrid.quadratic(T, steps)
+    if spacing == "log_snr":
+        return TimeGrid.log_snr(schedule, steps)
+    if spacing == "full":
+        return TimeGrid.full(T)
+    raise InputError(
+        "spacing must be full, uniform, leading, quadratic or log_snr",
+        describe(spacing),
+        "Choose one, or pass an explicit TimeGrid.",
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepPlan:
+    """The steps of one sampler on one schedule, as data.
+
+    share (S,) is the part of the noise variance at s that the step replaces, in [0, 1], and
+    noise_std (S,) what it injects instead: share (1 - abar_s) = noise_std^2 keeps every marginal of
+    a Gaussian target. Checked on construction, with noise_std = 0 into time 0.
+    """
+
+    grid: TimeGrid
+    schedule: NoiseSchedule
+    share: Array
+    noise_std: Array
+
+    def __post_init__(self) -> None:
+        shape = (self.grid.steps,)
+        if self.grid.times[0] > self.schedule.T:
+            raise InputError(
+                f"the grid must lie within the schedule, T = {self.schedule.T}",
+                f"time {self.grid.times[0]}",
+                "Use a shorter grid or a longer schedule.",
+            )
+        if self.share.shape != shape or self.noise_std.shape != shape:
+            raise InputError(
+                f"a plan needs one coefficient for each of {shape[0]} steps",
+                f"shapes {self.share.shape} and {self.noise_std.shape}",
+                "Match them to the grid.",
+            )
+        inside = (self.share >= 0).all() and (self.share <= 1).all() and (self.noise_std >= 0).all()
+        if not inside or self.noise_std[-1] != 0.0:
+            raise InputError(
+                "share must lie in [0, 1], noise_std be >= 0, and the last step be noiseless",
+                f"shares from {self.share.min():.3g} to {self.share.max():.3g}, last noise_std "
+                f"{self.noise_std[-1]:.3g}",
+                "Correct the coefficients.",
+            )
+
+    @property
+    def t(self) -> IntArray:
+        """(S,) times the steps start from."""
+        return self.grid.times[:-1]
+
+    @property
+    def s(self) -> IntArray:
+        """(S,) times the steps end at."""
+        return self.grid.times[1:]
+
+    @property
+    def keep(self) -> Array:
+        """(S,) factor on x_t: sqrt((1 - abar_s)(1 - share)/(1 - abar_t))."""
+        nu = self.schedule.noise_var
+        return np.sqrt(nu[self.s] * (1.0 - self.share) / nu[self.t])
+
+    @property
+    def denoise(self) -> Array:
+        """(S,) factor on x0_hat: alpha_s - keep alpha_t."""
+        alpha = self.schedule.alpha
+        return alpha[self.s] - self.keep * alpha[self.t]
+
+    def eps_form(self) -> tuple[Array, Array, Array]:
+        """(c_x, c_eps, c_noise), each (S,): x_s = c_x x_t + c_eps eps + c_noise xi.
+
+        c_x = alpha_s/alpha_t, c_eps = direction - c_x sqrt(1 - abar_t) with direction = sqrt((1 -
+        abar_s)(1 - share)), rationalised: the plain difference cancels for small steps.
+        """
+        log_abar, nu = self.schedule.log_alpha_bar, self.schedule.noise_var
+        rise = log_abar[self.s] - log_abar[self.t]
+        std_t = np.sqrt(nu[self.t])
+        c_x = np.exp(0.5 * rise)
+        direction = np.sqrt(nu[self.s] * (1.0 - self.share))
+        # c_x^2 (1 - abar_t) - (1 - abar_s) = expm1(rise), direction^2 = (1 - abar_s)(1 - share).
+        c_eps = -(np.expm1(rise) + nu[self.s] * self.share) / (c_x * std_t + direction)
+        return c_x, c_eps, self.noise_std
+
+
+def bridge_plan(schedule: NoiseSchedule, grid: TimeGrid, eta: float) -> StepPlan:
+    """DDIM(eta) on a grid: share = eta^2 (1 - q) with q = rho_s/rho_t.
+
+    Raises InputError where share > 1: more noise than x_s carries.
+    """
+    t, s = grid.times[:-1], grid.times[1:]
+    rho = schedule.rho
+    reached = t <= schedule.T  # a grid beyond the schedule is refused by StepPlan, with its rule
+    change = np.zeros(grid.steps)
+    change[reached] = 1.0 - rho[s[reached]] / rho[t[reached]]
+    share = np.where(s > 0, eta**2 * change, 0.0)
+    # At eta = 1/sqrt(1 - q) the share is 1 to rounding: all of the noise is fresh.
+    share = np.where(np.abs(share - 1.0) < 8 * np.finfo(float).eps, 1.0, share)
+    if (share > 1.0).any():
+        k = int(np.argmax(share))
+        raise InputError(
+            f"eta must not exceed 1/sqrt(1 - rho_s/rho_t) = {change[k] ** -0.5:.6g} on the step "
+            f"{t[k]} -> {s[k]}",
+            describe(eta),
+            "Lower eta or take finer steps.",
+        )
+    return StepPlan(grid, schedule, share, np.sqrt(_at(schedule.noise_var, s, reached) * share))
+
+
+def _at(values: Array, index: IntArray, valid: np.ndarray) -> Array:
+    out = np.zeros(len(index))
+    out[valid] = values[index[valid]]
+    return out

@@ -1,0 +1,182 @@
+"""Discrete samplers as data: a grid of steps and three coefficients a step.
+
+Every sampler of the DDIM family advances x_t to x_s by
+
+    x_s = keep x_t + denoise x0_hat + noise_std xi,      x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
+
+DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
+keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
+is the Gaussian bridge between two times, for any eta. DDPM (arXiv 2006.11239) is eta = 1 on the
+full grid. The last step goes to time 0 and returns x0_hat without noise.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import Literal, Protocol
+
+import numpy as np
+
+from .errors import InputError
+from .plans import Spacing, StepPlan, bridge_plan, spaced_grid
+from .schedule import NoiseSchedule, TimeGrid
+from .score import ExactScore, ScoreModel
+from .steppers import PlanStepper, ReverseStepper, Stepper
+from .validation import check_integer, check_nonnegative, describe
+
+
+class Sampler(Protocol):
+    """What `sample` runs."""
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """The steps taken on a schedule, from `start` where given."""
+        ...
+
+    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
+        """What carries a block of samples along that grid."""
+        ...
+
+
+class _PlanSampler(abc.ABC):
+    """A sampler that is a StepPlan."""
+
+    @abc.abstractmethod
+    def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
+        """The coefficients on a grid."""
+
+    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
+        """The plan on this model."""
+        return PlanStepper(model, self.plan(schedule, grid))
+
+
+@dataclasses.dataclass(frozen=True)
+class DDIM(_PlanSampler):
+    """DDIM (Song et al., arXiv 2010.02502) with noise factor eta >= 0 on the standard deviation.
+
+    eta = 0 is deterministic, eta = 1 has the noise of the exact Gaussian bridge; beyond 1 it
+    over-disperses, up to 1/sqrt(1 - rho_s/rho_t). `spacing` names a grid of `steps` steps ("full"
+    takes every time and ignores `steps`); a TimeGrid in its place is used as it is.
+    """
+
+    steps: int = 50
+    spacing: Spacing | TimeGrid = "quadratic"
+    eta: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer(self.steps, "the number of steps", 1)
+        check_nonnegative(self.eta, "eta")
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """The named grid, cut at `start`."""
+        full = (
+            self.spacing
+            if isinstance(self.spacing, TimeGrid)
+            else spaced_grid(schedule, self.spacing, self.steps)
+        )
+        return full if start is None else full.cut(start)
+
+    def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
+        """The bridge with this eta."""
+        return bridge_plan(schedule, grid, self.eta)
+
+
+@dataclasses.dataclass(frozen=True)
+class DDPM(_PlanSampler):
+    """Ancestral sampling (Ho et al., arXiv 2006.11239) over every time T, T - 1, ..., 0.
+
+    variance = "posterior" injects the bridge variance (1 - abar_{t-1})/(1 - abar_t) beta_t, the
+    same as DDIM(eta=1) on the full grid; "beta" injects beta_t with the same mean.
+    """
+
+    variance: Literal["posterior", "beta"] = "posterior"
+
+    def __post_init__(self) -> None:
+        if self.variance not in ("posterior", "beta"):
+            raise InputError(
+                "variance must be 'posterior' or 'beta'", describe(self.variance), "Choose one."
+            )
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """Every time from `start` (T when omitted) down to 0."""
+        full = TimeGrid.full(schedule.T)
+        return full if start is None else full.cut(start)
+
+    def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
+        """The bridge with eta = 1, its noise replaced for variance = "beta"."""
+        plan = bridge_plan(schedule, grid, 1.0)
+        if self.variance == "posterior":
+            return plan
+        noise_std = np.where(plan.s > 0, np.sqrt(schedule.beta[plan.t]), 0.0)
+        return dataclasses.replace(plan, noise_std=noise_std)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hybrid(_PlanSampler):
+    """z raw DDPM steps t -> t - 1 from the start, then `base` on its nodes below.
+
+    Source: arXiv 2605.06831 v1, the radius experiment (figure 5).
+    """
+
+    z: int = 5
+    base: DDIM | DDPM = dataclasses.field(default_factory=DDIM)
+
+    def __post_init__(self) -> None:
+        check_integer(self.z, "z", 0)
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """start, start - 1, ..., start - z, then the base's times below; `start` is any time in
+        1..T (the base's first time when omitted)."""
+        below = self.base.grid(schedule)
+        first = int(below.times[0]) if start is None else start
+        first = check_integer(first, "start", 1, schedule.T)
+        if self.z == 0:
+            return below.cut(first)
+        last = max(first - self.z, 0)
+        raw = list(range(first, last - 1, -1))
+        return TimeGrid(raw + [int(t) for t in below.times if t < last], schedule.T)
+
+    def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
+        """DDPM's coefficients on the first z steps, the base's on the rest."""
+        head, tail = DDPM().plan(schedule, grid), self.base.plan(schedule, grid)
+        raw = np.arange(grid.steps) < self.z
+        return StepPlan(
+            grid,
+            schedule,
+            np.where(raw, head.share, tail.share),
+            np.where(raw, head.noise_std, tail.noise_std),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ExactReverse:
+    """Draws from the exact law of x_s given x_t of the reversed diffusion: no discretisation error
+    at any step size. It needs a GaussianMixture (or its ExactScore).
+
+    By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight gamma_k(x_t)
+    and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean mu_k + q_k (y_t -
+    mu_k) and variance v_k(s)(1 - q_k).
+    """
+
+    times: TimeGrid | tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.times is not None and not isinstance(self.times, TimeGrid):
+            object.__setattr__(self, "times", tuple(TimeGrid.from_times(self.times).times.tolist()))
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """The given times, or one step from T (or `start`) to 0."""
+        if self.times is None:
+            return TimeGrid([schedule.T if start is None else start, 0], schedule.T)
+        grid = TimeGrid.from_times(self.times) if isinstance(self.times, tuple) else self.times
+        return grid if start is None else grid.cut(start)
+
+    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
+        """Exact draws, mode by posterior probability."""
+        if not isinstance(model, ExactScore):
+            raise InputError(
+                "ExactReverse needs the mixture itself",
+                describe(model),
+                "Pass a GaussianMixture as the model, or use DDPM.",
+            )
+        return ReverseStepper(model.mixture, schedule, grid)

@@ -1,0 +1,198 @@
+"""`sample`: run a sampler on a model, block by block, streaming observers as it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .errors import InputError, MemoryLimitError
+from .noise import Seed, Stream, resolve_seed, standard_normals
+from .observers import Observer
+from .samplers import Sampler
+from .schedule import NoiseSchedule, TimeGrid
+from .score import ScoreModel, model_for
+from .steppers import NoiseKind, Rows, Stepper
+from .validation import Array, IntArray, check_integer, check_points, describe
+
+Keep = Literal["final", "none", "trajectory"]
+# Doubles in one block: small enough for the second-level cache, large enough to feed two cores.
+_BLOCK_DOUBLES = 1 << 17
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Samples:
+    """What a run returns.
+
+    x : (n, d) states at time 0, None with keep="none".
+    times : (S + 1,) the grid, decreasing to 0.
+    observations : one result per observer, in the order they were given.
+    n_eval : score evaluations per sample.
+    trajectory : (S + 1, n, d) with keep="trajectory", else None.
+    seed : the 64-bit seed that reproduces the run.
+    """
+
+    x: Array | None
+    times: IntArray
+    observations: tuple[Any, ...]
+    n_eval: int
+    trajectory: Array | None
+    seed: int
+
+
+def sample(
+    model: Any,
+    schedule: NoiseSchedule,
+    sampler: Sampler,
+    *,
+    n: int | None = None,
+    x: ArrayLike | None = None,
+    rng: Seed = None,
+    start: int | None = None,
+    observers: Sequence[Observer] = (),
+    keep: Keep = "final",
+    noise: NoiseKind = "step",
+    first: int = 0,
+    memory_limit: float = 2e9,
+    progress: Callable[[int, int], None] | None = None,
+) -> Samples:
+    """Run `sampler` from noise to data.
+
+    Parameters
+    ----------
+    model : a GaussianMixture (its exact score) or an object with eps(x, t).
+    n or x : how many samples to start from standard normals, or their states (n, d) at the grid's
+        first time, taken as given. A model without `.d` needs x.
+    rng : seed of the counter-based noise (see `noise.resolve_seed`). Sample i draws the same
+        numbers in any batch, thread or process; `first` is the index of the first sample here, so
+        that shards of a run join to the same bits.
+    start : a time of the sampler's grid to cut it at.
+    observers : statistics streamed during the run; see `observers`.
+    keep : "final" states, "none" (stream only) or the whole "trajectory", refused beyond
+        `memory_limit` bytes.
+    noise : "step" draws the normal of each step at its t; "path" sums the normals of the times the
+        step passes, so that grids of different fineness follow one Brownian path.
+    progress : called with (samples done, samples in all) after each block.
+
+    Raises
+    ------
+    InputError : n and x both or neither, a wrong shape, a start off the grid, too many steps, a
+        model that returns non-finite values. MemoryLimitError : the trajectory is too large.
+    """
+    grid = sampler.grid(schedule, start)
+    target = model_for(model, schedule)
+    stepper = sampler.stepper(target, schedule, grid)
+    count, d, given = _starting_points(target, n, x)
+    _check_options(keep, noise)
+    seed = resolve_seed(rng)
+    offset = check_integer(first, "first", 0, 2**62)
+    out = _allocate(keep, count, d, grid, memory_limit)
+    states = [observer.init(grid, d) for observer in observers]
+    for rows in _blocks(count, d):
+        if given is None:
+            t = int(grid.times[0])
+            size, at = rows.stop - rows.start, offset + rows.start
+            block = standard_normals(seed, size, d, t, stream=Stream.START, first=at)
+        else:
+            block = given[rows].copy()
+        where = _Block(rows, Rows(offset + rows.start, seed, noise))
+        seen = _run_block(stepper, block, where, observers, out)
+        states = [o.merge(a, b) for o, a, b in zip(observers, states, seen, strict=True)]
+        if keep == "final" and out is not None:
+            out[rows] = block
+        if progress is not None:
+            progress(rows.stop, count)
+    results = tuple(o.result(state) for o, state in zip(observers, states, strict=True))
+    path = out if keep == "trajectory" else None
+    final = path[-1] if path is not None else out
+    return Samples(final, grid.times, results, grid.steps, path, seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Block:
+    local: slice  # within this run
+    rows: Rows  # global indices and noise
+
+
+def _blocks(count: int, d: int) -> Iterator[slice]:
+    size = max(128, _BLOCK_DOUBLES // d)
+    for begin in range(0, count, size):
+        yield slice(begin, min(begin + size, count))
+
+
+def _run_block(
+    stepper: Stepper,
+    x: Array,
+    where: _Block,
+    observers: Sequence[Observer],
+    out: Array | None,
+) -> list[Any]:
+    """Advance one block in place; its observer states. A trajectory goes to `out` (S+1, n, d)."""
+    grid = stepper.grid
+    states = [observer.init(grid, x.shape[1]) for observer in observers]
+    watched = range(len(observers))
+    final_only = all(getattr(observer, "final_only", False) for observer in observers)
+    tracing = out is not None and out.ndim == 3
+    label = slice(where.rows.first, where.rows.first + len(x))
+    if final_only and not tracing and stepper.fused and where.rows.noise == "step":
+        stepper.run(x, where.rows)
+    else:
+        for k, (t, s) in enumerate(grid.pairs):
+            if tracing:
+                out[k, where.local] = x  # type: ignore[index]
+            eps = stepper.eps(x, t)
+            for i in watched:
+                states[i] = observers[i].step(states[i], label, t, s, x, eps)
+            stepper.advance(x, eps, k, where.rows)
+    if tracing:
+        out[-1, where.local] = x  # type: ignore[index]
+    for i in watched:
+        states[i] = observers[i].step(states[i], label, 0, None, x, None)
+    return states
+
+
+def _starting_points(
+    model: ScoreModel, n: int | None, x: ArrayLike | None
+) -> tuple[int, int, Array | None]:
+    if (n is None) == (x is None):
+        raise InputError(
+            "exactly one of n and x must be given",
+            "both" if n is not None else "neither",
+            "Pass n to start from noise, or x to start from given states.",
+        )
+    d = getattr(model, "d", None)
+    if x is not None:
+        width = np.shape(x)[1] if d is None and np.ndim(x) == 2 else (d or 1)
+        points = check_points(x, width)
+        return len(points), points.shape[1], points
+    if d is None:
+        raise InputError(
+            "starting from noise needs the dimension",
+            "a model without an attribute d",
+            "Pass x, the (n, d) starting states.",
+        )
+    return check_integer(n, "n", 1), d, None
+
+
+def _check_options(keep: str, noise: str) -> None:
+    for name, value, allowed in (("keep", keep, Keep), ("noise", noise, NoiseKind)):
+        if value not in get_args(allowed):
+            options = ", ".join(repr(option) for option in get_args(allowed))
+            raise InputError(f"{name} must be one of {options}", describe(value), "Choose one.")
+
+
+def _allocate(keep: str, n: int, d: int, grid: TimeGrid, limit: float) -> Array | None:
+    if keep == "none":
+        return None
+    shape = (len(grid.times), n, d) if keep == "trajectory" else (n, d)
+    size = 8.0 * np.prod([float(side) for side in shape])
+    if size > limit:
+        raise MemoryLimitError(
+            f"the kept states must fit memory_limit = {limit:.3g} bytes",
+            f"{size:.3g} bytes for shape {shape}",
+            "Use keep='none' with observers, keep='final', fewer samples, or raise memory_limit.",
+        )
+    return np.empty(shape)

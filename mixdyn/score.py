@@ -1,0 +1,277 @@
+"""The score interface: what a sampler needs to know about a target, exact or learned.
+
+A *model* is any object with `eps(x, t)`: x (n, d) float64, t a Python int in 1..T, returns (n, d),
+the noise prediction. With x_t = alpha_t x_0 + noise_std_t eps the four usual parametrisations are
+
+    score = -eps / noise_std          x0 = (x - noise_std eps)/alpha
+    v = alpha eps - noise_std x0      (so x = alpha x0 + noise_std eps, v its quarter turn)
+
+They are converted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import kernels
+from .errors import InputError
+from .mixture import GaussianMixture
+from .schedule import NoiseSchedule
+from .validation import Array, check_integer, check_points, describe
+
+Predicts = Literal["eps", "x0", "v", "score"]
+
+
+@runtime_checkable
+class ScoreModel(Protocol):
+    """Anything that predicts the noise."""
+
+    def eps(self, x: Array, t: int, /) -> Array:
+        """Noise prediction at x (n, d) and integer time t in 1..T."""
+        ...
+
+
+class Level(NamedTuple):
+    """Signal and noise amplitude at one time: x_t = alpha x_0 + noise_std eps."""
+
+    alpha: float
+    noise_std: float
+
+
+def level(schedule: NoiseSchedule, t: int) -> Level:
+    """The amplitudes at time t in 1..T."""
+    index = check_integer(t, "t", 1, schedule.T)
+    return Level(float(schedule.alpha[index]), float(np.sqrt(schedule.noise_var[index])))
+
+
+def to_eps(value: Array, x: Array, at: Level, predicts: Predicts) -> Array:
+    """Noise prediction from any parametrisation."""
+    if predicts == "eps":
+        return value
+    if predicts == "score":
+        return -at.noise_std * value
+    if predicts == "x0":
+        return (x - at.alpha * value) / at.noise_std
+    if predicts == "v":
+        # alpha^2 + noise_std^2 = 1, so (x, v) is a rotation of (x0, eps).
+        return at.noise_std * x + at.alpha * value
+    raise _unknown(predicts)
+
+
+def from_eps(eps: Array, x: Array, at: Level, predicts: Predicts) -> Array:
+    """Any parametrisation from the noise prediction."""
+    if predicts == "eps":
+        return eps
+    if predicts == "score":
+        return -eps / at.noise_std
+    if predicts == "x0":
+        return (x - at.noise_std * eps) / at.alpha
+    if predicts == "v":
+        return (eps - at.noise_std * x) / at.alpha
+    raise _unknown(predicts)
+
+
+def _unknown(predicts: object) -> InputError:
+    return InputError(
+        f"predicts must be one of {', '.join(get_args(Predicts))}",
+        describe(predicts),
+        "Say what the network returns.",
+    )
+
+
+class ExactScore:
+    """The exact model of a mixture under a schedule (every marginal p_t is a mixture).
+
+    `product` says whether the mixture was recognised as a product of 1-D mixtures; evaluation then
+    costs the sum, not the product, of the axis sizes (equal to the general path to rounding).
+    Source: arXiv 2605.06831 v1, section 3.
+    """
+
+    def __init__(
+        self, mixture: GaussianMixture, schedule: NoiseSchedule, *, detect_product: bool = True
+    ) -> None:
+        self.mixture = mixture
+        self.schedule = schedule
+        self.axes = padded_axes(mixture) if detect_product and mixture.d > 1 else None
+
+    @property
+    def d(self) -> int:
+        """Dimension of the data."""
+        return self.mixture.d
+
+    @property
+    def product(self) -> bool:
+        """Whether evaluation uses the product structure."""
+        return self.axes is not None
+
+    def marginal(self, t: int) -> GaussianMixture:
+        """p_t for t in 0..T."""
+        index = check_integer(t, "t", 0, self.schedule.T)
+        return self.mixture.diffused(
+            float(self.schedule.alpha_bar[index]), noise_var=float(self.schedule.noise_var[index])
+        )
+
+    def variances(self, t: int) -> Array:
+        """(N,) variances of the modes at time t, in x units."""
+        sch = self.schedule
+        return sch.alpha_bar[t] * np.square(self.mixture.sigmas) + sch.noise_var[t]
+
+    def _prediction(self, x: ArrayLike, t: int, predicts: Predicts) -> Array:
+        points, at = check_points(x, self.d), level(self.schedule, t)
+        return from_eps(self._eps(points, t), points, at, predicts)
+
+    def _eps(self, x: Array, t: int) -> Array:
+        var = self.variances(t)
+        scale = float(-np.sqrt(self.schedule.noise_var[t]) / var.min())
+        alpha_t = self.schedule.alpha[t]
+        if self.axes is not None:
+            values, log_weights = self.axes
+            out = np.empty_like(x)
+            h = np.full(values.shape[1], 0.5 / var[0])
+            kernels.product_pull(x, alpha_t * values, h, log_weights, scale, out)
+            return out
+        log_weights = np.log(self.mixture.weights)
+        table = kernels.mode_table(alpha_t * self.mixture.means, var, log_weights)
+        return kernels.scaled_pull(x, table, scale)
+
+    def eps(self, x: ArrayLike, t: int) -> Array:
+        """E[eps | x_t = x], (n, d)."""
+        return self._prediction(x, t, "eps")
+
+    def score(self, x: ArrayLike, t: int) -> Array:
+        """grad log p_t(x), (n, d), for t in 0..T (time 0 has a score but no noise)."""
+        return self.marginal(t).score(x)
+
+    def x0(self, x: ArrayLike, t: int) -> Array:
+        """E[x_0 | x_t = x], (n, d): sum_k gamma_k (noise_var mu_k + alpha sigma_k^2 x)/sigma_t,k^2.
+
+        Direct, not through eps: (x - noise_std eps)/alpha loses digits where alpha is small.
+        """
+        points = check_points(x, self.d)
+        _ = level(self.schedule, t)
+        var = self.variances(t)
+        gamma = self.responsibilities(points, t) / var
+        alpha_t, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
+        pull = (gamma @ (np.square(self.mixture.sigmas)))[:, None] * (alpha_t * points)
+        return nu * (gamma @ self.mixture.means) + pull
+
+    def v(self, x: ArrayLike, t: int) -> Array:
+        """alpha eps - noise_std x0, (n, d)."""
+        return self._prediction(x, t, "v")
+
+    def log_density(self, x: ArrayLike, t: int) -> Array:
+        """log p_t(x), (n,)."""
+        return self.marginal(t).log_density(x)
+
+    def responsibilities(self, x: ArrayLike, t: int) -> Array:
+        """Posterior mode probabilities given x_t = x, (n, N)."""
+        return self.marginal(t).responsibilities(x)
+
+    def jacobian(self, x: ArrayLike, t: int) -> Array:
+        """Hessian of log p_t, (n, d, d)."""
+        return self.marginal(t).score_jacobian(x)
+
+
+def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:
+    """(values, log weights), each (d, M), of a product mixture; short axes end in weight zero."""
+    axes = mixture.product_axes()
+    if axes is None:
+        return None
+    width = max(len(values) for values, _ in axes)
+    values = np.zeros((len(axes), width))
+    log_weights = np.full((len(axes), width), -np.inf)
+    for j, (axis, weights) in enumerate(axes):
+        values[j, : len(axis)] = axis
+        log_weights[j, : len(axis)] = np.log(weights)
+    return values, log_weights
+
+
+class PerturbedScore:
+    """A model plus a known score error: s = s_model + e(x, t), e (n, d) in score units."""
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        schedule: NoiseSchedule,
+        error: Callable[[Array, int], ArrayLike],
+    ) -> None:
+        self.model = model
+        self.schedule = schedule
+        self.error = error
+
+    def eps(self, x: Array, t: int) -> Array:
+        """eps_model - noise_std e(x, t)."""
+        at = level(self.schedule, t)
+        return self.model.eps(x, t) - at.noise_std * _same_shape(self.error(x, t), x, "error")
+
+
+class _AdaptedModel:
+    def __init__(
+        self, f: Callable[[Array, int], ArrayLike], predicts: Predicts, schedule: Any, shift: int
+    ) -> None:
+        self._f, self._predicts, self._schedule, self._shift = f, predicts, schedule, shift
+
+    def eps(self, x: Array, t: int) -> Array:
+        value = _same_shape(self._f(x, t - self._shift), x, "the model")
+        if self._predicts == "eps":
+            return value
+        return to_eps(value, x, level(self._schedule, t), self._predicts)
+
+
+def as_model(
+    f: Callable[[Array, int], ArrayLike],
+    *,
+    predicts: Predicts = "eps",
+    schedule: NoiseSchedule | None = None,
+    index_base: Literal[0, 1] = 1,
+) -> ScoreModel:
+    """A model from a function f(x, index) that predicts eps, x0, v or the score.
+
+    `index_base` is the index f gives to the first noisy time: 1 as in mixdyn, or 0 as in most
+    public code, where arrays are indexed t - 1. All but eps need the schedule to convert.
+    """
+    if not callable(f):
+        raise InputError("f must be callable as f(x, t)", describe(f), "Pass a function.")
+    if predicts not in get_args(Predicts):
+        raise _unknown(predicts)
+    if predicts != "eps" and not isinstance(schedule, NoiseSchedule):
+        raise InputError(
+            f"a model that predicts {predicts} needs its schedule",
+            describe(schedule),
+            "Pass schedule=.",
+        )
+    shift = 1 - check_integer(index_base, "index_base", 0, 1)
+    return _AdaptedModel(f, predicts, schedule, shift)
+
+
+def _same_shape(value: ArrayLike, x: Array, name: str) -> Array:
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != x.shape:
+        raise InputError(
+            f"{name} must return one row per point, shape {x.shape}",
+            f"shape {array.shape}",
+            "Return an array like its input.",
+        )
+    return array
+
+
+@functools.singledispatch
+def model_for(model: object, schedule: NoiseSchedule) -> ScoreModel:
+    """The model that `sample` runs: a mixture stands for its exact score."""
+    if not isinstance(model, ScoreModel):
+        raise InputError(
+            "a model is a GaussianMixture or an object with eps(x, t)",
+            describe(model),
+            "Adapt a function with as_model.",
+        )
+    return model
+
+
+@model_for.register
+def _(model: GaussianMixture, schedule: NoiseSchedule) -> ScoreModel:
+    return ExactScore(model, schedule)

@@ -1,0 +1,166 @@
+"""What carries a block of samples along a grid: a step plan on any model, or exact reverse draws."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+
+from . import kernels
+from .errors import InputError
+from .mixture import GaussianMixture
+from .noise import path_normals, standard_normals
+from .plans import StepPlan
+from .schedule import NoiseSchedule, TimeGrid
+from .score import ExactScore, ScoreModel
+from .validation import Array
+
+NoiseKind = Literal["step", "path"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Which samples a block holds and where their noise comes from."""
+
+    first: int
+    seed: int
+    noise: NoiseKind = "step"
+
+
+class Stepper(Protocol):
+    """Carries a block of samples along a grid."""
+
+    grid: TimeGrid
+    fused: bool
+
+    def eps(self, x: Array, t: int) -> Array | None:
+        """Noise prediction at a node, for the step and for observers."""
+        ...
+
+    def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
+        """Step k in place."""
+        ...
+
+    def run(self, x: Array, rows: Rows) -> None:
+        """All steps in place (only where `fused`)."""
+        ...
+
+
+class PlanStepper:
+    """The step family on any model; one fused kernel where the score is exact."""
+
+    def __init__(self, model: ScoreModel, plan: StepPlan) -> None:
+        self.model = model
+        self.plan = plan
+        self.grid = plan.grid
+        self.fused = isinstance(model, ExactScore) and model.schedule == plan.schedule
+        self._coefficients = np.column_stack(plan.eps_form())
+
+    def eps(self, x: Array, t: int) -> Array:
+        """The model's prediction, which must be finite and shaped like x."""
+        eps = np.ascontiguousarray(self.model.eps(x, t), dtype=np.float64)
+        if eps.shape != x.shape or not np.isfinite(eps).all():
+            raise InputError(
+                f"a model's eps must be finite and of shape {x.shape}",
+                f"shape {eps.shape} at t = {t} with {np.count_nonzero(~np.isfinite(eps))} "
+                "non-finite entries",
+                "Check the model's range and its index base.",
+            )
+        return eps
+
+    def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
+        """x <- c_x x + c_eps eps + c_noise xi."""
+        c_x, c_eps, c_noise = self._coefficients[k]
+        xi = x if c_noise == 0.0 else step_noise(self.plan.schedule, self.grid, k, rows, x.shape)
+        kernels.step(x, eps, xi, c_x, c_eps, c_noise)
+
+    def run(self, x: Array, rows: Rows) -> None:
+        """One kernel call for the whole grid."""
+        first, seed = np.uint64(rows.first), np.uint64(rows.seed)
+        times = self.plan.t.astype(np.uint64)
+        head = (x, first, seed, self._plan_table, times)
+        if self._exact.axes is not None:
+            axes, log_weights = self._exact.axes
+            alpha, h, _, _ = self._mode_tables
+            kernels.rollout_product(*head, axes, alpha, h[:, 0].copy(), log_weights)
+        else:
+            kernels.rollout(*head, self._exact.mixture.means, *self._mode_tables)
+
+    @property
+    def _exact(self) -> ExactScore:
+        if not isinstance(self.model, ExactScore):
+            raise TypeError("only an exact score has a fused rollout")
+        return self.model
+
+    @functools.cached_property
+    def _mode_tables(self) -> tuple[Array, Array, Array, Array]:
+        exact = self._exact
+        log_weights = np.log(exact.mixture.weights)
+        rows = [
+            kernels.mode_table(exact.mixture.means, exact.variances(t), log_weights)[1:]
+            for t in self.plan.t
+        ]
+        h, lw, r = (np.array(part) for part in zip(*rows, strict=True))
+        return self.plan.schedule.alpha[self.plan.t], h, lw, r
+
+    @functools.cached_property
+    def _plan_table(self) -> Array:
+        var_ref = np.array([self._exact.variances(t).min() for t in self.plan.t])
+        eps_scale = -np.sqrt(self.plan.schedule.noise_var[self.plan.t]) / var_ref
+        return np.column_stack([self._coefficients, eps_scale])
+
+
+class ReverseStepper:
+    """Exact reverse draws of a mixture."""
+
+    fused: ClassVar[bool] = False
+
+    def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid) -> None:
+        self.mixture = mixture
+        self.schedule = schedule
+        self.grid = grid
+        self._model = ExactScore(mixture, schedule)
+
+    def eps(self, x: Array, t: int) -> Array:
+        """The exact noise prediction, for observers."""
+        return self._model.eps(x, t)
+
+    def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
+        """Draw x_s given x_t."""
+        t, s = self.grid.pairs[k]
+        if rows.noise != "step":
+            raise InputError("ExactReverse has step noise only", rows.noise, "Use noise='step'.")
+        sch, square = self.schedule, np.square(self.mixture.sigmas)
+        alpha_s, var_s = sch.alpha[s], square + sch.rho[s]
+        keep = var_s / (square + sch.rho[t])
+        # 1 - keep as a ratio of noise variances: for small steps the difference cancels.
+        spread = alpha_s * np.sqrt(var_s * ((sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])))
+        kernels.reverse_draw(
+            x,
+            np.uint64(rows.first),
+            np.uint64(t),
+            np.uint64(rows.seed),
+            self.mixture.means,
+            np.log(self.mixture.weights),
+            sch.alpha_bar[t] * square + sch.noise_var[t],
+            keep,
+            spread,
+            (sch.alpha[t], alpha_s),
+        )
+
+    def run(self, x: Array, rows: Rows) -> None:
+        """Never called: not fused."""
+        raise TypeError("ExactReverse has no fused rollout")
+
+
+def step_noise(
+    schedule: NoiseSchedule, grid: TimeGrid, k: int, rows: Rows, shape: tuple[int, ...]
+) -> Array:
+    """The normals of step k for a block of samples."""
+    t, s = grid.pairs[k]
+    n, d = shape
+    if rows.noise == "path":
+        return path_normals(rows.seed, n, d, schedule, (t, s), first=rows.first)
+    return standard_normals(rows.seed, n, d, t, first=rows.first)
