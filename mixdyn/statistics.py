@@ -1,0 +1,107 @@
+"""Intervals for rates, and how many samples a rate needs.
+
+Every interval is Clopper-Pearson's: its probability of missing the true rate is at most `miss`,
+half on each side, for every rate and every number of trials. `miss` is passed instead of the
+confidence 1 - miss, because 1 - 1e-17 is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .errors import InputError
+from .validation import check_integer, check_positive
+
+VERDICT_MISS = 1e-6
+DISPLAY_MISS = 0.05
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A count of successes among independent trials."""
+
+    successes: int
+    trials: int
+
+    def __post_init__(self) -> None:
+        check_integer(self.trials, "trials", 1)
+        check_integer(self.successes, "successes", 0, self.trials)
+
+    @property
+    def rate(self) -> float:
+        """The maximum-likelihood estimate successes/trials."""
+        return self.successes / self.trials
+
+    def interval(self, miss: float = DISPLAY_MISS) -> tuple[float, float]:
+        """See :func:`clopper_pearson`."""
+        return clopper_pearson(self.successes, self.trials, miss)
+
+
+def _check_miss(miss: float) -> float:
+    value = check_positive(miss, "miss")
+    if value >= 1.0:
+        raise InputError("miss must be below 1", miss, "A 95 % interval has miss = 0.05.")
+    return value
+
+
+def clopper_pearson(
+    successes: int, trials: int, miss: float = DISPLAY_MISS
+) -> tuple[float, float]:
+    """Two-sided interval for a rate, missing it with probability at most `miss` in (0, 1).
+
+    Source: Clopper and Pearson, Biometrika 26 (1934); quantiles of the beta distribution.
+    """
+    n = check_integer(trials, "trials", 1)
+    k = check_integer(successes, "successes", 0, n)
+    log_tail = math.log(_check_miss(miss) / 2)
+    # The two ends at which the beta quantile is elementary, to full relative accuracy.
+    none, every = -math.expm1(log_tail / n), math.exp(log_tail / n)
+    if k == 0:
+        return 0.0, none
+    if k == n:
+        return every, 1.0
+    from scipy.stats import beta
+
+    tail = math.exp(log_tail)
+    return float(beta.ppf(tail, k, n - k + 1)), float(beta.isf(tail, k + 1, n - k))
+
+
+def log_binomial_tail(successes: int, trials: int, rate: float) -> float:
+    """log P(X >= successes) for X binomial(trials, rate), rate in [0, 1]."""
+    n = check_integer(trials, "trials", 1)
+    k = check_integer(successes, "successes", 0, n)
+    if not 0.0 <= rate <= 1.0:
+        raise InputError("rate must lie in [0, 1]", rate, "Pass a probability.")
+    if k == 0:
+        return 0.0
+    from scipy.stats import binom
+
+    return float(binom.logsf(k - 1, n, rate))
+
+
+def trials_to_bound(rate: float, miss: float = VERDICT_MISS) -> int:
+    """Trials without a single success after which the interval's upper end is at most `rate`.
+
+    rate in (0, 1). The sample size below which a claim "rarer than `rate`" cannot be decided.
+    """
+    bound = check_positive(rate, "rate")
+    if bound >= 1.0:
+        raise InputError("rate must be below 1", rate, "Every rate is at most 1.")
+    return math.ceil(math.log(_check_miss(miss) / 2) / math.log1p(-bound))
+
+
+def trials_for_precision(rate: float, half_width: float, miss: float = DISPLAY_MISS) -> int:
+    """Trials after which an interval around `rate` is about +- half_width (normal approximation).
+
+    rate in (0, 1), half_width > 0 in the same units; never fewer than :func:`trials_to_bound`
+    needs for the half width, which covers rates near 0 and 1.
+    """
+    from scipy.stats import norm
+
+    p = check_positive(rate, "rate")
+    width = check_positive(half_width, "half_width")
+    if p >= 1.0 or width >= 1.0:
+        raise InputError("rate and half_width must be below 1", (rate, half_width), "Lower them.")
+    z = float(norm.isf(_check_miss(miss) / 2))
+    return max(math.ceil(z * z * p * (1.0 - p) / width**2), trials_to_bound(width, miss))

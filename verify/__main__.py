@@ -1,0 +1,141 @@
+"""python -m verify: run the ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mixdyn.errors import InputError, MixdynError
+from mixdyn.validation import check_integer
+
+from . import cases, drift, registry, report, runner, terminal
+from .claim import Case, Profile
+from .quantities import dump_json
+from .relations import Outcome
+
+Row = dict[str, Any]
+EXIT_DRIFT, EXIT_ERROR, EXIT_INTERRUPT = 1, 2, 130
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """Where results go. rows: the folder of finished rows inside `folder`."""
+
+    folder: Path
+    json: Path | None
+    record: bool
+
+    @property
+    def store(self) -> runner.Store:
+        return runner.Store(self.folder / "rows")
+
+
+def _choose_cases(
+    mixture: Path | None, schedule: Path | None, seed: int, profile: Profile, n_random: int | None
+) -> list[Case]:
+    if mixture is None and schedule is None:
+        return cases.default_cases(seed, profile, n_random)
+    if n_random is not None:
+        raise InputError(
+            "--random runs the built-in problems; --mixture and --schedule replace them",
+            "both",
+            "Drop one of them.",
+        )
+    return [cases.user(mixture, schedule, seed, profile)]
+
+
+def _finish(
+    entries: list[registry.Entry], chosen: list[Case], rows: list[Row], outputs: Outputs
+) -> int:
+    """Write and print everything; the exit status."""
+    by_case = {case.name: [r for r in rows if r["case"] == case.name] for case in chosen}
+    if outputs.record:
+        for case in chosen:
+            drift.record(case, by_case[case.name])
+    changes = {case.name: drift.find_drift(case, by_case[case.name]) for case in chosen}
+    document = report.build_document(entries, chosen, rows, changes)
+    page = report.write_report(document, outputs.folder)
+    if outputs.json is not None:
+        report.write_text(outputs.json, dump_json(document))
+    console = terminal.make_console()
+    terminal.print_table(console, rows)
+    terminal.print_drift(console, changes)
+    console.print(f"Report: {page}")
+    if any(row["verdict"] == Outcome.ERROR for row in rows):
+        return EXIT_ERROR
+    return EXIT_DRIFT if any(changes.values()) else 0
+
+
+def _run(
+    entries: list[registry.Entry], chosen: list[Case], outputs: Outputs, fresh: bool
+) -> list[Row]:
+    progress = terminal.Progress(terminal.make_console(), len(entries) * len(chosen))
+    with progress.shown():
+        return runner.run_all(
+            entries,
+            chosen,
+            outputs.store,
+            fresh=fresh,
+            report=progress.start,
+            finished=progress.finish,
+        )
+
+
+@app.command()
+def main(
+    claims: Annotated[
+        list[str] | None, typer.Argument(help="Ids such as T4.2 or X2; all of them if none.")
+    ] = None,
+    mixture: Annotated[
+        Path | None, typer.Option(help="TOML or NPZ file with means, sigma and weights.")
+    ] = None,
+    schedule: Annotated[Path | None, typer.Option(help="TOML or NPZ file of a schedule.")] = None,
+    profile: Annotated[Profile, typer.Option(help="Sample sizes.")] = Profile.QUICK,
+    seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
+    n_random: Annotated[
+        int | None, typer.Option("--random", help="Number of random problems.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Check again what a finished row already answers.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the report and of finished rows.")] = Path(
+        "report"
+    ),
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the JSON document here.")
+    ] = None,
+) -> None:
+    """Check published results on diffusion samplers, each on its own merits.
+
+    Exit status: 0 if every verdict equals the recorded one (or none is recorded), 1 if one
+    changed, 2 for a broken check or bad input, 130 after an interrupt. Finished rows are kept in
+    the output folder, so a broken-off run goes on where it stopped.
+    """
+    try:
+        check_integer(seed, "--seed", 0, 2**63 - 1)
+        if n_random is not None:
+            check_integer(n_random, "--random", 0, 10_000)
+        entries = registry.select(registry.load_claims(), claims or [])
+        chosen = _choose_cases(mixture, schedule, seed, profile, n_random)
+        outputs = Outputs(out, json_file, record)
+        status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)
+    except MixdynError as error:
+        typer.echo(f"error: {error}", err=True)
+        status = EXIT_ERROR
+    except KeyboardInterrupt:
+        typer.echo("interrupted: finished rows are kept, the same command goes on.", err=True)
+        status = EXIT_INTERRUPT
+    raise typer.Exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,354 @@
+"""What a claim, a case and a verdict are.
+
+A claim is a file of `verify/claims`: a docstring that states the result, a `CLAIM` header, one
+`check(case)` that measures it, and `mutants(case)`, negative controls that must not hold. A
+verdict is one row of the ledger, for a claim, a case and a kind of evidence.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import numpy as np
+
+from mixdyn.errors import InputError
+from mixdyn.mixture import GaussianMixture
+from mixdyn.schedule import NoiseSchedule
+
+from .quantities import Number, plain
+from .relations import Comparison, Outcome, Relation, Statistical
+
+Result = TypeVar("Result")
+
+
+class Basis(StrEnum):
+    """The kind of evidence behind a verdict."""
+
+    DERIVED = "derived"
+    EXACT = "exact"
+    CERTIFIED = "certified"
+    SAMPLED = "sampled"
+    LEARNED = "learned"
+
+
+class Profile(StrEnum):
+    """Sample sizes and numbers of cases; never what is checked."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One problem on which claims are checked.
+
+    origin says in words where the problem comes from. workspace memoises what several claims
+    measure on this case; it is no part of the case's identity.
+    """
+
+    name: str
+    mixture: GaussianMixture
+    schedule: NoiseSchedule
+    seed: int = 0
+    profile: Profile = Profile.QUICK
+    origin: str = ""
+    workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the mixture and the schedule."""
+        text = f"verify.case.1:{self.mixture.digest}:{self.schedule.digest}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def pick(self, quick: int, full: int) -> int:
+        """The profile's choice of a sample size."""
+        return full if self.profile is Profile.FULL else quick
+
+    def stream(self, label: str) -> int:
+        """A 64-bit seed of its own for the use named `label`, whatever else runs."""
+        entropy = np.random.SeedSequence([self.seed, zlib.crc32(label.encode())])
+        return int(entropy.generate_state(1, np.uint64)[0])
+
+    def rng(self, label: str) -> np.random.Generator:
+        """A generator of its own for the use named `label`, whatever else runs."""
+        return np.random.default_rng(self.stream(label))
+
+    def memo(self, key: str, build: Callable[[], Result]) -> Result:
+        """The value under `key` of the workspace, built on the first call."""
+        if key not in self.workspace:
+            self.workspace[key] = build()
+        return self.workspace[key]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """How far a hypothesis of a claim held.
+
+    held_share: share of the points (trajectories, pairs, ...) at which it held. worst_gap: by how
+    much it was missed at the worst of them, in the hypothesis's own units; 0.0 where it always
+    held, None where a distance means nothing.
+    """
+
+    name: str
+    held_share: float
+    worst_gap: float | None = None
+
+    @classmethod
+    def from_slack(cls, name: str, slack: np.ndarray) -> Hypothesis:
+        """From the slack at every point: the hypothesis holds where it is >= 0."""
+        held = float(np.mean(np.asarray(slack) >= 0.0))
+        return cls(name, held, float(max(0.0, -np.min(slack))))
+
+
+@dataclass(frozen=True)
+class NegativeControl:
+    """A mutant of a claim and the outcome of its check, which must not be `holds`."""
+
+    name: str
+    verdict: Outcome
+
+
+Witness = Callable[[Comparison], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check measured, before it is judged.
+
+    comparisons: the sides compared, most telling first. applicable_share: share of the points at
+    which all hypotheses held (the smallest held_share when omitted). nonvacuous_share: share of
+    those at which the bound says something. unit: what n counts. witness: describes the deciding comparison's worst
+    point so that it can be reproduced. numbers: further named values for the report.
+    """
+
+    comparisons: Sequence[Comparison] = ()
+    hypotheses: Sequence[Hypothesis] = ()
+    applicable_share: float | None = None
+    nonvacuous_share: float | None = None
+    truth: Number | None = None
+    sharper_bound: Number | None = None
+    witness: Witness | None = None
+    note: str = ""
+    numbers: Mapping[str, Number | None] = field(default_factory=dict)
+    unit: str = "points"
+
+    def share(self) -> float:
+        """The share of points at which the claim applies."""
+        if self.applicable_share is not None:
+            return self.applicable_share
+        return min((h.held_share for h in self.hypotheses), default=1.0)
+
+    def deciding(self) -> Comparison:
+        """The first comparison with the worst outcome."""
+        for outcome in (Outcome.FAILS, Outcome.INCONCLUSIVE):
+            for comparison in self.comparisons:
+                if comparison.outcome is outcome:
+                    return comparison
+        return self.comparisons[0]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One row of the ledger: a claim on a case by one kind of evidence."""
+
+    id: str
+    case: str
+    title: str
+    statement: str
+    source: str
+    verdict: Outcome
+    basis: Basis
+    relation: Relation | Statistical | None = None
+    measured: Number | None = None
+    bound: Number | None = None
+    truth: Number | None = None
+    sharper_bound: Number | None = None
+    tightness: float | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+    applicable_share: float | None = None
+    nonvacuous_share: float | None = None
+    n: int | None = None
+    n_held: int | None = None
+    unit: str = "points"
+    seed: int | None = None
+    interval: tuple[float, float] | None = None
+    seconds: float | None = None
+    witness: Mapping[str, Any] | None = None
+    figure: str | None = None
+    derivation: str | None = None
+    mutants: tuple[NegativeControl, ...] = ()
+    model: str | None = None
+    origin: str = "computed"
+    does_not_show: str = ""
+    note: str = ""
+    comparisons: tuple[Comparison, ...] = ()
+    numbers: Mapping[str, Number | None] = field(default_factory=dict)
+
+    def as_row(self) -> dict[str, Any]:
+        """The verdict as strict JSON data."""
+        row: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        row["relation"] = None if self.relation is None else self.relation.as_row()
+        row["hypotheses"] = [vars(h) for h in self.hypotheses]
+        row["mutants"] = [vars(m) for m in self.mutants]
+        row["comparisons"] = [c.as_row() for c in self.comparisons]
+        row["numbers"] = [{"name": k, "value": v} for k, v in self.numbers.items()]
+        return plain(row)
+
+
+PARTS = ("Statement", "Hypotheses", "Measured", "Predicted", "Evidence", "Source")
+_SOURCE = re.compile(r"arXiv \d{4}\.\d{5} v\d+, \S")
+
+
+def parse_docstring(doc: str) -> dict[str, str]:
+    """The title and the fixed parts of a claim's docstring.
+
+    A part starts at the margin as `Statement: ...` and runs to the next one. Raises InputError for
+    a part that is missing, empty, repeated or out of order, and for a source without an arXiv id,
+    version and number.
+    """
+    title, _, body = doc.strip().partition("\n")
+    found = re.findall(rf"^({'|'.join(PARTS)}):", body, flags=re.MULTILINE)
+    chunks = re.split(rf"^(?:{'|'.join(PARTS)}):", body, flags=re.MULTILINE)[1:]
+    texts = [" ".join(chunk.split()) for chunk in chunks]
+    if tuple(found) != PARTS or not all(texts) or not title:
+        raise InputError(
+            f"a claim's docstring has a title and the parts {', '.join(PARTS)}, in this order",
+            f"{found} under {title!r}",
+            "Write every part once.",
+        )
+    parts = dict(zip(PARTS, texts, strict=True))
+    if not _SOURCE.search(parts["Source"]):
+        raise InputError(
+            "a source names arXiv id, version and number, as in 'arXiv 2605.06831 v1, Lemma G.1'",
+            parts["Source"],
+            "Complete the source.",
+        )
+    return {"Title": title.strip().rstrip("."), **parts}
+
+
+def parse_hypotheses(text: str) -> dict[str, str]:
+    """The named hypotheses of a part written as `- name: text - name: text`, else none."""
+    pieces = re.split(r"(?:^| )- (\w+): ", text)
+    return dict(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The machine-readable header of a claim file.
+
+    basis: the kinds of evidence its rows have. min_modes, common_sigma: what a mixture must offer
+    for the claim to be stated at all; otherwise every row is `not applicable`. derivation: the
+    SymPy file that derives it, from the root of the repository.
+    """
+
+    id: str
+    doc: Mapping[str, str]
+    basis: tuple[Basis, ...]
+    does_not_show: str
+    min_modes: int = 1
+    common_sigma: bool = False
+    derivation: str | None = None
+
+    @classmethod
+    def from_docstring(cls, doc: str | None, **header: Any) -> Claim:
+        """A claim whose words come from its file's docstring."""
+        return cls(doc=parse_docstring(doc or ""), **header)
+
+    def obstacle(self, mixture: GaussianMixture) -> str | None:
+        """Why the claim cannot be stated for this mixture, or None."""
+        if mixture.N < self.min_modes:
+            return f"the claim is about {self.min_modes} or more modes; this mixture has {mixture.N}"
+        if self.common_sigma and not mixture.has_common_sigma:
+            low, high = mixture.sigmas.min(), mixture.sigmas.max()
+            return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"
+        return None
+
+    def not_applicable(self, case: Case, reason: str, basis: Basis | None = None) -> Verdict:
+        """The row of a claim whose hypotheses cannot hold on this case."""
+        return self._row(case, Outcome.NOT_APPLICABLE, basis, applicable_share=0.0, note=reason)
+
+    def broken(self, case: Case, fault: str) -> Verdict:
+        """The row of a check that broke: it says nothing about the claim."""
+        return self._row(case, Outcome.ERROR, None, note=fault)
+
+    def judge(self, case: Case, finding: Finding, basis: Basis | None = None) -> Verdict:
+        """The verdict on what was measured: the one place where an outcome is decided."""
+        self._check_hypotheses(finding)
+        share = finding.share()
+        if share == 0.0 or not finding.comparisons:
+            missed = ", ".join(h.name for h in finding.hypotheses if h.held_share < 1.0)
+            reason = finding.note or f"hypotheses never held together: {missed}"
+            return self._row(
+                case,
+                Outcome.NOT_APPLICABLE,
+                basis,
+                hypotheses=tuple(finding.hypotheses),
+                applicable_share=0.0,
+                note=reason,
+                numbers=dict(finding.numbers),
+            )
+        deciding = finding.deciding()
+        outcome = deciding.outcome
+        if outcome is Outcome.HOLDS and finding.nonvacuous_share == 0.0:
+            outcome = Outcome.VACUOUS
+        return self._row(
+            case,
+            outcome,
+            basis,
+            **_decided(deciding),
+            truth=finding.truth,
+            sharper_bound=finding.sharper_bound,
+            hypotheses=tuple(finding.hypotheses),
+            applicable_share=share,
+            nonvacuous_share=finding.nonvacuous_share,
+            witness=None if finding.witness is None else dict(finding.witness(deciding)),
+            note=finding.note,
+            comparisons=tuple(finding.comparisons),
+            numbers=dict(finding.numbers),
+            unit=finding.unit,
+        )
+
+    def _check_hypotheses(self, finding: Finding) -> None:
+        stated = parse_hypotheses(self.doc["Hypotheses"])
+        for hypothesis in finding.hypotheses:
+            if hypothesis.name not in stated:
+                raise InputError(
+                    f"the hypotheses of {self.id} are those its docstring states, {sorted(stated)}",
+                    hypothesis.name,
+                    "State it there as '- name: text'.",
+                )
+
+    def _row(self, case: Case, outcome: Outcome, basis: Basis | None, **values: Any) -> Verdict:
+        return Verdict(
+            id=self.id,
+            case=case.name,
+            title=self.doc["Title"],
+            statement=self.doc["Statement"],
+            source=self.doc["Source"],
+            verdict=outcome,
+            basis=basis or self.basis[0],
+            seed=case.seed,
+            derivation=self.derivation,
+            model="exact score",
+            does_not_show=self.does_not_show,
+            **values,
+        )
+
+
+def _decided(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "relation": comparison.relation,
+        "measured": comparison.measured,
+        "bound": comparison.bound,
+        "tightness": comparison.tightness,
+        "n": comparison.n,
+        "n_held": comparison.n_held,
+        "interval": comparison.interval,
+    }

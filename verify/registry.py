@@ -1,0 +1,122 @@
+"""Finding the claims: one file of `verify/claims` each, nothing registered anywhere."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from mixdyn.errors import InputError
+
+from .claim import Case, Claim, Verdict
+
+ROOT = Path(__file__).resolve().parent.parent
+# What a saved row does not depend on: how the ledger is laid out and driven.
+_PRESENTATION = {"__main__.py", "report.py", "terminal.py", "typeset.py", "drift.py", "runner.py"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim with its check, its mutants and the file they come from."""
+
+    claim: Claim
+    check: Callable[[Case], Verdict | list[Verdict]]
+    mutants: Callable[[Case], dict[str, Verdict]]
+    path: Path
+
+    @functools.cached_property
+    def code_digest(self) -> str:
+        """SHA-256 over the claim's file, the ledger's and the engine's sources.
+
+        A saved row is reused only while none of them has changed.
+        """
+        h = hashlib.sha256(_shared_digest().encode())
+        h.update(self.path.read_bytes())
+        return h.hexdigest()
+
+
+@functools.cache
+def _shared_digest() -> str:
+    h = hashlib.sha256()
+    ledger = [p for p in (ROOT / "verify").glob("*.py") if p.name not in _PRESENTATION]
+    for path in sorted([*ledger, *(ROOT / "mixdyn").rglob("*.py")]):
+        h.update(path.relative_to(ROOT).as_posix().encode())
+        h.update(path.read_bytes())
+    return h.hexdigest()
+
+
+def reading_order(claim_id: str) -> tuple[int, str, float]:
+    """A sort key: the numbered body of paper [D], its appendices, our results, paper [M]."""
+    match = re.fullmatch(r"([A-Z]+)(\.?)(\d+(?:\.\d+)?)('*)(?: \((\d+)\))?", claim_id)
+    if match is None:
+        raise InputError(
+            "a claim's id is letters and a number, as in T4.2, G.1, X5, X2' or P4.7 (1)",
+            claim_id,
+            "Take the paper's number.",
+        )
+    letters, dot, number, primes, part = match.groups()
+    section, _, item = number.partition(".")
+    place = 100.0 * int(section) + int(item or 0) + 0.1 * len(primes) + 0.01 * int(part or 0)
+    if letters == "X":
+        return 2, "", place
+    if letters == "M":
+        return 3, "", place
+    return (1, letters, place) if dot else (0, "", place)
+
+
+def _entry(module: ModuleType) -> Entry:
+    missing = [name for name in ("CLAIM", "check", "mutants") if not hasattr(module, name)]
+    if missing:
+        raise InputError(
+            "a claim file defines CLAIM, check(case) and mutants(case)",
+            f"{module.__name__} without {', '.join(missing)}",
+            "Add them.",
+        )
+    return Entry(module.CLAIM, module.check, module.mutants, Path(str(module.__file__)))
+
+
+def load_claims() -> list[Entry]:
+    """Every claim of `verify/claims`, in reading order. Raises InputError for a repeated id."""
+    package = importlib.import_module("verify.claims")
+    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
+    entries = [_entry(importlib.import_module(f"verify.claims.{name}")) for name in names]
+    entries.sort(key=lambda entry: reading_order(entry.claim.id))
+    for a, b in zip(entries, entries[1:], strict=False):
+        if a.claim.id == b.claim.id:
+            raise InputError(
+                "every claim has one file", f"{a.claim.id} in {a.path.name} and {b.path.name}", ""
+            )
+    return entries
+
+
+def _normal(claim_id: str) -> str:
+    return re.sub(r"[\s()]", "", claim_id).upper()
+
+
+def select(entries: Sequence[Entry], wanted: Iterable[str]) -> list[Entry]:
+    """The claims named by `wanted`, all of them if it is empty.
+
+    Case, blanks and brackets do not matter; `P4.7` names all its parts. Raises InputError for a
+    name that fits no claim.
+    """
+    names = list(wanted)
+    if not names:
+        return list(entries)
+    chosen: set[str] = set()
+    for name in names:
+        exact = {e.claim.id for e in entries if _normal(e.claim.id) == _normal(name)}
+        parts = {e.claim.id for e in entries if e.claim.id.upper().startswith(f"{name.upper()} (")}
+        if not exact | parts:
+            raise InputError(
+                f"the claims are {', '.join(e.claim.id for e in entries)}",
+                repr(name),
+                "Name one of them, or none for all.",
+            )
+        chosen |= exact | parts
+    return [entry for entry in entries if entry.claim.id in chosen]

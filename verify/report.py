@@ -1,0 +1,242 @@
+"""The report: a JSON document, and HTML, Markdown, CSV and LaTeX made from it alone."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import os
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mixdyn
+from mixdyn.files import write_atomically
+
+from .claim import Case, parse_hypotheses
+from .quantities import dump_json, plain, read_number, show_number
+from .registry import ROOT, Entry
+from .relations import Outcome
+from .typeset import to_html, to_latex, to_markdown_cell
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+_PACKAGES = ("numpy", "scipy", "numba", "python-flint", "sympy", "torch")
+MARKS = {
+    Outcome.HOLDS: "✓",
+    Outcome.FAILS: "✗",
+    Outcome.VACUOUS: "∅",
+    Outcome.NOT_APPLICABLE: "–",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.ERROR: "!",
+}
+
+
+# -- the document --------------------------------------------------------------------------------
+
+
+def _versions() -> dict[str, str]:
+    found = {"mixdyn": mixdyn.__version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    """The checkout's commit, marked when files differ from it; None outside a checkout."""
+    try:
+        run = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
+        return subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "system": platform.system(),
+        "processor": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+    }
+
+
+def _describe_mixture(case: Case) -> dict[str, Any]:
+    from mixdyn.geometry import pairwise_distances
+
+    mixture = case.mixture
+    facts: dict[str, Any] = {
+        "N": mixture.N,
+        "d": mixture.d,
+        "sigma": [float(mixture.sigmas.min()), float(mixture.sigmas.max())],
+        "weights": [float(mixture.weights.min()), float(mixture.weights.max())],
+        "shortest_distance": None,
+        "digest": mixture.digest,
+    }
+    if mixture.N > 1:
+        lengths = pairwise_distances(mixture.means)[np.triu_indices(mixture.N, k=1)]
+        facts["shortest_distance"] = float(lengths.min())
+    return facts
+
+
+def _describe_schedule(case: Case) -> dict[str, Any]:
+    schedule = case.schedule
+    return {
+        "T": schedule.T,
+        "beta": [float(schedule.beta[1]), float(schedule.beta[-1])],
+        "alpha_bar_end": float(schedule.alpha_bar[-1]),
+        "digest": schedule.digest,
+    }
+
+
+def _describe_claim(entry: Entry) -> dict[str, Any]:
+    doc = entry.claim.doc
+    words = {part.lower(): text for part, text in doc.items()}
+    stated = parse_hypotheses(doc["Hypotheses"]) or {"none": doc["Hypotheses"]}
+    return {**words, "hypotheses": stated, "does_not_show": entry.claim.does_not_show}
+
+
+def build_document(
+    entries: Sequence[Entry],
+    cases: Sequence[Case],
+    rows: Sequence[Row],
+    drift: Mapping[str, list[str] | None],
+) -> Document:
+    """The whole run as data. drift: per case what changed, or None for a case without a record."""
+    header = {
+        "versions": _versions(),
+        "machine": _machine(),
+        "commit": _commit(),
+        "seed": cases[0].seed,
+        "profile": cases[0].profile,
+        "cases": {case.name: case.origin for case in cases},
+        "mixture": {case.name: _describe_mixture(case) for case in cases},
+        "schedule": {case.name: _describe_schedule(case) for case in cases},
+        "verdicts": dict(Counter(row["verdict"] for row in rows)),
+        "drift": dict(drift),
+        "claims": {entry.claim.id: _describe_claim(entry) for entry in entries},
+    }
+    return {"header": plain(header), "rows": list(rows)}
+
+
+# -- one row in words ----------------------------------------------------------------------------
+
+
+def show(row: Row, key: str, digits: int = 4) -> str:
+    """The number under `key` of a row, for a table."""
+    return show_number(read_number(row, key), digits)
+
+
+def show_share(share: float | None) -> str:
+    """A share in per cent that says 100 % only for all and 0 % only for none."""
+    if share is None:
+        return "–"
+    text = f"{100.0 * share:.3g}"
+    if text == "100" and share < 1.0:
+        text = "> 99.9"
+    if text == "0" and share > 0.0:
+        text = "< 0.1"
+    return f"{text} %"
+
+
+def show_count(row: Row) -> str:
+    """How many of how many points satisfied the relation, as in `4,096 of 4,096 points`."""
+    if row["n"] is None:
+        return "–"
+    return f"{row['n_held']:,} of {row['n']:,} {row['unit']}"
+
+
+def relation_symbol(row: Row) -> str:
+    """The sign between measured and bound."""
+    return str(row["relation"]["symbol"]) if row["relation"] else ""
+
+
+# -- outputs -------------------------------------------------------------------------------------
+
+COLUMNS = (
+    "id case title verdict basis measured bound truth sharper_bound tightness applicable_share "
+    "nonvacuous_share n n_held unit seed seconds source note does_not_show"
+).split()
+
+
+def render_csv(document: Document) -> str:
+    """One line a row; values beyond double range as their decimal exponent's power."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in document["rows"]:
+        writer.writerow([_csv_cell(row, key) for key in COLUMNS])
+    return text.getvalue()
+
+
+def _csv_cell(row: Row, key: str) -> Any:
+    exponent = row.get(f"log10_{key}")
+    return show_number(read_number(row, key), 8) if exponent is not None else row[key]
+
+
+def _environment() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(ROOT / "verify" / "templates"),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        math=lambda text: _safe(to_html(text)),
+        latex=to_latex,
+        cell=to_markdown_cell,
+        number=show_number,
+        share=show_share,
+        count=show_count,
+        symbol=relation_symbol,
+        json=dump_json,
+    )
+    environment.globals.update(show=show, marks={k.value: v for k, v in MARKS.items()})
+    return environment
+
+
+def _safe(text: str) -> Any:
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def render(document: Document, template: str) -> str:
+    """A template of `verify/templates` filled with a document."""
+    header, rows = document["header"], document["rows"]
+    by_claim: dict[str, list[Row]] = {}
+    for row in rows:
+        by_claim.setdefault(row["id"], []).append(row)
+    page = _environment().get_template(template)
+    return str(page.render(header=header, rows=rows, by_claim=by_claim))
+
+
+def write_report(document: Document, folder: Path) -> Path:
+    """Write verify.json and the four renderings of it; returns the path of the HTML page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = {
+        "verify.json": dump_json(document),
+        "verify.csv": render_csv(document),
+        "index.html": render(document, "report.html.j2"),
+        "verify.md": render(document, "report.md.j2"),
+        "verify.tex": render(document, "report.tex.j2"),
+    }
+    for name, text in outputs.items():
+        write_text(folder / name, text)
+    return folder / "index.html"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text through a temporary file and a rename."""
+    data = text.encode("utf-8")
+    write_atomically(path, lambda handle: handle.write(data) and None)
