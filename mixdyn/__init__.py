@@ -18,6 +18,8 @@ _HOME = {
     "ExactScore": "score",
     "PerturbedScore": "score",
     "as_model": "score",
+    "integrate_ode": "integrators",
+    "integrate_sde": "integrators",
     "DDIM": "samplers",
     "DDPM": "samplers",
     "Hybrid": "samplers",
@@ -28,11 +30,25 @@ _HOME = {
     "InputError": "errors",
 }
 _MODULES = (
-    "bounds crossings dynamics errors geometry integrators noise observers oracles presets samplers schedule "
-    "score statistics"
-).split()
+    "bounds",
+    "crossings",
+    "dynamics",
+    "errors",
+    "fields",
+    "geometry",
+    "integrators",
+    "noise",
+    "observers",
+    "oracles",
+    "presets",
+    "samplers",
+    "schedule",
+    "score",
+    "statistics",
+    "validation",
+)
 
-__all__ = [*_HOME, *_MODULES, "__version__"]
+__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604 (both are literals above)
 
 
 def __getattr__(name: str) -> Any:

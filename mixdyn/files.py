@@ -32,9 +32,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     """
     target = Path(path)
     try:
-        handle = tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        )
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:
         raise FileError(
             "the folder of an output file must exist and be writable",
@@ -42,11 +40,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
             "Create the folder or choose another path.",
         ) from None
     try:
-        with handle:
+        with os.fdopen(descriptor, "wb") as handle:
             write(handle)
-        os.replace(handle.name, target)
+        Path(name).replace(target)
     except BaseException as error:
-        os.unlink(handle.name)
+        Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise FileError(
                 "an output file must be writable",

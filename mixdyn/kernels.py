@@ -12,9 +12,10 @@ the number of threads, or whether it went through a fused rollout or a single ev
 
 Mode tables. A mixture at one noise level is (a, h, lw, r): means a (N, d), h = 1/(2 var) (N,),
 lw = log weight - d/2 log(var/var_ref) (N,), and r = var_ref/var (N,) with var_ref the smallest
-variance (the rest of the normalisation would only cost digits), so that score = sum_k e_k r_k (a_k - x) / (var_ref sum_k e_k), e_k = exp(lw_k - h_k q_k
-- max), q_k = |x - a_k|^2. Differences a_k - x are formed before they are weighted: the score then
-keeps its digits both beside a mode and on the midpoint of two.
+variance (the rest of the normalisation would only cost digits). With q_k = |x - a_k|^2 and e_k =
+exp(lw_k - h_k q_k - max) the score is sum_k e_k r_k (a_k - x)/(var_ref sum_k e_k). Differences
+a_k - x are formed before they are weighted: the score then keeps its digits both beside a mode
+and on the midpoint of two.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class GaussianMixture:
     means: Array
     sigma: float | Array
     weights: Array
+    _allow_duplicates: bool
 
     def __init__(
         self,

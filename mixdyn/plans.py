@@ -2,7 +2,7 @@
 
 Every sampler of the DDIM family advances x_t to x_s by
 
-    x_s = keep x_t + denoise x0_hat + noise_std xi,      x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
+    x_s = keep x_t + denoise x0_hat + noise_std xi,  x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
 
 DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
 keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it

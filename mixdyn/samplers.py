@@ -2,7 +2,7 @@
 
 Every sampler of the DDIM family advances x_t to x_s by
 
-    x_s = keep x_t + denoise x0_hat + noise_std xi,      x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
+    x_s = keep x_t + denoise x0_hat + noise_std xi,  x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
 
 DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
 keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
@@ -153,8 +153,8 @@ class ExactReverse:
     """Draws from the exact law of x_s given x_t of the reversed diffusion: no discretisation error
     at any step size. It needs a GaussianMixture (or its ExactScore).
 
-    By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight gamma_k(x_t)
-    and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean mu_k + q_k (y_t -
+    By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight
+    gamma_k(x_t) and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean mu_k + q_k (y_t -
     mu_k) and variance v_k(s)(1 - q_k).
     """
 
@@ -162,7 +162,8 @@ class ExactReverse:
 
     def __post_init__(self) -> None:
         if self.times is not None and not isinstance(self.times, TimeGrid):
-            object.__setattr__(self, "times", tuple(TimeGrid.from_times(self.times).times.tolist()))
+            times = TimeGrid.from_times(self.times).times.tolist()
+            object.__setattr__(self, "times", tuple(times))
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """The given times, or one step from T (or `start`) to 0."""

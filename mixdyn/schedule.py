@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import math
 import os
 from collections.abc import Iterable
@@ -44,6 +45,7 @@ class NoiseSchedule:
     __slots__ = ("__dict__", "_recipe", "beta", "log_alpha_bar")
     beta: Array
     log_alpha_bar: Array
+    _recipe: dict[str, Any]
 
     def __init__(self, betas: ArrayLike, *, recipe: dict[str, Any] | None = None) -> None:
         values = _check_betas(betas)
@@ -206,6 +208,8 @@ class TimeGrid:
     """
 
     __slots__ = ("_T", "_times")
+    _T: int
+    _times: IntArray
 
     def __init__(self, times: Iterable[int], T: int | None = None) -> None:
         # Python ints from here on: a NumPy array of floats is refused, not truncated.
@@ -277,7 +281,7 @@ class TimeGrid:
     @property
     def times(self) -> IntArray:
         """(S + 1,) decreasing int64, the last is 0."""
-        return self._times  # type: ignore[attr-defined,no-any-return]
+        return self._times
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -299,7 +303,7 @@ class TimeGrid:
                 first,
                 f"The nearest are {sorted(near.tolist())}.",
             )
-        return TimeGrid(self.times[self.times <= first], self._T)  # type: ignore[attr-defined]
+        return TimeGrid(self.times[self.times <= first], self._T)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TimeGrid) and np.array_equal(self.times, other.times)
@@ -308,7 +312,7 @@ class TimeGrid:
         return hash(self.times.tobytes())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return TimeGrid, (self.times.tolist(), self._T)  # type: ignore[attr-defined]
+        return TimeGrid, (self.times.tolist(), self._T)
 
     def __repr__(self) -> str:
         return f"TimeGrid({self.steps} steps from {self.times[0]} to 0)"
@@ -322,7 +326,7 @@ def _as_list(times: Iterable[int]) -> list[Any]:
 
 
 def _adjacent(values: list[int]) -> list[tuple[int, int]]:
-    return list(zip(values[:-1], values[1:], strict=True))
+    return list(itertools.pairwise(values))
 
 
 def _check_steps(T: int, S: int) -> int:

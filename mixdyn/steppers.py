@@ -1,10 +1,10 @@
-"""What carries a block of samples along a grid: a step plan on any model, or exact reverse draws."""
+"""What carries a block of samples along a grid: a step plan on a model, or exact reverse draws."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -115,13 +115,12 @@ class PlanStepper:
 class ReverseStepper:
     """Exact reverse draws of a mixture."""
 
-    fused: ClassVar[bool] = False
-
     def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid) -> None:
         self.mixture = mixture
         self.schedule = schedule
         self.grid = grid
         self._model = ExactScore(mixture, schedule)
+        self.fused = False
 
     def eps(self, x: Array, t: int) -> Array:
         """The exact noise prediction, for observers."""
