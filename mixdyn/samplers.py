@@ -154,8 +154,8 @@ class ExactReverse:
     at any step size. It needs a GaussianMixture (or its ExactScore).
 
     By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight
-    gamma_k(x_t) and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean mu_k + q_k (y_t -
-    mu_k) and variance v_k(s)(1 - q_k).
+    gamma_k(x_t) and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean
+    mu_k + q_k (y_t - mu_k) and variance v_k(s)(1 - q_k).
     """
 
     times: TimeGrid | tuple[int, ...] | None = None
