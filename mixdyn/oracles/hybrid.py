@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from scipy.special import log_ndtr
 from ..errors import InputError, NotApplicableError
 from ..validation import Array, check_common_sigma, check_points, check_positive, describe
 from .flow import flow_axis, flow_map
+from .flow_arb import flow_interval_arb
 from .normal import log_interval, log_sum
 from .reduction import sde_contraction
 from .reverse import reverse_mixture
@@ -88,7 +90,7 @@ def hybrid_log_interval(
     columns = []
     for axis, start, a, b in zip(axes, points.T, low, high, strict=True):
         at_noise = flow_axis(axis, start, v, v_noise)
-        limits = _pull_back(axis, np.array([a, b]), v_end, noise)
+        limits = _pull_back(axis, (float(a), float(b)), v_end, noise)
         columns.append(_kernel_log_interval(axis, at_noise, limits, v_noise, noise))
     return np.column_stack(columns)
 
@@ -153,26 +155,45 @@ def _limits(side: ArrayLike, d: int) -> Array:
     return values
 
 
-def _pull_back(axis: Axis, limits: Array, v_end: float, v_noise: float) -> Array:
-    finite = np.isfinite(limits)
-    moved = limits.copy()
-    if finite.any():
-        moved[finite] = flow_axis(axis, limits[finite], v_end, v_noise)
-    return moved
+@dataclass(frozen=True)
+class _Limits:
+    """An interval carried back through the ODE; log_width where both limits are finite."""
+
+    low: float
+    high: float
+    log_width: float | None
 
 
-def _kernel_log_interval(axis: Axis, y: Array, limits: Array, v_t: float, v_s: float) -> Array:
-    """log probability of [limits] at v_s under the kernel O1 of one coordinate, (n,)."""
+def _pull_back(axis: Axis, limits: tuple[float, float], v_end: float, v_noise: float) -> _Limits:
+    low, high = limits
+    if v_end == v_noise:
+        return _Limits(low, high, None)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        moved = [
+            float(flow_axis(axis, np.array([y]), v_end, v_noise)[0]) if math.isfinite(y) else y
+            for y in limits
+        ]
+        return _Limits(moved[0], moved[1], None)
+    # Limits in a gap end up closer than doubles resolve: keep their distance as a logarithm.
+    center, width = flow_interval_arb(axis, limits, v_end, v_noise)
+    half = width / 2
+    log_width = float(width.log().mid())
+    return _Limits(float((center - half).mid()), float((center + half).mid()), log_width)
+
+
+def _kernel_log_interval(axis: Axis, y: Array, limits: _Limits, v_t: float, v_s: float) -> Array:
+    """log probability of the limits at v_s under the kernel O1 of one coordinate, (n,)."""
     q, variance = sde_contraction(v_t, v_s)
     offset = y[:, None] - axis.values
     log_w = np.log(axis.weights) - 0.5 * offset**2 / v_t
     log_w -= log_sum(log_w)[:, None]
-    center = axis.values + q * offset
-    low, high = ((limit - center) / math.sqrt(variance) for limit in limits)
-    if np.isneginf(limits[0]):
+    center, std = axis.values + q * offset, math.sqrt(variance)
+    low, high = (limits.low - center) / std, (limits.high - center) / std
+    if math.isinf(limits.low):
         part = log_ndtr(high)
-    elif np.isposinf(limits[1]):
+    elif math.isinf(limits.high):
         part = log_ndtr(-low)
     else:
-        part = log_interval(low, high)
+        log_width = None if limits.log_width is None else limits.log_width - math.log(std)
+        part = log_interval(low, high, log_width)
     return log_sum(log_w + part)

@@ -14,19 +14,21 @@ _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _ROOT_2 = math.sqrt(2.0)
 
 
-def log_interval(low: ArrayLike, high: ArrayLike) -> Array:
+def log_interval(low: ArrayLike, high: ArrayLike, log_width: ArrayLike | None = None) -> Array:
     """log(Phi(high) - Phi(low)) for standard normal limits low <= high, elementwise.
 
-    Three forms, each free of cancellation where it is used: the midpoint rule with its second
-    term on narrow intervals, a sum of two error functions across zero, scaled complementary
-    error functions on one side of zero.
+    log_width: log(high - low), for limits that differ by less than doubles resolve. Three forms,
+    each free of cancellation where it is used: the midpoint rule with its second term on narrow
+    intervals, a sum of two error functions across zero, scaled complementary error functions on
+    one side of zero.
     """
     a, b = np.broadcast_arrays(np.asarray(low, float), np.asarray(high, float))
     flip = a > 0
     a, b = np.where(flip, -b, a), np.where(flip, -a, b)
     width, mid = b - a, 0.5 * (a + b)
     with np.errstate(divide="ignore"):
-        narrow = np.log(width) - _LOG_ROOT_2PI - 0.5 * mid**2
+        narrow = np.log(width) if log_width is None else np.asarray(log_width, float)
+    narrow = narrow - _LOG_ROOT_2PI - 0.5 * mid**2
     narrow += np.log1p((mid**2 - 1.0) * np.minimum(width, 1e-3 / (1.0 + np.abs(mid))) ** 2 / 24.0)
     across = _log_across(np.minimum(a, 0.0), np.maximum(b, 0.0))
     one_side = _log_one_side(np.minimum(a, 0.0), np.minimum(b, 0.0))

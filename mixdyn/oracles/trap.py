@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ConvergenceError, NotApplicableError
+from ..errors import NotApplicableError
 from ..validation import check_integer, check_positive
-from .flow_arb import as_arb, flow_axis_arb
+from .flow_arb import as_arb, flow_interval_arb
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def trap_radius(
     pair: two modes adjacent on one axis of a separable mixture; 0 < fraction < 1/2;
     v_from > v_to > 0 effective variances. Raises NotApplicableError for other pairs.
     """
+    from flint import ctx
+
     part = check_positive(fraction, "fraction")
     start, end = check_positive(v_from, "v_from"), check_positive(v_to, "v_to")
     if part >= 0.5 or not start > end:
@@ -54,35 +56,17 @@ def trap_radius(
             "Take a smaller fraction, or swap the variances.",
         )
     axis, lower, orientation = _pair_axis(mixture, pair)
-    low, high = (as_arb(m) for m in axis.values[lower : lower + 2])
-    bits = 128
-    while bits <= 1 << 16:
-        trap = _measure(axis, (low, high), (part, start, end), bits)
-        if trap is not None:
-            return Trap(trap[0], 10.0 ** trap[0], orientation * trap[1] + 0.0)
-        bits *= 2
-    raise ConvergenceError("the trap is narrower than 2^-65536 of the distance between the modes")
-
-
-def _measure(
-    axis: Axis, modes: tuple[Any, Any], request: tuple[float, float, float], bits: int
-) -> tuple[float, float] | None:
-    """(log10 of half-width, centre offset) over l, None if `bits` are too few for 8 digits."""
-    from flint import ctx
-
-    part, start, end = request
-    with ctx.workprec(2 * bits):
-        middle, length = (modes[0] + modes[1]) / 2, modes[1] - modes[0]
-        edges = [
-            flow_axis_arb(axis, middle + sign * as_arb(part) * length, end, start, bits)
-            for sign in (-1, 1)
-        ]
-        half = (edges[1] - edges[0]) / (2 * length)
-        if not half.rel_accuracy_bits() > 27:
-            return None
-        center = ((edges[0] + edges[1]) / 2 - middle) / length
-        offset = 0.0 if center.contains(0) else float(center.mid())
-        return float((half.log() / as_arb(10.0).log()).mid()), offset
+    with ctx.workprec(256):  # sums and products of a few doubles are exact
+        low, high = (as_arb(m) for m in axis.values[lower : lower + 2])
+        middle, length = (low + high) / 2, high - low
+        reach = as_arb(part) * length
+        ends = middle - reach, middle + reach
+    center, width = flow_interval_arb(axis, ends, end, start)
+    with ctx.workprec(1 << 16):
+        log10_radius = float((width / (2 * length)).log().mid()) / math.log(10.0)
+        offset = (center - middle) / length
+    shift = 0.0 if offset.contains(0) else float(offset.mid())
+    return Trap(log10_radius, 10.0**log10_radius, orientation * shift + 0.0)
 
 
 def _pair_axis(mixture: GaussianMixture, pair: tuple[int, int]) -> tuple[Axis, int, int]:

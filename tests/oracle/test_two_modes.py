@@ -1,0 +1,110 @@
+"""Two modes: the logistic drift, its equilibria, and the drift that the midpoint bound needs."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixdyn import bounds, oracles
+
+
+def plain_drift(z, k, weights):
+    """a' = gamma_i - a from two normal densities."""
+    density = [
+        w * math.exp(-k * (z - c) ** 2 / 2) for w, c in zip(weights, (0.5, -0.5), strict=True)
+    ]
+    return density[0] / sum(density) - 0.5 - z
+
+
+@pytest.mark.parametrize("weights", [(0.5, 0.5), (0.2, 0.8)])
+@pytest.mark.parametrize("k", [0.5, 4.0, 30.0])
+def test_the_drift_is_the_responsibility_minus_the_coordinate(k, weights):
+    z = np.linspace(-0.8, 0.8, 33)
+    bias = math.log(weights[0] / weights[1])
+    expected = [plain_drift(c, k, weights) for c in z]
+    assert oracles.two_mode_drift(z, k, bias) == pytest.approx(expected, abs=4e-16 * (1 + k))
+    logit = oracles.two_mode_logit(z, k, bias)
+    assert 1 / (1 + np.exp(-logit)) - 0.5 - z == pytest.approx(expected, abs=4e-16 * (1 + k))
+
+
+def test_equal_modes_have_the_roots_of_the_hyperbolic_tangent_equation():
+    for k in (4.1, 7.0, 60.0):
+        low, saddle, high = oracles.two_mode_equilibria(k)
+        assert saddle == pytest.approx(0.0, abs=1e-15)
+        assert math.tanh(k * high / 2) == pytest.approx(2 * high, rel=1e-14)
+        assert low == pytest.approx(-high, rel=1e-14)
+        assert oracles.two_mode_slope(high, k) < 0 < oracles.two_mode_slope(0.0, k)
+    for k in (0.5, 3.9, 4.0):
+        assert oracles.two_mode_equilibria(k) == pytest.approx([0.0], abs=1e-5)
+
+
+def test_the_slope_is_the_derivative_of_the_drift_at_every_equilibrium():
+    h = 1e-6
+    for k, bias in [(6.0, 0.1), (20.0, -2.0), (3.0, 1.0)]:
+        for z in oracles.two_mode_equilibria(k, bias):
+            ends = oracles.two_mode_drift(np.array([z - h, z + h]), k, bias)
+            assert np.diff(ends)[0] / (2 * h) == pytest.approx(
+                float(oracles.two_mode_slope(z, k)), abs=1e-8
+            )
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(k=st.floats(0.1, 200), share=st.floats(-2, 2))
+def test_a_saddle_exists_exactly_below_the_critical_weight_ratio(k, share):
+    critical = float(bounds.critical_log_weight_ratio(k))
+    bias = share * max(critical, 0.1)
+    if abs(abs(bias) - critical) < 1e-3 * critical + 1e-6:
+        return
+    roots = oracles.two_mode_equilibria(k, bias)
+    assert len(roots) == (3 if abs(bias) < critical else 1)
+    assert (np.diff(roots) > 0).all()
+    assert np.abs(oracles.two_mode_drift(roots, k, bias)).max() < 1e-14 * (1 + k)
+    if len(roots) == 3:  # the saddle lies towards the lighter mode
+        assert roots[1] * bias <= 1e-15
+
+
+def test_equilibria_survive_where_the_pull_of_the_other_mode_underflows():
+    roots = oracles.two_mode_equilibria(5000.0, 1.0)
+    assert len(roots) == 3
+    assert roots[[0, 2]] == pytest.approx([-0.5, 0.5], abs=1e-15)
+
+
+def test_the_bisector_drift_is_that_of_the_reverse_sde_in_data_coordinates():
+    length, alpha_bar, sigma, h = 1.4, 0.7, 0.2, 1e-5
+    variance, alpha = alpha_bar * sigma**2 + 1 - alpha_bar, math.sqrt(alpha_bar)
+
+    def log_density(a):
+        return np.logaddexp(
+            -((a - alpha * length / 2) ** 2) / (2 * variance),
+            -((a + alpha * length / 2) ** 2) / (2 * variance),
+        )
+
+    a = np.linspace(-2, 2, 17)
+    score = (log_density(a + h) - log_density(a - h)) / (2 * h)
+    drift = oracles.reverse_bisector_drift(a, length, alpha_bar, sigma)
+    assert drift == pytest.approx(a / 2 + score, abs=1e-8)
+
+
+def test_the_drift_integrals_of_the_standard_problem_are_6_4_and_9_4_and_1088(standard):
+    schedule, length, sigma = standard.schedule, standard.length, standard.mixture.sigma
+    half_width = 0.15 * length
+    inner = np.linspace(1e-9, 2 * half_width, 4001)
+    outer = inner[inner >= half_width]
+    sup, band, chord = 0.0, 0.0, 0.0
+    for t in range(1, standard.tau + 1):
+        beta = schedule.beta[t]
+        args = (length, schedule.alpha_bar[t], sigma)
+        noise = {"noise_var": schedule.noise_var[t]}
+        drift = np.abs(oracles.reverse_bisector_drift(inner, *args, **noise))
+        sup += beta * drift.max() / (2 * half_width)
+        chord += beta * (drift / inner).max()
+        band += beta * (np.abs(oracles.reverse_bisector_drift(outer, *args, **noise)) / outer).max()
+    assert sup == pytest.approx(6.44, abs=0.01)
+    assert band == pytest.approx(9.41, abs=0.01)
+    assert chord == pytest.approx(1087.6, abs=0.5)
+    confinement, _ = bounds.log_midpoint_terms(
+        half_width, -schedule.log_alpha_bar[standard.tau], sup, 1.0, 1.0
+    )
+    assert math.exp(confinement) == pytest.approx(1.27, abs=0.005)
