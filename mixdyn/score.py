@@ -196,13 +196,18 @@ class PerturbedScore:
 
     def __init__(
         self,
-        model: ScoreModel,
+        model: GaussianMixture | ScoreModel,
         schedule: NoiseSchedule,
         error: Callable[[Array, int], ArrayLike],
     ) -> None:
-        self.model = model
+        self.model = model_for(model, schedule)
         self.schedule = schedule
         self.error = error
+
+    @property
+    def d(self) -> int:
+        """Dimension of the data, where the model knows it."""
+        return self.model.d  # type: ignore[attr-defined,no-any-return]
 
     def eps(self, x: Array, t: int) -> Array:
         """eps_model - noise_std e(x, t)."""
