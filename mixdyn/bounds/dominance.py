@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..validation import Array, check_integer, describe
+from mixdyn.errors import InputError
+from mixdyn.validation import Array, check_integer, describe
+
 from .inputs import pair_frame, positive, real
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 
 def dominance_gap(kappa: ArrayLike, variance: ArrayLike) -> Array:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..validation import Array, check_array, check_integer, describe
+from mixdyn.errors import InputError
+from mixdyn.validation import Array, check_array, check_integer, describe
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 
 def real(values: ArrayLike, name: str) -> Array:

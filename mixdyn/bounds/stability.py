@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError, NotApplicableError
-from ..validation import Array, check_common_sigma, check_integer, check_positive
+from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.validation import Array, check_common_sigma, check_integer, check_positive
+
 from .inputs import falling, nonnegative, positive, real
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 
 def midpoint_eigenvalues(length: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:

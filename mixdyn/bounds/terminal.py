@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, log_ndtr, ndtr
 
-from ..validation import Array
+from mixdyn.validation import Array
+
 from .inputs import falling, nonnegative, positive, real
 
 _LOG_4_OVER_PI = math.log(4.0 / math.pi)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..validation import Array, check_integer
+from mixdyn.errors import InputError
+from mixdyn.validation import Array, check_integer
+
 from .inputs import falling, nonnegative, positive, real
 
 

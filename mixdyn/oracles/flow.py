@@ -26,14 +26,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
-from ..errors import ConvergenceError
-from ..validation import Array, IntArray, check_points, check_positive
+from mixdyn.errors import ConvergenceError
+from mixdyn.validation import Array, IntArray, check_points, check_positive
+
 from .flow_arb import flow_axis_arb
 from .reduction import ode_contraction
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 _EPS = float(np.finfo(np.float64).eps)
 _RTOL = 1e-12  # of the axis' extent plus |y'|: what the error estimate must stay below

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConvergenceError, InputError, NotApplicableError
-from ..validation import check_common_sigma, check_integer, check_positive, describe
+from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
+from mixdyn.validation import check_common_sigma, check_integer, check_positive, describe
+
 from .separable import Axis, product_grid
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 _FIRST_BITS = 128
 _MAX_BITS = 1 << 17

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
-from ..errors import InputError, NotApplicableError
-from ..validation import Array, check_common_sigma, check_points, check_positive, describe
+from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.validation import Array, check_common_sigma, check_points, check_positive, describe
+
 from .flow import flow_axis, flow_map
 from .flow_arb import flow_interval_arb
 from .normal import log_interval, log_sum
@@ -27,7 +28,7 @@ from .reverse import reverse_mixture
 from .separable import Axis, product_grid
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 Stage = tuple[str, float]
 

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..validation import Array, check_common_sigma, check_points, check_positive
+from mixdyn.errors import InputError
+from mixdyn.validation import Array, check_common_sigma, check_points, check_positive
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 _RANK_RTOL = 1e-12
 

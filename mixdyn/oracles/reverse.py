@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..validation import (
+from mixdyn.errors import InputError
+from mixdyn.validation import (
     Array,
     check_alpha_bar,
     check_array,
@@ -30,10 +30,11 @@ from ..validation import (
     check_points,
     check_positive,
 )
+
 from .normal import log_interval, log_sum
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 
 @dataclass(frozen=True)

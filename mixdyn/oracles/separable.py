@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import NotApplicableError
-from ..validation import Array, check_common_sigma
+from mixdyn.errors import NotApplicableError
+from mixdyn.validation import Array, check_common_sigma
+
 from .reduction import affine_hull
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 _ULP = float(np.finfo(np.float64).eps)
 

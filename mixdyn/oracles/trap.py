@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import NotApplicableError
-from ..validation import check_integer, check_positive
+from mixdyn.errors import NotApplicableError
+from mixdyn.validation import check_integer, check_positive
+
 from .flow_arb import as_arb, flow_interval_arb
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
-    from ..mixture import GaussianMixture
+    from mixdyn.mixture import GaussianMixture
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
-from ..validation import Array, check_alpha_bar, check_array, check_nonnegative, check_positive
+from mixdyn.validation import Array, check_alpha_bar, check_array, check_nonnegative, check_positive
 
 
 def two_mode_logit(z: ArrayLike, k: float, log_weight_ratio: float = 0.0) -> Array:

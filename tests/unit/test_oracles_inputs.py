@@ -112,6 +112,13 @@ def test_reverse_weights_stay_exact_far_outside_all_modes():
     assert near[0] - near[1] == pytest.approx(-log_odds, rel=1e-14)
 
 
+def test_reverse_weights_of_near_modes_ignore_a_mode_very_far_away():
+    mixture = GaussianMixture([[-1e8], [0.0], [1.0]], 0.5)
+    law = oracles.reverse_mixture(mixture, [[0.4]], 0.64)  # on the bisector of the near two
+    assert law.log_weights[0, 2] - law.log_weights[0, 1] == pytest.approx(0.0, abs=1e-15)
+    assert law.weights[0] == pytest.approx([0.0, 0.5, 0.5], abs=1e-15)
+
+
 @pytest.mark.parametrize(
     ("low", "high"),
     [
