@@ -1,0 +1,5 @@
+"""`python -m mixdyn` is the command `mixdyn`."""
+
+from .cli import main
+
+main()

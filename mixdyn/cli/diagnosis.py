@@ -1,0 +1,366 @@
+"""What `mixdyn check` measures on a mixture and a schedule.
+
+The numbers come from closed forms and bounds, not from runs, except tau_1, which needs
+trajectories: DDIM's, and the exact reverse diffusion's on the same nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixdyn import bounds, dynamics, oracles
+from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
+from mixdyn.geometry import Pair, mode_radius, pair, pairwise_distances, require_pair
+from mixdyn.mixture import GaussianMixture
+from mixdyn.noise import resolve_seed
+from mixdyn.quantities import Log10
+from mixdyn.samplers import DDIM, ExactReverse
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.validation import Array, IntArray, check_integer, check_positive
+
+from .facts import (
+    MIDDLE,
+    PAPER_KAPPA,
+    BudgetFacts,
+    CrossingFacts,
+    Diagnosis,
+    PairFacts,
+    PairStage,
+    SaddleFacts,
+    SpreadFacts,
+    Stage,
+    TrapFacts,
+)
+
+if TYPE_CHECKING:
+    from mixdyn.samplers import Sampler
+
+_TRAP_FRACTIONS = (0.15, MIDDLE)
+_TRAP_LIMIT = 2000.0  # powers of ten below which an exact trap takes seconds of ball arithmetic
+_TRAJECTORY_BYTES = 1 << 26
+_ENDS = (("last_noisy", 1), ("clean", 0))
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """A mixture and a schedule, and how closely to look. No taus: one is chosen."""
+
+    mixture: GaussianMixture
+    schedule: NoiseSchedule
+    kappas: tuple[float, ...] = (2.0, PAPER_KAPPA, 20.0)
+    taus: tuple[int, ...] = ()
+    ddim: dict[str, Any] = field(default_factory=dict)
+    n_pairs: int = 5
+    n_trajectories: int = 512
+    seed: int = 0
+
+
+def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Diagnosis:
+    """Measure a mixture and a schedule. Raises InputError for what the user must correct."""
+    mixture, schedule = request.mixture, request.schedule
+    require_pair(mixture.N)
+    kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
+    taus = [check_integer(tau, "tau", 1, schedule.T) for tau in request.taus]
+    n_trajectories = check_integer(request.n_trajectories, "samples", 1)
+    seed = resolve_seed(request.seed)
+    ddim = _ddim(request)
+    pairs, n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
+    crossings: list[CrossingFacts] = []
+    stages: list[Stage] = []
+    notes: list[str] = []
+    grid = ddim.grid(schedule)
+    if mixture.has_common_sigma:
+        n_trajectories = _affordable(n_trajectories, grid, mixture.d)
+        draw = (n_trajectories, seed)
+        crossings = _crossings(mixture, schedule, kappas, ddim, draw, progress)
+        taus = taus or _default_tau(mixture, schedule, pairs[0], grid, notes)
+        stages = [_stage(mixture, schedule, grid, pairs, tau) for tau in taus]
+    else:
+        notes.append(
+            "tau_1, tau_2, saddles, traps and budgets need one sigma common to all modes: "
+            "their theory describes a single clock."
+        )
+    return Diagnosis(
+        _mixture_facts(mixture),
+        _schedule_facts(mixture, schedule, grid),
+        kappas,
+        n_shortest,
+        _pair_facts(mixture, schedule, grid, pairs, kappas),
+        crossings,
+        n_trajectories if crossings else 0,
+        seed,
+        stages,
+        _spread(mixture, schedule, ddim),
+        notes,
+    )
+
+
+def _ddim(request: CheckRequest) -> DDIM:
+    options = dict(request.ddim)
+    if "steps" not in options:
+        options["steps"] = min(50, request.schedule.T)
+    return DDIM(**options)
+
+
+def _affordable(n: int, grid: TimeGrid, d: int) -> int:
+    """n trajectories, or as many as fit 64 MiB, but no fewer than 16."""
+    return min(n, max(16, _TRAJECTORY_BYTES // (8 * d * len(grid.times))))
+
+
+def _mixture_facts(mixture: GaussianMixture) -> dict[str, Any]:
+    return {
+        "N": mixture.N,
+        "d": mixture.d,
+        "sigma_min": float(mixture.sigmas.min()),
+        "sigma_max": float(mixture.sigmas.max()),
+        "weight_min": float(mixture.weights.min()),
+        "weight_max": float(mixture.weights.max()),
+        "digest": mixture.digest,
+    }
+
+
+def _schedule_facts(
+    mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid
+) -> dict[str, Any]:
+    return {
+        "T": schedule.T,
+        "alpha_bar_T": Log10.from_log(float(schedule.log_alpha_bar[-1])),
+        "last_noise_var": float(schedule.rho[1]),
+        "last_noise_var_sigma2": float(schedule.rho[1] / mixture.sigmas.min() ** 2),
+        "ddim_steps": grid.steps,
+        "ddim_times": grid.times.tolist(),
+        "digest": schedule.digest,
+    }
+
+
+# -- pairs ---------------------------------------------------------------------------------------
+
+
+def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
+    """The `count` nearest pairs at different places, and how many share the smallest distance."""
+    i, j = np.triu_indices(mixture.N, k=1)
+    lengths = pairwise_distances(mixture.means)[i, j]
+    i, j, lengths = i[lengths > 0], j[lengths > 0], lengths[lengths > 0]
+    if lengths.size == 0:
+        raise InputError(
+            "a pair needs two modes at different places",
+            "all means equal",
+            "Use a mixture with at least two different means.",
+        )
+    tied = lengths <= lengths.min() * (1.0 + 1e-9)
+    order = np.lexsort((j, i, np.where(tied, lengths.min(), lengths)))[:count]
+    return [pair(mixture, int(i[k]), int(j[k])) for k in order], int(tied.sum())
+
+
+def _pair_facts(
+    mixture: GaussianMixture,
+    schedule: NoiseSchedule,
+    grid: TimeGrid,
+    pairs: list[Pair],
+    kappas: list[float],
+) -> list[PairFacts]:
+    radius, sigmas, weights = mode_radius(mixture), mixture.sigmas, mixture.weights
+    never = np.full((mixture.N, mixture.N), dynamics.NEVER)
+    known = mixture.has_common_sigma
+    tau_2 = [dynamics.tau_2(mixture, schedule, k) if known else never for k in kappas]
+    facts = []
+    for i, j, length in ((p.i, p.j, p.length) for p in pairs):
+        raw = [_time(times[i, j]) for times in tau_2]
+        facts.append(
+            PairFacts(
+                i,
+                j,
+                length,
+                float(length / max(sigmas[i], sigmas[j])),
+                float(length / (radius[i] + radius[j])),
+                float(weights[i] / weights[j]),
+                raw,
+                [None if t is None else dynamics.steps_left(grid.times, t) for t in raw],
+            )
+        )
+    return facts
+
+
+def _time(raw: int) -> int | None:
+    return None if raw == dynamics.NEVER else int(raw)
+
+
+# -- tau_1 ---------------------------------------------------------------------------------------
+
+
+def _crossings(
+    mixture: GaussianMixture,
+    schedule: NoiseSchedule,
+    kappas: list[float],
+    ddim: DDIM,
+    draw: tuple[int, int],
+    progress: Callable[[int, int], None],
+) -> list[CrossingFacts]:
+    grid = ddim.grid(schedule)
+    n, seed = draw
+    processes: list[tuple[str, Sampler]] = [("DDIM", ddim), ("reverse SDE", ExactReverse(grid))]
+    facts = []
+    for k, (name, sampler) in enumerate(processes):
+        run = sample(mixture, schedule, sampler, n=n, rng=seed, keep="trajectory")
+        for kappa in kappas:
+            times = dynamics.tau_1(mixture, schedule, run.times, np.asarray(run.trajectory), kappa)
+            for crossing in ("first", "last", "last_fixed"):
+                facts.append(
+                    _crossing_facts((name, kappa, crossing), getattr(times, crossing), grid)
+                )
+        progress(k + 1, len(processes))
+    return facts
+
+
+def _crossing_facts(
+    label: tuple[str, float, str], times: IntArray, grid: TimeGrid
+) -> CrossingFacts:
+    low, middle, high = (
+        _time(int(t)) for t in np.quantile(times, (0.05, 0.5, 0.95), method="inverted_cdf")
+    )
+    steps = None if middle is None else dynamics.steps_left(grid.times, middle)
+    never = float(np.mean(times == dynamics.NEVER))
+    return CrossingFacts(*label, never, low, middle, high, steps)
+
+
+# -- what is left at tau -------------------------------------------------------------------------
+
+
+def _default_tau(
+    mixture: GaussianMixture,
+    schedule: NoiseSchedule,
+    nearest: Pair,
+    grid: TimeGrid,
+    notes: list[str],
+) -> list[int]:
+    """The first DDIM node at which the nearest pair is separated, else where a saddle appears."""
+    tau_2 = int(dynamics.tau_2(mixture, schedule, PAPER_KAPPA)[nearest.i, nearest.j])
+    nodes = grid.times[(grid.times >= 1) & (grid.times <= tau_2)]
+    if nodes.size:
+        return [int(nodes[0])]
+    v = schedule.effective_variance(mixture.sigmas[0])
+    unstable = np.flatnonzero(nearest.length**2 > 4.0 * v[1:])
+    where = f"the nearest modes are never separated at kappa = {PAPER_KAPPA:g} on a DDIM node"
+    if unstable.size:
+        notes.append(f"{where}: tau is where their midpoint turns unstable (l^2 > 4 v).")
+        return [int(unstable[-1]) + 1]
+    notes.append(f"{where}, and l^2 > 4 v holds at no noisy time: there is no saddle to report.")
+    return []
+
+
+def _stage(
+    mixture: GaussianMixture,
+    schedule: NoiseSchedule,
+    grid: TimeGrid,
+    pairs: list[Pair],
+    tau: int,
+) -> Stage:
+    v = schedule.effective_variance(mixture.sigmas[0])
+    ends = [(name, float(v[t])) for name, t in _ENDS if t < tau]
+    growth = {
+        name: float(bounds.mixture_growth_exponent(mixture, v[tau], v_end)) for name, v_end in ends
+    }
+    return Stage(
+        tau,
+        dynamics.steps_left(grid.times, tau),
+        float(v[tau]),
+        growth,
+        [_budget(mixture, v, pairs[0].length, tau, end) for end in ends],
+        [_pair_stage(mixture, p, float(v[tau]), ends) for p in pairs],
+    )
+
+
+def _budget(
+    mixture: GaussianMixture, v: Array, length: float, tau: int, end: tuple[str, float]
+) -> BudgetFacts:
+    name, v_end = end
+    sigma, radius = float(mixture.sigmas[0]), float(mode_radius(mixture)[0])
+    ode = oracles.ode_contraction(float(v[tau]), v_end)
+    sde = oracles.sde_contraction(float(v[tau]), v_end)[0]
+    half = 0.5 * length
+    needs = [
+        np.flatnonzero(v >= float(ratio(max(half, radius), radius)) * v_end)
+        for ratio in (bounds.ode_budget, bounds.sde_budget)
+    ]
+    latest = [int(times[0]) if times.size else None for times in needs]
+    return BudgetFacts(name, ode, sde, half * ode / sigma, half * sde / sigma, *latest)
+
+
+def _pair_stage(
+    mixture: GaussianMixture, modes: Pair, v: float, ends: list[tuple[str, float]]
+) -> PairStage:
+    saddle, no_saddle = None, None
+    try:
+        saddle = _saddle_facts(modes, dynamics.saddle(mixture, modes, v))
+    except NotApplicableError as error:
+        no_saddle = f"{error.rule}; {error.received}"
+    except ConvergenceError as error:
+        no_saddle = str(error)
+    growth = {name: float(bounds.growth_exponent(modes.length, v, end)) for name, end in ends}
+    safe = {
+        name: Log10.from_log(float(bounds.log_safe_start(MIDDLE, exponent)))
+        for name, exponent in growth.items()
+    }
+    traps, no_traps = _traps(mixture, modes, v, ends)
+    return PairStage(
+        modes.i, modes.j, modes.length**2 / v, saddle, no_saddle, growth, safe, traps, no_traps
+    )
+
+
+def _saddle_facts(modes: Pair, found: dynamics.Equilibrium) -> SaddleFacts:
+    point = found.point[None]
+    return SaddleFacts(
+        found.point.tolist(),
+        float(modes.coordinates(point)[0][0]),
+        float(np.linalg.norm(found.point - modes.midpoint)) / modes.length,
+        float(modes.orthogonal_distance(point)[0]) / modes.length,
+        found.eigenvalues.tolist(),
+        found.residual,
+    )
+
+
+def _traps(
+    mixture: GaussianMixture, modes: Pair, v: float, ends: list[tuple[str, float]]
+) -> tuple[list[TrapFacts], str | None]:
+    """Exact traps of a separable mixture; a radius is None where it is too narrow to compute."""
+    traps = []
+    for name, v_end in ends:
+        exponent = float(bounds.growth_exponent(modes.length, v, v_end)) / np.log(10.0)
+        for fraction in _TRAP_FRACTIONS:
+            radius = None
+            # For two modes the trap is about 10^(-(1 - 2 fraction)^2 exponent) wide.
+            if (1.0 - 2.0 * fraction) ** 2 * exponent < _TRAP_LIMIT:
+                try:
+                    found = oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, v_end)
+                except NotApplicableError as error:
+                    return [], f"{error.rule}; {error.received}"
+                radius = Log10(found.log10_radius)
+            traps.append(TrapFacts(name, fraction, radius))
+    return traps, None
+
+
+# -- the last step -------------------------------------------------------------------------------
+
+
+def _spread(mixture: GaussianMixture, schedule: NoiseSchedule, ddim: DDIM) -> list[SpreadFacts]:
+    sigmas = sorted({float(mixture.sigmas.min()), float(mixture.sigmas.max())})
+    own, full = ddim.grid(schedule), TimeGrid.full(schedule.T)
+    runs = {  # by name, so that a DDIM grid of every time is not listed twice
+        f"DDIM, {own.steps} steps": (own, 0.0),
+        f"DDIM, {full.steps} steps": (full, 0.0),
+        f"DDPM, {full.steps} steps": (full, 1.0),
+    }
+    facts = []
+    for sigma in sigmas:
+        last = sigma**2 / (sigma**2 + float(schedule.rho[1]))
+        for name, (grid, eta) in runs.items():
+            std = oracles.linear_recursion_std(
+                schedule.alpha_bar, grid.times, eta, sigma, noise_var=schedule.noise_var
+            )
+            facts.append(SpreadFacts(name, sigma, float(std[-1]) / sigma, last))
+    return facts

@@ -1,0 +1,151 @@
+"""What `mixdyn check` reports, as plain data that goes to JSON as it is.
+
+Times named `_raw` count schedule steps, those named `_steps` the steps left on the DDIM grid.
+Lengths are in the units of the means, of sigma (`_sigma`) or of the pair's length l (`_l`). An end
+is "last_noisy", time 1, or "clean", time 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mixdyn.quantities import Log10
+
+PAPER_KAPPA = 7.0  # arXiv 2605.06831 v1 measures its margins there
+MIDDLE = 0.35  # "in the middle" is within 0.35 l of the midpoint, as in the paper's experiments
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """A pair of modes. length_radii is l over the sum of the two mode radii of the classification:
+    below 1 the modes overlap. tau_2_raw and tau_2_steps: one entry per kappa, None where never."""
+
+    i: int
+    j: int
+    length: float
+    length_sigma: float
+    length_radii: float
+    weight_ratio: float
+    tau_2_raw: list[int | None]
+    tau_2_steps: list[int | None]
+
+
+@dataclass(frozen=True)
+class CrossingFacts:
+    """The distribution of one kind of tau_1 over trajectories, None where it is never reached.
+
+    process: "DDIM" or "reverse SDE"; crossing: "first", "last" or "last_fixed" (one fixed pair).
+    Quantiles are of the raw time, so raw_05 is the late end.
+    """
+
+    process: str
+    kappa: float
+    crossing: str
+    never_share: float
+    raw_05: int | None
+    raw_50: int | None
+    raw_95: int | None
+    steps_50: int | None
+
+
+@dataclass(frozen=True)
+class SaddleFacts:
+    """The unstable equilibrium between two modes: a is 1 at mode i and 0 at mode j; distances from
+    the midpoint and off the line in l; eigenvalues per unit of intrinsic time, ascending."""
+
+    point: list[float]
+    a: float
+    from_midpoint_l: float
+    off_line_l: float
+    eigenvalues: list[float]
+    residual: float
+
+
+@dataclass(frozen=True)
+class TrapFacts:
+    """Starts at tau that the probability-flow ODE fails to move out of the middle.
+
+    radius_l: half-width at tau of the starts that end within `fraction` of l of the midpoint.
+    """
+
+    end: str
+    fraction: float
+    radius_l: Log10 | None
+
+
+@dataclass(frozen=True)
+class PairStage:
+    """A pair at one tau. growth: Lambda of the two modes alone to the end named; safe_start_l: the
+    start that this growth leaves within MIDDLE of l; traps are exact. no_saddle, no_traps: why."""
+
+    i: int
+    j: int
+    stiffness: float
+    saddle: SaddleFacts | None
+    no_saddle: str | None
+    growth: dict[str, float]
+    safe_start_l: dict[str, Log10]
+    traps: list[TrapFacts]
+    no_traps: str | None
+
+
+@dataclass(frozen=True)
+class BudgetFacts:
+    """How far a point that one mode owns still travels to it, from tau to the end.
+
+    Distances shrink by ode_factor (DDIM) and sde_factor (mean of DDPM). halfway: where a point half
+    a nearest-pair length from its mode ends, in sigma. needs_raw: the latest start from which it
+    gets inside the mode radius, None if no start suffices.
+    """
+
+    end: str
+    ode_factor: float
+    sde_factor: float
+    ode_halfway_sigma: float
+    sde_halfway_sigma: float
+    ode_needs_raw: int | None
+    sde_needs_raw: int | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is left to happen at one raw time tau.
+
+    mixture_growth: Lambda to each end for any two trajectories of the mixture, from its diameter.
+    """
+
+    tau_raw: int
+    tau_steps: int
+    v: float
+    mixture_growth: dict[str, float]
+    budgets: list[BudgetFacts]
+    pairs: list[PairStage]
+
+
+@dataclass(frozen=True)
+class SpreadFacts:
+    """Standard deviation that a sampler returns within a mode, over sigma; last_step is the factor
+    of its last step alone."""
+
+    sampler: str
+    sigma: float
+    final_over_sigma: float
+    last_step: float
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything `mixdyn check` found; `notes` says what does not apply to this input, and why."""
+
+    mixture: dict[str, Any]
+    schedule: dict[str, Any]
+    kappas: list[float]
+    n_shortest: int
+    pairs: list[PairFacts]
+    crossings: list[CrossingFacts]
+    n_trajectories: int
+    seed: int
+    stages: list[Stage]
+    spread: list[SpreadFacts]
+    notes: list[str]

@@ -1,0 +1,212 @@
+"""The typer application: options, errors, exit codes. The work is in the modules beside it.
+
+Exit codes: 0 done, 2 bad input (one line on stderr: rule, value, remedy), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixdyn import __version__
+from mixdyn.errors import MixdynError
+from mixdyn.plans import Spacing
+
+from .inputs import SamplerName
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="mixdyn",
+    help="Diffusion samplers on Gaussian mixtures, where every score is exact.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+MixtureText = Annotated[
+    str,
+    typer.Option(
+        "--mixture",
+        help="A .toml or .npz file, or a preset: grid, diamond, line, ring, two_modes, "
+        "farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05).",
+        metavar="FILE|PRESET",
+    ),
+]
+ScheduleText = Annotated[
+    str,
+    typer.Option(
+        "--schedule",
+        help="A .toml or .npz file, or linear or cosine (options: linear:T=500).",
+        metavar="FILE|NAME",
+    ),
+]
+Steps = Annotated[int | None, typer.Option(help="Number of DDIM steps.", show_default="50")]
+SpacingOption = Annotated[
+    Spacing | None, typer.Option(help="Spacing of the steps.", show_default="quadratic")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
+Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mixdyn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+    ] = False,
+) -> None:
+    """Diffusion samplers on Gaussian mixtures, where every score is exact."""
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Deliberate errors become one line and exit code 2, an interrupt exit code 130."""
+    try:
+        yield
+    except MixdynError as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr where that is a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _console() -> Console:
+    """Standard output; a pipe or file gets a fixed width, so that tables do not wrap."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
+
+
+@app.command("sample")
+def sample_command(
+    *,
+    mixture: MixtureText,
+    out: Annotated[Path, typer.Option(help="Samples, a .npz file; a .json summary beside it.")],
+    n: Annotated[int, typer.Option("-n", help="Number of samples.")] = 10_000,
+    schedule: ScheduleText = "linear",
+    sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = "ddim",
+    steps: Steps = None,
+    spacing: SpacingOption = None,
+    eta: Annotated[float | None, typer.Option(help="DDIM noise factor.", show_default="0")] = None,
+    z: Annotated[int | None, typer.Option(help="DDPM steps of a hybrid.", show_default="5")] = None,
+    start: Annotated[int | None, typer.Option(help="Start at this time of the grid.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A score model in place of the exact one: a function f(x, t) or an object "
+            "with eps(x, t).",
+            metavar="MODULE:NAME",
+        ),
+    ] = None,
+    predicts: Annotated[
+        str | None,
+        typer.Option(help="What the function returns: eps, x0, v, score.", show_default="eps"),
+    ] = None,
+    index_base: Annotated[
+        int | None,
+        typer.Option(
+            help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
+        ),
+    ] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Draw samples, classify them and write both: OUT.npz and OUT.json."""
+    with _exit_codes():
+        from .inputs import ModelOptions, SamplerOptions
+        from .render import print_summary
+        from .sampling import SampleRequest, run_sample
+
+        request = SampleRequest(
+            mixture=mixture,
+            schedule=schedule,
+            sampler=sampler,
+            options=SamplerOptions(steps, spacing, eta, z),
+            model=ModelOptions(model, predicts, index_base),
+            n=n,
+            seed=seed,
+            start=start,
+            out=out,
+        )
+        with _progress("sampling") as progress:
+            summary = run_sample(request, progress)
+        print_summary(summary, _console(), as_json)
+
+
+@app.command("check")
+def check_command(
+    *,
+    mixture: Annotated[
+        str, typer.Argument(help="A mixture file (.toml, .npz) or a preset.", metavar="FILE|PRESET")
+    ],
+    schedule: ScheduleText = "linear",
+    kappa: Annotated[
+        list[float] | None,
+        typer.Option(help="Dominance margin; repeat for several.", show_default="2, 7, 20"),
+    ] = None,
+    tau: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Raw time from which saddles, traps and budgets are measured; repeat for several.",
+            show_default="where neighbours separate at kappa = 7",
+        ),
+    ] = None,
+    steps: Steps = None,
+    spacing: SpacingOption = None,
+    pairs: Annotated[int, typer.Option(help="How many of the nearest pairs to list.")] = 5,
+    samples: Annotated[int, typer.Option(help="Trajectories for tau_1.")] = 512,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Diagnose a mixture and a schedule: what will samplers do between its modes, and why."""
+    with _exit_codes():
+        from .diagnosis import CheckRequest, diagnose
+        from .inputs import SamplerOptions, read_mixture, read_schedule
+        from .render import print_diagnosis
+
+        request = CheckRequest(
+            mixture=read_mixture(mixture),
+            schedule=read_schedule(schedule),
+            kappas=tuple(kappa or (2.0, 7.0, 20.0)),
+            taus=tuple(tau or ()),
+            ddim=SamplerOptions(steps, spacing).given(),
+            n_pairs=pairs,
+            n_trajectories=samples,
+            seed=seed,
+        )
+        with _progress("measuring") as progress:
+            diagnosis = diagnose(request, progress)
+        print_diagnosis(diagnosis, _console(), as_json)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="mixdyn")

@@ -1,0 +1,176 @@
+"""`mixdyn sample`: run a sampler, classify the samples, write both whole or not at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mixdyn import __version__
+from mixdyn.errors import FileError
+from mixdyn.files import write_atomically
+from mixdyn.geometry import Region, classify
+from mixdyn.mixture import GaussianMixture
+from mixdyn.noise import resolve_seed
+from mixdyn.quantities import dump_json
+from mixdyn.sampling import Samples, sample
+from mixdyn.schedule import NoiseSchedule
+from mixdyn.statistics import Proportion
+from mixdyn.validation import check_integer
+
+from .inputs import (
+    ModelOptions,
+    SamplerName,
+    SamplerOptions,
+    build_model,
+    build_sampler,
+    read_mixture,
+    read_schedule,
+)
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """One run of `mixdyn sample`, as the user asked for it."""
+
+    mixture: str
+    schedule: str
+    sampler: SamplerName
+    options: SamplerOptions
+    model: ModelOptions
+    n: int
+    seed: int
+    start: int | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class ClassShare:
+    """How many samples fell into one class, their share, and its 95 % Clopper-Pearson interval."""
+
+    name: str
+    count: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class SampleSummary:
+    """What is stored beside the samples and printed; `n_eval` is score evaluations per sample."""
+
+    version: str
+    mixture: dict[str, Any]
+    schedule: dict[str, Any]
+    sampler: str
+    model: str
+    n: int
+    seed: int
+    first_time: int
+    steps: int
+    n_eval: int
+    classes: list[ClassShare]
+    seconds: float
+    samples_file: str
+    summary_file: str
+
+
+def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> SampleSummary:
+    """Draw the samples, write them and their summary, and return the summary.
+
+    Everything that can be wrong with the input is checked before the first step.
+    """
+    summary_file = check_outputs(request.out)
+    n = check_integer(request.n, "n", 1)
+    seed = resolve_seed(request.seed)
+    mixture, schedule = read_mixture(request.mixture), read_schedule(request.schedule)
+    sampler = build_sampler(request.sampler, request.options, schedule)
+    model = build_model(request.model, request.sampler, mixture, schedule)
+    began = time.perf_counter()
+    drawn = sample(model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress)
+    x = np.asarray(drawn.x)
+    codes = classify(mixture, x)
+    seconds = time.perf_counter() - began
+    problem = (mixture, schedule, repr(sampler))
+    summary = _summarise(request, problem, drawn, codes, seconds)
+    arrays = {
+        "x": x,
+        "codes": codes,
+        "times": drawn.times,
+        "n_eval": drawn.n_eval,
+        "seed": np.uint64(seed),
+        "mixture_digest": mixture.digest,
+        "schedule_digest": schedule.digest,
+    }
+    _write(request.out, summary_file, arrays, summary)
+    return summary
+
+
+def _write(out: Path, summary_file: Path, arrays: dict[str, Any], summary: SampleSummary) -> None:
+    text = dump_json(vars(summary)).encode()
+
+    def write_arrays(handle: IO[bytes]) -> None:
+        np.savez(handle, **arrays)
+
+    def write_text(handle: IO[bytes]) -> None:
+        handle.write(text)
+
+    write_atomically(out, write_arrays)
+    write_atomically(summary_file, write_text)
+
+
+def check_outputs(out: Path) -> Path:
+    """The summary file that goes with a samples file, both checked to be writable later."""
+    if out.suffix.lower() != ".npz":
+        raise FileError(
+            "samples are written to a .npz file (and a summary to .json beside it)",
+            str(out),
+            "Choose a name that ends in .npz.",
+        )
+    if out.is_dir() or not out.parent.is_dir():
+        raise FileError(
+            "the output must be a file in a folder that exists", str(out), "Create the folder."
+        )
+    return out.with_suffix(".json")
+
+
+def _summarise(
+    request: SampleRequest,
+    problem: tuple[GaussianMixture, NoiseSchedule, str],
+    drawn: Samples,
+    codes: np.ndarray,
+    seconds: float,
+) -> SampleSummary:
+    mixture, schedule, sampler = problem
+    counts = np.bincount(codes, minlength=len(Region))
+    return SampleSummary(
+        version=__version__,
+        mixture={
+            "source": request.mixture,
+            "N": mixture.N,
+            "d": mixture.d,
+            "digest": mixture.digest,
+        },
+        schedule={"source": request.schedule, "T": schedule.T, "digest": schedule.digest},
+        sampler=sampler,
+        model=request.model.reference or "exact score",
+        n=len(codes),
+        seed=drawn.seed,
+        first_time=int(drawn.times[0]),
+        steps=len(drawn.times) - 1,
+        n_eval=drawn.n_eval,
+        classes=[_share(region, int(counts[region]), len(codes)) for region in Region],
+        seconds=seconds,
+        samples_file=str(request.out),
+        summary_file=str(request.out.with_suffix(".json")),
+    )
+
+
+def _share(region: Region, count: int, n: int) -> ClassShare:
+    proportion = Proportion(count, n)
+    low, high = proportion.interval()
+    return ClassShare(region.name.lower(), count, proportion.rate, low, high)

@@ -1,0 +1,211 @@
+"""What a user can hand over wrongly: one line on stderr, exit code 2, nothing written."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mixdyn.cli import app
+
+GOOD = "means = [[0.0], [1.0]]\nsigma = 0.1\n"
+FILES = {
+    "good.toml": GOOD,
+    "nan.toml": "means = [[nan], [1.0]]\nsigma = 0.1\n",
+    "infinite.toml": "means = [[inf], [1.0]]\nsigma = 0.1\n",
+    "no_width.toml": "means = [[0.0], [1.0]]\nsigma = 0.0\n",
+    "negative_width.toml": "means = [[0.0], [1.0]]\nsigma = [-1.0, 1.0]\n",
+    "negative_weight.toml": GOOD + "weights = [-1.0, 2.0]\n",
+    "no_weight.toml": GOOD + "weights = [0.0, 0.0]\n",
+    "three_weights.toml": GOOD + "weights = [1.0, 1.0, 1.0]\n",
+    "ragged.toml": "means = [[0.0], [1.0, 2.0]]\nsigma = 0.1\n",
+    "flat.toml": "means = [0.0, 1.0]\nsigma = 0.1\n",
+    "covariance.toml": "means = [[0.0], [1.0]]\nsigma = [[1.0, 0.0], [0.0, 1.0]]\n",
+    "twice.toml": "means = [[0.0], [0.0]]\nsigma = 0.1\n",
+    "malformed.toml": "means = [[",
+    "unknown_key.toml": GOOD + "colour = 3\n",
+    "missing_key.toml": "sigma = 0.1\n",
+    "one_mode.toml": "means = [[0.0]]\nsigma = 0.1\n",
+    "steep.toml": 'kind = "linear"\nbeta_end = 1.5\n',
+    "other_kind.toml": 'kind = "circular"\n',
+    "beta_one.toml": 'kind = "beta"\nbeta = [0.1, 1.0]\n',
+    "half_step.toml": 'kind = "linear"\nT = 1.5\n',
+    "broken_module.py": "import a_module_that_is_not_there\n",
+    "unreadable_module.py": "def f(:\n",
+    "models.py": (
+        "def nan(x, t):\n    return x * float('nan')\n"
+        "def short(x, t):\n    return x[:1]\n"
+        "def one_argument(x):\n    return x\n"
+        "class Model:\n    def eps(self, x, t):\n        return x\n"
+        "number = 3\n"
+    ),
+}
+SAMPLE = ["sample", "--mixture", "good.toml", "-n", "4", "--out", "s.npz"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with good and bad files, as the current one."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "latin.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "noise.npz").write_bytes(b"PK\x03\x04 and no archive")
+    (tmp_path / "a_folder.toml").mkdir()
+    (tmp_path / "a_folder.npz").mkdir()
+    np.savez("pickled.npz", means=np.array([[0.0], [1.0]], dtype=object), sigma=0.1)
+    return tmp_path
+
+
+def _refused(folder, arguments):
+    before = sorted(path.name for path in folder.iterdir())
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit)
+    assert result.stdout == ""
+    after = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    assert after == [name for name in before if name != "__pycache__"]
+    return result.stderr
+
+
+MIXTURES = [
+    ("nan.toml", "received nan at index (0, 0) in nan.toml"),
+    ("infinite.toml", "received inf at index (0, 0) in infinite.toml"),
+    ("no_width.toml", "sigma must be > 0"),
+    ("negative_width.toml", "sigma must be > 0"),
+    ("negative_weight.toml", "weights must be > 0; received -1.0"),
+    ("no_weight.toml", "weights must be > 0; received 0.0"),
+    ("three_weights.toml", "weights must hold one number for each of the 2 modes"),
+    ("ragged.toml", "means must be a rectangular array"),
+    ("flat.toml", "means must have 2 axes"),
+    ("covariance.toml", "modes must be isotropic"),
+    ("twice.toml", "modes must differ in mean or sigma"),
+    ("malformed.toml", "a .toml file must be valid TOML"),
+    ("latin.toml", "a .toml file must be valid TOML"),
+    ("unknown_key.toml", "unknown keys ['colour']"),
+    ("missing_key.toml", "missing keys ['means']"),
+    ("absent.toml", "a parameter file must exist and be readable"),
+    ("a_folder.toml", "a parameter file must exist and be readable"),
+    ("noise.npz", "a .npz file must be an archive of plain named arrays"),
+    ("pickled.npz", "pickled objects are refused"),
+    ("models.py", "a parameter file must end in .toml or .npz"),
+    ("sphere", "a mixture is a .toml or .npz file or one of grid, diamond, line"),
+    ("grid:side=0", "side must be an integer >= 1; received 0"),
+    ("grid:size=3", "grid takes the options side, spacing, sigma"),
+    ("grid:side", "each once, as key=value; received 'side'"),
+    ("grid:side=3,side=4", "each once, as key=value; received 'side=4'"),
+    ("grid:side=many", "the option side of grid is a number, True or False; received 'many'"),
+    ("grid:side=__import__('os')", "the option side of grid is a number"),
+    ("farthest_point", "farthest_point needs the option d"),
+]
+
+
+@pytest.mark.parametrize(("mixture", "message"), MIXTURES)
+@pytest.mark.parametrize("command", ["check", "sample"])
+def test_a_bad_mixture_is_refused_by_both_commands(folder, command, mixture, message):
+    options = [mixture] if command == "check" else ["--mixture", mixture, "--out", "s.npz"]
+    stderr = _refused(folder, [command, *options])
+    assert stderr.startswith("error: ")
+    assert stderr.count("\n") == 1
+    assert message in stderr
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("steep.toml", "every beta must lie strictly between 0 and 1"),
+        ("other_kind.toml", "kind 'circular'"),
+        ("beta_one.toml", "every beta must lie strictly between 0 and 1; received beta_2 = 1.0"),
+        ("half_step.toml", "received 1.5 in half_step.toml"),
+        ("good.toml", "unknown keys ['means', 'sigma']"),
+        ("linear:T=0", "T must be an integer"),
+        ("sigmoid", "a schedule is a .toml or .npz file or one of linear, cosine"),
+    ],
+)
+@pytest.mark.parametrize("arguments", [["check", "good.toml"], SAMPLE], ids=["check", "sample"])
+def test_a_bad_schedule_is_refused_by_both_commands(folder, arguments, schedule, message):
+    assert message in _refused(folder, [*arguments, "--schedule", schedule])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-n", "0"], "n must be an integer >= 1; received 0"),
+        (["-n", "1000000000000"], "the kept states must fit memory_limit"),
+        (["--seed", "-1"], "seed must be an integer in 0..18446744073709551615; received -1"),
+        (["--seed", str(2**64)], "seed must be an integer in 0..18446744073709551615"),
+        (["--steps", "1001"], "the number of steps must not exceed T = 1000; received 1001"),
+        (["--steps", "0"], "the number of steps must be an integer >= 1"),
+        (["--start", "800"], "start must be a time of the grid; received 800"),
+        (["--eta", "-0.5"], "eta must be >= 0"),
+        (["--eta", "9"], "eta must not exceed 1/sqrt(1 - rho_s/rho_t)"),
+        (["--sampler", "ddpm", "--eta", "0.5"], "--eta does not apply to the sampler ddpm"),
+        (["--z", "3"], "--z does not apply to the sampler ddim"),
+        (["--sampler", "exact", "--eta", "1"], "--eta does not apply to the sampler exact"),
+        (["--sampler", "hybrid", "--z", "-1"], "z must be an integer >= 0"),
+        (["--sampler", "exact", "--model", "models:nan"], "the sampler exact draws from the"),
+        (["--model", "models"], "--model is written module:name; received 'models'"),
+        (["--model", ".models:nan"], "--model is written module:name"),
+        (["--model", "absent_module:f"], "ModuleNotFoundError: No module named 'absent_module'"),
+        (["--model", "broken_module:f"], "No module named 'a_module_that_is_not_there'"),
+        (["--model", "unreadable_module:f"], "SyntaxError: invalid syntax"),
+        (["--model", "models:absent"], "the module models must define absent"),
+        (["--model", "models:number"], "a function f(x, t) or an object with a method eps(x, t)"),
+        (["--model", "models:Model"], "a function f(x, t) or an object with a method eps(x, t)"),
+        (["--model", "models:one_argument"], "a function f(x, t) or an object"),
+        (["--model", "models:nan"], "must be finite"),
+        (["--model", "models:short"], "the model must return one row per point"),
+        (["--model", "models:nan", "--predicts", "y"], "predicts must be one of eps, x0, v, score"),
+        (["--model", "models:nan", "--index-base", "2"], "index_base must be an integer in 0..1"),
+        (["--predicts", "x0"], "describe the function that --model names"),
+        (["--out", "s.txt"], "samples are written to a .npz file"),
+        (["--out", "absent/s.npz"], "the output must be a file in a folder that exists"),
+        (["--out", "a_folder.npz"], "the output must be a file in a folder that exists"),
+    ],
+)
+def test_a_bad_option_of_sample_is_refused_with_its_rule(folder, options, message):
+    stderr = _refused(folder, [*SAMPLE, *options])
+    assert message in stderr
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["one_mode.toml"], "at least two modes; received 1 mode"),
+        (["good.toml", "--kappa", "0"], "kappa must be > 0"),
+        (["good.toml", "--kappa", "nan"], "kappa must be a finite real number"),
+        (["good.toml", "--tau", "0"], "tau must be an integer in 1..1000; received 0"),
+        (["good.toml", "--tau", "1001"], "tau must be an integer in 1..1000; received 1001"),
+        (["good.toml", "--steps", "1001"], "the number of steps must not exceed T = 1000"),
+        (["good.toml", "--pairs", "0"], "pairs must be an integer >= 1"),
+        (["good.toml", "--samples", "0"], "samples must be an integer >= 1"),
+        (["good.toml", "--seed", "-1"], "seed must be an integer in 0.."),
+    ],
+)
+def test_a_bad_option_of_check_is_refused_with_its_rule(folder, arguments, message):
+    stderr = _refused(folder, ["check", *arguments])
+    assert message in stderr
+    assert stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*SAMPLE, "-n", "many"],
+        [*SAMPLE, "--sampler", "euler"],
+        [*SAMPLE, "--spacing", "odd"],
+        ["check", "good.toml", "--tau", "1.5"],
+        ["check"],
+        ["draw"],
+    ],
+)
+def test_what_is_no_option_or_no_number_is_a_usage_error(folder, arguments):
+    assert "Usage: " in _refused(folder, arguments)
+
+
+def test_the_library_does_not_import_the_command_lines_packages():
+    code = "import sys, mixdyn, mixdyn.geometry; print({'typer', 'rich'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
