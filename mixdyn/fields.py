@@ -7,7 +7,7 @@ v is the effective variance of the mode with the smallest sigma, v = sigma_min^2
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from . import kernels
 from .errors import InputError
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel
+from .score import ScoreModel, checked_eps
 from .validation import Array, check_nonnegative
 
 
+@runtime_checkable
 class Field(Protocol):
     """The drift of the PF ODE in intrinsic time."""
 
@@ -74,7 +75,7 @@ class ModelField:
                 "Use a method that evaluates at grid nodes only, on v = data_var + rho[t], t >= 1.",
             )
         alpha_t, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
-        return -(v * alpha_t / math.sqrt(nu)) * self.model.eps(alpha_t * y, t)
+        return -(v * alpha_t / math.sqrt(nu)) * checked_eps(self.model, alpha_t * y, t)
 
 
 def v_grid(schedule: NoiseSchedule, grid: TimeGrid, mixture: GaussianMixture) -> Array:

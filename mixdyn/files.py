@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -31,8 +32,10 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     An error or an interrupt leaves whatever stood at `path` before untouched.
     """
     target = Path(path)
+    # Not tempfile: its files are private to the user, a result should follow the umask.
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle = draft.open("xb")
     except OSError as error:
         raise FileError(
             "the folder of an output file must exist and be writable",
@@ -40,11 +43,11 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
             "Create the folder or choose another path.",
         ) from None
     try:
-        with os.fdopen(descriptor, "wb") as handle:
+        with handle:
             write(handle)
-        Path(name).replace(target)
+        draft.replace(target)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise FileError(
                 "an output file must be writable",
@@ -57,7 +60,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also over-long integers, endless brackets
         raise FileError(
             "a .toml file must be valid TOML", f"{path} ({error})", "Correct that line."
         ) from None
@@ -65,17 +68,37 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _read_npz(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as handle:  # by name, NumPy leaves a damaged archive open
+            archive = np.load(handle, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("it holds a single array, not a named set")
-            values = {key: archive[key] for key in archive.files}
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            values = {key: _plain(archive[key], key) for key in archive.files}
+    except _NPZ_FAULTS as error:
         raise FileError(
             "a .npz file must be an archive of plain named arrays (pickled objects are refused)",
             f"{path} ({error})",
             "Write it with numpy.savez from float arrays.",
         ) from None
-    return {key: value.item() if value.ndim == 0 else value for key, value in values.items()}
+    return values
+
+
+# What NumPy and zipfile raise on damaged, encrypted or foreign archives.
+_NPZ_FAULTS = (
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def _plain(value: Any, key: str) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise ValueError(f"{key!r} is no array")
+    return value.item() if value.ndim == 0 else value
 
 
 def read_parameters(

@@ -30,6 +30,7 @@ from .validation import (
     check_nonnegative,
     check_points,
     check_positive,
+    describe,
 )
 
 
@@ -247,7 +248,7 @@ def integrate_ode(
     A fixed-step method takes one step per grid interval; DormandPrince as many as it needs.
     keep = "trajectory" also returns the states at every v, within `memory_limit` bytes.
     """
-    field = MixtureField(target) if isinstance(target, GaussianMixture) else target
+    field = _field(target)
     nodes = check_decreasing(v, "v")
     state = check_points(y, field.d, "y").copy()
     solver = DormandPrince() if method is None else method
@@ -336,7 +337,7 @@ def integrate_sde(
     grid that contains every v (default: v itself); the step's normal is the sum of the fine ones it
     spans, so that runs which share `fine` and the seed follow one Brownian path.
     """
-    field = MixtureField(target) if isinstance(target, GaussianMixture) else target
+    field = _field(target)
     nodes = check_decreasing(v, "v")
     state = check_points(y, field.d, "y").copy()
     solver = ExponentialSde() if method is None else method
@@ -344,11 +345,12 @@ def integrate_sde(
     all_nodes = nodes if fine is None else check_decreasing(fine, "fine")
     where = _positions(all_nodes, nodes)
     seed, xi = np.uint64(resolve_seed(rng)), np.empty_like(state)
+    row = np.uint64(check_integer(first, "first", 0, 2**62))
     for k in range(len(nodes) - 1):
         v_t, v_s = float(nodes[k]), float(nodes[k + 1])
         weights = _increment_weights(solver, all_nodes[where[k] : where[k + 1] + 1])
         times = np.arange(where[k] + 1, where[k + 1] + 1).astype(np.uint64)
-        kernels.path_normals(xi, np.uint64(first), times, weights, seed)
+        kernels.path_normals(xi, row, times, weights, seed)
         mean = solver.mean(state, field.pull(state, v_t), v_t, v_s)
         state = mean + math.sqrt(solver.noise_var(v_t, v_s)) * xi
         if path is not None:
@@ -371,6 +373,18 @@ def _positions(fine: Array, nodes: Array) -> np.ndarray:
             "Take the coarse grid as a subset of the fine one.",
         )
     return index
+
+
+def _field(target: object) -> Field:
+    if isinstance(target, GaussianMixture):
+        return MixtureField(target)
+    if not isinstance(target, Field):
+        raise InputError(
+            "the target is a GaussianMixture or a field with d and pull(y, v)",
+            describe(target),
+            "Wrap a model in ModelField.",
+        )
+    return target
 
 
 def _path(keep: str, nodes: Array, y: Array, limit: float) -> Array | None:

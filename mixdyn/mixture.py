@@ -19,12 +19,14 @@ from numpy.typing import ArrayLike
 from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
 from .validation import (
+    LARGEST,
     Array,
     check_alpha_bar,
     check_array,
     check_integer,
     check_nonnegative,
     check_points,
+    check_real_array,
     describe,
 )
 
@@ -62,7 +64,7 @@ class GaussianMixture:
         *,
         allow_duplicates: bool = False,
     ) -> None:
-        mu = check_array(means, "means", ndim=2)
+        mu = check_array(means, "means", ndim=2, largest=LARGEST)
         if mu.size == 0:
             raise InputError(
                 "means must hold at least one mode in at least one dimension",
@@ -244,23 +246,23 @@ def _frozen(array: Array) -> Array:
 
 
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
-    if np.ndim(sigma) > 1:
+    given = check_real_array(sigma, "sigma")
+    if given.ndim > 1:
         raise InputError(
             "modes must be isotropic: sigma is one number or one per mode",
-            f"an array of shape {np.shape(sigma)}",
+            f"an array of shape {given.shape}",
             "Full and diagonal covariances are not supported.",
         )
-    values = check_array(np.atleast_1d(np.asarray(sigma)), "sigma", ndim=1)
-    if np.ndim(sigma) == 1 and len(values) != n_modes:
+    values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)
+    if given.ndim == 1 and len(values) != n_modes:
         raise InputError(
             f"sigma must be one number or one for each of the {n_modes} modes",
             f"{len(values)} values",
             "Match the number of rows of means.",
         )
-    # The variance must be a normal double too, or every exponent divides by zero.
-    if (values <= 0).any() or (np.square(values) < np.finfo(float).tiny).any():
+    if (values < 1.0 / LARGEST).any():
         raise InputError(
-            "sigma must be > 0 (and its square representable)",
+            f"sigma must be > 0 (and at least {1.0 / LARGEST:g})",
             describe(float(values.min())),
             "A point mass has no score: choose a small positive sigma.",
         )
@@ -272,7 +274,7 @@ def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
 def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
     if weights is None:
         return _frozen(np.full(n_modes, 1.0 / n_modes))
-    values = check_array(weights, "weights", ndim=1)
+    values = check_array(weights, "weights", ndim=1, largest=LARGEST)
     if len(values) != n_modes:
         raise InputError(
             f"weights must hold one number for each of the {n_modes} modes",
@@ -286,8 +288,6 @@ def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
             "Drop modes of weight zero; weights need not sum to one.",
         )
     total = math.fsum(values)
-    if not math.isfinite(total):
-        raise InputError("weights must have a finite sum", total, "Scale them down.")
     if abs(total - 1.0) <= 4 * np.finfo(float).eps:
         return _frozen(values.copy())
     normalised = values / total
@@ -302,16 +302,21 @@ def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
 
 def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
     axes = [np.unique(column, return_inverse=True) for column in mixture.means.T]
-    if math.prod(len(values) for values, _ in axes) != mixture.N:
+    sizes = [len(values) for values, _ in axes]
+    if math.prod(sizes) != mixture.N:
         return None
-    index = tuple(inverse.reshape(-1) for _, inverse in axes)
-    table = np.zeros([len(values) for values, _ in axes])
-    np.add.at(table, index, mixture.weights)
+    cell = np.zeros(mixture.N, np.int64)
+    for (_, inverse), size in zip(axes, sizes, strict=True):
+        cell = cell * size + inverse.reshape(-1)
+    # Constant coordinates get no axis of the table: NumPy allows 64 axes, a mixture any d.
+    table = np.bincount(cell, mixture.weights, mixture.N).reshape([n for n in sizes if n > 1])
     if (table == 0).any():  # a cell missing, so some other is taken twice
         return None
-    d = mixture.d
-    marginals = [table.sum(axis=tuple(j for j in range(d) if j != i)) for i in range(d)]
-    product = functools.reduce(np.multiply.outer, marginals)
+    every = range(table.ndim)
+    marginals = [table.sum(axis=tuple(j for j in every if j != i)) for i in every]
+    product = functools.reduce(np.multiply.outer, marginals, np.ones(()))
     if (np.abs(product - table) > 8 * np.finfo(float).eps * table).any():
         return None
-    return [(_frozen(values), _frozen(w)) for (values, _), w in zip(axes, marginals, strict=True)]
+    varying = iter(marginals)
+    weights = [next(varying) if n > 1 else np.ones(1) for n in sizes]
+    return [(_frozen(values), _frozen(w)) for (values, _), w in zip(axes, weights, strict=True)]

@@ -63,8 +63,8 @@ def standard_normals(
         out,
         np.uint64(check_integer(first, "first", 0, 2**63)),
         np.uint64(check_integer(t, "t", 0, MAX_TIME)),
-        np.uint64(int(stream) << 24),
-        np.uint64(seed),
+        np.uint64(Stream(stream) << 24),
+        np.uint64(check_integer(seed, "seed", 0, 2**64 - 1)),
     )
     return out
 

@@ -25,7 +25,7 @@ from .errors import InputError
 from .geometry import Region, classify, distance_to_segment, two_nearest
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule, TimeGrid
-from .validation import Array, IntArray, check_integer, check_positive
+from .validation import Array, IntArray, check_integer, check_positive, check_real
 
 
 class Observer(Protocol):
@@ -179,7 +179,7 @@ class FirstPassage:
         self, quantity: Callable[[Array, int], Array], below: float, schedule: NoiseSchedule
     ) -> None:
         self.quantity = quantity
-        self.below = float(below)
+        self.below = check_real(below, "below")
         self.schedule = schedule
 
     def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:
@@ -197,7 +197,14 @@ class FirstPassage:
         if state["passed"] is None:
             state["passed"] = np.zeros(len(x), bool)
         node = int(np.flatnonzero(state["times"] == t)[0])
-        inside = np.asarray(self.quantity(x / self.schedule.alpha[t], t)) <= self.below
+        values = np.asarray(self.quantity(x / self.schedule.alpha[t], t))
+        if values.shape != (len(x),):
+            raise InputError(
+                f"quantity must return one number per point, shape ({len(x)},)",
+                f"shape {values.shape}",
+                "Reduce over the coordinates.",
+            )
+        inside = values <= self.below
         state["counts"][node] += np.count_nonzero(inside & ~state["passed"])
         state["passed"] |= inside
         if t == 0:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from .errors import InputError
 from .mixture import GaussianMixture
-from .validation import Array, check_integer, check_nonnegative, check_positive
+from .validation import Array, check_integer, check_positive, check_real
 
 
 def _unit_scale(means: Array, sigma: float) -> tuple[Array, float]:
@@ -41,8 +41,9 @@ def grid(
     means = np.array(list(itertools.product(axis, axis)))
     if normalize:
         means, std = _unit_scale(means, std)
-    if rotate:
-        c, s = math.cos(rotate), math.sin(rotate)
+    angle = check_real(rotate, "rotate")
+    if angle:
+        c, s = math.cos(angle), math.sin(angle)
         means = means @ np.array([[c, s], [-s, c]])
     return GaussianMixture(means, std)
 
@@ -103,7 +104,7 @@ def farthest_point(
     """
     dim = check_integer(d, "d", 1)
     count = check_integer(n, "n", 1)
-    check_nonnegative(seed, "seed")
+    check_integer(seed, "seed", 0)
     std = check_positive(sigma, "sigma")
     candidates = _lattice_candidates(dim, seed)
     if count > len(candidates):

@@ -21,7 +21,7 @@ import numpy as np
 from .errors import InputError
 from .plans import Spacing, StepPlan, bridge_plan, spaced_grid
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ExactScore, ScoreModel
+from .score import ScoreModel, is_exact
 from .steppers import PlanStepper, ReverseStepper, Stepper
 from .validation import check_integer, check_nonnegative, describe
 
@@ -138,14 +138,13 @@ class Hybrid(_PlanSampler):
 
     def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
         """DDPM's coefficients on the first z steps, the base's on the rest."""
-        head, tail = DDPM().plan(schedule, grid), self.base.plan(schedule, grid)
-        raw = np.arange(grid.steps) < self.z
-        return StepPlan(
-            grid,
-            schedule,
-            np.where(raw, head.share, tail.share),
-            np.where(raw, head.noise_std, tail.noise_std),
-        )
+        head = DDPM().plan(schedule, grid)
+        if self.z >= grid.steps:
+            return head
+        tail = self.base.plan(schedule, grid.cut(int(grid.times[self.z])))
+        share = np.concatenate([head.share[: self.z], tail.share])
+        noise_std = np.concatenate([head.noise_std[: self.z], tail.noise_std])
+        return StepPlan(grid, schedule, share, noise_std)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +173,7 @@ class ExactReverse:
 
     def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
         """Exact draws, mode by posterior probability."""
-        if not isinstance(model, ExactScore):
+        if not is_exact(model):
             raise InputError(
                 "ExactReverse needs the mixture itself",
                 describe(model),

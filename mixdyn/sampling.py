@@ -82,11 +82,11 @@ def sample(
     InputError : n and x both or neither, a wrong shape, a start off the grid, too many steps, a
         model that returns non-finite values. MemoryLimitError : the trajectory is too large.
     """
+    _check_options(schedule, sampler, keep, noise)
     grid = sampler.grid(schedule, start)
     target = model_for(model, schedule)
     stepper = sampler.stepper(target, schedule, grid)
     count, d, given = _starting_points(target, n, x)
-    _check_options(keep, noise)
     seed = resolve_seed(rng)
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, d, grid, memory_limit)
@@ -177,7 +177,13 @@ def _starting_points(
     return check_integer(n, "n", 1), d, None
 
 
-def _check_options(keep: str, noise: str) -> None:
+def _check_options(schedule: object, sampler: object, keep: object, noise: object) -> None:
+    if not isinstance(schedule, NoiseSchedule) or not hasattr(sampler, "stepper"):
+        raise InputError(
+            "sample takes a model, a NoiseSchedule and a sampler, in this order",
+            f"{type(schedule).__name__} and {type(sampler).__name__}",
+            "For example sample(presets.grid(), NoiseSchedule.linear(), DDIM(), n=100).",
+        )
     for name, value, allowed in (("keep", keep, Keep), ("noise", noise, NoiseKind)):
         if value not in get_args(allowed):
             options = ", ".join(repr(option) for option in get_args(allowed))

@@ -22,6 +22,9 @@ from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
 from .validation import Array, IntArray, check_array, check_integer, check_positive, describe
 
+# Longer than any schedule in use; refuses a slip such as T = 1e12 before the memory is asked for.
+MAX_T = 10_000_000
+
 _FILE_KEYS = {
     "linear": frozenset({"kind", "T", "beta_start", "beta_end"}),
     "cosine": frozenset({"kind", "T", "max_beta"}),
@@ -52,7 +55,7 @@ class NoiseSchedule:
         put = functools.partial(object.__setattr__, self)
         put("beta", _frozen(np.concatenate([[0.0], values])))
         put("log_alpha_bar", _frozen(np.cumsum(np.log1p(-self.beta))))
-        put("_recipe", recipe or {"kind": "beta", "beta": values})
+        put("_recipe", recipe or {"kind": "beta", "beta": self.beta[1:]})
         if self.log_alpha_bar[-1] < math.log(np.finfo(float).tiny):
             raise InputError(
                 "alpha_bar must stay representable: -sum log(1 - beta) < 708",
@@ -71,7 +74,7 @@ class NoiseSchedule:
         cls, T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
     ) -> NoiseSchedule:
         """T betas evenly spaced from beta_start to beta_end (Ho et al., arXiv 2006.11239)."""
-        steps = check_integer(T, "T", 1)
+        steps = _check_length(T)
         first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
         recipe = {"kind": "linear", "T": steps, "beta_start": first, "beta_end": last}
         return cls(np.linspace(first, last, steps), recipe=recipe)
@@ -80,7 +83,7 @@ class NoiseSchedule:
     def cosine(cls, T: int = 1000, max_beta: float = 0.999) -> NoiseSchedule:
         """The squared-cosine alpha_bar of Nichol and Dhariwal (arXiv 2102.09672), offset 0.008,
         with beta capped at `max_beta` as there."""
-        steps = check_integer(T, "T", 1)
+        steps = _check_length(T)
         cap = check_positive(max_beta, "max_beta")
         level = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
         recipe = {"kind": "cosine", "T": steps, "max_beta": cap}
@@ -213,14 +216,14 @@ class TimeGrid:
 
     def __init__(self, times: Iterable[int], T: int | None = None) -> None:
         # Python ints from here on: a NumPy array of floats is refused, not truncated.
-        values = [check_integer(t, "every time", 0) for t in _as_list(times)]
+        values = [check_integer(t, "every time", 0, MAX_T) for t in _as_list(times)]
         if len(values) < 2 or values[-1] != 0 or any(a <= b for a, b in _adjacent(values)):
             raise InputError(
                 "a time grid must decrease strictly and end at 0",
                 describe(values),
                 "List the times from noise to data, e.g. [1000, 500, 1, 0].",
             )
-        limit = values[0] if T is None else check_integer(T, "T", 1)
+        limit = values[0] if T is None else _check_length(T)
         if values[0] > limit:
             raise InputError(
                 f"times must not exceed T = {limit}", values[0], "Start the grid at T or below."
@@ -236,7 +239,7 @@ class TimeGrid:
     @classmethod
     def full(cls, T: int) -> TimeGrid:
         """T, T - 1, ..., 1, 0."""
-        return cls(range(check_integer(T, "T", 1), -1, -1), T)
+        return cls(range(_check_length(T), -1, -1), T)
 
     @classmethod
     def uniform(cls, T: int, S: int) -> TimeGrid:
@@ -329,8 +332,15 @@ def _adjacent(values: list[int]) -> list[tuple[int, int]]:
     return list(itertools.pairwise(values))
 
 
+def _check_length(T: int) -> int:
+    length = check_integer(T, "T", 1)
+    if length > MAX_T:
+        raise InputError(f"T must not exceed {MAX_T}", length, "Take a shorter schedule.")
+    return length
+
+
 def _check_steps(T: int, S: int) -> int:
-    limit = check_integer(T, "T", 1)
+    limit = _check_length(T)
     steps = check_integer(S, "the number of steps", 1)
     if steps > limit:
         raise InputError(

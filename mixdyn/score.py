@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -175,6 +175,24 @@ class ExactScore:
     def jacobian(self, x: ArrayLike, t: int) -> Array:
         """Hessian of log p_t, (n, d, d)."""
         return self.marginal(t).score_jacobian(x)
+
+
+def is_exact(model: object) -> TypeGuard[ExactScore]:
+    """Whether `model` is the exact score itself: a subclass may have changed what it predicts."""
+    return type(model) is ExactScore
+
+
+def checked_eps(model: ScoreModel, x: Array, t: int) -> Array:
+    """The model's noise prediction, which must be finite and shaped like x."""
+    eps = np.ascontiguousarray(model.eps(x, t), dtype=np.float64)
+    if eps.shape != x.shape or not np.isfinite(eps).all():
+        raise InputError(
+            f"a model's eps must be finite and of shape {x.shape}",
+            f"shape {eps.shape} at t = {t} with {np.count_nonzero(~np.isfinite(eps))} "
+            "non-finite entries",
+            "Check the model's range and its index base.",
+        )
+    return eps
 
 
 def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:

@@ -14,7 +14,7 @@ from .mixture import GaussianMixture
 from .noise import path_normals, standard_normals
 from .plans import StepPlan
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ExactScore, ScoreModel
+from .score import ExactScore, ScoreModel, checked_eps, is_exact
 from .validation import Array
 
 NoiseKind = Literal["step", "path"]
@@ -55,20 +55,12 @@ class PlanStepper:
         self.model = model
         self.plan = plan
         self.grid = plan.grid
-        self.fused = isinstance(model, ExactScore) and model.schedule == plan.schedule
+        self.fused = is_exact(model) and model.schedule == plan.schedule
         self._coefficients = np.column_stack(plan.eps_form())
 
     def eps(self, x: Array, t: int) -> Array:
         """The model's prediction, which must be finite and shaped like x."""
-        eps = np.ascontiguousarray(self.model.eps(x, t), dtype=np.float64)
-        if eps.shape != x.shape or not np.isfinite(eps).all():
-            raise InputError(
-                f"a model's eps must be finite and of shape {x.shape}",
-                f"shape {eps.shape} at t = {t} with {np.count_nonzero(~np.isfinite(eps))} "
-                "non-finite entries",
-                "Check the model's range and its index base.",
-            )
-        return eps
+        return checked_eps(self.model, x, t)
 
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
         """x <- c_x x + c_eps eps + c_noise xi."""

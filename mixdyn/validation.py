@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+# Coordinates up to here, and sigmas down to its reciprocal, keep every squared distance, and its
+# ratio to every variance, a finite double.
+LARGEST = 1e75
+
 
 def describe(value: object) -> str:
     """A short text of `value` for an error message: arrays by shape, the rest by repr."""
@@ -26,11 +30,33 @@ def describe(value: object) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
-def check_array(values: ArrayLike, name: str, ndim: int) -> Array:
-    """`values` as a finite C-contiguous float64 array with `ndim` axes."""
+def check_array(values: ArrayLike, name: str, ndim: int, *, largest: float = math.inf) -> Array:
+    """`values` as a finite C-contiguous float64 array with `ndim` axes, no entry beyond `largest`
+    in size. Booleans are refused like in `check_integer`."""
+    array = check_real_array(values, name)
+    if array.ndim != ndim:
+        raise InputError(
+            f"{name} must have {ndim} ax{'i' if ndim == 1 else 'e'}s",
+            f"shape {array.shape}",
+            "Reshape it first.",
+        )
+    inside = np.abs(array) <= min(largest, np.finfo(np.float64).max)  # False for NaN
+    if not inside.all():
+        where = tuple(int(i) for i in np.argwhere(~inside)[0])
+        finite = bool(np.isfinite(array[where]))
+        raise InputError(
+            f"{name} must be at most {largest:g} in size" if finite else f"{name} must be finite",
+            f"{array[where]} at index {where}",
+            "Choose smaller units." if finite else "Remove NaN and infinite entries.",
+        )
+    return array
+
+
+def check_real_array(values: ArrayLike, name: str) -> Array:
+    """`values` as a C-contiguous float64 array of any shape, finite or not."""
     try:
         array = np.asarray(values)
-        if array.dtype == object or array.dtype.kind not in "biuf":
+        if array.dtype.kind not in "iuf":
             raise TypeError
         array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
     except (TypeError, ValueError):
@@ -39,26 +65,12 @@ def check_array(values: ArrayLike, name: str, ndim: int) -> Array:
             describe(values),
             "Pass nested lists of floats or a NumPy array.",
         ) from None
-    if array.ndim != ndim:
-        raise InputError(
-            f"{name} must have {ndim} ax{'i' if ndim == 1 else 'e'}s",
-            f"shape {array.shape}",
-            "Reshape it first.",
-        )
-    finite = np.isfinite(array)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(
-            f"{name} must be finite",
-            f"{array[where]} at index {where}",
-            "Remove NaN and infinite entries.",
-        )
     return array
 
 
 def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:
-    """`x` as a finite (n, d) float64 array with n >= 1."""
-    points = check_array(x, name, ndim=2)
+    """`x` as an (n, d) float64 array with n >= 1, entries at most LARGEST in size."""
+    points = check_array(x, name, ndim=2, largest=LARGEST)
     if points.shape[1] != d or points.shape[0] == 0:
         raise InputError(
             f"{name} must have shape (n, {d}) with n >= 1",
@@ -68,10 +80,11 @@ def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:
     return points
 
 
-def _check_real(value: Any, name: str) -> float:
+def check_real(value: Any, name: str) -> float:
+    """`value` as a finite float; booleans and strings are refused."""
     try:
-        number = float(value) if not isinstance(value, str | bytes) else math.nan
-    except (TypeError, ValueError):
+        number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         raise InputError(f"{name} must be a finite real number", describe(value), "Pass a float.")
@@ -80,7 +93,7 @@ def _check_real(value: Any, name: str) -> float:
 
 def check_positive(value: Any, name: str) -> float:
     """`value` as a float > 0."""
-    number = _check_real(value, name)
+    number = check_real(value, name)
     if number <= 0.0:
         raise InputError(f"{name} must be > 0", describe(value), "Pass a positive number.")
     return number
@@ -88,7 +101,7 @@ def check_positive(value: Any, name: str) -> float:
 
 def check_nonnegative(value: Any, name: str) -> float:
     """`value` as a float >= 0."""
-    number = _check_real(value, name)
+    number = check_real(value, name)
     if number < 0.0:
         raise InputError(f"{name} must be >= 0", describe(value), "Pass zero or a positive number.")
     return number
@@ -110,7 +123,7 @@ def check_integer(value: Any, name: str, low: int, high: int | None = None) -> i
 
 def check_alpha_bar(value: Any, name: str = "alpha_bar") -> float:
     """`value` as a signal level in (0, 1]."""
-    number = _check_real(value, name)
+    number = check_real(value, name)
     if not 0.0 < number <= 1.0:
         raise InputError(
             f"{name} must lie in (0, 1]", describe(value), "1 is clean data, near 0 pure noise."
