@@ -83,10 +83,11 @@ def _trap(stage: Stage) -> str:
     middle = f"the middle of modes {modes.i} and {modes.j} (within {MIDDLE:g} l)"
     radius = next((t.radius_l for t in modes.traps if t.end == end and t.fraction == MIDDLE), None)
     if radius is None:
+        exact = modes.no_traps or "it is narrower than 1e-2000 l"
         return (
-            f"With the exact score, DDIM keeps in {middle} until {until} what starts within "
+            f"With the exact score, DDIM surely keeps in {middle} until {until} what starts within "
             f"{show_number(modes.safe_start_l[end], 3)} l of the midpoint at raw time "
-            f"{stage.tau_raw}, and perhaps more: {modes.no_traps or 'below 1e-2000 l'}."
+            f"{stage.tau_raw}; the exact width was not computed ({exact})."
         )
     meaning = (
         "so little that a state between the modes at that time still reaches one of them"

@@ -153,6 +153,13 @@ def test_a_trap_beyond_the_limit_is_left_out_and_its_bound_given():
     assert radii["last_noisy", 0.35].exponent == pytest.approx(-159.258, rel=1e-5)
 
 
+def test_a_mixture_without_an_exact_trap_gets_the_bound_and_the_reason_in_words():
+    triangle = GaussianMixture([[0.0, 0.0], [1.0, 0.0], [0.3, 1.0]], 0.05)
+    words = " ".join(explain(_diagnose(triangle, taus=(20,))))
+    assert "DDIM surely keeps in the middle of modes 0 and 1" in words
+    assert "the exact width was not computed (" in words
+
+
 def test_the_number_of_trajectories_is_cut_to_the_memory_they_may_use(monkeypatch):
     monkeypatch.setattr(diagnosis_module, "_TRAJECTORY_BYTES", 8 * 2 * 5 * 20)
     found = _diagnose(two_modes(d=2), n_trajectories=512, ddim={"steps": 4})
