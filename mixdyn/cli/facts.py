@@ -77,7 +77,7 @@ class TrapFacts:
 @dataclass(frozen=True)
 class PairStage:
     """A pair at one tau. growth: Lambda of the two modes alone to the end named; safe_start_l: the
-    start that this growth leaves within MIDDLE of l; traps are exact. no_saddle, no_traps: why."""
+    start that this growth leaves within MIDDLE of l of the midpoint if they are equal; traps are exact. no_saddle, no_traps: why."""
 
     i: int
     j: int

@@ -85,9 +85,9 @@ def _trap(stage: Stage) -> str:
     if radius is None:
         exact = modes.no_traps or "it is narrower than 1e-2000 l"
         return (
-            f"With the exact score, DDIM surely keeps in {middle} until {until} what starts within "
-            f"{show_number(modes.safe_start_l[end], 3)} l of the midpoint at raw time "
-            f"{stage.tau_raw}; the exact width was not computed ({exact})."
+            f"Were they equal and alone, DDIM with the exact score would keep in {middle} until "
+            f"{until} at least what starts within {show_number(modes.safe_start_l[end], 3)} l of "
+            f"the midpoint at raw time {stage.tau_raw}; the exact width was not computed ({exact})."
         )
     meaning = (
         "so little that a state between the modes at that time still reaches one of them"
