@@ -76,8 +76,11 @@ class TrapFacts:
 
 @dataclass(frozen=True)
 class PairStage:
-    """A pair at one tau. growth: Lambda of the two modes alone to the end named; safe_start_l: the
-    start that this growth leaves within MIDDLE of l of the midpoint if they are equal; traps are exact. no_saddle, no_traps: why."""
+    """A pair at one tau; no_saddle and no_traps say why something is missing.
+
+    growth: Lambda to each end, of the two modes alone. safe_start_l: what that growth leaves within
+    MIDDLE of l of the midpoint, if they are also equal. traps: exact, full mixture.
+    """
 
     i: int
     j: int
