@@ -61,15 +61,23 @@ def product_grid(mixture: GaussianMixture) -> list[Axis] | None:
     Means within 8 ulp of the extent share a grid line; weights must factorise to 1e-12.
     """
     lines = [_grid_lines(column) for column in mixture.means.T]
-    shape = [len(values) for values, _ in lines]
+    # A coordinate that all modes share is an axis of one value: it factors out by itself, and
+    # leaving it out keeps the table within the 64 axes of an array.
+    varying = [j for j, (values, _) in enumerate(lines) if len(values) > 1]
+    shape = [len(lines[j][0]) for j in varying]
     if math.prod(shape) > mixture.N:
         return None
-    table = np.zeros(shape)
-    np.add.at(table, tuple(index for _, index in lines), mixture.weights)
-    marginals = _marginals(table)
-    product = functools.reduce(np.multiply.outer, marginals)
-    if (np.abs(product * table.sum() ** (1 - mixture.d) - table) > 1e-12 * table).any():
-        return None
+    total = mixture.weights.sum()
+    marginals = [np.array([total])] * mixture.d
+    if varying:
+        table = np.zeros(shape)
+        np.add.at(table, tuple(lines[j][1] for j in varying), mixture.weights)
+        parts = _marginals(table)
+        product = functools.reduce(np.multiply.outer, parts)
+        if (np.abs(product * total ** (1 - len(varying)) - table) > 1e-12 * table).any():
+            return None
+        for j, part in zip(varying, parts, strict=True):
+            marginals[j] = part
     return [Axis(values, weights) for (values, _), weights in zip(lines, marginals, strict=True)]
 
 
