@@ -77,7 +77,11 @@ def path_weights(schedule: NoiseSchedule, t: int, s: int) -> Array:
     q_r = rho_{r-1}/rho_r, and later steps shrink it by rho_s/rho_{r-1}: for a frozen x0_hat the
     composed fine steps are the coarse one exactly. A step to s = 0 adds no noise: its weights are
     the limit, proportional to the noise each fine step would carry to time 1.
+
+    Raises InputError unless T >= t > s >= 0.
     """
+    check_integer(t, "t", 1, schedule.T)
+    check_integer(s, "s", 0, t - 1)
     last = max(s, 1)
     times = np.arange(t, s, -1)
     rho = schedule.rho
@@ -95,12 +99,12 @@ def path_normals(
 ) -> Array:
     """(n, d) normals of the coarse step (t, s), summed from the fine steps of the same seed."""
     t, s = step
-    out = np.empty((n, d))
+    out = np.empty((check_integer(n, "n", 1), check_integer(d, "d", 1, MAX_DIMENSION)))
     kernels.path_normals(
         out,
-        np.uint64(first),
+        np.uint64(check_integer(first, "first", 0, 2**63)),
         np.arange(t, s, -1).astype(np.uint64),
         path_weights(schedule, t, s),
-        np.uint64(seed),
+        np.uint64(check_integer(seed, "seed", 0, 2**64 - 1)),
     )
     return out

@@ -1,0 +1,88 @@
+"""What the whole suite shares: reproducible property tests, one budget of false alarms for every
+statistical test, and skips that turn into failures where everything must be installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "mixdyn",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("mixdyn")
+
+REQUIRE_ALL = "MIXDYN_REQUIRE_ALL"
+
+
+class FalseAlarmBudget:
+    """The chance, at most 1e-6 for the whole suite, that a correct program fails a statistical
+    test (were its fixed seeds drawn afresh). Every test draws its share from here."""
+
+    total = 1e-6
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+
+    def draw(self, level: float) -> None:
+        self.spent += level
+        if self.spent > self.total * (1 + 1e-9):
+            pytest.fail(
+                f"the suite's statistical tests would spend {self.spent:.3g} > {self.total}"
+            )
+
+
+@pytest.fixture(scope="session")
+def false_alarm_budget() -> FalseAlarmBudget:
+    return FalseAlarmBudget()
+
+
+@pytest.fixture
+def plausible(false_alarm_budget: FalseAlarmBudget) -> Callable[..., None]:
+    """`plausible(p_value)` fails the test where p_value is below its level, 1e-9 by default, which
+    it books on the suite's budget: at most 1e-8 in one test."""
+    booked = 0.0
+
+    def check(p_value: float, level: float = 1e-9, what: str = "") -> None:
+        nonlocal booked
+        booked += level
+        assert booked <= 1.001e-8, "one test may spend 1e-8 at most"
+        false_alarm_budget.draw(level)
+        assert p_value >= level, f"{what} p-value {p_value:.3g} below {level:.3g}"
+
+    return check
+
+
+def is_missing_extra(reason: str) -> bool:
+    """Whether a skip happened because an optional dependency is not installed."""
+    return reason.startswith(("could not import", "Skipped: could not import")) or "extra" in reason
+
+
+def _refuse_missing_extra(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome != "skipped" or os.environ.get(REQUIRE_ALL) != "1":
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if is_missing_extra(reason):
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_ALL}=1 and {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call) -> Iterator[None]:  # type: ignore[no-untyped-def]
+    report = yield
+    _refuse_missing_extra(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector) -> Iterator[None]:  # type: ignore[no-untyped-def]
+    report = yield
+    _refuse_missing_extra(report)
+    return report

@@ -1,0 +1,111 @@
+"""The kernels' own exp, log and sincos against 160-bit arithmetic, in ulps of the exact value."""
+
+import mpmath
+import numpy as np
+import pytest
+from numba import config, njit
+
+from mixdyn import kernels
+
+# Without the compiler a fused multiply-add rounds twice: half an ulp more here and there.
+EXTRA_ULP = 0.5 if config.DISABLE_JIT else 0.0
+N = 1_000 if config.DISABLE_JIT else 10_000
+
+_exp, _log, _sincos_turn = kernels._exp, kernels._log, kernels._sincos_turn
+
+
+@njit(error_model="numpy")
+def exp_all(x):
+    out = np.empty_like(x)
+    for i in range(len(x)):
+        out[i] = _exp(x[i])
+    return out
+
+
+@njit(error_model="numpy")
+def log_all(x):
+    out = np.empty_like(x)
+    for i in range(len(x)):
+        out[i] = _log(x[i])
+    return out
+
+
+@njit(error_model="numpy")
+def sincos_all(x):
+    out = np.empty((2, len(x)))
+    for i in range(len(x)):
+        out[0, i], out[1, i] = _sincos_turn(x[i])
+    return out
+
+
+def ulps(values, x, exact):
+    """|value - exact(x)| in ulps of exact(x); a value must be 0 where exact(x) is."""
+    worst = []
+    with mpmath.workprec(160):
+        for value, argument in zip(values, x, strict=True):
+            truth = exact(mpmath.mpf(float(argument)))
+            size = float(truth)
+            gap = float(abs(mpmath.mpf(float(value)) - truth))
+            worst.append(gap / np.spacing(abs(size)) if size else (np.inf if value else 0.0))
+    return np.array(worst)
+
+
+def test_exp_is_within_one_ulp_down_to_its_floor():
+    rng = np.random.default_rng(0)
+    small = -(10.0 ** rng.uniform(-20, 0, N // 2))
+    k_ln2 = -np.arange(1, 866) * np.log(2.0)  # where the reduced argument is smallest ...
+    halfway = k_ln2 + 0.5 * np.log(2.0)  # ... and where it is largest
+    edges = [0.0, -5e-324, np.nextafter(kernels.EXP_FLOOR, 0), kernels.EXP_FLOOR]
+    x = np.concatenate([-rng.uniform(0, 600, N), small, k_ln2, halfway, edges])
+    assert ulps(exp_all(x), x, mpmath.exp).max() <= 1.0 + EXTRA_ULP
+
+
+def test_exp_is_within_one_ulp_up_to_its_stated_end():
+    x = np.concatenate([np.random.default_rng(1).uniform(0, 700, N), [700.0]])
+    assert ulps(exp_all(x), x, mpmath.exp).max() <= 1.0 + EXTRA_ULP
+
+
+def test_exp_below_its_floor_is_exp_of_the_floor_which_no_sum_from_one_up_can_feel():
+    below = np.array([np.nextafter(kernels.EXP_FLOOR, -np.inf), -1e3, -1e300, -np.inf])
+    floor = exp_all(np.array([kernels.EXP_FLOOR]))[0]
+    assert (exp_all(below) == floor).all()
+    assert 2.6e-261 < floor < 2.7e-261
+    # Ten million modes at the floor, each with a coordinate of the largest size allowed.
+    assert 1.0 + 1e7 * floor * 1e75 == 1.0
+    # A product with the smallest coordinate that matters beside 1e75 stays a normal double.
+    assert floor * 1e75 * 2**-60 > np.finfo(float).tiny
+
+
+@pytest.mark.parametrize(
+    "u",
+    [
+        np.random.default_rng(2).uniform(0, 1, N),
+        2.0 ** -np.random.default_rng(3).uniform(0, 53, N),
+        1 - 2.0 ** -np.random.default_rng(4).uniform(1, 53, N),
+        # The ends of the range of uniforms, and the switch of the exponent at sqrt(1/2).
+        np.array([2.0**-53, 1 - 2.0**-53, 0.5, 0.5**0.5, np.nextafter(0.5**0.5, 1), 1e-300, 1e300]),
+    ],
+    ids=["uniform", "towards 0", "towards 1", "edges"],
+)
+def test_log_is_within_two_ulp(u):
+    assert ulps(log_all(u), u, mpmath.log).max() <= 2.0 + EXTRA_ULP
+
+
+def test_log_of_one_is_exactly_zero():
+    assert log_all(np.array([1.0]))[0] == 0.0
+
+
+def test_sine_and_cosine_of_a_turn_are_within_two_ulp_and_exact_at_quarter_turns():
+    rng = np.random.default_rng(5)
+    eighths = np.arange(8) / 8
+    near = (rng.integers(0, 8, N) / 8 + 2.0 ** -rng.uniform(3, 50, N)) % 1
+    v = np.concatenate([rng.uniform(0, 1, N), near, eighths, [2.0**-53, 1 - 2.0**-53]])
+    sine, cosine = sincos_all(v)
+    assert ulps(sine, v, lambda x: mpmath.sinpi(2 * x)).max() <= 2.0 + EXTRA_ULP
+    assert ulps(cosine, v, lambda x: mpmath.cospi(2 * x)).max() <= 2.0 + EXTRA_ULP
+
+
+def test_sine_and_cosine_have_the_signs_of_their_quadrants():
+    sine, cosine = sincos_all(np.array([0.125, 0.375, 0.625, 0.875]))
+    assert np.sign(sine).tolist() == [1, 1, -1, -1]
+    assert np.sign(cosine).tolist() == [1, -1, -1, 1]
