@@ -115,6 +115,20 @@ class NegativeControl:
     verdict: Outcome
 
 
+@dataclass(frozen=True)
+class Table:
+    """Further measurements for the report: a caption, column heads and rows of numbers or words."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Number | str | None]]
+
+    def as_row(self) -> dict[str, Any]:
+        """The table as data of a ledger row; a cell is an object with `value`."""
+        cells = [[{"value": cell} for cell in row] for row in self.rows]
+        return {"caption": self.caption, "columns": self.columns, "rows": cells}
+
+
 Witness = Callable[[Comparison], Mapping[str, Any]]
 
 
@@ -125,7 +139,7 @@ class Finding:
     comparisons: the sides compared, most telling first. applicable_share: share of the points at
     which all hypotheses held (the smallest held_share when omitted). nonvacuous_share: share of
     those at which the bound says something. unit: what n counts. witness: describes the deciding comparison's worst
-    point so that it can be reproduced. numbers: further named values for the report.
+    point so that it can be reproduced. numbers, tables: further values for the report.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -137,6 +151,7 @@ class Finding:
     witness: Witness | None = None
     note: str = ""
     numbers: Mapping[str, Number | None] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
     unit: str = "points"
 
     def share(self) -> float:
@@ -190,6 +205,7 @@ class Verdict:
     note: str = ""
     comparisons: tuple[Comparison, ...] = ()
     numbers: Mapping[str, Number | None] = field(default_factory=dict)
+    tables: tuple[Table, ...] = ()
 
     def as_row(self) -> dict[str, Any]:
         """The verdict as strict JSON data."""
@@ -198,6 +214,7 @@ class Verdict:
         row["hypotheses"] = [vars(h) for h in self.hypotheses]
         row["mutants"] = [vars(m) for m in self.mutants]
         row["comparisons"] = [c.as_row() for c in self.comparisons]
+        row["tables"] = [t.as_row() for t in self.tables]
         row["numbers"] = [{"name": k, "value": v} for k, v in self.numbers.items()]
         return plain(row)
 
@@ -283,8 +300,12 @@ class Claim:
         self._check_hypotheses(finding)
         share = finding.share()
         if share == 0.0 or not finding.comparisons:
-            missed = ", ".join(h.name for h in finding.hypotheses if h.held_share < 1.0)
-            reason = finding.note or f"hypotheses never held together: {missed}"
+            shares = [
+                f"{h.name.replace('_', ' ')} on {100.0 * h.held_share:.3g} %"
+                for h in finding.hypotheses
+                if h.held_share < 1.0
+            ]
+            reason = finding.note or f"The hypotheses never held together: {', '.join(shares)}."
             return self._row(
                 case,
                 Outcome.NOT_APPLICABLE,
@@ -312,6 +333,7 @@ class Claim:
             note=finding.note,
             comparisons=tuple(finding.comparisons),
             numbers=dict(finding.numbers),
+            tables=tuple(finding.tables),
             unit=finding.unit,
         )
 

@@ -18,8 +18,6 @@ Source: arXiv 2605.06831 v1, Lemma G.1
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +27,7 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Verdict
+from ..paths import Level, random_states, relevant_exponent, score_scale
 from ..relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
@@ -67,10 +66,10 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _judge(case: Case, engine: GaussianMixture, noise_factor: float = 1.0) -> Verdict:
-    states = case.memo("G.1 states", lambda: _states(case))
-    reference = case.memo("G.1 reference", lambda: [_reference(case, t, x) for t, x in states])
-    measured = [_engine(case, engine, noise_factor, t, x) for t, x in states]
-    scales = [_scales(case, t, x) for t, x in states]
+    states = case.memo("G.1 states", lambda: random_states(case, "G.1", 16, 256))
+    reference = case.memo("G.1 reference", lambda: [_reference(level, x) for level, x in states])
+    measured = [_engine(engine, noise_factor, level, x) for level, x in states]
+    scales = [_scales(level, x) for level, x in states]
     comparisons = [
         compare(
             name,
@@ -84,8 +83,8 @@ def _judge(case: Case, engine: GaussianMixture, noise_factor: float = 1.0) -> Ve
     def witness(comparison: Comparison) -> dict[str, Any]:
         per_state = 1 if comparison.name == "log density" else case.mixture.d
         batch, row = divmod(comparison.index // per_state, len(states[0][1]))
-        t, x = states[batch]
-        return {"quantity": comparison.name, "t": t, "x": x[row]}
+        level, x = states[batch]
+        return {"quantity": comparison.name, "t": level.t, "x": x[row]}
 
     finding = Finding(
         comparisons=comparisons,
@@ -100,55 +99,39 @@ def _stack(parts: list[Values], name: str) -> Array:
     return np.concatenate([values[name].ravel() for values in parts])
 
 
-def _states(case: Case) -> list[tuple[int, Array]]:
-    """16 random times with states from p_t, between two modes, and far outside."""
-    rng, mixture = case.rng("G.1"), case.mixture
-    size = case.pick(2_000_000, 20_000_000) // (16 * mixture.N * mixture.d)
-    n = min(max(size, 6), case.pick(256, 4096))
-    batches = []
-    for t in rng.integers(1, case.schedule.T + 1, size=16).tolist():
-        abar, nu = float(case.schedule.alpha_bar[t]), float(case.schedule.noise_var[t])
-        marginal = mixture.diffused(abar, noise_var=nu)
-        x = marginal.sample(n, rng)
-        x[::3] = 0.5 * (x[::3] + x[np.roll(np.arange(0, n, 3), 1)])
-        x[1::9] *= 5.0
-        batches.append((t, x))
-    return batches
-
-
-def _engine(case: Case, engine: GaussianMixture, factor: float, t: int, x: Array) -> Values:
-    abar, nu = float(case.schedule.alpha_bar[t]), factor * float(case.schedule.noise_var[t])
-    marginal = engine.diffused(abar, noise_var=nu)
+def _engine(engine: GaussianMixture, factor: float, level: Level, x: Array) -> Values:
+    nu = factor * level.noise_var
+    marginal = engine.diffused(level.abar, noise_var=nu)
     score = marginal.score(x)
     return {
         "score": score,
         "log density": marginal.log_density(x),
-        "denoiser": (x + nu * score) / math.sqrt(abar),
+        "denoiser": (x + nu * score) / level.alpha,
     }
 
 
-def _reference(case: Case, t: int, x: Array) -> Values:
+def _reference(level: Level, x: Array) -> Values:
     """The same values from the convolution integral and from the law of x_0 given x_t."""
-    abar, nu = float(case.schedule.alpha_bar[t]), float(case.schedule.noise_var[t])
-    log_terms, means = _quadrature(case.mixture, x, math.sqrt(abar), nu)
+    log_terms, means = _quadrature(level, x)
     log_density = np.logaddexp.reduce(log_terms, axis=1)
     gamma = np.exp(log_terms - log_density[:, None])
-    weights, posterior, _ = oracles.reverse_law(case.mixture, x, abar, noise_var_t=nu)
+    weights, posterior, _ = oracles.reverse_law(
+        level.mixture, x, level.abar, noise_var_t=level.noise_var
+    )
     return {
-        "score": _score(case.mixture, x, gamma, means, math.sqrt(abar), nu),
+        "score": _score(level, x, gamma, means),
         "log density": log_density,
         "denoiser": np.einsum("nk,nkd->nd", weights, posterior),
     }
 
 
-def _quadrature(
-    mixture: GaussianMixture, x: Array, alpha_t: float, nu: float
-) -> tuple[Array, Array]:
+def _quadrature(level: Level, x: Array) -> tuple[Array, Array]:
     """log of w_k times the k-th convolution integral (n, N), and the mean of x_0 under it.
 
     Each coordinate's integrand is Gaussian, for which the trapezoidal rule is exact to rounding
     once its nodes cover the peak; where the peak lies only steers the nodes.
     """
+    mixture, alpha_t, nu = level.mixture, level.alpha, level.noise_var
     var = np.square(mixture.sigmas)[:, None]
     precision = 1.0 / var + alpha_t**2 / nu
     peak = (mixture.means / var + alpha_t * x[:, None, :] / nu) / precision  # (n, N, d)
@@ -166,29 +149,24 @@ def _quadrature(
     return np.log(mixture.weights) + log_one, peak + step * shift
 
 
-def _score(
-    mixture: GaussianMixture, x: Array, gamma: Array, means: Array, alpha_t: float, nu: float
-) -> Array:
+def _score(level: Level, x: Array, gamma: Array, means: Array) -> Array:
     """The score from posterior means: by Tweedie, or by E[grad log p_0(x_0) | x_t] / alpha where
     little noise would cancel in Tweedie's difference."""
-    var = np.square(mixture.sigmas)
-    if nu >= alpha_t**2 * float(var.max()):
-        return np.asarray((alpha_t * np.einsum("nk,nkd->nd", gamma, means) - x) / nu)
-    pull = (mixture.means - means) / var[:, None]
+    var, alpha_t = np.square(level.mixture.sigmas), level.alpha
+    if level.noise_var >= level.abar * float(var.max()):
+        mean = np.einsum("nk,nkd->nd", gamma, means)
+        return np.asarray((alpha_t * mean - x) / level.noise_var)
+    pull = (level.mixture.means - means) / var[:, None]
     return np.asarray(np.einsum("nk,nkd->nd", gamma, pull) / alpha_t)
 
 
-def _scales(case: Case, t: int, x: Array) -> Mapping[str, Array]:
-    """What the errors are measured in: the accuracy target without its factor 1e-12."""
-    abar, nu = float(case.schedule.alpha_bar[t]), float(case.schedule.noise_var[t])
-    means, var = math.sqrt(abar) * case.mixture.means, abar * np.square(case.mixture.sigmas) + nu
-    exponent = np.square(x[:, None, :] - means).sum(axis=2) / (2.0 * var)
-    q = exponent.min(axis=1) + 40.0  # modes with gamma above 1e-17 have exponents within 40
-    reach = np.linalg.norm(x, axis=1) + np.linalg.norm(means, axis=1).max()
-    target = reach / var.min() * np.maximum(1.0, q / 1e3)
-    wide = np.ones((1, case.mixture.d))
+def _scales(level: Level, x: Array) -> Values:
+    """What the errors are measured in: the engine's accuracy target without its factor 1e-12."""
+    target = score_scale(level, x)
+    reach = np.linalg.norm(x, axis=1) + np.linalg.norm(level.marginal.means, axis=1).max()
+    wide = np.ones((1, x.shape[1]))
     return {
         "score": target[:, None] * wide,
-        "log density": q + case.mixture.d,
-        "denoiser": (reach + nu * target)[:, None] / math.sqrt(abar) * wide,
+        "log density": relevant_exponent(level, x) + x.shape[1],
+        "denoiser": (reach + level.noise_var * target)[:, None] / level.alpha * wide,
     }

@@ -1,0 +1,135 @@
+r"""Separation of modes.
+
+Statement: From some time $\tau_2 > 0$ on, $|\mu_i - \mu_j|^2 \ge 4 \kappa d v_t$, where
+    $v_t = \sigma^2 + (1 - \bar\alpha_t)/\bar\alpha_t$; equivalently
+    $\alpha_t |\mu_i - \mu_j| \ge 2 \sqrt{\kappa d}\, \sigma_t$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+Measured: $\tau_2$ of every pair of modes at $\kappa = 7$ in raw time, from the definition in $x$
+    coordinates with the engine's diffused mixtures, at every time of the schedule.
+Predicted: at least 1 for every pair, and the last time at which $v_t \le l^2/(4 \kappa d)$.
+Evidence: exact; nothing is drawn. For the closest pair also $\tau_2$ for $\kappa$ = 1 to 20.
+Source: arXiv 2605.06831 v1, Assumption 4.4
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, crossings, geometry
+from mixdyn.validation import Array, IntArray
+
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
+from ..relations import Comparison, Equality, Lower, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="A4.4",
+    basis=(Basis.EXACT,),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "That a trajectory has reached its pair by then: dominance along trajectories is A4.1, and "
+        "either time can come first."
+    ),
+)
+
+REPORTED = (1.0, 2.0, 7.0, 20.0)
+
+
+def check(case: Case) -> Verdict:
+    """tau_2 of every pair at kappa = 7, by two routes."""
+    return _judge(case, predicted_kappa=KAPPA, from_time=1)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A constant 2 in place of 4, and separation at every time."""
+    return {
+        "l² ≥ 2κdv": _judge(case, predicted_kappa=KAPPA / 2.0, from_time=1),
+        "separated from the first time on": _judge(case, KAPPA, from_time=case.schedule.T),
+    }
+
+
+def _pairs(case: Case) -> tuple[IntArray, IntArray, Array]:
+    i, j = np.triu_indices(case.mixture.N, k=1)
+    return i, j, geometry.pairwise_distances(case.mixture.means)[i, j]
+
+
+def _measure(case: Case) -> IntArray:
+    """tau_2 of every pair by scanning the schedule in x coordinates, -1 where never."""
+    i, j, _ = _pairs(case)
+    tau = np.full(len(i), -1, dtype=np.int64)
+    still = np.ones(len(i), dtype=bool)
+    for t in range(case.schedule.T + 1):
+        marginal = level_at(case, t).marginal
+        square = np.square(marginal.means[i] - marginal.means[j]).sum(axis=1)
+        still &= square >= 4.0 * KAPPA * case.mixture.d * float(marginal.sigma) ** 2
+        if not still.any():
+            break
+        tau[still] = t
+    return tau
+
+
+def _predict(case: Case, kappa: float) -> Array:
+    """The last time at which v is below the bound's threshold."""
+    _, _, length = _pairs(case)
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    threshold = bounds.separation_variance(length, kappa, case.mixture.d)
+    return np.searchsorted(v, threshold, side="right") - 1.0
+
+
+def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
+    i, j, length = _pairs(case)
+    measured = case.memo("A4.4 scan", lambda: _measure(case))
+    engine = crossings.tau_2(case.mixture, case.schedule, KAPPA)[i, j]
+    comparisons = [
+        compare("τ₂ of the pair in raw time", Lower(atol=0.5), measured, from_time),
+        # A threshold within rounding of some v may tip by one step: half a step cannot hide more.
+        compare("scan against l²/(4κd)", Equality(atol=1.01), measured, _predict(case, predicted_kappa)),
+        compare("scan against the engine's τ₂", Equality(atol=1.01), measured, engine),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        k = comparison.index
+        return {"pair": [int(i[k]), int(j[k])], "length": length[k], "kappa": KAPPA}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="pairs",
+        numbers=_numbers(case),
+        tables=[_table(case)],
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _numbers(case: Case) -> dict[str, float | None]:
+    """What the closest pair allows, and tau_2 of the pairs that DDIM's trajectories end at."""
+    _, _, length = _pairs(case)
+    sigma = float(case.mixture.sigma)
+    numbers: dict[str, float | None] = {
+        "largest κ separated at clean data": length.min() ** 2 / (4.0 * case.mixture.d * sigma**2)
+    }
+    pair = dominated_tails(case, ddim_paths(case)).pair
+    own = pair[pair[:, 1] >= 0]
+    if len(own):
+        tau_pair = crossings.tau_2(case.mixture, case.schedule, KAPPA)[own[:, 0], own[:, 1]]
+        numbers["median over trajectories of τ₂ of their own pair"] = float(np.median(tau_pair))
+    return numbers
+
+
+def _table(case: Case) -> Table:
+    """tau_2 of the closest pair for several kappa, in raw time and in steps of the papers' DDIM."""
+    _, _, length = _pairs(case)
+    times, rows = ddim_grid(case).times, []
+    for kappa in REPORTED:
+        tau = int(_predict(case, kappa)[length.argmin()])
+        first = int(times[times <= tau].max()) if tau >= 1 else None
+        rows.append((kappa, tau, first, crossings.steps_left(times, tau)))
+    columns = ("κ", "τ₂ in raw time", "first node of DDIM at or below it", "DDIM steps left then")
+    return Table("The closest pair", columns, rows)

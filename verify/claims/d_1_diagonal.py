@@ -1,0 +1,178 @@
+r"""Diagonals of a rectangle are avoided.
+
+Statement: For a rectangle $a, b, c, d$ of modes, $|y-a|^2 + |y-c|^2 = |y-b|^2 + |y-d|^2$. Where a
+    diagonal pair dominates the other two with margin $\kappa$, its far mode has
+    $\gamma_{far} \le (w_{far}/w_{near}) e^{-2\kappa} \gamma_{near}$, so the two ends of a diagonal
+    never share the weight. In a parallelogram the exponent is
+    $-2\kappa + (|b-d|^2 - |a-c|^2)/(4v)$: a short diagonal can escape.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - parallelogram: four modes of the mixture form one.
+    - dominance: the diagonal pair dominates the other two modes with margin above 0.
+Measured: the identity at random points, and the engine's ratio of responsibilities at the ends of
+    every diagonal, with the margin of that diagonal in the whole mixture.
+Predicted: the identity (with the parallelogram's correction), and the bound on the ratio.
+Evidence: sampled points around the modes and along the diagonals, at noise levels at which the pair
+    of the diagonal is 1 to 60 effective variances long.
+Source: arXiv 2605.06831 v1, Proposition D.1; the parallelogram is our extension
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, crossings, dynamics, geometry
+from mixdyn.validation import Array
+
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..relations import Comparison, Equality, Upper, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="D.1",
+    basis=(Basis.SAMPLED,),
+    min_modes=4,
+    common_sigma=True,
+    does_not_show=(
+        "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "
+        "that share needs a learned model. Modes that form no parallelogram are not covered."
+    ),
+)
+
+MAX_SHAPES = 40
+Parts = dict[str, Array]
+
+
+def check(case: Case) -> Verdict:
+    """The identity and the bound on the far end of each diagonal."""
+    return _judge(case, margin_factor=1.0)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A margin counted too often, and the identity of another quadrangle."""
+    return {
+        "e^(-3κ) in place of e^(-2κ)": _judge(case, margin_factor=1.5),
+        "sides in place of diagonals": _judge(case, margin_factor=1.0, crossed=True),
+    }
+
+
+def _judge(case: Case, margin_factor: float, crossed: bool = False) -> Verdict:
+    shapes = _parallelograms(case.mixture.means)
+    common = Hypothesis("common_sigma", 1.0, 0.0)
+    if not shapes:
+        found = [common, Hypothesis("parallelogram", 0.0)]
+        note = "No four modes of this mixture form a parallelogram."
+        return CLAIM.judge(case, Finding(hypotheses=found, note=note))
+    parts = case.memo("D.1 parts", lambda: _measure(case, shapes))
+    kappa = parts["kappa"]
+    held = (kappa > 0.0) & np.isfinite(parts["log ratio"])
+    hypotheses = [
+        common,
+        Hypothesis("parallelogram", 1.0, 0.0),
+        Hypothesis("dominance", float(np.mean(kappa > 0.0)), float(max(0.0, -kappa.min()))),
+    ]
+    if not held.any():
+        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
+    bound = bounds.diagonal_log_ratio(
+        margin_factor * kappa[held],
+        parts["v"][held],
+        far_to_near_weight=parts["weights"][held],
+        other_diagonal2=parts["other2"][held],
+        this_diagonal2=parts["this2"][held],
+    )
+    left, right = parts["identity"], parts["crossed" if crossed else "other side"]
+    comparisons = [
+        compare("γ_far/γ_near", Upper(rtol=1e-8, log=True), parts["log ratio"][held], bound),
+        compare("rectangle identity", Equality(rtol=1e-12, atol=1e-13), left, right),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        among = np.flatnonzero(held) if comparison is comparisons[0] else np.arange(len(kappa))
+        k = among[comparison.index]
+        return {"y": parts["y"][k], "v": parts["v"][k], "modes": parts["modes"][k]}
+
+    rectangle = np.isclose(parts["this2"], parts["other2"], rtol=1e-9)
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=hypotheses,
+        applicable_share=float(held.mean()),
+        nonvacuous_share=float(np.mean(bound < 0.0)),
+        witness=witness,
+        unit="points",
+        numbers={
+            "diagonals looked at": len(shapes),
+            "share of them in rectangles": float(rectangle.mean()),
+            "median margin where it applies": float(np.median(kappa[held])),
+        },
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _parallelograms(means: Array) -> list[tuple[int, int, int, int]]:
+    """Modes (a, b, c, d) with a, c one diagonal and b, d the other; each diagonal comes first once.
+
+    Two pairs with one midpoint. Rectangles come first, then short diagonals.
+    """
+    i, j = np.triu_indices(len(means), k=1)
+    middle = 0.5 * (means[i] + means[j])
+    resolution = 1e-9 * float(np.ptp(means, axis=0).max())
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for k, key in enumerate(np.rint(middle / resolution).astype(np.int64).tolist()):
+        groups.setdefault(tuple(key), []).append(k)
+    length2 = np.square(means[i] - means[j]).sum(axis=1)
+    found = []
+    for members in groups.values():
+        for p, q in itertools.permutations(members, 2):
+            if not _collinear(means[[i[p], j[p], i[q]]]):
+                skew = abs(length2[p] - length2[q])
+                skew = skew if skew > 1e-9 * length2[p] else 0.0
+                found.append((skew, length2[p] + length2[q], (i[p], i[q], j[p], j[q])))
+    found.sort(key=lambda item: item[:2])
+    return [tuple(int(mode) for mode in modes) for *_, modes in found[:MAX_SHAPES]]
+
+
+def _collinear(three: Array) -> bool:
+    return bool(np.linalg.matrix_rank(three[1:] - three[0], tol=1e-9 * np.ptp(three)) < 2)
+
+
+def _measure(case: Case, shapes: list[tuple[int, int, int, int]]) -> Parts:
+    rng = case.rng("D.1")
+    per_shape = max(16, case.pick(4096, 65_536) // len(shapes))
+    pieces = [_at_shape(case, rng, shape, per_shape) for shape in shapes]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _at_shape(
+    case: Case, rng: np.random.Generator, shape: tuple[int, int, int, int], n: int
+) -> Parts:
+    """Points around one parallelogram, half of them on the diagonal, where the bound is tight."""
+    means, (a, b, c, d) = case.mixture.means, shape
+    this2, other2 = (float(np.square(means[p] - means[q]).sum()) for p, q in ((a, c), (b, d)))
+    v = this2 / float(np.exp(rng.uniform(0.0, np.log(60.0))))
+    share = rng.uniform(-0.2, 1.2, n)
+    y = means[a] + share[:, None] * (means[c] - means[a])
+    y[::2] += 0.3 * np.sqrt(this2) * rng.standard_normal((len(y[::2]), case.mixture.d))
+    kappa = crossings.dominance_margin(case.mixture, y, v, (a, c))
+    gamma = dynamics.static_responsibilities(case.mixture, y, v)
+    d2 = {mode: np.square(y - means[mode]).sum(axis=1) for mode in shape}
+    near = np.where(d2[a] <= d2[c], a, c)
+    far, rows = np.where(near == a, c, a), np.arange(n)
+    tiny = gamma[rows, far] < 1e-290  # underflowed, or too few digits left for a ratio
+    ratio = np.where(tiny, 1.0, gamma[rows, far]) / gamma[rows, near]
+    correction = 0.5 * (this2 - other2)
+    return {
+        "y": y,
+        "v": np.full(n, v),
+        "modes": np.tile(shape, (n, 1)),
+        "kappa": kappa,
+        "log ratio": np.where(tiny, -np.inf, np.log(ratio)),
+        "weights": case.mixture.weights[far] / case.mixture.weights[near],
+        "this2": np.full(n, this2),
+        "other2": np.full(n, other2),
+        "identity": d2[a] + d2[c],
+        "other side": d2[b] + d2[d] + correction,
+        "crossed": d2[a] + d2[b],
+    }

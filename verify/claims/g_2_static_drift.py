@@ -1,0 +1,151 @@
+r"""Reverse dynamics in static coordinates.
+
+Statement: With one $\sigma$, let $y = x/\alpha_t$, $v = \sigma_t^2/\bar\alpha_t$ and $m(y,v) =
+    \sum_k \gamma_k \mu_k$. The probability-flow ODE is $dy/du = m(y,v) - y$ in the clock
+    $du = \beta_t dt/(2\sigma_t^2)$, and the reverse SDE is $dy = 2(m - y) du + \sqrt{2v} dB$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+Measured: $\sigma_t^2 s(x,t)/\alpha_t$ with the engine's score, which is the velocity of the flow
+    $dx/dt = -\frac{\beta}{2}(x + s)$ carried over to $y$ and $u$; the engine's $m - y$.
+Predicted: $m - y$ from the closed-form posterior weights; and the mean and variance of a reverse
+    SDE step of finite length, $E[y_s | y_t] - y_t = (1 - e^{-2\Delta u})(m - y_t)$ and
+    $v_s(1 - e^{-2\Delta u})$ within a mode, whose limits are the SDE's two coefficients.
+Evidence: sampled states at random times; both sides are exact up to rounding, in units of the
+    engine's accuracy target.
+Source: arXiv 2605.06831 v1, Lemmas G.1 and G.2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mixdyn import dynamics, oracles
+from mixdyn.validation import Array
+
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..paths import Level, random_states, score_scale
+from ..relations import Comparison, Equality, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="G.2",
+    basis=(Basis.SAMPLED,),
+    common_sigma=True,
+    does_not_show=(
+        "What a discrete sampler does with the drift between two nodes, or that solutions of the "
+        "two equations share their marginals."
+    ),
+)
+
+NOISE = "noise of a reverse SDE step"
+TOLERANCE = 2e-12  # 1e-12 for the engine, as much for the closed form
+Velocity = Callable[[Level, Array], Array]
+
+
+def check(case: Case) -> Verdict:
+    """The engine's velocity, in x and in y, against the closed-form posterior."""
+    return _judge(case, predicted=_mean_field_velocity, growth=2.0)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """The posterior mean in place of m, and an SDE with the drift of the ODE."""
+    return {
+        "posterior mean of the data in place of m": _judge(case, _denoiser_velocity, growth=2.0),
+        "reverse SDE drift m - y": _judge(case, _mean_field_velocity, growth=1.0),
+    }
+
+
+def _mean_field_velocity(level: Level, x: Array) -> Array:
+    weights, _, _ = oracles.reverse_law(level.mixture, x, level.abar, noise_var_t=level.noise_var)
+    return np.asarray(weights @ level.mixture.means - x / level.alpha)
+
+
+def _denoiser_velocity(level: Level, x: Array) -> Array:
+    mean, _ = oracles.reverse_moments(level.mixture, x, level.abar, noise_var_t=level.noise_var)
+    return np.asarray(mean - x / level.alpha)
+
+
+def _judge(case: Case, predicted: Velocity, growth: float) -> Verdict:
+    """growth: the drift coefficient c of the reverse SDE, dy = c (m - y) du + sqrt(2v) dB."""
+    states = case.memo("G.2 states", lambda: random_states(case, "G.2", 24, 512))
+    sides = [_sides(level, x, predicted, growth) for level, x in states]
+    scale = np.concatenate([_scale(level, x) for level, x in states])
+    comparisons = [
+        compare(
+            name,
+            Equality(atol=TOLERANCE) if name != NOISE else Equality(rtol=1e-9),
+            *(np.concatenate([side[name][k].ravel() for side in sides]) for k in (0, 1)),
+            scale=1.0 if name == NOISE else scale,
+        )
+        for name in sides[0]
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison.name == NOISE:
+            return {"quantity": NOISE, "t": states[comparison.index][0].t}
+        batch, row = divmod(comparison.index // case.mixture.d, len(states[0][1]))
+        level, x = states[batch]
+        return {"quantity": comparison.name, "t": level.t, "x": x[row]}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="components",
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _sides(
+    level: Level, x: Array, predicted: Velocity, growth: float
+) -> dict[str, tuple[Array, Array]]:
+    """Measured and predicted arrays by quantity."""
+    y, v, step = x / level.alpha, level.v, _step(level)
+    drift = dynamics.mean_field(level.mixture, y, v) - y
+    velocity = level.sigma_t**2 * level.marginal.score(x) / level.alpha
+    mean, variance = _reverse_step(level, x, step)
+    expected = predicted(level, x)
+    return {
+        "flow velocity from the score": (velocity, expected),
+        "mean field of the engine": (drift, expected),
+        "drift of a reverse SDE step": (mean - y, -np.expm1(-growth * step) * drift),
+        NOISE: (variance, np.array([v * _linear_variance(growth, step)])),
+    }
+
+
+def _step(level: Level) -> float:
+    """Length in u of the reverse SDE step: 0.1, or half of what is left before clean data."""
+    left = 0.5 * np.log(level.v / float(level.mixture.sigma) ** 2)
+    return float(min(0.1, 0.5 * left))
+
+
+def _reverse_step(level: Level, x: Array, step: float) -> tuple[Array, Array]:
+    """Mean of y_s (n, d) and variance of y_s within a mode (1,) by O1, where v_s = v e^(-2 step)."""
+    rho_s = level.v * np.exp(-2.0 * step) - float(level.mixture.sigma) ** 2
+    abar_s = 1.0 / (1.0 + rho_s)
+    weights, means, variances = oracles.reverse_law(
+        level.mixture,
+        x,
+        level.abar,
+        abar_s,
+        noise_var_t=level.noise_var,
+        noise_var_s=rho_s * abar_s,
+    )
+    return np.einsum("nk,nkd->nd", weights, means) / np.sqrt(abar_s), variances[:1] / abar_s
+
+
+def _linear_variance(growth: float, step: float) -> float:
+    """Variance over v_t after a step of dy = -c y du + sqrt(2 v) dB from a point, v = v_t e^(-2u)."""
+    c = growth - 1.0
+    integral = step if c == 0.0 else np.expm1(2.0 * c * step) / (2.0 * c)
+    return float(2.0 * np.exp(-2.0 * growth * step) * integral)
+
+
+def _scale(level: Level, x: Array) -> Array:
+    """Accuracy of m - y: that of the score times sigma_t^2/alpha, one value a component."""
+    size = score_scale(level, x) * level.sigma_t**2 / level.alpha
+    return np.repeat(size, level.mixture.d)

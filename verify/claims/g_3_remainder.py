@@ -1,0 +1,164 @@
+r"""What the other modes leave in the drift.
+
+Statement: Where a pair $i, j$ dominates with margin $\kappa$, every other mode has
+    $\gamma_k \le (w_k/w_*) e^{-\kappa}$, $w_*$ the weight of the nearer of the two. In
+    $y = \mu_j + a(\mu_i - \mu_j) + \xi$ the flow is $a' = \gamma_i - a + \sum_k \gamma_k a_k$ and
+    $\xi' = -\xi + \sum_k \gamma_k \xi_k$, sums over the other modes, and the second sum is at most
+    $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - dominance: the margin of the two nearest modes is at least 1.
+Measured: responsibilities, drift and remainders of the engine at states along the flow and the
+    reverse SDE, with the margin that the two nearest modes have there.
+Predicted: the two bounds at that margin; the drift of $a$ from its own equation.
+Evidence: sampled states.
+Source: arXiv 2605.06831 v1, Lemma G.3
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, crossings, dynamics, geometry
+from mixdyn.validation import Array
+
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..paths import flow_paths, reverse_paths
+from ..relations import Comparison, Equality, Upper, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="G.3",
+    basis=(Basis.SAMPLED,),
+    min_modes=3,
+    common_sigma=True,
+    does_not_show=(
+        "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "
+        "loose where the other modes pull in opposite directions, as inside a grid."
+    ),
+)
+
+LEAST_MARGIN = 1.0
+Parts = dict[str, Array]
+
+
+def check(case: Case) -> Verdict:
+    """Responsibilities and remainders against their bounds, the parallel drift against its sum."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A margin counted 1.2 times, and a parallel equation without the other modes."""
+    return {
+        "e^(-1.2κ) in place of e^(-κ)": _judge(case, margin_factor=1.2),
+        "a' = γ_i - a": _judge(case, others=0.0),
+    }
+
+
+def _judge(case: Case, margin_factor: float = 1.0, others: float = 1.0) -> Verdict:
+    parts = case.memo("G.3 parts", lambda: _measure(case))
+    kappa = parts["kappa"]
+    held = kappa >= LEAST_MARGIN
+    hypotheses = [
+        Hypothesis("common_sigma", 1.0, 0.0),
+        Hypothesis.from_slack("dominance", kappa - LEAST_MARGIN),
+    ]
+    extra = (margin_factor - 1.0) * kappa
+    seen = held & np.isfinite(parts["log gamma over bound"])
+    if not seen.any():
+        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
+    a_dot = parts["free"][held] + others * parts["pull"][held]
+    comparisons = [
+        compare(
+            "largest γ over its bound",
+            Upper(rtol=1e-9, log=True),
+            (parts["log gamma over bound"] + extra)[seen],
+            0.0,
+        ),
+        compare(
+            "orthogonal remainder",
+            Upper(rtol=1e-9, atol=1e-13),
+            parts["remainder"][held],
+            parts["R"][held] * np.exp(-extra[held]),
+            scale=parts["length"][held],
+        ),
+        compare("parallel drift", Equality(atol=1e-11), parts["a_dot"][held], a_dot),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        among = seen if comparison.name.startswith("largest γ") else held
+        k = np.flatnonzero(among)[comparison.index]
+        pair = [int(parts["i"][k]), int(parts["j"][k])]
+        return {"y": parts["y"][k], "v": parts["v"][k], "pair": pair, "kappa": kappa[k]}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=hypotheses,
+        applicable_share=float(held.mean()),
+        nonvacuous_share=float(np.mean(parts["R"][held] < parts["length"][held])),
+        witness=witness,
+        unit="states",
+        numbers={
+            "median margin where it applies": float(np.median(kappa[held])),
+            "median of remainder over R": float(np.median(_quotient(parts, held))),
+        },
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _quotient(parts: Parts, held: Array) -> Array:
+    bound = parts["R"][held]
+    return np.divide(parts["remainder"][held], bound, out=np.zeros_like(bound), where=bound > 0.0)
+
+
+def _measure(case: Case) -> Parts:
+    """Arrays over states; each state is taken with its two nearest modes as the pair."""
+    pieces = [_at_pair(case, *group) for group in _groups(case)]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
+    """States y of one node that share their two nearest modes (i nearer than j)."""
+    count = case.pick(256, 2048)
+    for paths in (flow_paths(case), reverse_paths(case)):
+        for k in np.unique(np.linspace(1, len(paths.times) - 1, 12).astype(int)):
+            y = paths.y[k, :count]
+            first, second, _, _ = geometry.two_nearest(case.mixture.means, y)
+            codes, label = np.unique(first * case.mixture.N + second, return_inverse=True)
+            for m, code in enumerate(codes.tolist()):
+                i, j = divmod(code, case.mixture.N)
+                yield y[label == m], float(paths.v[k]), i, j
+
+
+def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
+    mixture = case.mixture
+    pair = geometry.pair(mixture, i, j)
+    kappa = crossings.dominance_margin(mixture, y, v, (i, j))
+    gamma = dynamics.static_responsibilities(mixture, y, v)
+    split = dynamics.split_drift(mixture, pair, y, v)
+    velocity = dynamics.mean_field(mixture, y, v) - y
+    bound = bounds.responsibility_bound(mixture, i, j, kappa, np.full(len(y), i))
+    others = np.setdiff1d(np.arange(mixture.N), (i, j))
+    a_modes = pair.coordinates(mixture.means)[0]
+    # Where every gamma has underflowed there is nothing to compare: -inf, left out above.
+    tiny = gamma < 1e-290
+    log_ratio = np.log(np.where(tiny, 1.0, gamma)) - np.log(np.where(tiny, 1.0, bound))
+    log_ratio = np.where(tiny, -np.inf, log_ratio)[:, others].max(axis=1)
+    wide = np.ones(len(y))
+    return {
+        "y": y,
+        "v": v * wide,
+        "i": i * wide,
+        "j": j * wide,
+        "length": pair.length * wide,
+        "kappa": kappa,
+        "log gamma over bound": log_ratio,
+        "remainder": np.linalg.norm(split.orthogonal_remainder, axis=1),
+        "R": bounds.orthogonal_remainder(mixture, i, j, kappa),
+        "a_dot": velocity @ pair.direction / pair.length,
+        "free": gamma[:, i] - pair.coordinates(y)[0],
+        "pull": gamma[:, others] @ a_modes[others],
+    }

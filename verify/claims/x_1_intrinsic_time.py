@@ -1,0 +1,148 @@
+r"""The dynamics know the schedule only through v.
+
+Statement: In the clock $u = \frac{1}{2} \log(v_\tau/v)$ the probability-flow ODE is autonomous up to
+    $v$, so its flow map from $v_\tau$ to $v$ depends on the two variances alone and every
+    exponential rate is a power of $v$: across the affine hull of the means
+    $|y_\perp(v)| = \sqrt{v/v_\tau}\,|y_\perp(v_\tau)|$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+Measured: end points of $dx/d\lambda = -\frac{1}{2}(x + s)$, $\lambda = -\log \bar\alpha$, which is
+    the flow in the paper's own coordinates, solved by SciPy with the engine's score.
+Predicted: the flow map in closed form where the mixture is a product of one-dimensional ones or
+    lies on a line; otherwise the engine's solution in $(y, u)$. Across the hull the power law.
+Evidence: sampled trajectories from $p_t$ at the first node of the papers' grid down to the last
+    noisy time and to clean data. Errors in units of 1e-8 of the mixture's extent.
+Source: our sharper form of arXiv 2605.06831 v1, Lemmas G.1 and G.2
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mixdyn import oracles
+from mixdyn.errors import NotApplicableError
+from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.validation import Array
+
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..paths import FLOW_RTOL, ddim_grid, extent, level_at
+from ..relations import Comparison, Equality, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="X1",
+    basis=(Basis.SAMPLED,),
+    common_sigma=True,
+    derivation=None,
+    does_not_show=(
+        "Anything at the separatrices, which random starts miss: there the map is as steep as the "
+        "growth exponent allows, and only the closed form resolves it."
+    ),
+)
+
+TOLERANCE = 1e-8
+
+
+def check(case: Case) -> Verdict:
+    """The flow in x and abar against the flow map in v."""
+    return _judge(case, shift=1.0)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A clock that counts the noise alone, and one that runs 1 % fast."""
+    sigma2 = float(case.mixture.sigma) ** 2
+    ends = _ends(case)
+    noise_only = (ends[0] - sigma2) / (ends[-2] - sigma2) * ends[-2] / ends[0]
+    return {
+        "clock of ρ in place of v": _judge(case, shift=noise_only),
+        "clock 1 % fast": _judge(case, shift=(ends[0] / ends[-2]) ** 0.01),
+    }
+
+
+def _ends(case: Case) -> Array:
+    """Effective variances at the first node, at the last noisy time and at clean data."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    return np.asarray(v[[int(ddim_grid(case).times[0]), 1, 0]])
+
+
+def _judge(case: Case, shift: float) -> Verdict:
+    """shift: factor on the start variance of the predicted map, 1 for the claim itself."""
+    start, ends = case.memo("X1 solved", lambda: _solve_in_x(case))
+    v = _ends(case)
+    scale = extent(case.mixture)
+    predicted, route = _predict(case, start, v * np.array([shift, 1.0, 1.0]))
+    names = ("flow to the last noisy time", "flow to clean data")
+    comparisons = [
+        compare(name, Equality(atol=TOLERANCE), end, want, scale=scale)
+        for name, end, want in zip(names, ends, predicted, strict=True)
+    ]
+    hull = oracles.affine_hull(case.mixture)
+    if hull.rank < case.mixture.d:
+        across = [np.linalg.norm(hull.split(y)[1], axis=1) for y in (start, *ends)]
+        want = math.sqrt(v[-1] / (shift * v[0])) * across[0]
+        comparisons.append(
+            compare("distance to the hull", Equality(atol=TOLERANCE), across[-1], want, scale=scale)
+        )
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        row = comparison.index
+        if comparison.name != "distance to the hull":
+            row //= case.mixture.d
+        return {"quantity": comparison.name, "y": start[row], "v_start": v[0]}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="components",
+        note=f"Predicted by {route}.",
+        numbers={
+            "intrinsic time from start to clean data": 0.5 * math.log(v[0] / v[-1]),
+            "contraction across the hull": math.sqrt(v[-1] / v[0]),
+            "rank of the hull of the means": hull.rank,
+        },
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _predict(case: Case, y: Array, v: Array) -> tuple[list[Array], str]:
+    try:
+        ends = [oracles.flow_map(case.mixture, y, v[0], v[k]) for k in (1, 2)]
+    except NotApplicableError:
+        solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(case.mixture))
+        path = integrate_ode(case.mixture, y, v, solver, keep="trajectory").trajectory
+        return list(np.asarray(path)[1:]), "the engine's solution in v, as no closed form exists"
+    return ends, "the closed-form flow map"
+
+
+def _solve_in_x(case: Case) -> tuple[Array, list[Array]]:
+    """Starts y (n, d) and their ends at t = 1 and t = 0, by the ODE in x and log abar."""
+    from scipy.integrate import solve_ivp
+
+    t_first = int(ddim_grid(case).times[0])
+    level, last = level_at(case, t_first), level_at(case, 1)
+    n = max(16, case.pick(512, 8192) // case.mixture.d)
+    x = level.marginal.sample(n, case.rng("X1"))
+
+    def slope(clock: float, flat: Array) -> Array:
+        state = flat.reshape(n, -1)
+        abar = math.exp(-clock)
+        marginal = case.mixture.diffused(abar, noise_var=-math.expm1(-clock))
+        return np.asarray(-0.5 * (state + marginal.score(state))).ravel()
+
+    clocks = [-math.log(level.abar), -math.log1p(-last.noise_var), 0.0]
+    solved = solve_ivp(
+        slope,
+        (clocks[0], clocks[-1]),
+        x.ravel(),
+        method="DOP853",
+        t_eval=clocks[1:],
+        rtol=FLOW_RTOL,
+        atol=FLOW_RTOL * extent(case.mixture),
+    )
+    ends = [solved.y[:, k].reshape(n, -1) for k in (0, 1)]
+    return x / level.alpha, [ends[0] / last.alpha, ends[1]]

@@ -1,0 +1,79 @@
+"""The probability-flow ODE in the plane: paths, and the field around one pair with its saddle.
+
+arXiv 2605.06831 v1, figures 1b and 2. Static coordinates y = x/alpha_t, in which the modes stand
+still; the field is m(y, v) - y.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, dynamics
+from mixdyn.errors import ConvergenceError, NotApplicableError
+from mixdyn.geometry import nearest_pairs, pair
+from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.validation import Array
+
+from ..claim import Case
+from ..paths import KAPPA, ddim_grid, level_at
+from .common import require_window
+
+FIELD_SIDE = 21  # arrows along each side of the zoomed window
+REACH = 0.85  # half its side, in distances of the pair
+
+
+def _paths(case: Case, n: int) -> dict[str, Any]:
+    """The flow from p_t, t the first node at which noise and mixture are of one size."""
+    schedule, mixture = case.schedule, case.mixture
+    times = ddim_grid(case).times
+    spread = float(np.mean(np.var(mixture.means, axis=0)))
+    v = schedule.effective_variance(float(mixture.sigma))
+    times = times[v[times] <= max(spread, float(v[1]))]
+    y = level_at(case, int(times[0])).marginal.sample(n, case.rng("phase")) / schedule.alpha[times[0]]
+    solver = DormandPrince(rtol=1e-8, atol=1e-10)
+    solution = integrate_ode(mixture, y, v[times], solver, keep="trajectory")
+    return {"times": times, "paths": np.asarray(solution.trajectory)}
+
+
+def _saddles(case: Case, v: float) -> Array:
+    """(P, 2) saddles of the closest pairs at v, NaN for a pair without one."""
+    found = []
+    for i, j in nearest_pairs(case.mixture):
+        try:
+            found.append(dynamics.saddle(case.mixture, pair(case.mixture, i, j), v).point)
+        except (NotApplicableError, ConvergenceError):
+            found.append(np.full(2, np.nan))
+    return np.array(found)
+
+
+def run(case: Case) -> dict[str, Any]:
+    """paths (S + 1, n, 2) at times (S + 1,); means (N, 2); pairs (P, 2) closest pairs and their
+    saddles (P, 2) at tau, field (F, F, 2) of m - y there on points (F, F, 2) around pair 0, tube:
+    the radius of the invariant tube for margin kappa."""
+    mixture = case.mixture
+    if mixture.d != 2:
+        raise NotApplicableError(
+            "a phase portrait needs a mixture in the plane", f"d = {mixture.d}", "Use d = 2."
+        )
+    window = require_window(case)
+    v = float(case.schedule.effective_variance(float(mixture.sigma))[window.t])
+    span = REACH * window.pair.length * np.linspace(-1.0, 1.0, FIELD_SIDE)
+    grid = np.stack(np.meshgrid(span, span), axis=-1) + window.pair.midpoint
+    flat = grid.reshape(-1, 2)
+    n = case.pick(150, 300)
+    radius = bounds.orthogonal_remainder(mixture, window.pair.i, window.pair.j, KAPPA)
+    return {
+        "n": n,
+        "means": mixture.means,
+        "pairs": np.array(nearest_pairs(mixture)),
+        "saddles": _saddles(case, v),
+        "points": grid,
+        "field": (dynamics.mean_field(mixture, flat, v) - flat).reshape(grid.shape),
+        "tau": window.t,
+        "kappa": KAPPA,
+        "tube": float(radius),
+        "length": window.pair.length,
+        **_paths(case, n),
+    }

@@ -1,0 +1,148 @@
+"""What the claims about saddles and traps measure in common: pairs, two-mode problems, deep traps.
+
+The flow next to a midpoint grows by factors that doubles cannot hold. In the logarithm of the
+distance it is an ordinary equation of moderate size, `flow_of_log_distance`, with arithmetic of its
+own: neither the engine's, nor that of the closed forms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mixdyn import geometry
+from mixdyn.errors import NotApplicableError
+from mixdyn.geometry import Pair
+from mixdyn.mixture import GaussianMixture
+from mixdyn.validation import Array
+
+from .claim import Case
+from .paths import KAPPA, ddim_grid
+
+LOG_10 = math.log(10.0)
+VACUOUS_LOG_RADIUS = -30.0 * LOG_10  # a radius below 1e-30 of the segment says nothing
+_RTOL = 1e-12
+
+
+def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
+    """Pairs to whose midpoint no third mode is nearer, the shortest first, at most `limit`.
+
+    Raises NotApplicableError for a mixture whose modes all have one mean.
+    """
+    i, j = np.triu_indices(mixture.N, k=1)
+    length = geometry.pairwise_distances(mixture.means)[i, j]
+    order = np.argsort(length, kind="stable")
+    order = order[length[order] > 0.0][: 20 * limit]
+    found: list[Pair] = []
+    for p in order.tolist():
+        pair = geometry.pair(mixture, int(i[p]), int(j[p]))
+        nearest2 = np.square(mixture.means - pair.midpoint).sum(axis=1).min()
+        if nearest2 >= (0.5 * pair.length) ** 2 * (1.0 - 1e-9):
+            found.append(pair)
+        if len(found) == limit:
+            break
+    if not found:
+        raise NotApplicableError(
+            "a pair needs two modes at different places", "one mean for all modes", ""
+        )
+    return found
+
+
+def of_distinct_length(pairs: list[Pair]) -> list[Pair]:
+    """One pair of each length, up to rounding."""
+    chosen: list[Pair] = []
+    for pair in sorted(pairs, key=lambda p: p.length):
+        if not chosen or pair.length > chosen[-1].length * (1.0 + 1e-9):
+            chosen.append(pair)
+    return chosen
+
+
+def node_variances(case: Case) -> Array:
+    """Effective variances at the nodes of the papers' grid, decreasing to sigma^2."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    return np.asarray(v[ddim_grid(case).times])
+
+
+def node_below(case: Case, v_limit: float) -> int | None:
+    """Index of the first noisy node of the papers' grid with v at most v_limit, None without one."""
+    below = np.flatnonzero(node_variances(case)[:-1] <= v_limit)
+    return int(below[0]) if below.size else None
+
+
+def regime_node(case: Case, length: float, kappa: float = KAPPA) -> int | None:
+    """The papers' regime: the first noisy node with l^2 >= 4 kappa d v."""
+    return node_below(case, length**2 / (4.0 * kappa * case.mixture.d))
+
+
+def two_modes(length: float, sigma: float, log_ratio: float = 0.0) -> GaussianMixture:
+    """Modes j and i at -l/2 and l/2 on a line, with log(w_i/w_j) = log_ratio."""
+    half = 0.5 * length
+    ends = np.array([[-half], [half]])
+    upper = 0.5 * (1.0 + math.tanh(0.5 * log_ratio))
+    lower = 0.5 * (1.0 - math.tanh(0.5 * log_ratio))
+    return GaussianMixture(ends, sigma, np.array([lower, upper]))
+
+
+def _log_rate(log_z: Array, k: float) -> Array:
+    """d(log z)/du = tanh(k z/2)/(2 z) - 1 of two equal modes, z > 0 in units of l."""
+    small = log_z < math.log(2e-5 / k)  # there x = k z/2 < 1e-5 and tanh(x)/x is 1 - x^2/3
+    x = 0.5 * k * np.exp(np.where(small, 0.0, log_z))
+    slope = np.where(small, 1.0, np.tanh(x) / x)
+    return np.asarray(0.25 * k * slope - 1.0)
+
+
+def flow_of_log_distance(log_z: Array, k_from: float, k_to: float) -> Array:
+    """log of the distance to the midpoint of two equal modes, in units of l, carried by the flow.
+
+    log_z (n,) any real; k = l^2/v, growing along the reverse process. k_to < k_from runs it
+    backwards. The two are tied by u = log(k/k_from)/2. Errors are of order 1e-9.
+    """
+    from scipy.integrate import solve_ivp
+
+    span = 0.5 * math.log(k_to / k_from)
+    start = np.atleast_1d(np.asarray(log_z, dtype=float))
+
+    def rate(u: float, state: Array) -> Array:
+        return _log_rate(state, k_from * math.exp(2.0 * u))
+
+    solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=1e-11)
+    return np.asarray(solved.y[:, -1])
+
+
+def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> float:
+    """Intrinsic time until |z| reaches the radius, inf if not before k_to."""
+    from scipy.integrate import solve_ivp
+
+    def rate(u: float, state: Array) -> Array:
+        return _log_rate(state, k_from * math.exp(2.0 * u))
+
+    def reached(u: float, state: Array) -> float:
+        return float(state[0] - log_radius)
+
+    reached.terminal = True  # type: ignore[attr-defined]
+    span = 0.5 * math.log(k_to / k_from)
+    solved = solve_ivp(
+        rate, (0.0, span), [log_z], method="DOP853", rtol=_RTOL, atol=1e-11, events=reached
+    )
+    times = solved.t_events[0]
+    return float(times[0]) if len(times) else math.inf
+
+
+def separatrix(length: float, log_ratio: float, v: float) -> float:
+    """Where the weight of mode i below equals that of mode j above, in units of l from the midpoint.
+
+    That point of the distribution function is carried along by the flow and divides the two basins.
+    """
+    from scipy.optimize import brentq
+    from scipy.special import log_ndtr
+
+    scale = length / math.sqrt(v)
+
+    def balance(z: float) -> float:
+        return float(log_ratio + log_ndtr((z - 0.5) * scale) - log_ndtr(-(z + 0.5) * scale))
+
+    reach = 1.0
+    while balance(-reach) > 0.0 or balance(reach) < 0.0:
+        reach *= 2.0
+    return float(brentq(balance, -reach, reach, xtol=1e-15, rtol=8.9e-16))
