@@ -45,9 +45,7 @@ def _check_miss(miss: float) -> float:
     return value
 
 
-def clopper_pearson(
-    successes: int, trials: int, miss: float = DISPLAY_MISS
-) -> tuple[float, float]:
+def clopper_pearson(successes: int, trials: int, miss: float = DISPLAY_MISS) -> tuple[float, float]:
     """Two-sided interval for a rate, missing it with probability at most `miss` in (0, 1).
 
     Source: Clopper and Pearson, Biometrika 26 (1934); quantiles of the beta distribution.

@@ -14,6 +14,7 @@ from mixdyn.validation import check_integer
 
 from . import cases, drift, registry, report, runner, terminal
 from .claim import Case, Profile
+from .outputs import write_text
 from .quantities import dump_json
 from .relations import Outcome
 
@@ -33,6 +34,7 @@ class Outputs:
 
     @property
     def store(self) -> runner.Store:
+        """Finished rows, inside the output folder."""
         return runner.Store(self.folder / "rows")
 
 
@@ -62,7 +64,7 @@ def _finish(
     document = report.build_document(entries, chosen, rows, changes)
     page = report.write_report(document, outputs.folder)
     if outputs.json is not None:
-        report.write_text(outputs.json, dump_json(document))
+        write_text(outputs.json, dump_json(document))
     console = terminal.make_console()
     terminal.print_table(console, rows)
     terminal.print_drift(console, changes)
@@ -88,7 +90,7 @@ def _run(
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0917 - typer calls it by name
     claims: Annotated[
         list[str] | None, typer.Argument(help="Ids such as T4.2 or X2; all of them if none.")
     ] = None,

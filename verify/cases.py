@@ -49,7 +49,7 @@ def user(
     seed: int,
     profile: Profile,
 ) -> Case:
-    """The problem in the user's files; the standard mixture or schedule stands in for a missing one.
+    """The problem in the user's files; a missing one is the standard problem's.
 
     Raises FileError for a file that cannot be used.
     """
@@ -73,10 +73,7 @@ def default_cases(seed: int, profile: Profile, n_random: int | None) -> list[Cas
 def _scattered(rng: np.random.Generator) -> tuple[Array, Array]:
     """3 to 12 modes in 1 to 8 dimensions, none closer than a third of the typical distance."""
     d, n = int(rng.integers(1, 9)), int(rng.integers(3, 13))
-    if d == 1:
-        means = np.cumsum(rng.uniform(1.0, 3.0, n))[:, None]
-    else:
-        means = _spread_out(rng, n, d)
+    means = np.cumsum(rng.uniform(1.0, 3.0, n))[:, None] if d == 1 else _spread_out(rng, n, d)
     return means, rng.dirichlet(np.full(n, 4.0)) * 0.9 + 0.1 / n
 
 

@@ -138,8 +138,9 @@ class Finding:
 
     comparisons: the sides compared, most telling first. applicable_share: share of the points at
     which all hypotheses held (the smallest held_share when omitted). nonvacuous_share: share of
-    those at which the bound says something. unit: what n counts. witness: describes the deciding comparison's worst
-    point so that it can be reproduced. numbers, tables: further values for the report.
+    those at which the bound says something. unit: what n counts. witness: describes the deciding
+    comparison's worst point so that it can be reproduced. numbers, tables: further values for the
+    report.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -280,8 +281,9 @@ class Claim:
 
     def obstacle(self, mixture: GaussianMixture) -> str | None:
         """Why the claim cannot be stated for this mixture, or None."""
-        if mixture.N < self.min_modes:
-            return f"the claim is about {self.min_modes} or more modes; this mixture has {mixture.N}"
+        least, n_modes = self.min_modes, mixture.N
+        if n_modes < least:
+            return f"the claim is about {least} or more modes; this mixture has {n_modes}"
         if self.common_sigma and not mixture.has_common_sigma:
             low, high = mixture.sigmas.min(), mixture.sigmas.max()
             return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.errors import FileError
-from mixdyn.files import write_atomically
 
 from .claim import Case
+from .outputs import make_folder, write_text
 from .quantities import dump_json
 from .registry import ROOT
 from .relations import Outcome
@@ -57,12 +57,11 @@ def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list
         return None
     now = {row_key(row): row["verdict"] for row in rows}
     ids = {key.rpartition(" [")[0] for key in now}
-    changes = [
+    return [
         f"{case.name}: {key} was {recorded[key]}, is {now.get(key, 'missing')}"
         for key in recorded
         if key.rpartition(" [")[0] in ids and now.get(key) != recorded[key]
     ]
-    return changes
 
 
 def record(case: Case, rows: Sequence[Row], folder: Path = RECORDED) -> Path | None:
@@ -84,7 +83,6 @@ def record(case: Case, rows: Sequence[Row], folder: Path = RECORDED) -> Path | N
         "digest": case.digest,
         "verdicts": {**content["verdicts"], case.profile.value: dict(sorted(new.items()))},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    text = dump_json(content).encode("utf-8")
-    write_atomically(path, lambda handle: handle.write(text) and None)
+    make_folder(folder)
+    write_text(path, dump_json(content))
     return path

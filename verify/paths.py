@@ -37,6 +37,7 @@ class Level:
 
     @property
     def alpha(self) -> float:
+        """Signal amplitude sqrt(abar)."""
         return math.sqrt(self.abar)
 
     @property
@@ -107,7 +108,8 @@ def ddim_grid(case: Case) -> TimeGrid:
 class Paths:
     """Reverse trajectories at the nodes of a grid, in static coordinates y = x/alpha.
 
-    times (S + 1,) decreasing raw times, the last 0; v (S + 1,) effective variances; y (S + 1, n, d).
+    times (S + 1,) decreasing raw times, the last 0; v (S + 1,) effective variances; y
+    (S + 1, n, d).
     """
 
     times: IntArray
@@ -132,7 +134,7 @@ def _start(case: Case) -> Array:
 
 
 def flow_from(case: Case, y: Array, node: int = 0) -> Paths:
-    """The probability-flow ODE from y (n, d) at a node of the papers' grid down; needs one sigma."""
+    """The flow from y (n, d) at a node of the papers' grid down; needs one sigma."""
     times = ddim_grid(case).times[node:]
     v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
     solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(case.mixture))
@@ -149,7 +151,7 @@ def flow_paths(case: Case) -> Paths:
 
 
 def node_of_tau_2(case: Case, kappa: float) -> int | None:
-    """Index of the first node at which the closest pair is separated (A4.4), None if none is noisy."""
+    """Index of the first node at which the closest pair is separated (A4.4), None without one."""
     tau = tau_2(case.mixture, case.schedule, kappa)
     closest = int(tau[np.triu_indices(case.mixture.N, k=1)].min())
     times = ddim_grid(case).times
@@ -260,6 +262,12 @@ def dominated_tails(case: Case, paths: Paths, kappa: float = KAPPA) -> Tails:
         flat = frame.orthogonal_distance(paths.y[:, rows].reshape(-1, case.mixture.d))
         distance[:, rows] = flat.reshape(-1, len(rows))
     return tails
+
+
+def flow_tails(case: Case, kappa: float) -> Tails:
+    """`dominated_tails` of `flow_paths`."""
+    key = f"flow tails {kappa:g}"
+    return case.memo(key, lambda: dominated_tails(case, flow_paths(case), kappa))
 
 
 def tail_witness(paths: Paths, tails: Tails, place: IntArray, quantity: str) -> dict[str, Any]:

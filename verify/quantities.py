@@ -1,83 +1,16 @@
-"""Numbers as the ledger stores them: doubles, powers of ten beyond double range, strict JSON."""
+"""Numbers as the ledger stores and reads them; see `mixdyn.quantities`."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-import numpy as np
+from mixdyn.quantities import Log10, Number, dump_json, plain, show_number
 
-
-@dataclass(frozen=True)
-class Log10:
-    """A positive number 10**exponent, for values that doubles cannot hold."""
-
-    exponent: float
-
-    @classmethod
-    def from_log(cls, natural_log: float) -> Log10:
-        """From the natural logarithm of the number."""
-        return cls(natural_log / math.log(10.0))
-
-    def to_float(self) -> float | None:
-        """The nearest double (0.0 on underflow), or None where it would overflow."""
-        return 10.0**self.exponent if self.exponent < 308.25 else None
-
-
-Number = float | Log10
-
-
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` as strict JSON data: NaN and infinities become null, a Log10 under the key k
-    becomes the nearest double under k and its exponent under log10_k."""
-    row: dict[str, Any] = {}
-    for key, value in values.items():
-        row[key] = _plain_value(value)
-        if isinstance(value, Log10):
-            row[f"log10_{key}"] = _plain_value(value.exponent)
-    return row
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return plain(value)
-    if isinstance(value, Log10):
-        return value.to_float()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain_value(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def dump_json(values: Mapping[str, Any]) -> str:
-    """Strict JSON text; raises ValueError for what JSON cannot say."""
-    return json.dumps(plain(values), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+__all__ = ["Log10", "Number", "dump_json", "plain", "read_number", "show_number"]
 
 
 def read_number(row: Mapping[str, Any], key: str) -> Number | None:
     """The number under `key` of a row of JSON data, as a Log10 where its exponent is stored."""
     exponent = row.get(f"log10_{key}")
     return Log10(exponent) if exponent is not None else row.get(key)
-
-
-def show_number(value: Number | None, digits: int = 4) -> str:
-    """A number for a table: a dash for null, powers of ten beyond double range as 1e-1042."""
-    if value is None:
-        return "–"
-    if isinstance(value, Log10):
-        if abs(value.exponent) < 300.0:
-            return show_number(10.0**value.exponent, digits)
-        power = math.floor(value.exponent)
-        return f"{10.0 ** (value.exponent - power):.{max(digits - 2, 0)}f}e{power:+d}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.{digits}g}"

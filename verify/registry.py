@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
+import itertools
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,10 @@ from .claim import Case, Claim, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 # What a saved row does not depend on: how the ledger is laid out and driven.
-_PRESENTATION = {"__main__.py", "report.py", "terminal.py", "typeset.py", "drift.py", "runner.py"}
+_PRESENTATION = {
+    *("__main__.py", "drift.py", "outputs.py", "report.py", "runner.py", "terminal.py"),
+    *("typeset.py", "figures", "claims"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Entry:
 @functools.cache
 def _shared_digest() -> str:
     h = hashlib.sha256()
-    ledger = [p for p in (ROOT / "verify").glob("*.py") if p.name not in _PRESENTATION]
+    top = ROOT / "verify"
+    ledger = [p for p in top.rglob("*.py") if p.relative_to(top).parts[0] not in _PRESENTATION]
     for path in sorted([*ledger, *(ROOT / "mixdyn").rglob("*.py")]):
         h.update(path.relative_to(ROOT).as_posix().encode())
         h.update(path.read_bytes())
@@ -87,7 +92,7 @@ def load_claims() -> list[Entry]:
     names = [info.name for info in pkgutil.iter_modules(package.__path__)]
     entries = [_entry(importlib.import_module(f"verify.claims.{name}")) for name in names]
     entries.sort(key=lambda entry: reading_order(entry.claim.id))
-    for a, b in zip(entries, entries[1:], strict=False):
+    for a, b in itertools.pairwise(entries):
         if a.claim.id == b.claim.id:
             raise InputError(
                 "every claim has one file", f"{a.claim.id} in {a.path.name} and {b.path.name}", ""

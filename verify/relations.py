@@ -63,7 +63,8 @@ class Relation(ABC):
     def excess(self, measured: ArrayLike, bound: ArrayLike, scale: ArrayLike = 1.0) -> Array:
         """Violation in units of the tolerance, elementwise: at most 1 where the relation holds."""
         left, right = np.asarray(measured, dtype=float), np.asarray(bound, dtype=float)
-        tolerance = self.rtol if self.log else self.atol * np.asarray(scale) + self.rtol * abs(right)
+        absolute = self.atol * np.asarray(scale)
+        tolerance = self.rtol if self.log else absolute + self.rtol * np.abs(right)
         with np.errstate(invalid="ignore", divide="ignore"):
             gap = np.where(left == right, 0.0, left - right)  # also equal infinities
             return np.atleast_1d(self._violation(gap) / tolerance)
@@ -74,8 +75,9 @@ class Relation(ABC):
 
     def tightness(self, measured: float, bound: float) -> float | None:
         """measured/bound, so that 1 is tight and small is loose; None where it means nothing."""
-        ratio = math.exp(min(measured - bound, 700.0)) if self.log else _ratio(measured, bound)
-        return ratio
+        if self.log:
+            return math.exp(min(measured - bound, 700.0))
+        return _ratio(measured, bound)
 
     def as_row(self) -> dict[str, Any]:
         """The relation as data of a ledger row."""
@@ -98,6 +100,7 @@ class Equality(Relation):
         return np.abs(gap)
 
     def tightness(self, measured: float, bound: float) -> float | None:
+        """None: an equality has no slack to speak of."""
         return None
 
 
@@ -119,6 +122,7 @@ class Lower(Relation):
         return -gap
 
     def tightness(self, measured: float, bound: float) -> float | None:
+        """bound/measured."""
         return super().tightness(bound, measured)
 
 
@@ -147,6 +151,7 @@ class Statistical:
 
     @property
     def symbol(self) -> str:
+        """The sign between the true rate and the bound."""
         return "≤" if self.side == "upper" else "≥"
 
     def outcome(self, measured: Proportion, bound: float) -> Outcome:

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 import mixdyn
-from mixdyn.files import write_atomically
 
 from .claim import Case, parse_hypotheses
+from .outputs import make_folder, write_text
 from .quantities import dump_json, plain, read_number, show_number
 from .registry import ROOT, Entry
 from .relations import Outcome
-from .typeset import to_html, to_latex, to_markdown_cell
+from .typeset import to_latex, to_markdown_cell, to_markup
 
 Document = dict[str, Any]
 Row = dict[str, Any]
@@ -55,9 +55,10 @@ def _commit() -> str | None:
     """The checkout's commit, marked when files differ from it; None outside a checkout."""
     try:
         run = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
-        return subprocess.run(run, capture_output=True, text=True, check=True).stdout.strip()
+        found = subprocess.run(run, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return None
+    return found.stdout.strip()
 
 
 def _machine() -> dict[str, Any]:
@@ -161,9 +162,10 @@ def relation_symbol(row: Row) -> str:
 # -- outputs -------------------------------------------------------------------------------------
 
 COLUMNS = (
-    "id case title verdict basis measured bound truth sharper_bound tightness applicable_share "
-    "nonvacuous_share n n_held unit seed seconds source note does_not_show"
-).split()
+    *("id", "case", "title", "verdict", "basis", "measured", "bound", "truth", "sharper_bound"),
+    *("tightness", "applicable_share", "nonvacuous_share", "n", "n_held", "unit"),
+    *("seed", "seconds", "source", "note", "does_not_show"),
+)
 
 
 def render_csv(document: Document) -> str:
@@ -192,7 +194,7 @@ def _environment() -> Any:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        math=lambda text: _safe(to_html(text)),
+        math=to_markup,
         latex=to_latex,
         cell=to_markdown_cell,
         number=show_number,
@@ -203,12 +205,6 @@ def _environment() -> Any:
     )
     environment.globals.update(show=show, marks={k.value: v for k, v in MARKS.items()})
     return environment
-
-
-def _safe(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)
 
 
 def render(document: Document, template: str) -> str:
@@ -223,7 +219,7 @@ def render(document: Document, template: str) -> str:
 
 def write_report(document: Document, folder: Path) -> Path:
     """Write verify.json and the four renderings of it; returns the path of the HTML page."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     outputs = {
         "verify.json": dump_json(document),
         "verify.csv": render_csv(document),
@@ -234,9 +230,3 @@ def write_report(document: Document, folder: Path) -> Path:
     for name, text in outputs.items():
         write_text(folder / name, text)
     return folder / "index.html"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text through a temporary file and a rename."""
-    data = text.encode("utf-8")
-    write_atomically(path, lambda handle: handle.write(data) and None)

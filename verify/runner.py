@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
-from mixdyn.files import write_atomically
 
 from .claim import Case, NegativeControl, Verdict
+from .outputs import make_folder, write_text
 from .quantities import dump_json
 from .registry import Entry
 from .relations import Outcome
@@ -131,13 +131,8 @@ class Store:
         """Keep finished rows; a row of a broken check is not finished."""
         if any(row["verdict"] == Outcome.ERROR for row in rows):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        text = dump_json({"rows": rows})
-        write_atomically(self.path(entry, case), lambda handle: _write(handle, text))
-
-
-def _write(handle: Any, text: str) -> None:
-    handle.write(text.encode("utf-8"))
+        make_folder(self.folder)
+        write_text(self.path(entry, case), dump_json({"rows": rows}))
 
 
 def run_all(

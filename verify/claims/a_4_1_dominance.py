@@ -1,14 +1,14 @@
 r"""Two-mode dominance.
 
-Statement: From some time $\tau_1 > 0$ on there is a pair $i, j$ with
-    $|x_t - \alpha_t\mu_k|^2 - \min(|x_t - \alpha_t\mu_i|^2, |x_t - \alpha_t\mu_j|^2) \ge
-    2 \kappa \sigma_t^2$ for every other mode $k$.
+Statement: From some time $\tau_1 > 0$ on there is a pair $i, j$ with $|x_t - \alpha_t\mu_k|^2 -
+    \min(|x_t - \alpha_t\mu_i|^2, |x_t - \alpha_t\mu_j|^2) \ge 2 \kappa \sigma_t^2$ for every
+    other mode $k$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
 Measured: along trajectories with the exact score, three times in raw steps: the first node where
-    some pair dominates (the paper's $\tau_1$), the node from which on some pair does, and the node
-    from which on one fixed pair does, which is what Theorem 4.2 uses. The margin is not monotone,
-    so the three differ.
+    some pair dominates (the paper's $\tau_1$), the node from which on some pair does, and the
+    node from which on one fixed pair does, which is what Theorem 4.2 uses. The margin is not
+    monotone, so the three differ.
 Predicted: the third is at least 1 on every trajectory, for $\kappa = 7$: dominance begins before
     the last noisy state.
 Evidence: sampled trajectories of DDIM with 50 quadratic steps and of the exact reverse SDE at the
@@ -24,10 +24,9 @@ import numpy as np
 
 from mixdyn.crossings import DominanceTimes, steps_left, tau_1
 from mixdyn.validation import IntArray
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..paths import KAPPA, Paths, ddim_paths, reverse_paths
-from ..relations import Comparison, Lower, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import KAPPA, Paths, ddim_paths, reverse_paths
+from verify.relations import Comparison, Lower, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -88,7 +87,7 @@ def _judge(
         k = comparison.index
         return {"y_first": paths.y[0, k], "y_last_noisy": paths.y[-2, k], "kappa": kappa}
 
-    rows = [
+    rows: list[tuple[float | str, ...]] = [
         (level, name, *_summary(paths.times, _times(case, paths, level)))
         for level in report
         for name, paths in runs.items()

@@ -1,8 +1,8 @@
 r"""Separation of modes.
 
-Statement: From some time $\tau_2 > 0$ on, $|\mu_i - \mu_j|^2 \ge 4 \kappa d v_t$, where
-    $v_t = \sigma^2 + (1 - \bar\alpha_t)/\bar\alpha_t$; equivalently
-    $\alpha_t |\mu_i - \mu_j| \ge 2 \sqrt{\kappa d}\, \sigma_t$.
+Statement: From some time $\tau_2 > 0$ on, $|\mu_i - \mu_j|^2 \ge 4 \kappa d v_t$, where $v_t =
+    \sigma^2 + (1 - \bar\alpha_t)/\bar\alpha_t$; equivalently $\alpha_t |\mu_i - \mu_j| \ge 2
+    \sqrt{\kappa d}\, \sigma_t$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
 Measured: $\tau_2$ of every pair of modes at $\kappa = 7$ in raw time, from the definition in $x$
@@ -20,10 +20,9 @@ import numpy as np
 
 from mixdyn import bounds, crossings, geometry
 from mixdyn.validation import Array, IntArray
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
-from ..relations import Comparison, Equality, Lower, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
+from verify.relations import Comparison, Equality, Lower, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -78,7 +77,7 @@ def _predict(case: Case, kappa: float) -> Array:
     _, _, length = _pairs(case)
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     threshold = bounds.separation_variance(length, kappa, case.mixture.d)
-    return np.searchsorted(v, threshold, side="right") - 1.0
+    return np.asarray(np.searchsorted(v, threshold, side="right") - 1.0, dtype=np.float64)
 
 
 def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
@@ -87,8 +86,10 @@ def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
     engine = crossings.tau_2(case.mixture, case.schedule, KAPPA)[i, j]
     comparisons = [
         compare("τ₂ of the pair in raw time", Lower(atol=0.5), measured, from_time),
-        # A threshold within rounding of some v may tip by one step: half a step cannot hide more.
-        compare("scan against l²/(4κd)", Equality(atol=1.01), measured, _predict(case, predicted_kappa)),
+        # A threshold within rounding of some v may tip by one step.
+        compare(
+            "scan against l²/(4κd)", Equality(atol=1.01), measured, _predict(case, predicted_kappa)
+        ),
         compare("scan against the engine's τ₂", Equality(atol=1.01), measured, engine),
     ]
 

@@ -1,17 +1,18 @@
 r"""Trapping in the tube.
 
-Statement: While a pair dominates with margin $\kappa$, a tube of radius $r \ge R$ around its extended
-    segment $a \in [-\epsilon, 1 + \epsilon]$ is forward invariant under the flow, with
-    $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$ and
-    $\epsilon \ge \sum_k \gamma_k \max(a_k - 1, -a_k, 0)$.
+Statement: While a pair dominates with margin $\kappa$, a tube of radius $r \ge R$ around its
+    extended segment $a \in [-\epsilon, 1 + \epsilon]$ is forward invariant under the flow, with
+    $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$ and $\epsilon \ge
+    \sum_k \gamma_k \max(a_k - 1, -a_k, 0)$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - separation: the pair is separated with margin 7 by some node of the papers' grid.
     - dominance: the pair dominates with margin 7 at every later node of the path.
-Measured: starts on the wall of the tube and inside it, around the segments of the closest pairs, at
-    the first node at or below $\tau_2(7)$; their distance to the line and their overshoot beyond
-    the segment at every later node; the outward velocity on the wall at the start.
-Predicted: distance at most $r$, overshoot at most $\epsilon$, outward velocity at most $R - r \le 0$.
+Measured: starts on the wall of the tube and inside it, around the segments of the closest pairs,
+    at the first node at or below $\tau_2(7)$; their distance to the line and their overshoot
+    beyond the segment at every later node; the outward velocity on the wall at the start.
+Predicted: distance at most $r$, overshoot at most $\epsilon$, outward velocity at most $R - r \le
+    0$.
 Evidence: sampled starts, solved to 1e-11.
 Source: arXiv 2605.06831 v1, Corollary 4.3
 """
@@ -25,10 +26,9 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import KAPPA, Paths, flow_from, flow_tolerance, node_of_tau_2, pair_margins
-from ..relations import Comparison, Upper, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import KAPPA, Paths, flow_from, flow_tolerance, node_of_tau_2, pair_margins
+from verify.relations import Comparison, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -62,7 +62,7 @@ class Tubes:
     remainder: Array
     overshoot: Array
     outward: Array
-    wall: Array
+    wall: geometry.Mask
     margin: Array
 
 
@@ -126,7 +126,7 @@ def _judge(case: Case, inset: float = 0.0, shrink: float = 0.0) -> Verdict:
 
 
 def _comparisons(
-    case: Case, tubes: Tubes, held: Array, inset: float, shrink: float
+    case: Case, tubes: Tubes, held: geometry.Mask, inset: float, shrink: float
 ) -> list[Comparison]:
     v = tubes.paths.v[1:, None]
     radius = tubes.radius[held] * (v / tubes.paths.v[0]) ** (0.5 * shrink)
@@ -176,9 +176,7 @@ def _measure(case: Case, node: int, inset: float) -> Tubes:
         size = np.maximum(np.linalg.norm(split.xi, axis=1), 1e-300)
         outward[rows] = (split.xi * split.xi_dot).sum(axis=1) / size
     margin = pair_margins(case, paths, pair)
-    return Tubes(
-        paths, pair, a, distance, radius, remainder, overshoot, outward, wall, margin
-    )
+    return Tubes(paths, pair, a, distance, radius, remainder, overshoot, outward, wall, margin)
 
 
 def _tube(case: Case, i: int, j: int) -> tuple[float, float, float]:
@@ -191,7 +189,7 @@ def _tube(case: Case, i: int, j: int) -> tuple[float, float, float]:
 
 def _starts(
     case: Case, rng: np.random.Generator, i: int, j: int, n: int, inset: float
-) -> tuple[Array, Array]:
+) -> tuple[Array, geometry.Mask]:
     """Points of the tube, three quarters of them on its wall, and which those are."""
     pair = geometry.pair(case.mixture, i, j)
     radius, _, overshoot = _tube(case, i, j)

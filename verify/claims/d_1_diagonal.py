@@ -1,10 +1,10 @@
 r"""Diagonals of a rectangle are avoided.
 
 Statement: For a rectangle $a, b, c, d$ of modes, $|y-a|^2 + |y-c|^2 = |y-b|^2 + |y-d|^2$. Where a
-    diagonal pair dominates the other two with margin $\kappa$, its far mode has
-    $\gamma_{far} \le (w_{far}/w_{near}) e^{-2\kappa} \gamma_{near}$, so the two ends of a diagonal
-    never share the weight. In a parallelogram the exponent is
-    $-2\kappa + (|b-d|^2 - |a-c|^2)/(4v)$: a short diagonal can escape.
+    diagonal pair dominates the other two with margin $\kappa$, its far mode has $\gamma_{far} \le
+    (w_{far}/w_{near}) e^{-2\kappa} \gamma_{near}$, so the two ends of a diagonal never share the
+    weight. In a parallelogram the exponent is $-2\kappa + (|b-d|^2 - |a-c|^2)/(4v)$: a short
+    diagonal can escape.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - parallelogram: four modes of the mixture form one.
@@ -12,8 +12,8 @@ Hypotheses:
 Measured: the identity at random points, and the engine's ratio of responsibilities at the ends of
     every diagonal, with the margin of that diagonal in the whole mixture.
 Predicted: the identity (with the parallelogram's correction), and the bound on the ratio.
-Evidence: sampled points around the modes and along the diagonals, at noise levels at which the pair
-    of the diagonal is 1 to 60 effective variances long.
+Evidence: sampled points around the modes and along the diagonals, at noise levels at which the
+    pair of the diagonal is 1 to 60 effective variances long.
 Source: arXiv 2605.06831 v1, Proposition D.1; the parallelogram is our extension
 """
 
@@ -24,11 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, crossings, dynamics, geometry
+from mixdyn import bounds, crossings, dynamics
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..relations import Comparison, Equality, Upper, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.relations import Comparison, Equality, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -131,7 +130,7 @@ def _parallelograms(means: Array) -> list[tuple[int, int, int, int]]:
                 skew = skew if skew > 1e-9 * length2[p] else 0.0
                 found.append((skew, length2[p] + length2[q], (i[p], i[q], j[p], j[q])))
     found.sort(key=lambda item: item[:2])
-    return [tuple(int(mode) for mode in modes) for *_, modes in found[:MAX_SHAPES]]
+    return [(int(a), int(b), int(c), int(d)) for *_, (a, b, c, d) in found[:MAX_SHAPES]]
 
 
 def _collinear(three: Array) -> bool:

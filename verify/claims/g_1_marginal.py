@@ -1,18 +1,18 @@
 r"""Marginals, score and posterior of the forward process.
 
-Statement: If $x_0 \sim \sum_k w_k N(\mu_k, \sigma_k^2 I)$ then
-    $p_t = \sum_k w_k N(\alpha_t \mu_k, (\bar\alpha_t \sigma_k^2 + 1 - \bar\alpha_t) I)$, the score
-    is $s(x,t) = \sum_k \gamma_k(x,t) (\alpha_t \mu_k - x)/\sigma_{k,t}^2$, and the denoiser is
-    $E[x_0 | x_t = x] = (x + (1 - \bar\alpha_t) s(x,t))/\alpha_t$.
+Statement: If $x_0 \sim \sum_k w_k N(\mu_k, \sigma_k^2 I)$ then $p_t = \sum_k w_k N(\alpha_t
+    \mu_k, (\bar\alpha_t \sigma_k^2 + 1 - \bar\alpha_t) I)$, the score is $s(x,t) = \sum_k
+    \gamma_k(x,t) (\alpha_t \mu_k - x)/\sigma_{k,t}^2$, and the denoiser is $E[x_0 | x_t = x] = (x
+    + (1 - \bar\alpha_t) s(x,t))/\alpha_t$.
 Hypotheses: none; one sigma for each mode is allowed.
 Measured: log density and score of the engine's diffused mixture, and its denoiser, at states
     drawn from $p_t$, half-way between modes, and far outside, at random times.
 Predicted: the convolution integral of $p_0$ with the noise, by the trapezoidal rule in every
     coordinate of every mode, and the score from the posterior mean under that integral; the
     denoiser from the closed-form law of $x_0$ given $x_t$. Neither uses the engine's formulas.
-Evidence: sampled states; errors in units of the engine's accuracy target
-    $10^{-12} (|x| + \max_k |\alpha_t \mu_k|)/\sigma_t^2 \cdot \max(1, q/1000)$, $q$ the exponent
-    $|x - \alpha_t\mu_k|^2/(2\sigma_t^2)$ of the nearest mode, which is what doubles can resolve.
+Evidence: sampled states; errors in units of the engine's accuracy target $10^{-12} (|x| + \max_k
+    |\alpha_t \mu_k|)/\sigma_t^2 \cdot \max(1, q/1000)$, $q$ the exponent $|x -
+    \alpha_t\mu_k|^2/(2\sigma_t^2)$ of the nearest mode, which is what doubles can resolve.
 Source: arXiv 2605.06831 v1, Lemma G.1
 """
 
@@ -25,10 +25,9 @@ import numpy as np
 from mixdyn import oracles
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Verdict
-from ..paths import Level, random_states, relevant_exponent, score_scale
-from ..relations import Comparison, Equality, compare
+from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.paths import Level, random_states, relevant_exponent, score_scale
+from verify.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -1,15 +1,15 @@
 r"""Reverse dynamics in static coordinates.
 
 Statement: With one $\sigma$, let $y = x/\alpha_t$, $v = \sigma_t^2/\bar\alpha_t$ and $m(y,v) =
-    \sum_k \gamma_k \mu_k$. The probability-flow ODE is $dy/du = m(y,v) - y$ in the clock
-    $du = \beta_t dt/(2\sigma_t^2)$, and the reverse SDE is $dy = 2(m - y) du + \sqrt{2v} dB$.
+    \sum_k \gamma_k \mu_k$. The probability-flow ODE is $dy/du = m(y,v) - y$ in the clock $du =
+    \beta_t dt/(2\sigma_t^2)$, and the reverse SDE is $dy = 2(m - y) du + \sqrt{2v} dB$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
 Measured: $\sigma_t^2 s(x,t)/\alpha_t$ with the engine's score, which is the velocity of the flow
     $dx/dt = -\frac{\beta}{2}(x + s)$ carried over to $y$ and $u$; the engine's $m - y$.
 Predicted: $m - y$ from the closed-form posterior weights; and the mean and variance of a reverse
-    SDE step of finite length, $E[y_s | y_t] - y_t = (1 - e^{-2\Delta u})(m - y_t)$ and
-    $v_s(1 - e^{-2\Delta u})$ within a mode, whose limits are the SDE's two coefficients.
+    SDE step of finite length, $E[y_s | y_t] - y_t = (1 - e^{-2\Delta u})(m - y_t)$ and $v_s(1 -
+    e^{-2\Delta u})$ within a mode, whose limits are the SDE's two coefficients.
 Evidence: sampled states at random times; both sides are exact up to rounding, in units of the
     engine's accuracy target.
 Source: arXiv 2605.06831 v1, Lemmas G.1 and G.2
@@ -24,10 +24,9 @@ import numpy as np
 
 from mixdyn import dynamics, oracles
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import Level, random_states, score_scale
-from ..relations import Comparison, Equality, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import Level, random_states, score_scale
+from verify.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -124,7 +123,7 @@ def _step(level: Level) -> float:
 
 
 def _reverse_step(level: Level, x: Array, step: float) -> tuple[Array, Array]:
-    """Mean of y_s (n, d) and variance of y_s within a mode (1,) by O1, where v_s = v e^(-2 step)."""
+    """Mean of y_s (n, d) and its variance within a mode (1,) by O1, where v_s = v e^(-2 step)."""
     rho_s = level.v * np.exp(-2.0 * step) - float(level.mixture.sigma) ** 2
     abar_s = 1.0 / (1.0 + rho_s)
     weights, means, variances = oracles.reverse_law(
@@ -139,7 +138,7 @@ def _reverse_step(level: Level, x: Array, step: float) -> tuple[Array, Array]:
 
 
 def _linear_variance(growth: float, step: float) -> float:
-    """Variance over v_t after a step of dy = -c y du + sqrt(2 v) dB from a point, v = v_t e^(-2u)."""
+    """Variance over v_t after a step of dy = -c y du + sqrt(2 v) dB, v = v_t e^(-2u)."""
     c = growth - 1.0
     integral = step if c == 0.0 else np.expm1(2.0 * c * step) / (2.0 * c)
     return float(2.0 * np.exp(-2.0 * growth * step) * integral)

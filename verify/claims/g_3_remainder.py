@@ -1,10 +1,10 @@
 r"""What the other modes leave in the drift.
 
-Statement: Where a pair $i, j$ dominates with margin $\kappa$, every other mode has
-    $\gamma_k \le (w_k/w_*) e^{-\kappa}$, $w_*$ the weight of the nearer of the two. In
-    $y = \mu_j + a(\mu_i - \mu_j) + \xi$ the flow is $a' = \gamma_i - a + \sum_k \gamma_k a_k$ and
-    $\xi' = -\xi + \sum_k \gamma_k \xi_k$, sums over the other modes, and the second sum is at most
-    $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$.
+Statement: Where a pair $i, j$ dominates with margin $\kappa$, every other mode has $\gamma_k \le
+    (w_k/w_*) e^{-\kappa}$, $w_*$ the weight of the nearer of the two. In $y = \mu_j + a(\mu_i -
+    \mu_j) + \xi$ the flow is $a' = \gamma_i - a + \sum_k \gamma_k a_k$ and $\xi' = -\xi + \sum_k
+    \gamma_k \xi_k$, sums over the other modes, and the second sum is at most $R = e^{-\kappa}
+    \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - dominance: the margin of the two nearest modes is at least 1.
@@ -24,10 +24,9 @@ import numpy as np
 
 from mixdyn import bounds, crossings, dynamics, geometry
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import flow_paths, reverse_paths
-from ..relations import Comparison, Equality, Upper, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import flow_paths, reverse_paths
+from verify.relations import Comparison, Equality, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -109,7 +108,7 @@ def _judge(case: Case, margin_factor: float = 1.0, others: float = 1.0) -> Verdi
     return CLAIM.judge(case, finding)
 
 
-def _quotient(parts: Parts, held: Array) -> Array:
+def _quotient(parts: Parts, held: geometry.Mask) -> Array:
     bound = parts["R"][held]
     return np.divide(parts["remainder"][held], bound, out=np.zeros_like(bound), where=bound > 0.0)
 

@@ -1,10 +1,9 @@
 r"""Chi-square tail (Laurent and Massart).
 
-Statement: For $\delta \in (0, 1]$,
-    $P\big(\chi^2_d \ge d + 2\sqrt{d \log(1/\delta)} + 2\log(1/\delta)\big) \le \delta$, so that a
-    state drawn from one mode lies within
-    $\sigma_t \sqrt{d + 2\sqrt{d \log(1/\delta)} + 2\log(1/\delta)}$ of it with probability at
-    least $1 - \delta$.
+Statement: For $\delta \in (0, 1]$, $P\big(\chi^2_d \ge d + 2\sqrt{d \log(1/\delta)} +
+    2\log(1/\delta)\big) \le \delta$, so that a state drawn from one mode lies within $\sigma_t
+    \sqrt{d + 2\sqrt{d \log(1/\delta)} + 2\log(1/\delta)}$ of it with probability at least $1 -
+    \delta$.
 Hypotheses: none beyond $d \ge 1$.
 Measured: the exact tail probability of $\chi^2_d$ at the threshold, $d$ the mixture's dimension.
 Predicted: at most $\delta$, for $\delta$ from 0.5 down to 1e-100.
@@ -18,17 +17,16 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Verdict
-from ..relations import Comparison, Upper, compare
+from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.relations import Comparison, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.5",
     basis=(Basis.EXACT,),
     does_not_show=(
-        "Anything about trajectories: it is a bound for one time, and it exceeds the exact quantile "
-        "at every level."
+        "Anything about trajectories: it is a bound for one time, and it exceeds the exact "
+        "quantile at every level."
     ),
 )
 

@@ -1,14 +1,14 @@
 r"""With the exact score nothing ends between modes.
 
-Statement: Sampling with the exact score of $p_0$ gives no interpolation: the share of samples farther
-    than $r_k$ from every mode, $r_k = 5\sigma_k$ (above ten dimensions
-    $\sigma_k(\sqrt{d} + 4)$), is at most the mixture's own tail mass $P(\chi^2_d > r_k^2/\sigma_k^2)$.
+Statement: Sampling with the exact score of $p_0$ gives no interpolation: the share of samples
+    farther than $r_k$ from every mode, $r_k = 5\sigma_k$ (above ten dimensions $\sigma_k(\sqrt{d}
+    + 4)$), is at most the mixture's own tail mass $P(\chi^2_d > r_k^2/\sigma_k^2)$.
 Hypotheses:
     - room: the closest pair leaves room between its two modes, $l > r_i + r_j$.
-Measured: for DDIM over all $T$ steps. On product mixtures the probability itself: the sampler acts
-    on each coordinate by an increasing map, whose inverse on the ends of intervals gives the law of
-    the squared distance per coordinate; laws are convolved with distances rounded up. On every
-    mixture, a count among samples.
+Measured: for DDIM over all $T$ steps. On product mixtures the probability itself: the sampler
+    acts on each coordinate by an increasing map, whose inverse on the ends of intervals gives the
+    law of the squared distance per coordinate; laws are convolved with distances rounded up. On
+    every mixture, a count among samples.
 Predicted: at most the tail mass.
 Evidence: exact on product mixtures, up to the rounding of distances to 1/128 of $r^2$; sampled
     otherwise. A count decides only if the sample is large enough for so small a rate.
@@ -18,6 +18,7 @@ Source: arXiv 2406.09358 v1, section 3
 from __future__ import annotations
 
 import math
+
 import numpy as np
 
 from mixdyn import geometry
@@ -28,10 +29,9 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import Proportion, trials_to_bound
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..paths import ddim_grid
-from ..relations import Statistical, Upper, compare, compare_rate
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import ddim_grid
+from verify.relations import Statistical, Upper, compare, compare_rate
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -39,9 +39,9 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT, Basis.SAMPLED),
     min_modes=2,
     does_not_show=(
-        "Anything about a learned score, whose smoothing between modes is where interpolation comes "
-        "from (M2). The bound is the tail of the data, not of the sampler: DDIM's modes are narrower "
-        "than the data's, so its own tail is lighter still."
+        "Anything about a learned score, whose smoothing between modes is where interpolation "
+        "comes from (M2). The bound is the tail of the data, not of the sampler: DDIM's modes are "
+        "narrower than the data's, so its own tail is lighter still."
     ),
 )
 
@@ -52,7 +52,10 @@ _FARTHEST = 10.0  # starts beyond it have probability 1e-23
 
 def check(case: Case) -> list[Verdict]:
     """The probability on product mixtures, and a count on all."""
-    return [_exact(case, case.mixture), _sampled(case, case.mixture, _sample_size(case, case.schedule.T))]
+    return [
+        _exact(case, case.mixture),
+        _sampled(case, case.mixture, _sample_size(case, case.schedule.T)),
+    ]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:

@@ -1,20 +1,20 @@
 r"""The midpoint is a saddle.
 
 Statement: At the midpoint of two modes of equal weight the two-mode field vanishes, and its
-    Jacobian $\mathrm{Cov}_\gamma/v - I$ has the eigenvalue $\lambda = l^2/(4v) - 1$ along the pair
-    and $-1$ across it: a saddle once $l^2 > 4v$. The full mixture has a saddle next to it.
+    Jacobian $\mathrm{Cov}_\gamma/v - I$ has the eigenvalue $\lambda = l^2/(4v) - 1$ along the
+    pair and $-1$ across it: a saddle once $l^2 > 4v$. The full mixture has a saddle next to it.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - saddle: $l^2 > 4v$.
     - equal_weights: the two modes have one weight (full mixture only).
     - dominance: the pair dominates with margin 7 at its midpoint (full mixture only).
-Measured: field and eigenvalues of the engine at the midpoint of the two-mode field, for the closest
-    pairs at every node of the papers' grid; then the full mixture's fixed point and its spectrum.
+Measured: field and eigenvalues of the engine at the midpoint of the two-mode field, for the
+    closest pairs at every node of the papers' grid; then the full mixture's fixed point and its
+    spectrum.
 Predicted: zero, $\lambda$ and $-1$; for the full mixture one positive eigenvalue, all others
-    negative, within $\lambda + 1$ times
-    $S(1 + 5 D^2/l^2) + 16 (k S A/(k-4))^2$ of $\lambda$, where $k = l^2/v$, $D$ is the diameter,
-    $A = 1 + \max_k |a_k|$ and $S = e^{-\kappa}(1 - w_i - w_j)/\min(w_i, w_j)$ bounds the weight of
-    the other modes at the fixed point.
+    negative, within $\lambda + 1$ times $S(1 + 5 D^2/l^2) + 16 (k S A/(k-4))^2$ of $\lambda$,
+    where $k = l^2/v$, $D$ is the diameter, $A = 1 + \max_k |a_k|$ and $S = e^{-\kappa}(1 - w_i -
+    w_j)/\min(w_i, w_j)$ bounds the weight of the other modes at the fixed point.
 Evidence: exact for the two-mode field, sampled over pairs and nodes for the full mixture.
 Source: arXiv 2605.06831 v1, Proposition 4.7 (1)
 """
@@ -31,10 +31,9 @@ from mixdyn import bounds, crossings, dynamics, geometry
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import KAPPA, ddim_grid, extent
-from ..relations import Comparison, Equality, Lower, Upper, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import KAPPA, ddim_grid, extent
+from verify.relations import Comparison, Equality, Lower, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

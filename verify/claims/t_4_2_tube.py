@@ -1,20 +1,19 @@
 r"""Convergence to the tube around a segment.
 
-Statement: If from $\tau$ on one pair dominates with margin $\kappa$, the distance of the flow to the
-    line through its two modes obeys $d_\perp(y_t) \le e^{-u} d_\perp(y_\tau) + (1 - e^{-u}) R$, $u$
-    the intrinsic time since $\tau$ and
-    $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i, w_j)} \max_k d_\perp(\mu_k)$. With probability
-    at least $1 - \delta$ the start obeys
+Statement: If from $\tau$ on one pair dominates with margin $\kappa$, the distance of the flow to
+    the line through its two modes obeys $d_\perp(y_t) \le e^{-u} d_\perp(y_\tau) + (1 - e^{-u})
+    R$, $u$ the intrinsic time since $\tau$ and $R = e^{-\kappa} \frac{1 - w_i - w_j}{\min(w_i,
+    w_j)} \max_k d_\perp(\mu_k)$. With probability at least $1 - \delta$ the start obeys
     $d_\perp(x_\tau) \le \sigma_\tau \sqrt{d + 2\sqrt{d \log(1/\delta)} + 2 \log(1/\delta)}$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - dominance: one fixed pair dominates from some node on, with more nodes to come.
-Measured: distances along the flow at the nodes of the papers' grid, each path from its own $\tau$,
-    for $\kappa$ = 7 and 20; the same for DDIM step by step; and how often dominance holds from the
-    fixed time $\tau_2$ on yet the high-probability tube is left.
-Predicted: the bound. For a DDIM step $e^{-u}$ becomes
-    $c = (\sigma^2 + \sqrt{\rho_t \rho_s})/v_t \le \sqrt{v_s/v_t}$ and $\kappa$ the margin at the
-    node, for which the statement is exact: DDIM converges at least as fast as its limit.
+Measured: distances along the flow at the nodes of the papers' grid, each path from its own
+    $\tau$, for $\kappa$ = 7 and 20; the same for DDIM step by step; and how often dominance holds
+    from the fixed time $\tau_2$ on yet the high-probability tube is left.
+Predicted: the bound. For a DDIM step $e^{-u}$ becomes $c = (\sigma^2 + \sqrt{\rho_t \rho_s})/v_t
+    \le \sqrt{v_s/v_t}$ and $\kappa$ the margin at the node, for which the statement is exact:
+    DDIM converges at least as fast as its limit.
 Evidence: sampled trajectories from $p_t$ at the first node, solved to 1e-11.
 Source: arXiv 2605.06831 v1, Theorem 4.2
 """
@@ -30,21 +29,21 @@ from mixdyn import bounds, geometry
 from mixdyn.oracles import affine_hull
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import (
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import (
     KAPPA,
     Paths,
     Tails,
     ddim_paths,
     dominated_tails,
     flow_paths,
+    flow_tails,
     flow_tolerance,
     node_of_tau_2,
     pair_margins,
     tail_witness,
 )
-from ..relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -113,10 +112,7 @@ class Side:
 
 def _judge(case: Case, bound: Bound) -> Verdict:
     flow = flow_paths(case)
-    tails = {
-        kappa: case.memo(f"flow tails {kappa:g}", lambda k=kappa: dominated_tails(case, flow, k))
-        for kappa in (KAPPA, STRICT)
-    }
+    tails = {kappa: flow_tails(case, kappa) for kappa in (KAPPA, STRICT)}
     dominated = tails[KAPPA].start < len(flow.times) - 1
     hypotheses = [
         Hypothesis("common_sigma", 1.0, 0.0),
@@ -215,9 +211,7 @@ def _remainders(case: Case, paths: Paths, tails: Tails) -> Array:
     return remainder
 
 
-def _high_probability(
-    case: Case, paths: Paths, tails: Tails, bound: Bound
-) -> Comparison | None:
+def _high_probability(case: Case, paths: Paths, tails: Tails, bound: Bound) -> Comparison | None:
     """Paths dominated from the node of tau_2 on that leave the high-probability tube later."""
     node = node_of_tau_2(case, KAPPA)
     if node is None:

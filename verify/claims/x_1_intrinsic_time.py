@@ -1,13 +1,13 @@
 r"""The dynamics know the schedule only through v.
 
-Statement: In the clock $u = \frac{1}{2} \log(v_\tau/v)$ the probability-flow ODE is autonomous up to
-    $v$, so its flow map from $v_\tau$ to $v$ depends on the two variances alone and every
-    exponential rate is a power of $v$: across the affine hull of the means
-    $|y_\perp(v)| = \sqrt{v/v_\tau}\,|y_\perp(v_\tau)|$.
+Statement: In the clock $u = \frac{1}{2} \log(v_\tau/v)$ the probability-flow ODE is autonomous up
+    to $v$, so its flow map from $v_\tau$ to $v$ depends on the two variances alone and every
+    exponential rate is a power of $v$: across the affine hull of the means $|y_\perp(v)| =
+    \sqrt{v/v_\tau}\,|y_\perp(v_\tau)|$.
 Hypotheses:
     - common_sigma: all modes share one sigma.
-Measured: end points of $dx/d\lambda = -\frac{1}{2}(x + s)$, $\lambda = -\log \bar\alpha$, which is
-    the flow in the paper's own coordinates, solved by SciPy with the engine's score.
+Measured: end points of $dx/d\lambda = -\frac{1}{2}(x + s)$, $\lambda = -\log \bar\alpha$, which
+    is the flow in the paper's own coordinates, solved by SciPy with the engine's score.
 Predicted: the flow map in closed form where the mixture is a product of one-dimensional ones or
     lies on a line; otherwise the engine's solution in $(y, u)$. Across the hull the power law.
 Evidence: sampled trajectories from $p_t$ at the first node of the papers' grid down to the last
@@ -26,10 +26,9 @@ from mixdyn import oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import FLOW_RTOL, ddim_grid, extent, level_at
-from ..relations import Comparison, Equality, compare
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import FLOW_RTOL, ddim_grid, extent, level_at
+from verify.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -1,9 +1,8 @@
 r"""The distance to the line shrinks exactly as the marginal's standard deviation.
 
-Statement: Under the hypotheses of Theorem 4.2,
-    $\big| d_\perp(x_t) - \frac{\sigma_t}{\sigma_\tau} d_\perp(x_\tau) \big| \le \alpha_t R$: an
-    upper bound that depends on the schedule only through $\sigma_t/\sigma_\tau$, and a lower one,
-    so that nothing converges faster.
+Statement: Under the hypotheses of Theorem 4.2, $\big| d_\perp(x_t) - \frac{\sigma_t}{\sigma_\tau}
+    d_\perp(x_\tau) \big| \le \alpha_t R$: an upper bound that depends on the schedule only
+    through $\sigma_t/\sigma_\tau$, and a lower one, so that nothing converges faster.
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - dominance: one fixed pair dominates from some node on, with more nodes to come.
@@ -23,18 +22,17 @@ import numpy as np
 from mixdyn import bounds, geometry, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.validation import Array, IntArray
-
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from ..paths import (
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import (
     KAPPA,
     Paths,
     Tails,
-    dominated_tails,
     flow_paths,
+    flow_tails,
     flow_tolerance,
     tail_witness,
 )
-from ..relations import Comparison, Lower, Upper, compare
+from verify.relations import Comparison, Lower, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -67,10 +65,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 def _judge(case: Case, exponent: float) -> Verdict:
     paths = flow_paths(case)
-    tails = {
-        kappa: case.memo(f"flow tails {kappa:g}", lambda k=kappa: dominated_tails(case, paths, k))
-        for kappa in (KAPPA, STRICT)
-    }
+    tails = {kappa: flow_tails(case, kappa) for kappa in (KAPPA, STRICT)}
     dominated = tails[KAPPA].start < len(paths.times) - 1
     hypotheses = [
         Hypothesis("common_sigma", 1.0, 0.0),
