@@ -1,0 +1,55 @@
+r"""What a point owned by one mode needs to get home.
+
+Where a single mode owns the point the dynamics are linear (the reduction across the hull, in all
+directions): the ODE multiplies the distance to the mode by $\sqrt q$, the conditional mean of the
+reverse SDE by $q = v_{\text{end}}/v_{\text{start}}$. To bring a distance $D$ to $r$ the ODE needs the
+ratio $v_{\text{start}}/v_{\text{end}} = (D/r)^2$, the SDE's mean $D/r$: the SDE's budget is the square
+root of the ODE's.
+"""
+
+import sympy as sp
+
+from ._chain import Chain
+from ._derivation import Derivation, Proof, Wrong
+from ._formula import Formula
+from ._rewriting import RATIONAL
+from .hull_reduction import DERIVATION as HULL
+
+D, r = sp.symbols("D r", positive=True)
+
+
+def _budget(name: str, factor: str, ratio: sp.Expr) -> Chain:
+    contraction = HULL.numeric()[factor]
+    start, end = contraction.arguments
+    reached = D * contraction.expr.subs(start, ratio * end)
+    return Chain(name, reached).equals(r, RATIONAL, "insert v_start = ratio v_end")
+
+
+def _build() -> Proof:
+    ode, sde = (D / r) ** 2, D / r
+    root = Chain("the SDE's budget squared", sde**2).equals(ode, RATIONAL, "compare")
+    return Proof(
+        chains=(
+            _budget("the ODE's budget", "ode_contraction", ode),
+            _budget("the budget of the SDE's mean", "sde_contraction", sde),
+            root,
+        ),
+        formulas={"ode": Formula(ode, (D, r)), "sde": Formula(sde, (D, r))},
+        wrong=(
+            Wrong(_budget("too little", "ode_contraction", sde), {D: 1.0, r: 0.1}),
+            Wrong(_budget("too much", "sde_contraction", ode), {D: 1.0, r: 0.1}),
+        ),
+    )
+
+
+DERIVATION = Derivation(
+    id="X4",
+    doc=__doc__,
+    latex=(
+        r"\text{ODE: } \frac{v_{\text{start}}}{v_{\text{end}}} = \Big(\frac Dr\Big)^2, \qquad"
+        r" \text{SDE (mean): } \frac{v_{\text{start}}}{v_{\text{end}}} = \frac Dr"
+    ),
+    general="one mode, any d; uses O3",
+    source="own result",
+    build=_build,
+)
