@@ -25,6 +25,8 @@ from mixdyn.errors import ConvergenceError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 
+from .claim import Case
+
 LEVELS = 48
 PLACES = np.concatenate([np.geomspace(1e-5, 1.0, 240), np.linspace(1.02, 8.0, 120)])  # over l
 _BISECTIONS = 60
@@ -45,9 +47,7 @@ class Reference:
     def log_probability(self, theta: float) -> float:
         """Upper bound on log P(|A_end| <= theta) from any start at the largest of the variances."""
         reach = theta + abs(float(self.center[0]))
-        return float(
-            bounds.log_midpoint_probability(self.length, reach, self.v[-1], self.v[0])
-        )
+        return float(bounds.log_midpoint_probability(self.length, reach, self.v[-1], self.v[0]))
 
 
 def is_autonomous(mixture: GaussianMixture, pair: geometry.Pair) -> bool:
@@ -78,6 +78,13 @@ def find_reference(
     )
     n = 2 * len(PLACES) * LEVELS
     return Reference((1.0 - _SLACK) * length, v, center, n) if length > 0.0 else None
+
+
+def reference_from(case: Case, pair: geometry.Pair, t: int) -> Reference | None:
+    """The reference of a case's pair from raw time t down to clean data."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    key = f"reference {pair.i} {pair.j} {t}"
+    return case.memo(key, lambda: find_reference(case.mixture, pair, float(v[t]), float(v[0])))
 
 
 def _field(line: GaussianMixture, a: Array, v: float) -> Array:

@@ -68,13 +68,19 @@ class DriftRange:
 
     sup: sup |b| over |a| <= 2 theta, divided by 2 theta. slope: sup |b|/|a| over 0 < |a| <= 2
     theta. far_slope: the same over theta <= |a| <= 2 theta. outward: inf of sgn(a) b/|a| there.
-    All per unit of int beta.
+    at_zero: |b(0)|/(2 theta). All per unit of int beta.
     """
 
     sup: Array
     slope: Array
     far_slope: Array
     outward: Array
+    at_zero: Array
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the drift vanishes at the midpoint, up to rounding, at all times."""
+        return bool((self.at_zero <= 1e-9 * self.sup).all())
 
 
 def drift_range(case: Case, pair: geometry.Pair, theta: float, t: int, n: int = 200) -> DriftRange:
@@ -84,14 +90,17 @@ def drift_range(case: Case, pair: geometry.Pair, theta: float, t: int, n: int = 
     both = np.concatenate([a, -a])
     rows = []
     for s in range(1, t + 1):
-        b = bisector_drift(level_at(case, s), pair, both)
+        level = level_at(case, s)
+        b = bisector_drift(level, pair, both)
         ratio = b / both
+        middle = abs(float(bisector_drift(level, pair, np.zeros(1))[0]))
         rows.append(
             (
                 np.abs(b).max() / (2.0 * theta),
                 np.abs(ratio).max(),
                 np.abs(ratio[far]).max(),
                 ratio[far].min(),
+                middle / (2.0 * theta),
             )
         )
     return DriftRange(*np.array(rows).T)

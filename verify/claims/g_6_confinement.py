@@ -20,16 +20,16 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.validation import Array
-
-from ..claim import Basis, Case, Claim, Finding, Verdict
-from ..paths import level_at
-from ..relations import Comparison, Equality, Upper, compare
-from ..window import HALF_WIDTH, find_window
+from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.paths import level_at
+from verify.relations import Comparison, Equality, Upper, compare
+from verify.window import HALF_WIDTH, find_window
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.6",
     basis=(Basis.EXACT,),
+    derivation="derivations/brownian_confinement.py",
     does_not_show=(
         "Anything about a process with drift: Proposition 5.1 uses it for the noise that is left "
         "after the drift has been bounded away, which is where its exponent is lost."
