@@ -15,6 +15,7 @@ from .validation import check_integer, check_positive
 
 VERDICT_MISS = 1e-6
 DISPLAY_MISS = 0.05
+_TAIL_TERMS = 50_000
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,15 @@ def log_binomial_tail(successes: int, trials: int, rate: float) -> float:
         raise InputError("rate must lie in [0, 1]", rate, "Pass a probability.")
     if k == 0:
         return 0.0
+    from scipy.special import logsumexp
     from scipy.stats import binom
 
-    return float(binom.logsf(k - 1, n, rate))
+    log_tail = float(binom.logsf(k - 1, n, rate))
+    if math.isfinite(log_tail) or rate == 0.0:
+        return log_tail
+    # Underflowed, so far above the mean that the terms fall off faster than 0.999^j.
+    terms = binom.logpmf(range(k, min(n, k + _TAIL_TERMS) + 1), n, rate)
+    return float(logsumexp(terms))
 
 
 def trials_to_bound(rate: float, miss: float = VERDICT_MISS) -> int:

@@ -182,6 +182,7 @@ class Verdict:
     verdict: Outcome
     basis: Basis
     relation: Relation | Statistical | None = None
+    quantity: str | None = None
     measured: Number | None = None
     bound: Number | None = None
     truth: Number | None = None
@@ -369,6 +370,7 @@ class Claim:
 def _decided(comparison: Comparison) -> dict[str, Any]:
     return {
         "relation": comparison.relation,
+        "quantity": comparison.name,
         "measured": comparison.measured,
         "bound": comparison.bound,
         "tightness": comparison.tightness,

@@ -63,8 +63,9 @@ class Relation(ABC):
     def excess(self, measured: ArrayLike, bound: ArrayLike, scale: ArrayLike = 1.0) -> Array:
         """Violation in units of the tolerance, elementwise: at most 1 where the relation holds."""
         left, right = np.asarray(measured, dtype=float), np.asarray(bound, dtype=float)
+        size = np.where(np.isfinite(right), np.abs(right), 1.0)  # an infinite bound needs no slack
         absolute = self.atol * np.asarray(scale)
-        tolerance = self.rtol if self.log else absolute + self.rtol * np.abs(right)
+        tolerance = self.rtol if self.log else absolute + self.rtol * size
         with np.errstate(invalid="ignore", divide="ignore"):
             gap = np.where(left == right, 0.0, left - right)  # also equal infinities
             return np.atleast_1d(self._violation(gap) / tolerance)

@@ -136,14 +136,12 @@ def show(row: Row, key: str, digits: int = 4) -> str:
 
 
 def show_share(share: float | None) -> str:
-    """A share in per cent that says 100 % only for all and 0 % only for none."""
+    """A share in per cent that says 100 % only for all."""
     if share is None:
         return "–"
     text = f"{100.0 * share:.3g}"
     if text == "100" and share < 1.0:
         text = "> 99.9"
-    if text == "0" and share > 0.0:
-        text = "< 0.1"
     return f"{text} %"
 
 

@@ -1,0 +1,78 @@
+"""Clopper-Pearson intervals and sample sizes, against the binomial law itself."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from mixdyn.errors import InputError
+from mixdyn.statistics import (
+    Proportion,
+    clopper_pearson,
+    log_binomial_tail,
+    trials_for_precision,
+    trials_to_bound,
+)
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 10), (3, 17), (500, 1000), (9, 3_000_000)])
+@pytest.mark.parametrize("miss", [0.05, 1e-6])
+def test_each_end_is_where_the_binomial_tail_equals_half_the_miss(k, n, miss):
+    low, high = clopper_pearson(k, n, miss)
+    assert binom.sf(k - 1, n, low) == pytest.approx(miss / 2, rel=1e-7)
+    assert binom.cdf(k, n, high) == pytest.approx(miss / 2, rel=1e-7)
+    assert low < k / n < high
+
+
+@pytest.mark.parametrize("n", [1, 20, 10**9])
+def test_without_a_success_the_upper_end_is_exact_and_the_lower_is_zero(n):
+    low, high = clopper_pearson(0, n, 0.05)
+    assert low == 0.0
+    assert n * math.log1p(-high) == pytest.approx(math.log(0.025), rel=1e-12)
+    assert clopper_pearson(n, n, 0.05) == pytest.approx((1.0 - high, 1.0), rel=1e-9)
+
+
+def test_the_interval_covers_every_rate_at_least_as_often_as_promised():
+    n, miss = 30, 0.05
+    counts = np.arange(n + 1)
+    ends = np.array([clopper_pearson(int(k), n, miss) for k in counts])
+    for rate in np.linspace(0.01, 0.99, 37):
+        inside = (ends[:, 0] <= rate) & (rate <= ends[:, 1])
+        assert binom.pmf(counts, n, rate)[inside].sum() >= 1.0 - miss
+
+
+def test_the_number_of_trials_to_bound_a_rate_is_the_least_that_does():
+    n = trials_to_bound(1e-4, miss=1e-6)
+    assert clopper_pearson(0, n, 1e-6)[1] <= 1e-4 < clopper_pearson(0, n - 1, 1e-6)[1]
+
+
+def test_trials_for_precision_give_the_half_width_asked_for():
+    n = trials_for_precision(0.3, 0.01)
+    low, high = Proportion(round(0.3 * n), n).interval()
+    assert 0.5 * (high - low) == pytest.approx(0.01, rel=0.02)
+
+
+def test_log_tail_reaches_below_the_smallest_double():
+    assert log_binomial_tail(2, 3, 0.5) == pytest.approx(math.log(0.5), rel=1e-12)
+    assert log_binomial_tail(100, 100, 1e-9) == pytest.approx(100 * math.log(1e-9), rel=1e-12)
+    assert log_binomial_tail(0, 5, 0.2) == 0.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: clopper_pearson(3, 2),
+        lambda: clopper_pearson(-1, 2),
+        lambda: clopper_pearson(0, 0),
+        lambda: clopper_pearson(1, 2, miss=1.0),
+        lambda: clopper_pearson(1, 2, miss=0.0),
+        lambda: Proportion(2, 1),
+        lambda: trials_to_bound(1.0),
+        lambda: trials_for_precision(0.5, 1.0),
+        lambda: log_binomial_tail(1, 2, 1.5),
+    ],
+)
+def test_impossible_counts_rates_and_misses_are_refused(call):
+    with pytest.raises(InputError):
+        call()

@@ -1,0 +1,179 @@
+"""How findings become verdicts, and what a claim's docstring must say."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from mixdyn import presets
+from mixdyn.errors import InputError
+from mixdyn.mixture import GaussianMixture
+from mixdyn.schedule import NoiseSchedule
+from verify import registry
+from verify.claim import (
+    PARTS,
+    Basis,
+    Case,
+    Claim,
+    Finding,
+    Hypothesis,
+    Profile,
+    Verdict,
+    parse_docstring,
+    parse_hypotheses,
+)
+from verify.quantities import Log10, dump_json, plain, read_number, show_number
+from verify.relations import Equality, Outcome, Upper, compare
+
+DOC = """A toy.
+
+Statement: $1 \\le 2$.
+Hypotheses:
+    - small: it is small.
+    - round_one: it is round.
+Measured: one.
+Predicted: two.
+Evidence: exact.
+Source: arXiv 2605.06831 v1, Lemma G.1
+"""
+CONTRACT = {
+    *("id", "case", "title", "statement", "source", "verdict", "basis", "relation", "measured"),
+    *("bound", "truth", "sharper_bound", "tightness", "hypotheses", "applicable_share"),
+    *("nonvacuous_share", "n", "seed", "interval", "seconds", "witness", "figure", "derivation"),
+    *("mutants", "model", "origin", "does_not_show"),
+}
+
+
+@pytest.fixture
+def claim():
+    return Claim.from_docstring(DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="All else.")
+
+
+@pytest.fixture
+def case():
+    return Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+
+
+def holding(value=1.0):
+    return compare("x", Upper(atol=1e-9), value, 2.0)
+
+
+def test_a_row_has_every_key_of_the_contract_and_is_strict_json(claim, case):
+    row = claim.judge(case, Finding([holding(np.inf)], witness=lambda c: {"at": np.pi})).as_row()
+    assert set(row) >= CONTRACT
+    text = json.dumps(row, allow_nan=False)
+    assert json.loads(text)["measured"] is None
+
+
+def test_the_verdict_is_the_worst_comparison_and_the_row_shows_it(claim, case):
+    bad = compare("bad", Upper(atol=1e-9), 3.0, 2.0)
+    unknown = compare("unknown", Equality(atol=1.0), np.nan, 1.0)
+    for order in ([holding(), bad, unknown], [unknown, holding(), bad]):
+        verdict = claim.judge(case, Finding(order))
+        assert (verdict.verdict, verdict.quantity) == (Outcome.FAILS, "bad")
+    assert claim.judge(case, Finding([holding(), unknown])).verdict is Outcome.INCONCLUSIVE
+
+
+def test_true_but_empty_is_vacuous_and_false_stays_false(claim, case):
+    assert claim.judge(case, Finding([holding()], nonvacuous_share=0.0)).verdict is Outcome.VACUOUS
+    assert claim.judge(case, Finding([holding(3.0)], nonvacuous_share=0.0)).verdict is Outcome.FAILS
+
+
+def test_a_claim_whose_hypotheses_never_hold_is_not_applicable(claim, case):
+    never = Hypothesis.from_slack("small", np.array([-1.0, -3.0]))
+    verdict = claim.judge(case, Finding([holding()], hypotheses=[never]))
+    assert (verdict.verdict, verdict.measured) == (Outcome.NOT_APPLICABLE, None)
+    assert (never.held_share, never.worst_gap) == (0.0, 3.0)
+    assert "small on 0 %" in verdict.note
+
+
+def test_a_hypothesis_that_the_docstring_does_not_state_is_refused(claim, case):
+    with pytest.raises(InputError, match="docstring"):
+        claim.judge(case, Finding([holding()], hypotheses=[Hypothesis("secret", 1.0)]))
+
+
+def test_the_docstring_is_parsed_into_its_parts():
+    parts = parse_docstring(DOC)
+    assert tuple(parts) == ("Title", *PARTS)
+    assert parts["Title"] == "A toy"
+    assert parse_hypotheses(parts["Hypotheses"]) == {
+        "small": "it is small.",
+        "round_one": "it is round.",
+    }
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        DOC.replace("Measured: one.\n", ""),
+        DOC.replace("Measured: one.", "Measured:"),
+        DOC.replace("Measured: one.\nPredicted: two.", "Predicted: two.\nMeasured: one."),
+        DOC.replace("Evidence", "Measured"),
+        DOC.replace("v1, Lemma G.1", ""),
+        "",
+    ],
+)
+def test_a_docstring_with_a_part_missing_doubled_or_out_of_order_is_refused(doc):
+    with pytest.raises(InputError):
+        parse_docstring(doc)
+
+
+def test_obstacles_name_the_modes_and_the_sigmas(case):
+    needy = Claim.from_docstring(
+        DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="", min_modes=3, common_sigma=True
+    )
+    assert "3 or more" in needy.obstacle(case.mixture)
+    uneven = GaussianMixture([[0.0], [1.0], [2.0]], [0.1, 0.2, 0.1])
+    assert "0.1 to 0.2" in needy.obstacle(uneven)
+    assert needy.obstacle(presets.line()) is None
+
+
+def test_streams_differ_by_use_and_seed_but_not_by_order(case):
+    other = Case("toy", case.mixture, case.schedule, seed=1)
+    assert case.stream("a") == Case("toy", case.mixture, case.schedule).stream("a")
+    assert len({case.stream("a"), case.stream("b"), other.stream("a")}) == 3
+
+
+def test_the_profile_changes_sizes_and_the_digest_ignores_it(case):
+    full = Case("toy", case.mixture, case.schedule, profile=Profile.FULL)
+    assert (case.pick(1, 2), full.pick(1, 2)) == (1, 2)
+    assert case.digest == full.digest
+    assert case.digest != Case("toy", presets.line(), case.schedule).digest
+
+
+def test_numbers_beyond_double_range_keep_their_exponent():
+    row = plain({"bound": Log10(-1042.3), "big": Log10(400.0), "nan": float("nan")})
+    assert row == {
+        "bound": 0.0,
+        "log10_bound": -1042.3,
+        "big": None,
+        "log10_big": 400.0,
+        "nan": None,
+    }
+    assert read_number(row, "bound") == Log10(-1042.3)
+    assert show_number(Log10(-1042.3)) == "5.01e-1043"
+    assert show_number(Log10(-3.0)) == "0.001"
+    assert json.loads(dump_json({"x": np.arange(3)})) == {"x": [0, 1, 2]}
+
+
+@pytest.mark.parametrize("entry", registry.load_claims(), ids=lambda e: e.claim.id)
+def test_every_claim_file_states_its_result_and_typesets(entry):
+    from verify.typeset import to_markup
+
+    doc = entry.claim.doc
+    for part in ("Title", "Statement", "Measured", "Predicted", "Evidence"):
+        assert doc[part].count("$") % 2 == 0, f"unbalanced $ in {part}"
+        assert "$" not in to_markup(doc[part])
+    assert parse_hypotheses(doc["Hypotheses"]) or doc["Hypotheses"].startswith("none")
+    assert len(entry.claim.does_not_show) > 20
+    name = re.sub(r"[^a-z0-9]", "", entry.claim.id.lower().replace("'", "prime"))
+    assert entry.path.stem.replace("_", "").startswith(name), "the file is named after the claim"
+    if entry.claim.derivation is not None:
+        assert (registry.ROOT / entry.claim.derivation).is_file()
+
+
+def test_a_verdict_is_frozen():
+    verdict = Verdict("G.9", "toy", "", "", "", Outcome.HOLDS, Basis.EXACT)
+    with pytest.raises(AttributeError):
+        verdict.verdict = Outcome.FAILS

@@ -1,0 +1,191 @@
+"""`python -m verify` from the outside: exit status, files, and what is printed."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from mixdyn import presets
+from mixdyn.mixture import GaussianMixture
+from verify import __main__ as command
+from verify import drift, registry, report
+from verify.claim import Basis, Claim, Finding
+from verify.quantities import Log10
+from verify.registry import Entry
+from verify.relations import Upper, compare
+
+DOC = """A toy of $k < 4$ & more.
+
+Statement: $\\frac{1}{2} \\le 1$ for <all> modes.
+Hypotheses:
+    - small: it is small.
+Measured: one.
+Predicted: two.
+Evidence: exact.
+Source: arXiv 2605.06831 v1, Lemma G.1
+"""
+
+
+def entry(claim_id, value, fault=None):
+    claim = Claim.from_docstring(DOC, id=claim_id, basis=(Basis.EXACT,), does_not_show="all")
+
+    def check(case):
+        if fault is not None:
+            raise fault
+        relation = Upper(rtol=1e-9, log=True)
+        finding = Finding(
+            [compare("share | of", relation, -2400.0 * value, -2300.0)],
+            witness=lambda c: {"x": 1},
+            note="a note with | and <b>",
+            numbers={"radius": Log10(-1042.0)},
+        )
+        return claim.judge(case, finding)
+
+    return Entry(claim, check, lambda case: {}, registry.ROOT / "verify" / "claim.py")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.setattr(drift, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(drift.find_drift, "__defaults__", (tmp_path / "recorded",))
+    monkeypatch.setattr(drift.record, "__defaults__", (tmp_path / "recorded",))
+
+    def invoke(entries, *arguments, out="out"):
+        monkeypatch.setattr(registry, "load_claims", lambda: entries)
+        words = [*map(str, arguments), "--out", str(tmp_path / out)]
+        return CliRunner().invoke(command.app, words)
+
+    return invoke
+
+
+def test_the_four_exit_states(run, tmp_path):
+    good, bad = [entry("G.9", 1.0)], [entry("G.9", 0.9)]
+    assert run(good, "--random", 0).exit_code == 0  # nothing recorded yet
+    assert run(good, "--random", 0, "--record").exit_code == 0
+    drifted = run(bad, "--random", 0, "--fresh")
+    assert (drifted.exit_code, "was holds, is fails" in drifted.output) == (1, True)
+    assert run(bad, "--random", 0, "--fresh", "--record").exit_code == 0
+    assert run(bad, "--random", 0, "--fresh").exit_code == 0  # a reproduced failure is a success
+    broken = run([entry("G.9", 1.0, ZeroDivisionError("x"))], "--random", 0, "--fresh")
+    assert (broken.exit_code, "ZeroDivisionError" in broken.output) == (2, True)
+    stopped = run([entry("G.9", 1.0, KeyboardInterrupt())], "--random", 0, "--fresh")
+    assert (stopped.exit_code, "interrupted" in stopped.output) == (130, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["NOPE"],
+        ["--mixture", "absent.toml"],
+        ["--schedule", "absent.npz"],
+        ["--seed", "-1"],
+        ["--random", "-1"],
+        ["--profile", "slow"],
+        ["--mixture", "MIXTURE", "--random", "2"],
+        ["--mixture", "BROKEN"],
+    ],
+)
+def test_bad_input_is_one_message_and_status_2(run, tmp_path, arguments):
+    presets.line().save(tmp_path / "m.toml")
+    (tmp_path / "b.toml").write_text("means = [[1.0], [nan]]\nsigma = 0.1\n", encoding="utf-8")
+    names = {"MIXTURE": tmp_path / "m.toml", "BROKEN": tmp_path / "b.toml"}
+    found = run([entry("G.9", 1.0)], *(names.get(a, a) for a in arguments))
+    assert found.exit_code == 2
+    assert "Traceback" not in found.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_one_message_and_status_2(run, tmp_path):
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    found = run([entry("G.9", 1.0)], "--random", 0, out="taken")
+    assert (found.exit_code, found.output.startswith("error:")) == (2, True)
+
+
+def test_the_json_document_has_the_header_of_the_contract_and_is_strict(run, tmp_path):
+    path = tmp_path / "x.json"
+    run([entry("G.9", 1.0)], "--random", 1, "--json", path)
+    text = path.read_text(encoding="utf-8")
+    document = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
+    assert set(document) == {"header", "rows"}
+    assert {"versions", "machine", "mixture", "schedule", "commit"} <= set(document["header"])
+    assert [row["case"] for row in document["rows"]] == ["standard", "random-1"]
+    assert document["rows"][0]["measured"] == 0.0
+    assert document["rows"][0]["log10_measured"] == pytest.approx(-2400.0 / 2.302585093, rel=1e-9)
+    assert text == (tmp_path / "out" / "verify.json").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Collects tags, ids, internal links and every address a browser would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.links, self.fetched = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.ids.append(given.get("id"))
+        if tag == "a":
+            self.links.append(given["href"])
+        self.fetched += [
+            v for k, v in attrs if k in ("src", "srcset") or (k, tag) == ("href", "link")
+        ]
+
+
+def test_the_page_is_offline_typeset_and_its_links_lead_somewhere(run, tmp_path):
+    run([entry("G.9", 1.0), entry("P4.7 (1)", 0.9)], "--random", 1)
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.fetched == []
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "math" in page.tags
+    assert "mfrac" in page.tags
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert "for &lt;all&gt; modes" in text
+    assert "<b>" not in re.sub(r"<b>(standard|random-1)</b>", "", text)
+    assert "1e-1042" in re.sub(r"\.0+e", "e", text)
+
+
+def test_markdown_csv_and_latex_say_the_same(run, tmp_path):
+    run([entry("G.9", 1.0), entry("G.8", 0.9)], "--random", 0)
+    folder = tmp_path / "out"
+    rows = list(csv.DictReader((folder / "verify.csv").read_text(encoding="utf-8").splitlines()))
+    assert [(r["id"], r["verdict"]) for r in rows] == [("G.9", "holds"), ("G.8", "fails")]
+    assert rows[0]["measured"].endswith("e-1043")
+    table = [
+        line.split(" | ")
+        for line in (folder / "verify.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| G.")
+    ]
+    assert [cells[2] for cells in table] == ["holds", "fails"]
+    tex = (folder / "verify.tex").read_text(encoding="utf-8")
+    assert tex.count(r"\\") == 3
+    assert r"$\le$" in tex
+
+
+def test_the_table_goes_to_the_terminal_with_reasons_for_what_does_not_hold(run):
+    found = run([entry("G.9", 0.9)], "--random", 0)
+    assert "G.9" in found.output
+    assert "a note with | and <b>" in found.output
+    assert "No recorded verdicts: standard." in found.output
+
+
+def test_a_share_says_all_only_when_it_is_all():
+    shown = [report.show_share(s) for s in (1.0, 0.99999, 0.5, 1e-5, 0.0, None)]
+    assert shown == ["100 %", "> 99.9 %", "50 %", "0.001 %", "0 %", "–"]
+
+
+def test_a_single_mode_and_uneven_sigmas_are_described(run, tmp_path):
+    GaussianMixture([[0.0]], 0.1).save(tmp_path / "one.toml")
+    GaussianMixture([[0.0], [1.0]], [0.1, 0.2]).save(tmp_path / "two.toml")
+    for name, sigma in (("one", [0.1, 0.1]), ("two", [0.1, 0.2])):
+        path = tmp_path / f"{name}.json"
+        found = run([entry("G.9", 1.0)], "--mixture", tmp_path / f"{name}.toml", "--json", path)
+        assert found.exit_code == 0
+        header = json.loads(path.read_text(encoding="utf-8"))["header"]
+        assert header["mixture"]["user"]["sigma"] == sigma

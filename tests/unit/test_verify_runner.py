@@ -1,0 +1,259 @@
+"""Running checks: boundaries, negative controls, resuming, and recorded verdicts."""
+
+import dataclasses
+import json
+
+import pytest
+
+from mixdyn import presets
+from mixdyn.errors import FileError, InputError, NotApplicableError
+from mixdyn.schedule import NoiseSchedule
+from verify import cases, drift, registry, runner
+from verify.claim import Basis, Case, Claim, Finding, Profile
+from verify.registry import Entry
+from verify.relations import Outcome, Upper, compare
+
+DOC = """A toy.
+
+Statement: one is at most two.
+Hypotheses: none.
+Measured: one.
+Predicted: two.
+Evidence: exact.
+Source: arXiv 2605.06831 v1, Lemma G.1
+"""
+
+
+def toy(check=None, mutants=None, claim_id="G.9", **header):
+    claim = Claim.from_docstring(
+        DOC, id=claim_id, basis=(Basis.EXACT,), does_not_show="all", **header
+    )
+
+    def judge(case, value):
+        finding = Finding([compare("x", Upper(atol=1e-9), value, 2.0)], witness=lambda c: {"x": 1})
+        return claim.judge(case, finding)
+
+    entry = Entry(
+        claim,
+        check or (lambda case: judge(case, 1.0)),
+        mutants or (lambda case: {"tripled": judge(case, 3.0)}),
+        registry.ROOT / "verify" / "claim.py",
+    )
+    return entry, judge
+
+
+@pytest.fixture
+def case():
+    return Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+
+
+def test_a_row_carries_its_time_and_its_rejected_mutants(case):
+    (verdict,) = runner.run_claim(toy()[0], case)
+    assert verdict.verdict is Outcome.HOLDS
+    assert verdict.seconds >= 0.0
+    assert [(m.name, m.verdict) for m in verdict.mutants] == [("tripled", Outcome.FAILS)]
+
+
+def test_a_mutant_that_holds_leaves_the_row_inconclusive(case):
+    _, judge = toy()
+    entry, _ = toy(mutants=lambda case: {"harmless": judge(case, 0.5)})
+    (verdict,) = runner.run_claim(entry, case)
+    assert verdict.verdict is Outcome.INCONCLUSIVE
+    assert "harmless" in verdict.note
+
+
+def test_a_failing_row_stays_failing_whatever_its_mutants_do(case):
+    _, judge = toy()
+    entry, _ = toy(lambda case: judge(case, 3.0), lambda case: {"harmless": judge(case, 0.5)})
+    assert runner.run_claim(entry, case)[0].verdict is Outcome.FAILS
+
+
+def refuse(case):
+    raise NotApplicableError("needs one sigma", "two", "Use one.")
+
+
+def crash(case):
+    return {}["missing"]
+
+
+def failing_without_witness(case):
+    entry, _ = toy()
+    return entry.claim.judge(case, Finding([compare("x", Upper(atol=1e-9), 3.0, 2.0)]))
+
+
+def foreign(case):
+    return toy(claim_id="G.8")[1](case, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("check", "outcome", "words"),
+    [
+        (refuse, Outcome.NOT_APPLICABLE, "needs one sigma"),
+        (crash, Outcome.ERROR, "KeyError: 'missing' (test_verify_runner.py:"),
+        (failing_without_witness, Outcome.ERROR, "witness"),
+        (foreign, Outcome.ERROR, "G.8"),
+    ],
+)
+def test_what_a_check_raises_becomes_a_row(case, check, outcome, words):
+    (verdict,) = runner.run_claim(toy(check)[0], case)
+    assert verdict.verdict is outcome
+    assert words in verdict.note
+
+
+def test_an_interrupt_is_no_fault_of_the_check(case):
+    def interrupt(case):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_claim(toy(interrupt)[0], case)
+
+
+def test_a_claim_about_three_modes_is_not_applicable_to_two_and_its_check_is_not_run(case):
+    (verdict,) = runner.run_claim(toy(crash, min_modes=3)[0], case)
+    assert verdict.verdict is Outcome.NOT_APPLICABLE
+
+
+def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case, tmp_path):
+    calls = []
+    _, judge = toy()
+
+    def check(case):
+        calls.append(case.seed)
+        return judge(case, 1.0)
+
+    entry, store = toy(check)[0], runner.Store(tmp_path / "rows")
+
+    def run(case, entry=entry, **options):
+        return runner.run_all([entry], [case], store, **options)[0]
+
+    first, again = run(case), run(case)
+    assert (first["origin"], again["origin"], len(calls)) == ("computed", "saved", 1)
+    assert {**again, "origin": "computed"} == json.loads(json.dumps(first))
+    run(dataclasses.replace(case, seed=1))
+    run(dataclasses.replace(case, profile=Profile.FULL))
+    run(dataclasses.replace(case, mixture=presets.line()))
+    run(case, dataclasses.replace(entry, path=registry.ROOT / "verify" / "cases.py"))
+    assert len(calls) == 5
+    run(case, fresh=True)
+    assert len(calls) == 6
+
+
+def test_a_broken_check_is_tried_again_and_a_damaged_file_is_ignored(case, tmp_path):
+    entry, store = toy(crash)[0], runner.Store(tmp_path / "rows")
+    runner.run_all([entry], [case], store)
+    assert store.load(entry, case) is None
+    good = toy()[0]
+    runner.run_all([good], [case], store)
+    store.path(good, case).write_text("{", encoding="utf-8")
+    assert store.load(good, case) is None
+
+
+def test_rows_finished_before_an_interrupt_are_kept(case, tmp_path):
+    def interrupt(case):
+        raise KeyboardInterrupt
+
+    good, bad = toy()[0], toy(interrupt, claim_id="G.8")[0]
+    store = runner.Store(tmp_path / "rows")
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_all([good, bad], [case], store)
+    assert store.load(good, case)[0]["verdict"] == "holds"
+    assert not [p for p in (tmp_path / "rows").iterdir() if p.name.startswith(".")]
+
+
+def test_what_claims_share_is_dropped_between_cases(case, tmp_path):
+    case.memo("x", lambda: 1)
+    runner.run_all([toy()[0]], [case], runner.Store(tmp_path))
+    assert case.workspace == {}
+
+
+def test_the_ledger_reads_in_the_order_of_the_papers():
+    ids = ["M1", "X2'", "X10", "X2", "G.3", "B.1 (2)", "B.1 (1)", "P4.7 (2)", "T4.2", "A4.1"]
+    assert sorted(ids, key=registry.reading_order) == [
+        *("A4.1", "T4.2", "P4.7 (2)", "B.1 (1)", "B.1 (2)", "G.3", "X2", "X2'", "X10", "M1")
+    ]
+    with pytest.raises(InputError):
+        registry.reading_order("theorem five")
+
+
+def test_claims_are_chosen_by_id_whatever_the_case_and_brackets():
+    entries = [toy(claim_id=i)[0] for i in ("T4.2", "P4.7 (1)", "P4.7 (2)", "X1", "X10")]
+
+    def chosen(*names):
+        return [entry.claim.id for entry in registry.select(entries, names)]
+
+    assert chosen() == [e.claim.id for e in entries]
+    assert chosen("x1", "t4.2") == ["T4.2", "X1"]
+    assert chosen("P4.7") == ["P4.7 (1)", "P4.7 (2)"]
+    assert chosen("p4.7(2)") == ["P4.7 (2)"]
+    with pytest.raises(InputError, match=r"T4\.2"):
+        chosen("P4")
+
+
+def rows_of(verdicts):
+    return [{"id": key, "basis": "exact", "verdict": verdict} for key, verdict in verdicts.items()]
+
+
+def test_drift_is_a_changed_or_missing_verdict_of_a_claim_that_ran(case, tmp_path):
+    assert drift.find_drift(case, rows_of({"G.1": "holds"}), tmp_path) is None
+    recorded = rows_of({"G.1": "holds", "G.2": "fails", "P5.1": "vacuous"})
+    drift.record(case, recorded, tmp_path)
+    assert drift.find_drift(case, recorded, tmp_path) == []
+    assert drift.find_drift(case, rows_of({"G.2": "fails", "X9": "holds"}), tmp_path) == []
+    (change,) = drift.find_drift(case, rows_of({"G.2": "holds"}), tmp_path)
+    assert change == "toy: G.2 [exact] was fails, is holds"
+    other_basis = [{"id": "G.1", "basis": "sampled", "verdict": "holds"}]
+    assert drift.find_drift(case, other_basis, tmp_path) == [
+        "toy: G.1 [exact] was holds, is missing"
+    ]
+
+
+def test_recording_some_claims_keeps_the_others_and_the_other_profile(case, tmp_path):
+    full = dataclasses.replace(case, profile=Profile.FULL)
+    drift.record(case, rows_of({"G.1": "holds", "G.2": "holds"}), tmp_path)
+    drift.record(full, rows_of({"G.1": "fails"}), tmp_path)
+    path = drift.record(case, rows_of({"G.2": "vacuous"}), tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))["verdicts"] == {
+        "quick": {"G.1 [exact]": "holds", "G.2 [exact]": "vacuous"},
+        "full": {"G.1 [exact]": "fails"},
+    }
+    assert drift.record(case, rows_of({"G.1": "error"}), tmp_path) is None
+
+
+def test_another_problem_of_the_same_name_has_another_record(case, tmp_path):
+    drift.record(case, rows_of({"G.1": "holds"}), tmp_path)
+    other = dataclasses.replace(case, mixture=presets.line())
+    assert drift.find_drift(other, rows_of({"G.1": "fails"}), tmp_path) is None
+
+
+def test_a_damaged_record_is_one_clear_error(case, tmp_path):
+    drift.recorded_path(case, tmp_path).write_text("[]", encoding="utf-8")
+    with pytest.raises(FileError, match="--record"):
+        drift.find_drift(case, rows_of({"G.1": "holds"}), tmp_path)
+
+
+def test_random_problems_depend_on_seed_and_index_alone_and_are_well_posed():
+    for k in range(1, 13):
+        a, b = (cases.random(k, 5, Profile.QUICK) for _ in range(2))
+        assert a.digest == b.digest
+        assert a.digest != cases.random(k, 6, Profile.QUICK).digest
+        gaps = [
+            float(((x - y) ** 2).sum() ** 0.5)
+            for i, x in enumerate(a.mixture.means)
+            for y in a.mixture.means[:i]
+        ]
+        assert 19.9 <= min(gaps) / a.mixture.sigma <= 150.1
+        assert (a.mixture.weights > 0.09 / a.mixture.N).all() or "lattice" in a.origin
+        assert a.schedule.alpha_bar[-1] < 2e-3
+    kinds = [cases.random(k, 5, Profile.QUICK) for k in (1, 2, 3)]
+    assert kinds[1].mixture.product_axes() is not None
+    assert len(set(kinds[2].mixture.weights)) == 1
+
+
+def test_the_user_case_takes_what_is_given_and_the_standard_for_the_rest(tmp_path):
+    presets.line().save(tmp_path / "m.toml")
+    NoiseSchedule.cosine(77).save(tmp_path / "s.toml")
+    both = cases.user(tmp_path / "m.toml", tmp_path / "s.toml", 3, Profile.QUICK)
+    assert (both.mixture, both.schedule.T, both.seed) == (presets.line(), 77, 3)
+    assert both.origin == "read from m.toml and s.toml"
+    assert cases.user(None, tmp_path / "s.toml", 0, Profile.QUICK).mixture == presets.grid()
+    assert cases.user(tmp_path / "m.toml", None, 0, Profile.QUICK).schedule.T == 1000
