@@ -14,10 +14,9 @@ from mixdyn.samplers import DDIM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import IntArray
-
-from ..claim import Case
-from ..paths import DDIM_STEPS
-from ..window import Window, find_window
+from verify.claim import Case
+from verify.paths import DDIM_STEPS
+from verify.window import Window, find_window
 
 # Fractions of the distance l between two modes: how far from the midpoint counts as "ends there".
 FRACTIONS = (0.15, 0.35, 0.45)

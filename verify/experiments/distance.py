@@ -14,9 +14,9 @@ from mixdyn.crossings import tau_1
 from mixdyn.observers import SegmentDistance
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.sampling import sample
+from verify.claim import Case
+from verify.paths import KAPPA
 
-from ..claim import Case
-from ..paths import KAPPA
 from .common import ddim, require_window
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -16,8 +16,8 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import farthest_point
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
+from verify.claim import Case
 
-from ..claim import Case
 from .common import ddim
 
 DIMENSIONS = (2, 4, 8, 32, 64)
@@ -30,7 +30,9 @@ def _quantiles(times: IntArray) -> Array:
     return np.quantile(times, LEVELS, method="inverted_cdf")
 
 
-def _along_paths(mixture: GaussianMixture, case: Case, found: DominanceTimes, kappa: float) -> Array:
+def _along_paths(
+    mixture: GaussianMixture, case: Case, found: DominanceTimes, kappa: float
+) -> Array:
     """tau_2 of each path's own pair, for the paths on which one pair of modes dominates."""
     own = found.pair[(found.pair >= 0).all(axis=1)]
     if len(own) == 0:

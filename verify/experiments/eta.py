@@ -15,8 +15,8 @@ from mixdyn import oracles
 from mixdyn.geometry import Region, classify, two_nearest
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
+from verify.claim import Case
 
-from ..claim import Case
 from .blurred import BLUR, blurred_score
 from .common import Draws, ddim, require_window
 from .steps import SCORES
@@ -27,16 +27,15 @@ ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
 def _counts_and_spread(model: Any, case: Case, draws: Draws, eta: float) -> tuple[IntArray, float]:
     """(3,) class counts, and the standard deviation per coordinate within the true modes."""
     mixture = case.mixture
-    out = sample(
-        model, case.schedule, ddim(case.schedule, eta=eta), n=draws.n, rng=draws.seed
-    )
+    out = sample(model, case.schedule, ddim(case.schedule, eta=eta), n=draws.n, rng=draws.seed)
     x = np.asarray(out.x)
     codes = classify(mixture, x)
     inside = x[codes == Region.TRUE_MODE]
     if len(inside) == 0:
         return np.bincount(codes, minlength=3), np.nan
     nearest = two_nearest(mixture.means, inside)[0]
-    return np.bincount(codes, minlength=3), float(np.sqrt(np.mean((inside - mixture.means[nearest]) ** 2)))
+    square = np.square(inside - mixture.means[nearest])
+    return np.bincount(codes, minlength=3), float(np.sqrt(square.mean()))
 
 
 def _recursion(case: Case, eta: float) -> float:

@@ -15,9 +15,9 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import nearest_pairs, pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.validation import Array
+from verify.claim import Case
+from verify.paths import KAPPA, ddim_grid, level_at
 
-from ..claim import Case
-from ..paths import KAPPA, ddim_grid, level_at
 from .common import require_window
 
 FIELD_SIDE = 21  # arrows along each side of the zoomed window
@@ -31,7 +31,8 @@ def _paths(case: Case, n: int) -> dict[str, Any]:
     spread = float(np.mean(np.var(mixture.means, axis=0)))
     v = schedule.effective_variance(float(mixture.sigma))
     times = times[v[times] <= max(spread, float(v[1]))]
-    y = level_at(case, int(times[0])).marginal.sample(n, case.rng("phase")) / schedule.alpha[times[0]]
+    start = level_at(case, int(times[0]))
+    y = start.marginal.sample(n, case.rng("phase")) / start.alpha
     solver = DormandPrince(rtol=1e-8, atol=1e-10)
     solution = integrate_ode(mixture, y, v[times], solver, keep="trajectory")
     return {"times": times, "paths": np.asarray(solution.trajectory)}

@@ -22,8 +22,8 @@ from mixdyn.geometry import Region, classify, mode_radius, nearest_pairs, pair, 
 from mixdyn.samplers import DDPM, Hybrid, Sampler
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
+from verify.claim import Case
 
-from ..claim import Case
 from .blurred import BLUR, blurred_score
 from .common import ddim, require_window
 
@@ -39,7 +39,7 @@ def _samplers(case: Case) -> dict[str, Sampler]:
 
 
 def _starts(case: Case, radius: float, n: int) -> Array:
-    """(n, d) points y on random closest pairs, `radius` lengths from the midpoint on either side."""
+    """(n, d) points y on random closest pairs, `radius` lengths to either side of the midpoint."""
     rng = case.rng(f"radius {radius}")
     mixture = case.mixture
     pairs = [pair(mixture, i, j) for i, j in nearest_pairs(mixture)]
@@ -50,8 +50,10 @@ def _starts(case: Case, radius: float, n: int) -> Array:
     return midpoint[chosen] + (radius * side)[:, None] * edge[chosen]
 
 
-def _outcomes(model: Any, case: Case, sampler: Sampler, start: int, n: int) -> tuple[IntArray, Array]:
-    """Per radius, (R,): interpolations among n runs, and their mean distance to the nearest mode."""
+def _outcomes(
+    model: Any, case: Case, sampler: Sampler, start: int, n: int
+) -> tuple[IntArray, Array]:
+    """Per radius, (R,): interpolations among n runs, and the mean distance to the nearest mode."""
     hits, ends = [], []
     for radius in RADII:
         x = case.schedule.alpha[start] * _starts(case, radius, n)

@@ -16,8 +16,8 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair, nearest_pairs, pair
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
+from verify.claim import Case
 
-from ..claim import Case
 from .common import require_window
 
 

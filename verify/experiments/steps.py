@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn.samplers import DDPM
+from verify.claim import Case
 
-from ..claim import Case
 from .blurred import BLUR, blurred_score
 from .common import Draws, ddim, require_window
 

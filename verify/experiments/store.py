@@ -27,9 +27,8 @@ from numpy.typing import ArrayLike, NDArray
 import mixdyn
 from mixdyn.errors import InputError
 from mixdyn.files import write_atomically
-
-from ..claim import Case
-from ..registry import ROOT
+from verify.claim import Case
+from verify.registry import ROOT
 
 Data = Mapping[str, ArrayLike]
 _PACKAGES = ("numpy", "scipy", "numba")

@@ -1,0 +1,53 @@
+"""What the figures show, measured: one file per experiment, each a function of a case.
+
+An experiment returns plain named arrays; `store` keeps them with the recipe that made them. Every
+experiment uses the engine for what it measures, `mixdyn.bounds` for bounds and `mixdyn.oracles` for
+closed forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from . import (
+    ablations,
+    basin,
+    diagonals,
+    distance,
+    dominance,
+    eta,
+    phase_portrait,
+    radius,
+    saddles,
+    steps,
+    terminal,
+    weights,
+)
+from .store import Experiment, Result, obtain
+
+_MODULES = (
+    phase_portrait,
+    steps,
+    distance,
+    radius,
+    dominance,
+    saddles,
+    eta,
+    terminal,
+    ablations,
+    weights,
+    basin,
+    diagonals,
+)
+
+EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
+    {
+        module.__name__.rpartition(".")[2]: Experiment(
+            module.__name__.rpartition(".")[2], module.run
+        )
+        for module in _MODULES
+    }
+)
+
+__all__ = ["EXPERIMENTS", "Experiment", "Result", "obtain"]
