@@ -20,6 +20,7 @@ from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
 from .validation import (
     LARGEST,
+    SMALLEST,
     Array,
     check_alpha_bar,
     check_array,
@@ -70,6 +71,10 @@ class GaussianMixture:
                 "means must hold at least one mode in at least one dimension",
                 f"shape {mu.shape}",
                 "Pass an (N, d) array.",
+            )
+        if not isinstance(allow_duplicates, bool | np.bool_):
+            raise InputError(
+                "allow_duplicates must be true or false", describe(allow_duplicates), "Choose one."
             )
         put = functools.partial(object.__setattr__, self)
         put("means", _frozen(mu + 0.0))  # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests
@@ -260,9 +265,9 @@ def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
             f"{len(values)} values",
             "Match the number of rows of means.",
         )
-    if (values < 1.0 / LARGEST).any():
+    if (values < SMALLEST).any():
         raise InputError(
-            f"sigma must be > 0 (and at least {1.0 / LARGEST:g})",
+            f"sigma must be > 0 (and at least {SMALLEST:g})",
             describe(float(values.min())),
             "A point mass has no score: choose a small positive sigma.",
         )

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-# Coordinates up to here, and sigmas down to its reciprocal, keep every squared distance, and its
-# ratio to every variance, a finite double.
-LARGEST = 1e75
+# Coordinates up to LARGEST and sigmas down to SMALLEST keep every squared distance, and its ratio
+# to every variance, a finite double.
+LARGEST, SMALLEST = 1e75, 1e-75
 
 
 def describe(value: object) -> str:

@@ -17,6 +17,10 @@ hypothesis.settings.register_profile(
     database=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+# For a hunt: pytest --hypothesis-profile=thorough
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("mixdyn"), derandomize=False, max_examples=1000
+)
 hypothesis.settings.load_profile("mixdyn")
 
 REQUIRE_ALL = "MIXDYN_REQUIRE_ALL"

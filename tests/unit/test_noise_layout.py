@@ -36,7 +36,7 @@ def plain_normal(seed, i, j, t, stream):
     counter = (i & LOW, i >> 32, t, int(stream) << 24 | j // 2)
     r = plain_philox(counter, (seed & LOW, seed >> 32))
     with mpmath.workprec(120):
-        u, v = (mpmath.mpf((((a << 32) | b) >> 12)) for a, b in ((r[0], r[1]), (r[2], r[3])))
+        u, v = (mpmath.mpf(((a << 32) | b) >> 12) for a, b in ((r[0], r[1]), (r[2], r[3])))
         u, v = (u + 0.5) / 2**52, (v + 0.5) / 2**52
         turn = mpmath.sinpi(2 * v) if j % 2 else mpmath.cospi(2 * v)
         return float(mpmath.sqrt(-2 * mpmath.log(u)) * turn)

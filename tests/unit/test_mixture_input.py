@@ -1,0 +1,117 @@
+"""Everything a user can get wrong in a mixture: one clear error, no NaN, no bare traceback."""
+
+import numpy as np
+import pytest
+
+from mixdyn import GaussianMixture
+from mixdyn.errors import InputError
+
+TWO = [[0.0], [1.0]]
+NAN, INF = float("nan"), float("inf")
+
+BAD = {
+    "NaN mean": ((([[NAN], [1.0]]), 0.1), "means must be finite"),
+    "infinite mean": (([[INF], [1.0]], 0.1), "means must be finite"),
+    "mean whose square overflows": (([[1e200], [0.0]], 0.1), "at most 1e\\+75"),
+    "means without a column axis": (([0.0, 1.0], 0.1), "2 axes"),
+    "no modes": ((np.empty((0, 2)), 0.1), "at least one mode"),
+    "no coordinates": ((np.empty((2, 0)), 0.1), "at least one mode"),
+    "ragged means": (([[0.0], [1.0, 2.0]], 0.1), "rectangular array"),
+    "means of strings": (([["a"], ["b"]], 0.1), "real numbers"),
+    "complex means": ((np.array([[1j], [0]]), 0.1), "real numbers"),
+    "boolean means": (([[True], [False]], 0.1), "real numbers"),
+    "object means": (([[None], [1.0]], 0.1), "real numbers"),
+    "integer beyond a double": (([[10**400], [1]], 0.1), "real numbers"),
+    "sigma zero": ((TWO, 0.0), "sigma must be > 0"),
+    "sigma negative": ((TWO, -0.1), "sigma must be > 0"),
+    "sigma NaN": ((TWO, NAN), "sigma must be finite"),
+    "sigma infinite": ((TWO, INF), "sigma must be finite"),
+    "sigma whose square underflows": ((TWO, 1e-160), "sigma must be > 0"),
+    "sigma whose square overflows": ((TWO, 1e200), "at most 1e\\+75"),
+    "sigma boolean": ((TWO, True), "real numbers"),
+    "sigma missing": ((TWO, None), "real numbers"),
+    "sigma of the wrong length": ((TWO, [0.1, 0.2, 0.3]), "one for each of the 2 modes"),
+    "one sigma negative": ((TWO, [0.1, -0.2]), "sigma must be > 0"),
+    "ragged sigma": ((TWO, [[0.1], [0.1, 0.2]]), "rectangular array"),
+    "diagonal covariances": ((TWO, [[0.1], [0.2]]), "isotropic"),
+    "full covariances": ((TWO, np.ones((2, 1, 1))), "isotropic"),
+    "weight zero": ((TWO, 0.1, [1.0, 0.0]), "weights must be > 0"),
+    "weight negative": ((TWO, 0.1, [1.5, -0.5]), "weights must be > 0"),
+    "weights that sum to zero": ((TWO, 0.1, [0.0, 0.0]), "weights must be > 0"),
+    "weight NaN": ((TWO, 0.1, [NAN, 1.0]), "weights must be finite"),
+    "weight infinite": ((TWO, 0.1, [INF, 1.0]), "weights must be finite"),
+    "weights whose sum overflows": ((TWO, 0.1, [1.7e308, 1.7e308]), "at most 1e\\+75"),
+    "weights too unequal": ((TWO, 0.1, [1e-250, 1e75]), "representable after normalisation"),
+    "weights of the wrong length": ((TWO, 0.1, [1.0]), "each of the 2 modes"),
+    "weights with two axes": ((TWO, 0.1, [[0.5], [0.5]]), "1 axis"),
+    "duplicate modes": (([[0.0], [1.0], [0.0]], 0.1), "modes must differ"),
+    "duplicates up to the sign of zero": (([[0.0], [-0.0]], 0.1), "modes must differ"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_mixture_is_refused_with_rule_value_and_remedy(name):
+    arguments, rule = BAD[name]
+    with pytest.raises(InputError, match=rule) as caught:
+        GaussianMixture(*arguments)
+    error = caught.value
+    assert isinstance(error, ValueError)
+    assert error.rule
+    assert error.remedy.endswith(".")
+    assert str(error) == f"{error.rule}; received {error.received}. {error.remedy}"
+    assert len(str(error)) < 300
+
+
+def test_the_first_bad_entry_is_named_by_its_index():
+    with pytest.raises(InputError, match=r"nan at index \(1, 0\)"):
+        GaussianMixture([[0.0, 0.0], [NAN, NAN]], 0.1)
+
+
+def test_duplicate_modes_are_named_and_allowed_on_request():
+    means = [[0.0], [1.0], [2.0], [1.0]]
+    with pytest.raises(InputError, match="modes 1 and 3"):
+        GaussianMixture(means, 0.1)
+    assert GaussianMixture(means, 0.1, allow_duplicates=True).N == 4
+    assert GaussianMixture(means, [0.1, 0.1, 0.1, 0.2]).N == 4  # differ in sigma
+
+
+@pytest.mark.parametrize("alpha_bar", [0.0, -0.1, 1.0000001, NAN, INF, "x", None, True])
+def test_a_signal_level_outside_its_range_is_refused(alpha_bar):
+    with pytest.raises(InputError, match="alpha_bar"):
+        GaussianMixture(TWO, 0.1).diffused(alpha_bar)
+
+
+@pytest.mark.parametrize("noise_var", [-1e-30, NAN, "x"])
+def test_a_negative_noise_variance_is_refused(noise_var):
+    with pytest.raises(InputError, match="noise_var"):
+        GaussianMixture(TWO, 0.1).diffused(0.5, noise_var=noise_var)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [[0.0], [[0.0, 1.0]], np.empty((0, 1)), [[NAN]], [[INF]], [[1e200]], [["a"]], 0.0, [[1j]]],
+)
+@pytest.mark.parametrize("method", ["score", "log_density", "responsibilities", "score_jacobian"])
+def test_bad_points_are_refused(method, x):
+    with pytest.raises(InputError):
+        getattr(GaussianMixture(TWO, 0.1), method)(x)
+
+
+@pytest.mark.parametrize(
+    ("n", "rng"), [(0, 0), (-1, 0), (True, 0), (2.0, 0), (1, -1), (1, 2**64), (1, 1.5), (1, True)]
+)
+def test_a_bad_count_or_seed_of_a_sample_is_refused(n, rng):
+    with pytest.raises(InputError):
+        GaussianMixture(TWO, 0.1).sample(n, rng)
+
+
+def test_the_largest_admitted_values_give_finite_scores():
+    """Where the rule on size ends, nothing overflows yet."""
+    mixture = GaussianMixture([[1e75, -1e75], [-1e75, 1e75]], 1e-75)
+    x = np.array([[1e75, 1e75], [0.0, 1.0], [-1e75, 1e75]])
+    with np.errstate(all="raise"):
+        score, density = mixture.score(x), mixture.log_density(x)
+    assert np.isfinite(score).all()
+    assert np.isfinite(density).all()
+    assert np.allclose(score[2], 0.0)
+    assert np.isfinite(GaussianMixture([[0.0], [1.0]], 1e75).score([[3.0]])).all()
