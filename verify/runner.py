@@ -80,7 +80,11 @@ def _check_rows(entry: Entry, verdicts: Sequence[Verdict]) -> None:
 
 
 def _with_controls(verdicts: Sequence[Verdict], mutants: dict[str, Verdict]) -> list[Verdict]:
-    """Attach each mutant to the row of its basis; a mutant that holds leaves that row undecided."""
+    """Attach each mutant to the row of its basis.
+
+    A mutant that holds is named in the note, since on some mixtures a mutant is true. If none is
+    rejected the check had no power here, and a row that holds becomes inconclusive.
+    """
     rows = []
     for verdict in verdicts:
         controls = tuple(
@@ -90,8 +94,11 @@ def _with_controls(verdicts: Sequence[Verdict], mutants: dict[str, Verdict]) -> 
         )
         passed = [c.name for c in controls if c.verdict is Outcome.HOLDS]
         if passed and verdict.verdict is Outcome.HOLDS:
-            note = f"{verdict.note} The check has no power here: {', '.join(passed)} also holds."
-            verdict = dataclasses.replace(verdict, verdict=Outcome.INCONCLUSIVE, note=note.strip())
+            note = f"{verdict.note} Also holds here: {', '.join(passed)}."
+            if len(passed) == len(controls):
+                note += " So the check has no power on this problem."
+                verdict = dataclasses.replace(verdict, verdict=Outcome.INCONCLUSIVE)
+            verdict = dataclasses.replace(verdict, note=note.strip())
         rows.append(dataclasses.replace(verdict, mutants=controls))
     return rows
 

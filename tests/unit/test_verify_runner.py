@@ -54,7 +54,15 @@ def test_a_row_carries_its_time_and_its_rejected_mutants(case):
     assert [(m.name, m.verdict) for m in verdict.mutants] == [("tripled", Outcome.FAILS)]
 
 
-def test_a_mutant_that_holds_leaves_the_row_inconclusive(case):
+def test_a_mutant_that_holds_is_named_and_the_row_keeps_its_verdict_if_another_is_rejected(case):
+    _, judge = toy()
+    entry, _ = toy(mutants=lambda case: {"harmless": judge(case, 0.5), "bad": judge(case, 3.0)})
+    (verdict,) = runner.run_claim(entry, case)
+    assert verdict.verdict is Outcome.HOLDS
+    assert verdict.note == "Also holds here: harmless."
+
+
+def test_a_row_none_of_whose_mutants_is_rejected_is_inconclusive(case):
     _, judge = toy()
     entry, _ = toy(mutants=lambda case: {"harmless": judge(case, 0.5)})
     (verdict,) = runner.run_claim(entry, case)

@@ -134,18 +134,21 @@ def _comparisons(
     tolerance = flow_tolerance(case)
     relation = Upper(rtol=1e-9, atol=tolerance / float(_lengths(case, tubes.pair).min()))
     comparisons = [compare("overshoot", relation, beyond, tubes.overshoot[held] - inset)]
+    on_wall = held & tubes.wall
     if case.mixture.d > 1:
-        on_wall = held & tubes.wall
         comparisons = [
             compare("distance", Upper(rtol=1e-9, atol=tolerance), tubes.distance[1:, held], radius),
             *comparisons,
+        ]
+    if on_wall.any():
+        comparisons.append(
             compare(
                 "outward velocity on the wall",
                 Upper(rtol=1e-9, atol=tolerance),
                 tubes.outward[on_wall],
                 (tubes.remainder - tubes.radius)[on_wall],
-            ),
-        ]
+            )
+        )
     return comparisons
 
 
@@ -193,11 +196,15 @@ def _starts(
     """Points of the tube, three quarters of them on its wall, and which those are."""
     pair = geometry.pair(case.mixture, i, j)
     radius, _, overshoot = _tube(case, i, j)
+    overshoot = min(overshoot, 5.0)
     a = rng.uniform(inset - overshoot, 1.0 + overshoot - inset, n)
     xi = rng.standard_normal((n, case.mixture.d))
     xi -= (xi @ pair.direction)[:, None] * pair.direction
     size = np.linalg.norm(xi, axis=1)
     wall = rng.random(n) < 0.75
+    reach = 5.0 * pair.length  # a wider tube is vacuous, and its wall is of no interest
+    wall &= radius < reach
+    radius = min(radius, reach)
     if case.mixture.d > 1:
         xi *= (radius * np.where(wall, 1.0, rng.random(n)) / size)[:, None]
     else:
