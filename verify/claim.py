@@ -292,11 +292,11 @@ class Claim:
 
     def not_applicable(self, case: Case, reason: str, basis: Basis | None = None) -> Verdict:
         """The row of a claim whose hypotheses cannot hold on this case."""
-        return self._row(case, Outcome.NOT_APPLICABLE, basis, applicable_share=0.0, note=reason)
+        return self.row(case, Outcome.NOT_APPLICABLE, basis, applicable_share=0.0, note=reason)
 
     def broken(self, case: Case, fault: str) -> Verdict:
         """The row of a check that broke: it says nothing about the claim."""
-        return self._row(case, Outcome.ERROR, None, note=fault)
+        return self.row(case, Outcome.ERROR, None, note=fault)
 
     def judge(self, case: Case, finding: Finding, basis: Basis | None = None) -> Verdict:
         """The verdict on what was measured: the one place where an outcome is decided."""
@@ -309,7 +309,7 @@ class Claim:
                 if h.held_share < 1.0
             ]
             reason = finding.note or f"The hypotheses never held together: {', '.join(shares)}."
-            return self._row(
+            return self.row(
                 case,
                 Outcome.NOT_APPLICABLE,
                 basis,
@@ -322,7 +322,7 @@ class Claim:
         outcome = deciding.outcome
         if outcome is Outcome.HOLDS and finding.nonvacuous_share == 0.0:
             outcome = Outcome.VACUOUS
-        return self._row(
+        return self.row(
             case,
             outcome,
             basis,
@@ -350,7 +350,8 @@ class Claim:
                     "State it there as '- name: text'.",
                 )
 
-    def _row(self, case: Case, outcome: Outcome, basis: Basis | None, **values: Any) -> Verdict:
+    def row(self, case: Case, outcome: Outcome, basis: Basis | None, **values: Any) -> Verdict:
+        """A verdict of this claim with the fields that every row shares."""
         return Verdict(
             id=self.id,
             case=case.name,

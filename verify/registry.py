@@ -20,7 +20,15 @@ from .claim import Case, Claim, Verdict
 ROOT = Path(__file__).resolve().parent.parent
 # What a saved row does not depend on: how the ledger is laid out and driven.
 _PRESENTATION = {
-    *("__main__.py", "drift.py", "outputs.py", "report.py", "runner.py", "terminal.py"),
+    *(
+        "__main__.py",
+        "derived.py",
+        "drift.py",
+        "outputs.py",
+        "report.py",
+        "runner.py",
+        "terminal.py",
+    ),
     *("typeset.py", "figures", "claims"),
 }
 

@@ -16,6 +16,7 @@ from typing import Any
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
 
 from .claim import Case, NegativeControl, Verdict
+from .derived import derived_row
 from .outputs import make_folder, write_text
 from .quantities import dump_json
 from .registry import Entry
@@ -142,6 +143,15 @@ class Store:
         write_text(self.path(entry, case), dump_json({"rows": rows}))
 
 
+def _derived(entry: Entry, case: Case, rows: Sequence[Row]) -> list[Row]:
+    """The claim's derived row where the claim applies. Never stored: the derivation stores it."""
+    silent = {Outcome.NOT_APPLICABLE, Outcome.ERROR}
+    if all(row["verdict"] in silent for row in rows):
+        return []
+    verdict = derived_row(entry.claim, case)
+    return [] if verdict is None else [verdict.as_row()]
+
+
 def run_all(
     entries: Sequence[Entry],
     cases: Sequence[Case],
@@ -163,6 +173,7 @@ def run_all(
             if found is None:
                 found = [verdict.as_row() for verdict in run_claim(entry, case)]
                 store.save(entry, case, found)
+            found = found + _derived(entry, case, found)
             rows.extend(found)
             finished(found)
         case.workspace.clear()

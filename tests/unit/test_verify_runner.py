@@ -168,6 +168,27 @@ def test_rows_finished_before_an_interrupt_are_kept(case, tmp_path):
     assert not [p for p in (tmp_path / "rows").iterdir() if p.name.startswith(".")]
 
 
+def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_not(
+    case, tmp_path, monkeypatch
+):
+    from derivations import stored
+
+    closed = stored.Outcome(
+        *("X1", "A title", True, "0", 7, 2, "every N and d"), ("Ito's formula",), "digest", "1.0"
+    )
+    entry, store = toy(derivation="derivations/tube.py")[0], runner.Store(tmp_path)
+
+    def bases(outcome, entry=entry):
+        monkeypatch.setattr(stored, "lookup", lambda name: outcome)
+        return [row["basis"] for row in runner.run_all([entry], [case], store)]
+
+    assert bases(closed) == ["exact", "derived"]
+    assert bases(None) == ["exact"]
+    assert bases(dataclasses.replace(closed, closed=False)) == ["exact"]
+    refused = toy(refuse, claim_id="G.8", derivation="derivations/tube.py")[0]
+    assert bases(closed, refused) == ["exact"]
+
+
 def test_what_claims_share_is_dropped_between_cases(case, tmp_path):
     case.memo("x", lambda: 1)
     runner.run_all([toy()[0]], [case], runner.Store(tmp_path))
@@ -213,6 +234,15 @@ def test_drift_is_a_changed_or_missing_verdict_of_a_claim_that_ran(case, tmp_pat
     assert drift.find_drift(case, other_basis, tmp_path) == [
         "toy: G.1 [exact] was holds, is missing"
     ]
+
+
+def test_a_derived_row_that_another_sympy_does_not_give_is_no_drift(case, tmp_path):
+    derived = [{"id": "G.1", "basis": "derived", "verdict": "holds"}]
+    exact = rows_of({"G.1": "holds"})
+    drift.record(case, exact + derived, tmp_path)
+    assert drift.find_drift(case, exact, tmp_path) == []
+    derived[0]["verdict"] = "fails"
+    assert len(drift.find_drift(case, exact + derived, tmp_path)) == 1
 
 
 def test_recording_some_claims_keeps_the_others_and_the_other_profile(case, tmp_path):

@@ -36,6 +36,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/tube_invariance.py",
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "
         "generic path ends at one of them. Dominance is checked at nodes, not between them."

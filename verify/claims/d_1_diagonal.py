@@ -35,6 +35,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=4,
     common_sigma=True,
+    derivation="derivations/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "
         "that share needs a learned model. Modes that form no parallelogram are not covered."

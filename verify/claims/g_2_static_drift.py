@@ -33,6 +33,7 @@ CLAIM = Claim.from_docstring(
     id="G.2",
     basis=(Basis.SAMPLED,),
     common_sigma=True,
+    derivation="derivations/static_coordinates.py",
     does_not_show=(
         "What a discrete sampler does with the drift between two nodes, or that solutions of the "
         "two equations share their marginals."

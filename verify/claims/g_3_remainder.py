@@ -34,6 +34,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=3,
     common_sigma=True,
+    derivation="derivations/split.py",
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "
         "loose where the other modes pull in opposite directions, as inside a grid."

@@ -41,6 +41,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT, Basis.SAMPLED),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/saddle.py",
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "
         "and X3. A learned score can have another spectrum, which is what the papers' figure on "

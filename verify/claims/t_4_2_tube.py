@@ -51,6 +51,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/tube.py",
     does_not_show=(
         "That the path ends between its two modes: it converges to the line, and along it to one "
         "of the modes. At a single time the high-probability form says nothing that the marginal "

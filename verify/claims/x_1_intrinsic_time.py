@@ -35,7 +35,7 @@ CLAIM = Claim.from_docstring(
     id="X1",
     basis=(Basis.SAMPLED,),
     common_sigma=True,
-    derivation=None,
+    derivation="derivations/static_coordinates.py",
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "
         "growth exponent allows, and only the closed form resolves it."
