@@ -10,19 +10,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mixdyn import geometry
+from mixdyn import bounds, geometry, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-
-from .claim import Case
-from .paths import KAPPA, ddim_grid
+from verify.claim import Case
+from verify.paths import KAPPA, ddim_grid
 
 LOG_10 = math.log(10.0)
 VACUOUS_LOG_RADIUS = -30.0 * LOG_10  # a radius below 1e-30 of the segment says nothing
 _RTOL = 1e-12
+_DEEPEST = -1500.0 * LOG_10
 
 
 def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
@@ -65,7 +66,7 @@ def node_variances(case: Case) -> Array:
 
 
 def node_below(case: Case, v_limit: float) -> int | None:
-    """Index of the first noisy node of the papers' grid with v at most v_limit, None without one."""
+    """Index of the first noisy node of the papers' grid with v <= v_limit, None without one."""
     below = np.flatnonzero(node_variances(case)[:-1] <= v_limit)
     return int(below[0]) if below.size else None
 
@@ -87,12 +88,13 @@ def two_modes(length: float, sigma: float, log_ratio: float = 0.0) -> GaussianMi
 def _log_rate(log_z: Array, k: float) -> Array:
     """d(log z)/du = tanh(k z/2)/(2 z) - 1 of two equal modes, z > 0 in units of l."""
     small = log_z < math.log(2e-5 / k)  # there x = k z/2 < 1e-5 and tanh(x)/x is 1 - x^2/3
-    x = 0.5 * k * np.exp(np.where(small, 0.0, log_z))
+    # A trial stage may overshoot: from e^300 on the ratio is 0 to rounding, so that a cap is exact.
+    x = 0.5 * k * np.exp(np.where(small, 0.0, np.minimum(log_z, 300.0)))
     slope = np.where(small, 1.0, np.tanh(x) / x)
     return np.asarray(0.25 * k * slope - 1.0)
 
 
-def flow_of_log_distance(log_z: Array, k_from: float, k_to: float) -> Array:
+def flow_of_log_distance(log_z: ArrayLike, k_from: float, k_to: float) -> Array:
     """log of the distance to the midpoint of two equal modes, in units of l, carried by the flow.
 
     log_z (n,) any real; k = l^2/v, growing along the reverse process. k_to < k_from runs it
@@ -108,6 +110,21 @@ def flow_of_log_distance(log_z: Array, k_from: float, k_to: float) -> Array:
 
     solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=1e-11)
     return np.asarray(solved.y[:, -1])
+
+
+def exact_log_trap(length: float, fraction: float, v_start: float, v_end: float) -> float:
+    """log of the start radius of two equal modes that ends within `fraction`, in units of l.
+
+    From the conserved distribution function, in ball arithmetic; NaN below 1e-1500, where that
+    takes seconds.
+    """
+    exponent = float(bounds.growth_exponent(length, v_start, v_end))
+    if float(bounds.log_safe_start(fraction, exponent)) < _DEEPEST:
+        return math.nan
+    # A sigma only makes the mixture: the trap depends on the two variances alone.
+    mixture = two_modes(length, math.sqrt(v_end))
+    trap = oracles.trap_radius(mixture, (1, 0), fraction, v_start, v_end)
+    return trap.log10_radius * LOG_10
 
 
 def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> float:
@@ -130,9 +147,9 @@ def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> f
 
 
 def separatrix(length: float, log_ratio: float, v: float) -> float:
-    """Where the weight of mode i below equals that of mode j above, in units of l from the midpoint.
+    """Where as much of mode i lies below as of mode j above, in units of l from the midpoint.
 
-    That point of the distribution function is carried along by the flow and divides the two basins.
+    The flow carries that point of the distribution function along, and it divides the two basins.
     """
     from scipy.optimize import brentq
     from scipy.special import log_ndtr
