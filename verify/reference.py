@@ -44,10 +44,13 @@ class Reference:
     center: Array
     n: int
 
-    def log_probability(self, theta: float) -> float:
-        """Upper bound on log P(|A_end| <= theta) from any start at the largest of the variances."""
-        reach = theta + abs(float(self.center[0]))
-        return float(bounds.log_midpoint_probability(self.length, reach, self.v[-1], self.v[0]))
+    def log_probability(self, theta: float, stretch: float = 1.0) -> float:
+        """Upper bound on log P(|A_end| <= theta) from any start at the largest of the variances.
+
+        stretch: a factor on l', 1 for the bound itself.
+        """
+        reach, length = theta + abs(float(self.center[0])), stretch * self.length
+        return float(bounds.log_midpoint_probability(length, reach, self.v[-1], self.v[0]))
 
 
 def is_autonomous(mixture: GaussianMixture, pair: geometry.Pair) -> bool:
@@ -120,3 +123,21 @@ def _length(line: GaussianMixture, s: float, v: float, scale: float) -> float:
         below = p * np.tanh(p * np.abs(offset) / v) <= pull
         low, high = np.where(below, p, low), np.where(below, high, p)
     return 2.0 * float(low.min())
+
+
+def literal_slack(
+    mixture: GaussianMixture, pair: geometry.Pair, v: float, rng: np.random.Generator
+) -> Array:
+    """Slack of the condition with s = 0 and l' = l over l, at places along the pair, (n,).
+
+    Offsets across the pair are those of states drawn from the mixture at variance v. Differences
+    below rounding count as 0.
+    """
+    along = pair.length * np.concatenate([PLACES[::3], -PLACES[::3]])
+    drawn = mixture.means[rng.choice(mixture.N, len(along), p=mixture.weights)]
+    y = drawn + math.sqrt(v) * rng.standard_normal(drawn.shape)
+    y += (along - pair.bisector_coordinate(y))[:, None] * pair.direction
+    pull = pair.bisector_coordinate(dynamics.mean_field(mixture, y, v))
+    half = 0.5 * pair.length
+    slack = (np.sign(along) * pull - half * np.tanh(half * np.abs(along) / v)) / pair.length
+    return np.where(np.abs(slack) < _SLACK, 0.0, slack)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import geometry
+from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 
 from .claim import Case
@@ -43,11 +44,11 @@ def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
     return Window(geometry.pair(case.mixture, i, j), int(times[node]), len(times) - 1 - node)
 
 
-def level_at_variance(case: Case, v: float) -> Level:
-    """The noise level with effective variance v >= sigma^2, between the times of the schedule."""
-    rho = max(v - float(case.mixture.sigma) ** 2, 0.0)
+def level_between(mixture: GaussianMixture, v: float) -> Level:
+    """The noise level with effective variance v >= sigma^2, between the times of a schedule."""
+    rho = max(v - float(mixture.sigma) ** 2, 0.0)
     abar = 1.0 / (1.0 + rho)
-    return Level(case.mixture, -1, abar, rho * abar)
+    return Level(mixture, -1, abar, rho * abar)
 
 
 def bisector_drift(level: Level, pair: geometry.Pair, a: Array, xi: Array | None = None) -> Array:

@@ -50,7 +50,7 @@ from verify.window import (
     drift_range,
     elapsed_noise,
     find_window,
-    level_at_variance,
+    level_between,
 )
 
 CLAIM = Claim.from_docstring(
@@ -182,7 +182,7 @@ def _continuous_integral(case: Case, window: Window, theta: float) -> float:
     a = np.linspace(-2.0 * theta, 2.0 * theta, 401)
     total = 0.0
     for place, w in zip(log_v, weight, strict=True):
-        level = level_at_variance(case, math.exp(place))
+        level = level_between(case.mixture, math.exp(place))
         sup = float(np.abs(bisector_drift(level, window.pair, a)).max())
         total += w * sup * level.v * level.abar  # d(-log abar) = abar dv = abar v dlog v
     return total * 0.5 * (ends[1] - ends[0]) / (2.0 * theta)

@@ -1,0 +1,441 @@
+r"""A complete and sharp bound on ending near a midpoint.
+
+Statement: Let $A$ be the coordinate along a pair in $y$ units, $dA = g\,dr + dB$ in the clock
+    $r = v_\tau - v$, and let $s$ solve $ds/dr = g(s, v)$. If on the whole line
+    $\mathrm{sgn}(A - s)\,(m(A,v) - m(s,v)) \ge \frac{l'}{2} \tanh\frac{l'|A - s|}{2v}$ with
+    $g = (m - A)/v$, then from any start, with $\theta' = \theta + |s_{end}|$,
+    $P(|A_{end}| \le \theta) \le \Phi\big(\frac{\theta' - c}{\varsigma}\big) -
+    \Phi\big(\frac{-\theta' - c}{\varsigma}\big)$, where $q = v_{end}/v_\tau$,
+    $c = (1-q)\frac{l'}{2}$, $\varsigma^2 = v_{end}(1-q)$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - reference: the condition on the drift, on a grid of places and levels (own mixture only).
+Measured: the exact probability (O1), from the midpoint and from other starts. For two equal modes
+    with $s = 0$ and $l' \le l$; for two unequal ones with $s = -\frac{v}{l} \log\frac{w_i}{w_j}$,
+    $l' = l$; for mixtures symmetric about a bisector with $s = 0$ and $l'$ twice the distance of
+    the nearest mode to it; for this mixture's closest pair with the largest $l'$ that the engine's
+    drift allows, $s$ ending at the saddle of clean data.
+Predicted: the bound, equal to the truth for two equal modes with $l' = l$ from the midpoint. For
+    learned drifts also $P(|A| \le 2\theta \text{ throughout}) \le
+    \mathrm{erf}(2\theta e^{-\Lambda}/\sqrt{2V})$ in $x$ units, $\Lambda = \int \lambda_t$ of the
+    drift's chord slopes at $2\theta$, $V = \int \beta e^{-2\Lambda_s}$: against the probability of
+    being within $2\theta$ at 24 nodes, which is not smaller.
+Evidence: exact for two modes and symmetric mixtures, over starting times, half-widths, lengths and
+    schedules; sampled for this mixture, whose drift is looked at on a grid.
+Source: our replacement of arXiv 2605.06831 v1, Proposition 5.1
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, geometry, oracles
+from mixdyn.mixture import GaussianMixture
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.linear_confinement import linear_comparison, log_confined_at_nodes
+from verify.paths import ddim_grid
+from verify.quantities import Log10, Number
+from verify.reference import Reference, literal_slack, reference_from
+from verify.relations import Comparison, Equality, Upper, compare
+from verify.window import HALF_WIDTH, find_window, level_between
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="X5",
+    basis=(Basis.EXACT, Basis.SAMPLED),
+    min_modes=2,
+    common_sigma=True,
+    derivation="derivations/comparison_of_squares.py",
+    does_not_show=(
+        "Anything about DDPM's discrete chain or a learned score: for those it needs their drift. "
+        "On this mixture the condition is looked at on a grid, not proved on the whole line."
+    ),
+)
+
+THETAS = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45])  # over l
+Confined = tuple[float, float, float, float, float, float]
+SHORTER = (0.5, 0.8, 0.9, 0.99)
+LENGTHS = (4.0, 10.0, 30.0, 300.0)  # l/sigma of further two-mode problems
+LOG, EQUAL = Upper(rtol=1e-8, log=True), Equality(rtol=1e-8, log=True)
+REGIME = "the paper's regime, two equal modes from the midpoint"
+MIDPOINT = "two equal modes from the midpoint"
+
+
+def check(case: Case) -> list[Verdict]:
+    """Two modes and symmetric mixtures in closed form; this mixture with the engine's drift."""
+    return [_exact(case), _own(case)]
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A reference longer than the pair, a narrower law, and a slower exit."""
+    found = {
+        "l' = 1.05 l": _exact(case, stretch=1.05),
+        "variance v_end (1-q)/2": _exact(case, variance=0.5),
+    }
+    own = _own(case, stretch=1.05)
+    return found | ({} if own.measured is None else {"own mixture, 1.05 times that l'": own})
+
+
+# -- exact probabilities -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Starts y (n, d) at v_start, the end v_end, and half-widths theta in y units."""
+
+    y: Array
+    v_start: float
+    v_end: float
+    thetas: Array
+
+
+def _log_truth(mixture: GaussianMixture, pair: geometry.Pair, place: _Place) -> Array:
+    """(starts, thetas): log P(|A_end| <= theta) by O1, starts y (n, d) at v_start."""
+    start, end = (level_between(mixture, v) for v in (place.v_start, place.v_end))
+    law = oracles.reverse_mixture(
+        mixture,
+        start.alpha * place.y,
+        start.abar,
+        end.abar,
+        noise_var_t=start.noise_var,
+        noise_var_s=end.noise_var,
+    )
+    columns = [
+        law.log_slab_probability(pair.direction, pair.midpoint, end.alpha * theta)
+        for theta in place.thetas
+    ]
+    return np.column_stack(columns)
+
+
+def _variances(case: Case) -> list[tuple[float, float]]:
+    """(v_start, v_end): nodes of the papers' grid to clean data and to the last noisy time."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    times = ddim_grid(case).times
+    starts = times[np.unique(np.linspace(0, max(len(times) - 4, 0), 8).astype(int))]
+    return [(float(v[t]), float(v[s])) for t, s in itertools.product(starts, (0, 1)) if t > s]
+
+
+def _start_time(case: Case) -> int:
+    """The paper's tau, or the first node of its grid where the pair is never separated."""
+    window = find_window(case)
+    return int(ddim_grid(case).times[0]) if window is None else window.t
+
+
+# -- two modes and symmetric mixtures ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Problems:
+    """Exact log probabilities with what their bound is computed from, each (n,)."""
+
+    truth: Array
+    length: Array
+    theta: Array
+    v_start: Array
+    v_end: Array
+
+    @classmethod
+    def join(cls, parts: list[_Problems]) -> _Problems:
+        """All problems in one."""
+        names = cls.__dataclass_fields__
+        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
+
+    def log_bound(self, stretch: float = 1.0, variance: float = 1.0) -> Array:
+        """X5 with l' = stretch times its length. variance: a factor on that of the law (mutant)."""
+        if variance == 1.0:
+            return bounds.log_midpoint_probability(
+                stretch * self.length, self.theta, self.v_start, self.v_end
+            )
+        q = self.v_end / self.v_start
+        c, std = (1.0 - q) * stretch * self.length / 2.0, np.sqrt(variance * self.v_end * (1.0 - q))
+        return oracles.log_interval((-self.theta - c) / std, (self.theta - c) / std)
+
+    def witness(self, k: int) -> dict[str, float]:
+        """One problem in words."""
+        names = ("length", "theta", "v_start", "v_end")
+        return {name: float(getattr(self, name)[k]) for name in names}
+
+
+def _problems(
+    mixture: GaussianMixture, pair: geometry.Pair, length: float, place: _Place
+) -> _Problems:
+    truth = _log_truth(mixture, pair, place)
+    shape = truth.shape
+    return _Problems(
+        truth.ravel(),
+        np.full(truth.size, length),
+        np.broadcast_to(place.thetas, shape).ravel(),
+        np.full(truth.size, place.v_start),
+        np.full(truth.size, place.v_end),
+    )
+
+
+def _two_modes(length: float, sigma: float) -> tuple[GaussianMixture, geometry.Pair]:
+    mixture = GaussianMixture([[0.5 * length], [-0.5 * length]], sigma)
+    return mixture, geometry.pair(mixture, 0, 1)
+
+
+def _equal_modes(case: Case, starts: Array) -> _Problems:
+    """Two equal modes; starts in units of l from the midpoint."""
+    sigma = float(case.mixture.sigma)
+    i, j = geometry.nearest_pairs(case.mixture)[0]
+    own = geometry.pair(case.mixture, i, j).length
+    parts = []
+    for length in (own, *(r * sigma for r in LENGTHS)):
+        mixture, pair = _two_modes(length, sigma)
+        for v_start, v_end in _variances(case):
+            place = _Place(length * starts[:, None], v_start, v_end, length * THETAS)
+            parts.append(_problems(mixture, pair, length, place))
+    return _Problems.join(parts)
+
+
+def _unequal_modes(case: Case) -> _Problems:
+    """Two modes of unequal weight, from the midpoint and from the start of their curve s."""
+    parts = []
+    length, sigma = float(_regime(case).length[0]), float(case.mixture.sigma)
+    for log_ratio in (0.5, 3.0):
+        weights = np.array([1.0, math.exp(-log_ratio)]) / (1.0 + math.exp(-log_ratio))
+        mixture = GaussianMixture([[0.5 * length], [-0.5 * length]], sigma, weights)
+        for v_start, v_end in _variances(case):
+            shift = log_ratio / length
+            y = np.array([[0.0], [-v_start * shift]])
+            place = _Place(y, v_start, v_end, length * THETAS)
+            found = _problems(mixture, geometry.pair(mixture, 0, 1), length, place)
+            parts.append(replace(found, theta=found.theta + v_end * shift))
+    return _Problems.join(parts)
+
+
+def _symmetric(case: Case) -> _Problems:
+    """This mixture's half beside its closest pair's bisector with its mirror image, and random
+    mixtures that are symmetric about one."""
+    rng, parts = case.rng("X5"), []
+    for means, weights in _halves(case, rng):
+        near = int(np.argmin(means[:, 0]))
+        length = 2.0 * float(means[near, 0])
+        mirrored = means * np.array([-1.0] + [1.0] * (means.shape[1] - 1))
+        mixture = GaussianMixture(
+            np.concatenate([means, mirrored]),
+            float(case.mixture.sigma),
+            np.tile(weights, 2) / (2.0 * weights.sum()),
+        )
+        pair = geometry.pair(mixture, near, near + len(means))
+        for v_start, v_end in _variances(case):
+            y = means[rng.integers(0, len(means), 6)]
+            y = y + np.sqrt(v_start) * rng.standard_normal(y.shape)
+            y[:3, 0] = 0.0  # three starts on the bisector, three from p_t
+            place = _Place(y, v_start, v_end, length * THETAS)
+            parts.append(_problems(mixture, pair, length, place))
+    return _Problems.join(parts)
+
+
+def _halves(case: Case, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+    """Means and weights on one side of the plane where the first coordinate vanishes."""
+    i, j = geometry.nearest_pairs(case.mixture)[0]
+    pair = geometry.pair(case.mixture, i, j)
+    along = pair.bisector_coordinate(case.mixture.means)
+    side = along > 0.25 * pair.length
+    across = case.mixture.means[side] - along[side, None] * pair.direction
+    yield np.column_stack([along[side], across]), case.mixture.weights[side]
+    sigma = float(case.mixture.sigma)
+    for _ in range(8):
+        n, d = int(rng.integers(1, 7)), int(rng.integers(1, 5))
+        means = rng.uniform(1.0, 3.0, (n, d)) * sigma * np.exp(rng.uniform(0.0, 4.0))
+        means[:, 1:] *= rng.choice([-1.0, 1.0], (n, d - 1))
+        yield means, rng.dirichlet(np.full(n, 2.0)) + 0.01
+
+
+def _exact(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Verdict:
+    """stretch: factor on l'; variance: on that of the law (mutants)."""
+    problems = case.memo("X5 problems", lambda: _groups(case))
+    names = list(problems)
+    comparisons = [
+        compare(
+            name,
+            EQUAL if name in (REGIME, MIDPOINT) else LOG,
+            problems[name].truth,
+            problems[name].log_bound(stretch, variance),
+        )
+        for name in names
+    ]
+    middle = problems[MIDPOINT]
+    comparisons += [
+        compare(
+            f"two equal modes, l' = {part:g} l",
+            LOG,
+            middle.truth,
+            middle.log_bound(part * stretch, variance),
+        )
+        for part in SHORTER
+    ]
+    confined = case.memo("X5 linear", lambda: _linear(case))
+    truth, bound = np.array([row[2:4] for row in confined]).T
+    linear = compare("confinement, linear comparison", LOG, truth, bound)
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison is linear:
+            theta, v_start = confined[comparison.index][:2]
+            return {"quantity": comparison.name, "theta": theta, "v_start": v_start}
+        found = problems.get(comparison.name, middle)
+        return {"quantity": comparison.name, **found.witness(comparison.index)}
+
+    finding = Finding(
+        comparisons=[*comparisons, linear],
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean(middle.log_bound() < math.log(0.99))),
+        truth=Log10.from_log(float(problems[REGIME].truth[0])),
+        witness=witness,
+        unit="problems",
+        numbers=_numbers(problems[REGIME], confined),
+    )
+    return CLAIM.judge(case, finding, Basis.EXACT)
+
+
+def _groups(case: Case) -> dict[str, _Problems]:
+    return {
+        REGIME: _regime(case),
+        MIDPOINT: _equal_modes(case, np.zeros(1)),
+        "two equal modes from other starts": _equal_modes(case, np.array([-1.0, 0.1, 0.5])),
+        "two unequal modes": _unequal_modes(case),
+        "mixtures symmetric about a bisector": _symmetric(case),
+    }
+
+
+def _regime(case: Case) -> _Problems:
+    """theta = 0.15 l from the paper's tau to clean data, for the closest pair by itself."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    i, j = geometry.nearest_pairs(case.mixture)[0]
+    length = geometry.pair(case.mixture, i, j).length
+    mixture, pair = _two_modes(length, float(case.mixture.sigma))
+    thetas = np.array([HALF_WIDTH * length])
+    place = _Place(np.zeros((1, 1)), float(v[_start_time(case)]), float(v[0]), thetas)
+    return _problems(mixture, pair, length, place)
+
+
+def _linear(case: Case) -> list[Confined]:
+    """(theta, v_start, log P at nodes, log bound, Lambda, V) for the closest pair by itself; the
+    paper's regime first."""
+    regime = _regime(case)
+    length = float(regime.length[0])
+    mixture, _ = _two_modes(length, float(case.mixture.sigma))
+    places = [(HALF_WIDTH * length, float(regime.v_start[0]), float(regime.v_end[0]))]
+    for (v_start, v_end), part in itertools.product(_variances(case)[::5], (0.02, 0.08, 0.2)):
+        places.append((part * length, v_start, v_end))
+    rows = []
+    for theta, v_start, v_end in places:
+        exact = log_confined_at_nodes(mixture, theta, v_start, v_end, 24)
+        found = linear_comparison(mixture, theta, v_start, v_end)
+        rows.append((theta, v_start, exact, found.log_bound, found.growth, found.noise))
+    return rows
+
+
+def _numbers(regime: _Problems, confined: list[Confined]) -> dict[str, Number | None]:
+    numbers: dict[str, Number | None] = {
+        f"bound in the paper's regime with l' = {part:g} l": Log10.from_log(
+            float(regime.log_bound(part)[0])
+        )
+        for part in SHORTER
+    }
+    _, _, exact, bound, growth, noise = confined[0]
+    return numbers | {
+        "confinement in the paper's regime, at nodes": Log10.from_log(exact),
+        "confinement in the paper's regime, linear comparison": Log10.from_log(bound),
+        "Λ": growth,
+        "V": noise,
+    }
+
+
+# -- this mixture --------------------------------------------------------------------------------
+
+
+def _own(case: Case, stretch: float = 1.0) -> Verdict:
+    """stretch: factor on the largest l' that the drift allows."""
+    i, j = geometry.nearest_pairs(case.mixture)[0]
+    pair = geometry.pair(case.mixture, i, j)
+    literal = case.memo("X5 literal", lambda: _literal(case, pair))
+    usable = [(t, r) for t in _own_times(case) if (r := reference_from(case, pair, t)) is not None]
+    if not usable:
+        return _no_reference(case, literal)
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    y = case.memo("X5 starts", lambda: _own_starts(case, pair, float(v[usable[0][0]])))
+    thetas = pair.length * np.array([HALF_WIDTH, *THETAS])
+    places = [_Place(y, float(v[t]), float(v[0]), thetas) for t, _ in usable]
+    truth = np.array([_log_truth(case.mixture, pair, place) for place in places])
+    bound = np.array([[r.log_probability(theta, stretch) for theta in thetas] for _, r in usable])
+    regime = compare("the paper's regime, from the midpoint", LOG, truth[0, 0, 0], bound[0, 0])
+    everywhere = compare("all starts, times and half-widths", LOG, truth, bound[:, None, :])
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        index = 0 if comparison is regime else comparison.index
+        k, row, column = np.unravel_index(index, truth.shape)
+        where = {"pair": [i, j], "t": usable[k][0], "theta": thetas[column], "y": y[row]}
+        return {**where, "length": usable[k][1].length}
+
+    finding = Finding(
+        comparisons=[regime, everywhere],
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("reference", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean(bound < math.log(0.99))),
+        truth=Log10.from_log(float(truth[0, 0, 0])),
+        witness=witness,
+        unit="starts × times × half-widths",
+        numbers=_own_numbers(pair, usable[0][1], literal),
+    )
+    return CLAIM.judge(case, finding, Basis.SAMPLED)
+
+
+def _no_reference(case: Case, literal: Array) -> Verdict:
+    hypothesis = Hypothesis.from_slack("reference", literal)
+    finding = Finding(
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), hypothesis],
+        applicable_share=0.0,
+        note=(
+            "The drift along the pair depends on the place across it, or has no saddle between the "
+            f"two; with s = 0, l' = l the condition holds at {hypothesis.held_share:.1%} of the "
+            "places looked at. The exact law answers instead: see P5.1."
+        ),
+    )
+    return CLAIM.judge(case, finding, Basis.SAMPLED)
+
+
+def _own_numbers(pair: geometry.Pair, first: Reference, literal: Array) -> dict[str, Number | None]:
+    return {
+        "1 - l'/l": 1.0 - first.length / pair.length,
+        "|s_end|/l": abs(float(first.center[0])) / pair.length,
+        "s at the start over l": float(first.center[-1]) / pair.length,
+        "places × levels looked at": first.n,
+        "share of places where s = 0, l' = l would do": float(np.mean(literal >= 0.0)),
+        "worst gap there, in units of l": max(0.0, -float(literal.min())),
+        "what two references of unequal weight would add, e^(-l²/v_τ)": Log10.from_log(
+            -(pair.length**2) / float(first.v[-1])
+        ),
+    }
+
+
+def _own_times(case: Case) -> list[int]:
+    """The paper's start and two earlier nodes of its grid."""
+    times, first = ddim_grid(case).times, _start_time(case)
+    index = int(np.argmax(times <= first))
+    return list(dict.fromkeys(int(times[max(index - back, 0)]) for back in (0, 6, 16)))
+
+
+def _own_starts(case: Case, pair: geometry.Pair, v: float) -> Array:
+    """The midpoint, the two modes, places along the pair, and states of the static marginal."""
+    along = np.array([0.0, -0.5, 0.5, -0.2, -0.02, 0.02, 0.2, 1.0])
+    line = pair.midpoint + pair.length * along[:, None] * pair.direction
+    rng, means = case.rng("X5 own"), case.mixture.means
+    drawn = means[rng.choice(len(means), 24, p=case.mixture.weights)]
+    return np.concatenate([line, drawn + math.sqrt(v) * rng.standard_normal(drawn.shape)])
+
+
+def _literal(case: Case, pair: geometry.Pair) -> Array:
+    """Slack of the condition with s = 0 and l' = l from the paper's start on, in units of l."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    levels = np.geomspace(float(v[0]), float(v[_start_time(case)]), 12)
+    rng = case.rng("X5 literal")
+    return np.concatenate([literal_slack(case.mixture, pair, float(x), rng) for x in levels])
