@@ -6,7 +6,7 @@ import pytest
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner
+from verify import cases, drift, registry, runner
 from verify.claim import Case, Profile
 from verify.relations import Outcome
 
@@ -100,3 +100,10 @@ def test_each_claim_has_its_verdict_and_rejects_a_mutant(problem, name, claim_id
         else:
             assert np.isfinite(verdict.applicable_share)
             assert verdict.witness
+
+
+@pytest.mark.parametrize("name", ["standard", "random-1", "random-2", "random-3"])
+def test_the_default_problems_have_recorded_verdicts(problem, name):
+    case = problem(name)
+    rows = [{"id": "G.5", "basis": "exact", "verdict": "holds"}]
+    assert drift.find_drift(case, rows) == [], "record them with python -m verify --record"
