@@ -121,10 +121,6 @@ class ExactScore:
         sch = self.schedule
         return sch.alpha_bar[t] * np.square(self.mixture.sigmas) + sch.noise_var[t]
 
-    def _prediction(self, x: ArrayLike, t: int, predicts: Predicts) -> Array:
-        points, at = check_points(x, self.d), level(self.schedule, t)
-        return from_eps(self._eps(points, t), points, at, predicts)
-
     def _eps(self, x: Array, t: int) -> Array:
         var = self.variances(t)
         scale = float(-np.sqrt(self.schedule.noise_var[t]) / var.min())
@@ -141,7 +137,8 @@ class ExactScore:
 
     def eps(self, x: ArrayLike, t: int) -> Array:
         """E[eps | x_t = x], (n, d)."""
-        return self._prediction(x, t, "eps")
+        points, _ = check_points(x, self.d), level(self.schedule, t)
+        return self._eps(points, t)
 
     def score(self, x: ArrayLike, t: int) -> Array:
         """grad log p_t(x), (n, d), for t in 0..T (time 0 has a score but no noise)."""
@@ -162,7 +159,8 @@ class ExactScore:
 
     def v(self, x: ArrayLike, t: int) -> Array:
         """alpha eps - noise_std x0, (n, d)."""
-        return self._prediction(x, t, "v")
+        at = level(self.schedule, t)
+        return at.alpha * self.eps(x, t) - at.noise_std * self.x0(x, t)
 
     def log_density(self, x: ArrayLike, t: int) -> Array:
         """log p_t(x), (n,)."""

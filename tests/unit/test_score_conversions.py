@@ -1,0 +1,150 @@
+"""The four parametrisations describe one prediction, whichever a model is written in."""
+
+import numpy as np
+import pytest
+
+from mixdyn import ExactScore, GaussianMixture, NoiseSchedule, PerturbedScore, as_model, presets
+from mixdyn.errors import InputError
+from mixdyn.score import Level, from_eps, level, model_for, to_eps
+
+EPS = np.finfo(float).eps
+SCHEDULE = NoiseSchedule.linear(50, 1e-4, 0.3)
+KINDS = ["eps", "x0", "v", "score"]
+MIXTURES = {
+    "grid": presets.grid(2, sigma=0.3),
+    "per-mode sigma": GaussianMixture([[0.0, 1.0], [1.0, -1.0]], [0.2, 0.7], [0.3, 0.7]),
+}
+X = np.random.default_rng(0).normal(size=(5, 2))
+
+
+@pytest.mark.parametrize("at", [Level(0.6, 0.8), level(SCHEDULE, 1), level(SCHEDULE, 50)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_converting_there_and_back_changes_at_most_rounding(kind, at):
+    eps = np.random.default_rng(1).normal(size=X.shape)
+    back = to_eps(from_eps(eps, X, at, kind), X, at, kind)
+    # Every route adds at most x to a multiple of eps, then divides by noise_std.
+    allowed = 8 * EPS * (np.abs(eps) + np.abs(X) / at.noise_std)
+    assert (np.abs(back - eps) <= allowed).all()
+
+
+def test_the_four_parametrisations_satisfy_their_definitions():
+    alpha, noise_std = 0.6, 0.8
+    x0, eps = np.array([[1.5]]), np.array([[-0.7]])
+    x = alpha * x0 + noise_std * eps
+    at = Level(alpha, noise_std)
+    assert np.allclose(from_eps(eps, x, at, "x0"), x0, rtol=1e-15)
+    assert np.allclose(from_eps(eps, x, at, "v"), alpha * eps - noise_std * x0, rtol=1e-15)
+    assert np.allclose(from_eps(eps, x, at, "score"), -(x - alpha * x0) / noise_std**2, rtol=1e-15)
+    for kind in KINDS:
+        assert np.allclose(to_eps(from_eps(eps, x, at, kind), x, at, kind), eps, rtol=1e-14)
+
+
+def test_amplitudes_square_to_the_variances_of_the_schedule():
+    at = level(SCHEDULE, 7)
+    assert np.isclose(at.alpha**2, SCHEDULE.alpha_bar[7], rtol=4 * EPS)
+    assert np.isclose(at.noise_std**2, SCHEDULE.noise_var[7], rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("t", [1, 25, 50])
+@pytest.mark.parametrize("name", MIXTURES)
+def test_the_exact_predictions_agree_with_one_another(name, t):
+    model = ExactScore(MIXTURES[name], SCHEDULE)
+    at = level(SCHEDULE, t)
+    eps, x0, v, score = model.eps(X, t), model.x0(X, t), model.v(X, t), model.score(X, t)
+    size = 1 + np.abs(X)
+    assert (np.abs(at.alpha * x0 + at.noise_std * eps - X) <= 1e-13 * size).all()
+    assert (np.abs(at.alpha * eps - at.noise_std * x0 - v) <= 1e-13 * size / at.noise_std).all()
+    assert (np.abs(eps + at.noise_std * score) <= 1e-12 * size / at.noise_std).all()
+
+
+def test_the_clean_prediction_keeps_its_digits_where_nothing_is_left_of_the_signal():
+    """(x - noise_std eps)/alpha loses log10(1/alpha) digits: 5 of them here."""
+    schedule = NoiseSchedule.from_betas([0.9] * 10)
+    mixture = GaussianMixture([[0.3], [1.7]], 0.1, [0.25, 0.75])
+    model, t = ExactScore(mixture, schedule), 10
+    x = np.array([[0.4], [-2.0]])
+    alpha, nu = schedule.alpha[t], schedule.noise_var[t]
+    gamma = np.log(mixture.weights) - (x - alpha * mixture.means.T) ** 2 / (
+        2 * (0.01 * alpha**2 + nu)
+    )
+    gamma = np.exp(gamma - np.logaddexp.reduce(gamma, axis=1, keepdims=True))
+    expected = (nu * (gamma @ mixture.means) + 0.01 * alpha * x) / var
+    direct = np.abs(model.x0(x, t) - expected).max()
+    through_eps = np.abs(from_eps(model.eps(x, t), x, level(schedule, t), "x0") - expected).max()
+    assert direct <= 1e-14
+    assert through_eps > 100 * direct
+    v = alpha * (x - alpha * expected) / np.sqrt(nu) - np.sqrt(nu) * expected
+    assert np.abs(model.v(x, t) - v).max() <= 2e-14
+
+
+def test_the_marginal_at_time_zero_is_the_mixture_and_has_a_score_but_no_noise_prediction():
+    mixture = MIXTURES["grid"]
+    model = ExactScore(mixture, SCHEDULE)
+    assert (model.score(X, 0) == mixture.score(X)).all()
+    assert model.marginal(0) is mixture
+    for kind in ("eps", "x0", "v"):
+        with pytest.raises(InputError, match=r"t must be an integer in 1\.\.50"):
+            getattr(model, kind)(X, 0)
+
+
+@pytest.mark.parametrize("t", [-1, 51, 1.0, True])
+@pytest.mark.parametrize("kind", [*KINDS, "log_density", "responsibilities", "jacobian"])
+def test_a_time_off_the_schedule_is_refused(kind, t):
+    with pytest.raises(InputError, match="t must be an integer"):
+        getattr(ExactScore(MIXTURES["grid"], SCHEDULE), kind)(X, t)
+
+
+# -- adapters ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [0, 1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_function_in_any_parametrisation_and_index_becomes_the_same_model(kind, base):
+    exact = ExactScore(MIXTURES["per-mode sigma"], SCHEDULE)
+    seen = []
+
+    def f(x, index):
+        seen.append(index)
+        return getattr(exact, kind)(x, index + 1 - base)
+
+    model = as_model(f, predicts=kind, schedule=SCHEDULE, index_base=base)
+    for t in (1, 50):
+        eps, at = exact.eps(X, t), level(SCHEDULE, t)
+        assert (np.abs(model.eps(X, t) - eps) <= 1e-13 * (1 + np.abs(X)) / at.noise_std).all()
+    assert seen == [base, 49 + base]
+
+
+def test_a_perturbed_score_adds_its_error_to_the_score():
+    exact = ExactScore(MIXTURES["grid"], SCHEDULE)
+    model = PerturbedScore(MIXTURES["grid"], SCHEDULE, lambda x, t: 0.1 * t * np.sin(x))
+    assert model.d == 2
+    for t in (1, 30):
+        at = level(SCHEDULE, t)
+        score = -model.eps(X, t) / at.noise_std
+        assert np.allclose(score, exact.score(X, t) + 0.1 * t * np.sin(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("build", "rule"),
+    [
+        (lambda: as_model(3), "callable"),
+        (lambda: as_model(np.sin, predicts="noise"), "predicts must be one of"),
+        (lambda: as_model(np.sin, predicts="x0"), "needs its schedule"),
+        (lambda: as_model(np.sin, predicts="v", schedule=[0.1]), "needs its schedule"),
+        (lambda: as_model(np.sin, index_base=2), "index_base must be an integer in 0..1"),
+        (lambda: as_model(np.sin, index_base=True), "index_base must be an integer in 0..1"),
+        (lambda: as_model(lambda x, t: x[:, 0]).eps(X, 1), "one row per point"),
+        (lambda: as_model(lambda x, t: None).eps(X, 1), "one row per point"),
+        (lambda: to_eps(X, X, Level(0.6, 0.8), "noise"), "predicts must be one of"),
+        (lambda: from_eps(X, X, Level(0.6, 0.8), "x_0"), "predicts must be one of"),
+        (lambda: PerturbedScore(3, SCHEDULE, np.sin), "GaussianMixture or an object with eps"),
+        (lambda: model_for("net", SCHEDULE), "GaussianMixture or an object with eps"),
+        (
+            lambda: PerturbedScore(presets.grid(), SCHEDULE, lambda x, t: 0.0).eps(X, 1),
+            "one row per point",
+        ),
+    ],
+)
+def test_bad_models_are_refused(build, rule):
+    with pytest.raises(InputError, match=rule):
+        build()
