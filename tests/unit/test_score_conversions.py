@@ -64,9 +64,8 @@ def test_the_clean_prediction_keeps_its_digits_where_nothing_is_left_of_the_sign
     model, t = ExactScore(mixture, schedule), 10
     x = np.array([[0.4], [-2.0]])
     alpha, nu = schedule.alpha[t], schedule.noise_var[t]
-    gamma = np.log(mixture.weights) - (x - alpha * mixture.means.T) ** 2 / (
-        2 * (0.01 * alpha**2 + nu)
-    )
+    var = 0.01 * alpha**2 + nu
+    gamma = np.log(mixture.weights) - (x - alpha * mixture.means.T) ** 2 / (2 * var)
     gamma = np.exp(gamma - np.logaddexp.reduce(gamma, axis=1, keepdims=True))
     expected = (nu * (gamma @ mixture.means) + 0.01 * alpha * x) / var
     direct = np.abs(model.x0(x, t) - expected).max()
