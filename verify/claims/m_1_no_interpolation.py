@@ -203,11 +203,15 @@ def _ddim_line(case: Case, line: GaussianMixture, z: Array, grid: TimeGrid) -> A
 
 
 def _sample_size(case: Case, steps: int) -> int:
-    """Three times what decides a rate of zero, within a budget of (sample x step x mode x d)."""
+    """Three times what decides a rate of zero, within a budget of (sample x step x mode x d).
+
+    A quarter of the budget where all of it would not decide.
+    """
     axes = case.mixture.product_axes()
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
     affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
-    return max(1000, min(3 * trials_to_bound(_tail_mass(case)), affordable))
+    needed = trials_to_bound(_tail_mass(case))
+    return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 
 
 def _sampled(case: Case, model: GaussianMixture, n: int) -> Verdict:
