@@ -14,7 +14,7 @@ from mixdyn.validation import check_integer
 
 from . import cases, drift, registry, report, runner, terminal
 from .claim import Case, Profile
-from .outputs import write_text
+from .outputs import check_writable, write_text
 from .quantities import dump_json
 from .relations import Outcome
 
@@ -129,6 +129,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
         entries = registry.select(registry.load_claims(), claims or [])
         chosen = _choose_cases(mixture, schedule, seed, profile, n_random)
         outputs = Outputs(out, json_file, record)
+        if json_file is not None:  # before minutes of work, not after
+            check_writable(json_file)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)

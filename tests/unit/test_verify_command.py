@@ -86,6 +86,8 @@ def test_the_four_exit_states(run, tmp_path):
         ["--profile", "slow"],
         ["--mixture", "MIXTURE", "--random", "2"],
         ["--mixture", "BROKEN"],
+        ["--json", "absent/x.json"],
+        ["--json", "."],
     ],
 )
 def test_bad_input_is_one_message_and_status_2(run, tmp_path, arguments):
