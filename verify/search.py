@@ -192,7 +192,8 @@ def _aim(trial: Trial, calls: list[Call]) -> None:
     """Tell Hypothesis where to climb: towards problems to which the claim applies, and up."""
     from hypothesis import target
 
-    target(trial.applicable_share, label="applicable share")
+    if not calls:  # only then: Hypothesis shares its climbing out equally among the labels
+        target(trial.applicable_share, label="applicable share")
     best: dict[str, float] = {}
     for call in calls:
         best[call.label] = max(call.score, best.get(call.label, call.score))
