@@ -16,7 +16,7 @@ from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, model_for
 from .steppers import NoiseKind, Rows, Stepper
-from .validation import Array, IntArray, check_integer, check_points, describe
+from .validation import Array, IntArray, check_array, check_integer, check_points, describe
 
 Keep = Literal["final", "none", "trajectory"]
 # Doubles in one block: small enough for the second-level cache, large enough to feed two cores.
@@ -165,8 +165,8 @@ def _starting_points(
         )
     d = getattr(model, "d", None)
     if x is not None:
-        width = np.shape(x)[1] if d is None and np.ndim(x) == 2 else (d or 1)
-        points = check_points(x, width)
+        width = check_array(x, "x", ndim=2).shape[1] if d is None else d
+        points = check_points(x, width or 1)
         return len(points), points.shape[1], points
     if d is None:
         raise InputError(

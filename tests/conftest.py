@@ -26,6 +26,15 @@ hypothesis.settings.load_profile("mixdyn")
 REQUIRE_ALL = "MIXDYN_REQUIRE_ALL"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests run many tiny batches, beside one another under xdist: threads would only wait for
+    each other. That the number of threads changes no bit is tested in processes of their own."""
+    import numba
+
+    numba.set_num_threads(1)
+
+
 class FalseAlarmBudget:
     """The chance, at most 1e-6 for the whole suite, that a correct program fails a statistical
     test (were its fixed seeds drawn afresh). Every test draws its share from here."""

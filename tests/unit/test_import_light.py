@@ -1,0 +1,46 @@
+"""`import mixdyn` stays light: what is heavy is imported by the name that needs it."""
+
+import subprocess
+import sys
+
+import pytest
+
+import mixdyn
+
+HEAVY = ["torch", "sympy", "matplotlib", "numba", "scipy", "flint", "hypothesis", "rich", "typer"]
+
+
+def run(code):
+    """The words printed by a fresh interpreter."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.split()
+
+
+def loaded_by(statement):
+    return set(run(f"import sys; {statement}; print(*[m for m in {HEAVY} if m in sys.modules])"))
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    assert loaded_by("import mixdyn; dir(mixdyn)") == set()
+
+
+def test_building_and_saving_parameter_objects_imports_nothing_heavy():
+    statement = "import mixdyn; mixdyn.presets.grid().digest; mixdyn.NoiseSchedule.linear().rho"
+    assert loaded_by(statement) == set()
+
+
+def test_sampling_needs_numba_but_neither_symbols_nor_pictures_nor_torch():
+    names = "mixdyn.sample, mixdyn.integrate_ode, mixdyn.observers, mixdyn.classify"
+    assert not loaded_by(f"import mixdyn; {names}") & {"torch", "sympy", "matplotlib", "hypothesis"}
+
+
+@pytest.mark.parametrize("name", [name for name in mixdyn.__all__ if name != "__version__"])
+def test_every_public_name_resolves_to_something_documented(name):
+    assert getattr(mixdyn, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = mixdyn.nothing
