@@ -44,6 +44,12 @@ def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
     return Window(geometry.pair(case.mixture, i, j), int(times[node]), len(times) - 1 - node)
 
 
+def start_time(case: Case) -> int:
+    """Raw time of the window's start, or the first node of the papers' grid where there is none."""
+    window = find_window(case)
+    return int(ddim_grid(case).times[0]) if window is None else window.t
+
+
 def level_between(mixture: GaussianMixture, v: float) -> Level:
     """The noise level with effective variance v >= sigma^2, between the times of a schedule."""
     rho = max(v - float(mixture.sigma) ** 2, 0.0)

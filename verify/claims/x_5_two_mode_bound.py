@@ -44,7 +44,7 @@ from verify.paths import ddim_grid
 from verify.quantities import Log10, Number
 from verify.reference import Reference, literal_slack, reference_from
 from verify.relations import Comparison, Equality, Upper, compare
-from verify.window import HALF_WIDTH, find_window, level_between
+from verify.window import HALF_WIDTH, level_between, start_time
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -122,12 +122,6 @@ def _variances(case: Case) -> list[tuple[float, float]]:
     times = ddim_grid(case).times
     starts = times[np.unique(np.linspace(0, max(len(times) - 4, 0), 8).astype(int))]
     return [(float(v[t]), float(v[s])) for t, s in itertools.product(starts, (0, 1)) if t > s]
-
-
-def _start_time(case: Case) -> int:
-    """The paper's tau, or the first node of its grid where the pair is never separated."""
-    window = find_window(case)
-    return int(ddim_grid(case).times[0]) if window is None else window.t
 
 
 # -- two modes and symmetric mixtures ------------------------------------------------------------
@@ -316,7 +310,7 @@ def _regime(case: Case) -> _Problems:
     length = geometry.pair(case.mixture, i, j).length
     mixture, pair = _two_modes(length, float(case.mixture.sigma))
     thetas = np.array([HALF_WIDTH * length])
-    place = _Place(np.zeros((1, 1)), float(v[_start_time(case)]), float(v[0]), thetas)
+    place = _Place(np.zeros((1, 1)), float(v[start_time(case)]), float(v[0]), thetas)
     return _problems(mixture, pair, length, place)
 
 
@@ -422,7 +416,7 @@ def _own_numbers(pair: geometry.Pair, first: Reference, literal: Array) -> dict[
 
 def _own_times(case: Case) -> list[int]:
     """The paper's start and two earlier nodes of its grid."""
-    times, first = ddim_grid(case).times, _start_time(case)
+    times, first = ddim_grid(case).times, start_time(case)
     index = int(np.argmax(times <= first))
     return list(dict.fromkeys(int(times[max(index - back, 0)]) for back in (0, 6, 16)))
 
@@ -439,6 +433,6 @@ def _own_starts(case: Case, pair: geometry.Pair, v: float) -> Array:
 def _literal(case: Case, pair: geometry.Pair) -> Array:
     """Slack of the condition with s = 0 and l' = l from the paper's start on, in units of l."""
     v = case.schedule.effective_variance(float(case.mixture.sigma))
-    levels = np.geomspace(float(v[0]), float(v[_start_time(case)]), 12)
+    levels = np.geomspace(float(v[0]), float(v[start_time(case)]), 12)
     rng = case.rng("X5 literal")
     return np.concatenate([literal_slack(case.mixture, pair, float(x), rng) for x in levels])

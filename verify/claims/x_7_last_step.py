@@ -1,0 +1,268 @@
+r"""What the last step does to the spread of a mode.
+
+Statement: While one mode owns the state, every step of DDIM($\eta$) and DDPM from $\rho_t$ to
+    $\rho_s = q \rho_t$ is linear in $y$ around the mode and turns its variance into
+    $V_s = c^2 V_t + \eta^2 \rho_s (1-q)$ with
+    $c = \big(\sigma^2 + \sqrt{\rho_t \rho_s (1 - \eta^2 (1-q))}\big)/v_t$. The last step multiplies
+    the standard deviation by $\sigma^2/v_1$, so that with the exact score none of them returns
+    $\sigma$.
+Hypotheses:
+    - owned: at the starting time other modes have responsibilities below e^-30, out to 6.5
+      standard deviations from the mode.
+Measured: runs of DDPM, DDIM and DDIM with $\eta$ = 0.5 from exact states of one mode (that of the
+    smallest and that of the largest sigma) at the last time at which it is owned: how far two
+    starts with common noise end apart, the ratio of the last two states, and the variance at the
+    end.
+Predicted: the recursion; for the variance to within the chi-square quantiles of probability 1e-8.
+Evidence: sampled. In a table whole runs from noise, where coarse steps taken before one mode owns
+    the state add to the spread: the recursion is their limit, not their law.
+Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import geometry, oracles
+from mixdyn.samplers import DDIM, DDPM, Sampler
+from mixdyn.sampling import sample
+from mixdyn.schedule import TimeGrid
+from mixdyn.validation import Array, IntArray
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import ddim_grid
+from verify.relations import Comparison, Equality, Upper, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="X7",
+    basis=(Basis.SAMPLED,),
+    derivation="derivations/linear_recursion.py",
+    does_not_show=(
+        "The spread of whole runs with coarse steps: before one mode owns the state their error is "
+        "of another kind, and only the table measures it."
+    ),
+)
+
+MISS = 1e-8
+REACH = 6.5  # standard deviations up to which a state counts as its mode's
+LOG_OWNED = 30.0
+ETA = 0.5
+
+
+@dataclass(frozen=True)
+class Run:
+    """One sampler in one mode; values in static coordinates around the mode.
+
+    times: its grid. apart: end distance over start distance of pairs with common noise (n,). last:
+    size of the state at 0 over that at the node before it (n,). end_var: mean square at the end, of
+    dof values.
+    """
+
+    name: str
+    eta: float
+    mode: int
+    times: IntArray
+    apart: Array
+    last: Array
+    end_var: float
+    dof: int
+
+
+def check(case: Case) -> Verdict:
+    """The samplers against the recursion."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Less noise than the sampler has, and a last step that would keep the marginal's shape."""
+    return {
+        "η smaller by 10 %": _judge(case, eta_factor=0.9),
+        "last step by σ/√v_1": _judge(case, last_power=0.5),
+    }
+
+
+def _judge(case: Case, eta_factor: float = 1.0, last_power: float = 1.0) -> Verdict:
+    t, slack = _owned_from(case)
+    if t < 1:
+        finding = Finding(
+            hypotheses=[Hypothesis("owned", 0.0, -slack)],
+            note="At every noisy time some other mode reaches into the closest pair's modes.",
+        )
+        return CLAIM.judge(case, finding)
+    runs = case.memo("X7 runs", lambda: _runs(case, t))
+    found = [(run, _compare(case, run, eta_factor, last_power)) for run in runs]
+    comparisons = [comparison for _, group in found for comparison in group]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        run = next(run for run, group in found if comparison in group)
+        place = {"quantity": comparison.name, "mode": run.mode, "t": int(run.times[0])}
+        return {**place, "steps": len(run.times) - 1, "eta": run.eta}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[Hypothesis("owned", 1.0, 0.0)],
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="states",
+        numbers={
+            "starting time": t,
+            "σ²/v_1": _last_factor(case),
+            "σ/√v_1": _last_factor(case) ** 0.5,
+        },
+        tables=[case.memo("X7 table", lambda: _whole_runs(case))],
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _compare(case: Case, run: Run, eta_factor: float, last_power: float) -> list[Comparison]:
+    gain, end_std = _recursion(case, run, eta_factor * run.eta)
+    square = float(case.mixture.sigmas[run.mode]) ** 2
+    last = square / (square + float(case.schedule.rho[run.times[-2]]))
+    where, exact = f"{run.name}, mode {run.mode}", Equality(rtol=1e-9)
+    return [
+        compare(f"two starts with common noise, {where}", exact, run.apart, gain),
+        compare(f"last step, {where}", exact, run.last, last**last_power),
+        compare(
+            f"variance at the end, {where}",
+            Upper(rtol=1e-9),
+            abs(run.end_var / end_std**2 - 1.0),
+            _chi_square_width(run.dof),
+        ),
+    ]
+
+
+def _last_factor(case: Case) -> float:
+    square = float(case.mixture.sigmas.min()) ** 2
+    return square / (square + float(case.schedule.rho[1]))
+
+
+def _chi_square_width(dof: int) -> float:
+    """How far a mean of dof squares of normals strays from 1, with probability 1 - 1e-8."""
+    from scipy.stats import chi2
+
+    return float(max(chi2.isf(MISS / 2, dof) / dof - 1.0, 1.0 - chi2.ppf(MISS / 2, dof) / dof))
+
+
+def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
+    """What the recursion makes of a distance, and the standard deviation at the end."""
+    schedule, sigma = case.schedule, float(case.mixture.sigmas[run.mode])
+
+    def end_std(start_std: float | None) -> float:
+        return float(
+            oracles.linear_recursion_std(
+                schedule.alpha_bar,
+                run.times,
+                eta,
+                sigma,
+                noise_var=schedule.noise_var,
+                start_std=start_std,
+            )[-1]
+        )
+
+    size = math.sqrt(sigma**2 + float(schedule.rho[run.times[0]]))
+    gain = math.sqrt((end_std(1e4 * size) ** 2 - end_std(1e-8 * size) ** 2) / (1e4 * size) ** 2)
+    return gain, end_std(None)
+
+
+# -- where one mode owns the state, and runs from there ------------------------------------------
+
+
+def _owned_from(case: Case) -> tuple[int, float]:
+    """The last time at which the modes of the closest pair own their states, -1 for none, and the
+    slack of that condition at time 1, in standard deviations of the widest mode."""
+    mixture, T = case.mixture, case.schedule.T
+    if mixture.N == 1:
+        return T, math.inf
+    length = float(geometry.pairwise_distances(mixture.means)[np.triu_indices(mixture.N, 1)].min())
+    widest = mixture.sigmas.max() ** 2 + case.schedule.rho
+    narrowest = mixture.sigmas.min() ** 2 + case.schedule.rho
+    radius = math.sqrt(mixture.d) + REACH
+    log_others = LOG_OWNED + math.log(mixture.N * mixture.weights.max() / mixture.weights.min())
+    log_others = log_others + 0.5 * mixture.d * np.log(widest / narrowest)
+    need = radius + np.sqrt(radius**2 + 2.0 * log_others)
+    slack = length / np.sqrt(widest) - need
+    held = np.flatnonzero(slack >= 0.0)
+    return (int(held[-1]) if held.size else -1), float(slack[1])
+
+
+def _samplers(case: Case, t: int) -> list[tuple[str, float, Sampler, int]]:
+    """Name, eta, sampler and start of each run: the largest node of its grid up to t."""
+    T = case.schedule.T
+    coarse, fine = ddim_grid(case), TimeGrid.full(T)
+    node = int(coarse.times[coarse.times <= t].max())
+    return [
+        ("DDPM", 1.0, DDPM(), t),
+        (f"DDIM-{coarse.steps}", 0.0, DDIM(spacing=coarse), node),
+        (f"DDIM-{coarse.steps}, η = 0.5", ETA, DDIM(spacing=coarse, eta=ETA), node),
+        (f"DDIM-{T}", 0.0, DDIM(spacing=fine), t),
+    ]
+
+
+def _runs(case: Case, t: int) -> list[Run]:
+    modes = dict.fromkeys((int(case.mixture.sigmas.argmin()), int(case.mixture.sigmas.argmax())))
+    return [_run(case, mode, *item) for mode in modes for item in _samplers(case, t) if item[3] > 0]
+
+
+def _run(case: Case, mode: int, name: str, eta: float, sampler: Sampler, start: int) -> Run:
+    mixture, schedule = case.mixture, case.schedule
+    label = f"X7 {mode} {name}"
+    steps = len(sampler.grid(schedule, start).times)
+    work = mixture.d * mixture.N * steps
+    n = int(np.clip(case.pick(4 * 10**6, 4 * 10**8) // work, 64, 100_000))
+    v = float(mixture.sigmas[mode]) ** 2 + float(schedule.rho[start])
+    offset = math.sqrt(v) * case.rng(label).standard_normal((n, mixture.d))
+    moved = 0.5 * offset
+    ends = []
+    for value in (offset, moved):
+        x = schedule.alpha[start] * (mixture.means[mode] + value)
+        seed = case.stream(label)
+        out = sample(mixture, schedule, sampler, x=x, start=start, rng=seed, keep="trajectory")
+        y = np.asarray(out.trajectory)[-2:]
+        y = y / schedule.alpha[out.times[-2:]][:, None, None] - mixture.means[mode]
+        ends.append(y)
+    apart = np.linalg.norm(ends[0][1] - ends[1][1], axis=1) / np.linalg.norm(offset - moved, axis=1)
+    size = np.linalg.norm(ends[0], axis=2)
+    end_var = float(np.mean(np.square(ends[0][1])))
+    return Run(name, eta, mode, out.times, apart, size[1] / size[0], end_var, offset.size)
+
+
+# -- whole runs ----------------------------------------------------------------------------------
+
+
+def _whole_runs(case: Case) -> Table:
+    """Spread around the nearest mode of runs from noise, in units of its sigma."""
+    rows = []
+    for name, eta, sampler, _ in _samplers(case, case.schedule.T):
+        grid = sampler.grid(case.schedule)
+        sigma = float(np.median(case.mixture.sigmas))
+        predicted = oracles.linear_recursion_std(
+            case.schedule.alpha_bar, grid.times, eta, sigma, noise_var=case.schedule.noise_var
+        )[-1]
+        rows.append(
+            (name, grid.steps, predicted / sigma, *_spread(case, name, sampler, grid.steps))
+        )
+    columns = ("sampler", "steps", "recursion over σ", "whole runs over σ", "from", "to", "runs")
+    return Table("Spread at the end of whole runs from noise, with 95 % intervals", columns, rows)
+
+
+def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> tuple[float, float, float, int]:
+    """Root mean square distance to the nearest mode per coordinate over its sigma, over runs that
+    end within its radius; 95 % limits; number of runs."""
+    from scipy.stats import chi2
+
+    mixture = case.mixture
+    work = steps * mixture.N * mixture.d
+    n = int(np.clip(case.pick(10**8, 10**10) // work, 100, case.pick(10_000, 100_000)))
+    out = sample(mixture, case.schedule, sampler, n=n, rng=case.stream(f"X7 whole {name}"))
+    d2 = geometry.squared_distances(np.asarray(out.x), mixture.means)
+    near = d2.argmin(axis=1)
+    square = d2[np.arange(n), near] / np.square(mixture.sigmas[near])
+    kept = square <= (geometry.mode_radius(mixture)[near] / mixture.sigmas[near]) ** 2
+    dof = int(kept.sum()) * mixture.d
+    total = float(square[kept].sum())
+    low, high = (math.sqrt(total / chi2.isf(p, dof)) for p in (0.025, 0.975))
+    return math.sqrt(total / dof), low, high, n
