@@ -58,7 +58,7 @@ class Problem:
         shape = f"{self.layout}, N = {m.N}, d = {m.d}"
         if m.N > 1:
             shortest = pairwise_distances(m.means)[np.triu_indices(m.N, k=1)].min()
-            shape += f", shortest distance {shortest / m.sigmas.max():.3g} sigma"
+            shape += f", shortest distance {shortest:.3g} = {shortest / m.sigmas.max():.3g} sigma"
         if not m.has_common_sigma:
             shape += ", sigma per mode"
         return f"{shape}, {weights}, T = {self.schedule.T}, seed {self.seed}"
