@@ -1,14 +1,14 @@
 """Chains of equalities and inequalities in which every link is checked.
 
 A chain starts from an expression and reaches another by links. A link is an equality that a named
-rewriting closes, an inequality whose gap is manifestly nonnegative, an inequality that grows from a
-point where it holds (by its derivative), or a cited theorem. What a chain states is its first and
-last expression, so the statement cannot drift from what is proved.
+rewriting closes, an inequality whose gap is manifestly nonnegative, an inequality that grows from
+a point where it holds (by its derivative), or a cited theorem. What a chain states is its first
+and last expression, so the statement cannot drift from what is proved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ import sympy as sp
 
 from ._rewriting import DERIVATIVES, Rewriting
 from ._signs import is_manifestly_nonnegative
+
+Tex = Callable[[Any], str]  # typesets an expression
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class Gap:
         yield Check(self.by.name, self.by(difference - self.gap))
         yield _sign_check(self.gap)
 
-    def words(self) -> str:
+    def words(self, tex: Tex) -> str:
         """How the reader can see it."""
-        return f"gap $\\;{sp.latex(self.gap)} \\ge 0$; {self.by.name}"
+        return f"gap ${tex(self.gap)} \\ge 0$; {self.by.name}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Growth:
     variable: sp.Symbol
     origin: Any
     offset: sp.Symbol
-    slope: Gap | Growth
+    slope: Gap | Growth | Scaled
     by: Rewriting
     at_origin: Any = sp.S.Zero
 
@@ -77,13 +79,31 @@ class Growth:
         slope = DERIVATIVES(sp.Derivative(difference, self.variable))
         yield from self.slope.checks(slope.subs(self.variable, self.origin + self.offset))
 
-    def words(self) -> str:
+    def words(self, tex: Tex) -> str:
         """How the reader can see it."""
-        x = sp.latex(self.variable)
+        x = tex(self.variable)
         return (
-            f"the gap is ${sp.latex(self.at_origin)}$ at ${x} = {sp.latex(self.origin)}$ and grows: "
-            f"derivative at ${x} = {sp.latex(self.origin + self.offset)}$, {self.slope.words()}"
+            f"the gap is ${tex(self.at_origin)}$ at ${x} = {tex(self.origin)}$ and grows: "
+            f"derivative at ${x} = {tex(self.origin + self.offset)}$, {self.slope.words(tex)}"
         )
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """difference = factor times something that `rest` proves nonnegative, factor >= 0."""
+
+    factor: Any
+    rest: Gap | Growth
+    by: Rewriting
+
+    def checks(self, difference: Any) -> Iterator[Check]:
+        """The sign of the factor, and the proof of the quotient."""
+        yield _sign_check(self.factor)
+        yield from self.rest.checks(self.by(difference / self.factor))
+
+    def words(self, tex: Tex) -> str:
+        """How the reader can see it."""
+        return f"factor ${tex(self.factor)} \\ge 0$ times a term: {self.rest.words(tex)}"
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,7 @@ class Theorem:
         """Nothing to compute."""
         yield from ()
 
-    def words(self) -> str:
+    def words(self, tex: Tex) -> str:
         """The citation."""
         return f"cited: {self.citation}"
 
@@ -111,7 +131,7 @@ class Same:
         """The residual."""
         yield Check(self.by.name, self.by(difference))
 
-    def words(self) -> str:
+    def words(self, tex: Tex) -> str:
         """The rewriting's name."""
         return self.by.name
 
@@ -131,16 +151,19 @@ class Link:
 
 @dataclass(frozen=True)
 class Chain:
-    """A named calculation; `states` is its first and last expression."""
+    """A named calculation; `states` is its first and last expression.
+
+    where: what symbols of the calculation stand for; inserted before anything is checked.
+    """
 
     name: str
     start: Any
     links: tuple[Link, ...] = ()
-    words: str = field(default="", kw_only=True)
+    where: Mapping[Any, Any] = field(default_factory=dict, kw_only=True)
 
     def _then(self, relation: str, target: Any, evidence: Evidence, why: str) -> Chain:
         link = Link(relation, target, evidence, why)
-        return Chain(self.name, self.start, (*self.links, link), words=self.words)
+        return Chain(self.name, self.start, (*self.links, link), where=self.where)
 
     def equals(self, target: Any, by: Rewriting, why: str) -> Chain:
         """Continue with an equal expression."""
@@ -180,11 +203,15 @@ class Chain:
         found = (link.evidence for link in self.links)
         return tuple(e.citation for e in found if isinstance(e, Theorem))
 
+    def inserted(self, expr: Any) -> Any:
+        """An expression of the chain with the definitions inserted."""
+        return expr.subs(self.where) if self.where else expr
+
     def checks(self) -> Iterator[tuple[Link, Check]]:
         """Every check of every link."""
         source = self.start
         for link in self.links:
-            for check in link.evidence.checks(link.target - source):
+            for check in link.evidence.checks(self.inserted(link.target - source)):
                 yield link, check
             source = link.target
 

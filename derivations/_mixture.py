@@ -60,6 +60,11 @@ def share_x(mode: sp.Symbol) -> sp.Expr:
     return w[mode] * S[mode] ** (-d / 2) * sp.exp(-distance2(x, mode, alpha) / (2 * S[mode]))
 
 
+def share_atom(mode: sp.Symbol) -> sp.Expr:
+    """w_k exp(-|x - alpha mu_k|^2/(2 nu)): data on atoms mu_k, noise variance nu."""
+    return w[mode] * sp.exp(-distance2(x, mode, alpha) / (2 * nu))
+
+
 def gamma_x(mode: sp.Symbol) -> sp.Expr:
     """Responsibility of a mode in x, one variance per mode."""
     return share_x(mode) / over_modes(share_x(q), q)

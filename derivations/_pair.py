@@ -46,5 +46,3 @@ def orthogonal2(point: Vector) -> sp.Expr:
 def other(index: sp.Symbol) -> sp.Expr:
     """1 for modes other than i and j, else 0."""
     return (1 - sp.KroneckerDelta(index, i)) * (1 - sp.KroneckerDelta(index, j))
-
-

@@ -1,7 +1,7 @@
 """Named rewritings: the only means by which a residual may be brought to zero.
 
-Each is an identity transformation on the domain that the symbols' assumptions declare, so a residual
-that it sends to zero is zero. None searches: every one is a fixed, finite recipe.
+Each is an identity transformation on the domain that the symbols' assumptions declare, so a
+residual that it sends to zero is zero. None searches: every one is a fixed, finite recipe.
 """
 
 from __future__ import annotations
@@ -61,6 +61,10 @@ def _differentiate(expr: sp.Expr) -> sp.Expr:
     )
 
 
+def _insert_values(expr: sp.Expr) -> sp.Expr:
+    return expr.replace(lambda node: isinstance(node, sp.Subs), lambda node: node.doit(deep=False))
+
+
 def _sums(expr: sp.Expr) -> sp.Expr:
     numerator = sp.fraction(sp.together(normal_form(expr)))[0]
     return normal_form(sp.expand(numerator))
@@ -71,10 +75,12 @@ def _expand_logs(expr: sp.Expr) -> sp.Expr:
     return sp.expand(sp.expand_log(factored))
 
 
+CANCEL = Rewriting("cancel common factors", lambda e: sp.expand(sp.cancel(e)))
 EXPAND = Rewriting("expand", sp.expand)
 RATIONAL = Rewriting("common denominator", _numerator)
 EXPONENTIALS = Rewriting("hyperbolic functions as exponentials", _to_exponentials) >> RATIONAL
 DERIVATIVES = Rewriting("differentiate", _differentiate)
+AT = Rewriting("insert the value", _insert_values)
 SUMS = Rewriting("linearity of sums", _sums)
 LOGARITHMS = Rewriting("logarithm of a product", _expand_logs)
 

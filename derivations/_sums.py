@@ -2,8 +2,8 @@
 
 Every term of an expanded expression is opened into one multiple sum of products; Kronecker deltas
 sift; factors that share no index separate; indices get canonical names. Two expressions that are
-equal by linearity, exchange of sums and renaming alone then become the same expression. Denominators
-and arguments of functions are brought to the form inside and stay closed factors.
+equal by linearity, exchange of sums and renaming alone then become the same expression.
+Denominators and arguments of functions are brought to the form inside and stay closed factors.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def _open(term: sp.Expr) -> tuple[list[sp.Expr], Limits] | list[sp.Expr]:
             body = factor.function
             for k, low, high in factor.limits:
                 fresh = sp.Dummy(k.name, integer=True)
-                body = body.xreplace({k: fresh}) if not body.has(sp.Sum) else _rename(body, k, fresh)
+                body = (
+                    body.xreplace({k: fresh}) if not body.has(sp.Sum) else _rename(body, k, fresh)
+                )
                 limits[fresh] = (low, high)
             body = sp.expand(body)
             if body.is_Add:
                 closed = sp.Mul(*factors, *queue)
-                return [
-                    sp.expand(_close(closed * part, limits)) for part in sp.Add.make_args(body)
-                ]
+                return [sp.expand(_close(closed * part, limits)) for part in sp.Add.make_args(body)]
             queue += list(sp.Mul.make_args(body))
         else:
             factors.append(factor)

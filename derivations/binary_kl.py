@@ -1,22 +1,22 @@
 r"""From a divergence to a probability.
 
-*Data processing.* For atoms $p_k, q_k$ of an event with sums $P, Q$:
-$\sum_kp_k\log(p_k/q_k) \ge P\log(P/Q)$, because $\log x \ge 1 - 1/x$ termwise. Applied to an event and
-its complement it says that the binary divergence $\mathrm{kl}(P\|Q)$ of the event's probabilities is at
-most that of the laws. (General laws: refine partitions.)
+*Data processing.* For atoms $p_k, q_k$ of an event with sums $P, Q$: $\sum_kp_k\log(p_k/q_k) \ge
+P\log(P/Q)$, because $\log x \ge 1 - 1/x$ termwise. Applied to an event and its complement it says
+that the binary divergence $\mathrm{kl}(P\|Q)$ of the event's probabilities is at most that of the
+laws. (General laws: refine partitions.)
 
-*Inversion.* $\partial_p\mathrm{kl}(p\|q) = \log\frac{p(1-q)}{q(1-p)}$ is nonnegative for $p \ge q$, so
-$\mathrm{kl}(p\|q) \le K$ is $p \le \mathrm{kl}^{-1}(K; q)$, found by bisection. In closed form,
-$\mathrm{kl}(p\|q) \ge p\log(1/q) - \log 2$, since the entropy of a coin is at most $\log2$; hence
-$p \le (K + \log2)/\log(1/q)$.
+*Inversion.* $\partial_p\mathrm{kl}(p\|q) = \log\frac{p(1-q)}{q(1-p)}$ is nonnegative for $p \ge
+q$, so $\mathrm{kl}(p\|q) \le K$ is $p \le \mathrm{kl}^{-1}(K; q)$, found by bisection. In closed
+form, $\mathrm{kl}(p\|q) \ge p\log(1/q) - \log 2$, since the entropy of a coin is at most $\log2$;
+hence $p \le (K + \log2)/\log(1/q)$.
 """
 
 import sympy as sp
 
-from ._chain import Chain, Gap, Growth
+from ._chain import Chain, Gap, Growth, Scaled
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import DERIVATIVES, LOGARITHMS, RATIONAL, SUMS, Rewriting
+from ._rewriting import CANCEL, DERIVATIVES, LOGARITHMS, RATIONAL, SUMS
 
 N, k = sp.symbols("N k", integer=True, positive=True)
 p_k = sp.IndexedBase("p", positive=True)
@@ -84,28 +84,11 @@ def _entropy(scale: sp.Expr) -> Chain:
     inner = Growth(o, sp.S.Zero, z, Gap(2 / (1 + 2 * z), RATIONAL), RATIONAL)
     return Chain("entropy of a coin", sp.expand_log(entropy)).at_most_growing(
         scale * sp.log(2),
-        Growth(x, sp.S.Zero, o, _Scaled(inner, 1 / (2 * (1 + o) ** 2)), LOG_RATIONAL),
+        Growth(
+            x, sp.S.Zero, o, Scaled(1 / (2 * (1 + o) ** 2), inner, CANCEL), LOGARITHMS >> RATIONAL
+        ),
         "log 2 - entropy grows with the distance from 1/2",
     )
-
-
-class _Scaled:
-    """A slope proved nonnegative after division by a positive factor."""
-
-    def __init__(self, growth: Growth, factor: sp.Expr) -> None:
-        self.growth, self.factor = growth, factor
-
-    def checks(self, difference: sp.Expr):
-        """The proof of difference/factor."""
-        yield from Gap(self.factor, RATIONAL).checks(self.factor)
-        yield from self.growth.checks(sp.expand(sp.cancel(difference / self.factor)))
-
-    def words(self) -> str:
-        """The factor and the proof."""
-        return f"a positive factor times: {self.growth.words()}"
-
-
-LOG_RATIONAL = Rewriting("logarithms of products, common denominator", (LOGARITHMS >> RATIONAL).apply)
 
 
 def _crude() -> Chain:
@@ -141,7 +124,8 @@ DERIVATION = Derivation(
     id="X11 (c)",
     doc=__doc__,
     latex=(
-        r"\mathrm{kl}(P(E)\,\|\,Q(E)) \le KL(P\|Q) \ \Rightarrow\ P(E) \le \mathrm{kl}^{-1}(KL; Q(E)) \le"
+        r"\mathrm{kl}(P(E)\,\|\,Q(E)) \le KL(P\|Q) \ \Rightarrow\ P(E) \le"
+        r" \mathrm{kl}^{-1}(KL; Q(E)) \le"
         r" \frac{KL + \log2}{\log(1/Q(E))}"
     ),
     general="any number of atoms (indexed sums); general laws by refinement (cited in words)",

@@ -1,11 +1,11 @@
 r"""Reduction of the reverse SDE to the bisector coordinate.
 
-$A = \langle x - \alpha\bar\mu, n\rangle$ is linear in $x$, so Ito's formula has no second-order term.
-In reverse time $dx = (\tfrac12\beta x + \beta s)\,dr + \sqrt\beta\,dB$ and $\dot\alpha = \tfrac12\beta
-\alpha$, hence $dA = b\,dr + \sqrt\beta\,dB_n$ with $b = \beta\,[\tfrac12A + (\alpha\langle m-\bar\mu,n
-\rangle - A)/S]$; $B_n = \langle B, n\rangle$ is a Brownian motion since $|n| = 1$, and the quadratic
-variation of $A$ is $\int\beta$. For two equal modes
-$\langle m-\bar\mu,n\rangle = \tfrac l2\tanh(\alpha lA/(2S))$, across components aside: the equation is
+$A = \langle x - \alpha\bar\mu, n\rangle$ is linear in $x$, so Ito's formula has no second-order
+term. In reverse time $dx = (\tfrac12\beta x + \beta s)\,dr + \sqrt\beta\,dB$ and $\dot\alpha =
+\tfrac12\beta \alpha$, hence $dA = b\,dr + \sqrt\beta\,dB_n$ with $b = \beta\,[\tfrac12A +
+(\alpha\langle m-\bar\mu,n \rangle - A)/S]$; $B_n = \langle B, n\rangle$ is a Brownian motion
+since $|n| = 1$, and the quadratic variation of $A$ is $\int\beta$. For two equal modes $\langle
+m-\bar\mu,n\rangle = \tfrac l2\tanh(\alpha lA/(2S))$, across components aside: the equation is
 closed in one dimension. In $y$ units and the clock $v_\tau - v$ it reads $dA = g\,dr + dB$ with
 $g = (\langle m-\bar\mu,n\rangle - A)/v$.
 """
@@ -52,7 +52,7 @@ def _two_modes(scale: sp.Expr) -> Chain:
 
 
 def _clock() -> Chain:
-    # A = alpha a; da = dA/alpha - A dalpha/alpha^2, over the clock's rate beta/alpha^2; S = alpha^2 v.
+    # a = A/alpha, over the clock's rate beta/alpha^2; S = alpha^2 v.
     b = beta * (A / 2 + (alpha * pull - A) / (alpha**2 * v))
     drift = (b / alpha - A * (beta * alpha / 2) / alpha**2) / (beta / alpha**2)
     return Chain("in y and the clock v", drift).equals(

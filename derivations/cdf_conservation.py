@@ -1,13 +1,14 @@
 r"""The probability-flow ODE conserves the distribution function.
 
-In one dimension, in the clock $v$ the ODE is $dy/dv = (y - m)/(2v)$ (from $du = -dv/(2v)$), and the
-marginal solves the heat equation. Differentiating $F_v(y(v)) = \sum_k w_k\Phi((y-\mu_k)/\sqrt v)$
-along a solution gives zero: the flow from $v$ to $v'$ is the increasing map with $F_{v'}(y') =
-F_v(y)$. Between modes $F$ is flat to far below rounding, but $F$ minus the weight of the modes below
-level $j$ is conserved too, and it is a difference of two sums of normal tails.
+In one dimension, in the clock $v$ the ODE is $dy/dv = (y - m)/(2v)$ (from $du = -dv/(2v)$), and
+the marginal solves the heat equation. Differentiating $F_v(y(v)) = \sum_k w_k\Phi((y-\mu_k)/\sqrt
+v)$ along a solution gives zero: the flow from $v$ to $v'$ is the increasing map with $F_{v'}(y')
+= F_v(y)$. Between modes $F$ is flat to far below rounding, but $F$ minus the weight of the modes
+below level $j$ is conserved too, and it is a difference of two sums of normal tails.
 
-A mixture on a product grid with product weights is a product of one-dimensional mixtures: its shares
-factorise, each component of $m$ depends on its own coordinate, and the flow acts per coordinate.
+A mixture on a product grid with product weights is a product of one-dimensional mixtures: its
+shares factorise, each component of $m$ depends on its own coordinate, and the flow acts per
+coordinate.
 """
 
 import sympy as sp
@@ -76,7 +77,10 @@ def _separable() -> tuple[Chain, Chain]:
     def both(term: sp.Expr) -> sp.Expr:
         return sp.Sum(_sum(term), (l, 0, M - 1))
 
-    first, second = _sum(w[k] * normal_density(y_1, a[k], v)), sp.Sum(p[l] * normal_density(y_2, b[l], v), (l, 0, M - 1))
+    first, second = (
+        _sum(w[k] * normal_density(y_1, a[k], v)),
+        sp.Sum(p[l] * normal_density(y_2, b[l], v), (l, 0, M - 1)),
+    )
     return (
         Chain("the density of a product grid factorises", both(joint)).equals(
             first * second, SUMS, "one axis at a time; further axes by induction"
@@ -116,7 +120,9 @@ DERIVATION = Derivation(
         r"F_{v'}(y') = F_v(y), \quad F_v(y) = \sum_k w_k\,\Phi\!\Big(\frac{y-\mu_k}{\sqrt v}\Big);"
         r"\quad \text{product grids: per coordinate}"
     ),
-    general="any N in one dimension (indexed sums); product of two axes of any sizes, more by induction",
+    general=(
+        "any N in one dimension (indexed sums); product of two axes of any sizes, more by induction"
+    ),
     source="own form; the ODE is that of arXiv 2605.06831 v1, Lemma G.1",
     build=_build,
 )

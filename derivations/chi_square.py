@@ -1,11 +1,11 @@
 r"""The chi-square tail of Laurent and Massart.
 
-Markov's inequality for $e^{\lambda X}$, $X \sim \chi^2_d$, $0 < \lambda < \tfrac12$, gives
-$P(X \ge t) \le (1-2\lambda)^{-d/2}e^{-\lambda t}$. The logarithm of the moment generating function of
-$X - d$ is at most $d\lambda^2/(1-2\lambda)$: per degree of freedom the gap vanishes at $\lambda = 0$
-and has the derivative $2\lambda^2/(1-2\lambda)^2$. With $L = \log(1/\delta)$,
-$t = d + 2\sqrt{dL} + 2L$ and $\lambda = \sqrt L/(\sqrt d + 2\sqrt L)$ the exponent is exactly $-L$.
-The number $d$ need not be an integer.
+Markov's inequality for $e^{\lambda X}$, $X \sim \chi^2_d$, $0 < \lambda < \tfrac12$, gives $P(X
+\ge t) \le (1-2\lambda)^{-d/2}e^{-\lambda t}$. The logarithm of the moment generating function of
+$X - d$ is at most $d\lambda^2/(1-2\lambda)$: per degree of freedom the gap vanishes at $\lambda =
+0$ and has the derivative $2\lambda^2/(1-2\lambda)^2$. With $L = \log(1/\delta)$, $t = d +
+2\sqrt{dL} + 2L$ and $\lambda = \sqrt L/(\sqrt d + 2\sqrt L)$ the exponent is exactly $-L$. The
+number $d$ need not be an integer.
 """
 
 import sympy as sp

@@ -1,18 +1,19 @@
 r"""A sharp bound on the probability of ending near a midpoint.
 
-In $y$ units and the clock $v_\tau - v$ the bisector coordinate obeys $dA = g\,dr + dB$, so $Z = A^2$ has
-drift $2Ag + 1$ and diffusion $2\sqrt Z$. Compare with $X$, the reverse diffusion of two equal point
-masses at $\pm l'/2$: $g_{\text{ref}}(a) = [\tfrac{l'}2\tanh(l'a/(2v)) - a]/v$. Its square has the drift
-$l'\sqrt z\tanh(l'\sqrt z/(2v))/v - 2z/v + 1$, a smooth function of $z$ (even in $a$). If
-$\mathrm{sgn}(A)\,g \ge \mathrm{sgn}(A)\,g_{\text{ref}}(A)$ on the whole line, the drifts of the squares are
-ordered and $|A_{\text{end}}| \ge |X_{\text{end}}|$ in law when $X$ starts at $0$. The law of $X$ from $0$
-is the exact reverse law: $\tfrac12N(c,s^2) + \tfrac12N(-c,s^2)$, $c = (1-q)l'/2$,
-$s^2 = v_{\text{end}}(1-q)$, $q = v_{\text{end}}/v_\tau$. No exit and return are split off, and passing the
-mode is allowed, because the reference turns back too.
+In $y$ units and the clock $v_\tau - v$ the bisector coordinate obeys $dA = g\,dr + dB$, so $Z =
+A^2$ has drift $2Ag + 1$ and diffusion $2\sqrt Z$. Compare with $X$, the reverse diffusion of two
+equal point masses at $\pm l'/2$: $g_{\text{ref}}(a) = [\tfrac{l'}2\tanh(l'a/(2v)) - a]/v$. Its
+square has the drift $l'\sqrt z\tanh(l'\sqrt z/(2v))/v - 2z/v + 1$, a smooth function of $z$ (even
+in $a$). If $\mathrm{sgn}(A)\,g \ge \mathrm{sgn}(A)\,g_{\text{ref}}(A)$ on the whole line, the
+drifts of the squares are ordered and $|A_{\text{end}}| \ge |X_{\text{end}}|$ in law when $X$
+starts at $0$. The law of $X$ from $0$ is the exact reverse law: $\tfrac12N(c,s^2) +
+\tfrac12N(-c,s^2)$, $c = (1-q)l'/2$, $s^2 = v_{\text{end}}(1-q)$, $q = v_{\text{end}}/v_\tau$. No
+exit and return are split off, and passing the mode is allowed, because the reference turns back
+too.
 
-A mixture that is symmetric about the bisector consists of mirror pairs at distances $h$ from it, and its
-pull is an average of $h\tanh(ha/v)$. This grows with $h$, so the hypothesis holds with $l' = l$ if no
-mode is nearer to the bisector than $l/2$.
+A mixture that is symmetric about the bisector consists of mirror pairs at distances $h$ from it,
+and its pull is an average of $h\tanh(ha/v)$. This grows with $h$, so the hypothesis holds with
+$l' = l$ if no mode is nearer to the bisector than $l/2$.
 """
 
 import sympy as sp
@@ -24,7 +25,9 @@ from ._functions import HALF, Phi
 from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL
 from .bisector import reference_drift
 
-l, v, z, theta, c, s, h, v_start, v_end, o = sp.symbols("l v z theta c s h v_s v_e o", positive=True)
+l, v, z, theta, c, s, h, v_start, v_end, o = sp.symbols(
+    "l v z theta c s h v_s v_e o", positive=True
+)
 place, slack = sp.symbols("a t", nonnegative=True)
 A, g = sp.symbols("A g", real=True)
 a = sp.Symbol("a", positive=True)
@@ -50,8 +53,9 @@ def _ordered() -> Chain:
 
 
 def _even() -> Chain:
-    return Chain("the reference's drift depends on the square alone", -2 * a * reference_drift(-a))\
-        .equals(2 * a * reference_drift(a), EXPONENTIALS, "even in a")
+    return Chain(
+        "the reference's drift depends on the square alone", -2 * a * reference_drift(-a)
+    ).equals(2 * a * reference_drift(a), EXPONENTIALS, "even in a")
 
 
 def _lipschitz() -> Chain:
@@ -61,16 +65,17 @@ def _lipschitz() -> Chain:
     # a tanh-over-a term and a sech^2 term, each at most l^2/(4 v^2); x = l a/(2 v)
     x = sp.Symbol("x", positive=True)
     in_x = l**2 / (4 * v**2) * (sp.tanh(x) / x + 1 - sp.tanh(x) ** 2)
-    first = Chain("slope of the reference's drift in z", slope).equals(
+    return Chain("slope of the reference's drift in z", slope).equals(
         in_x.subs(x, l * a / (2 * v)), EXPONENTIALS, "differentiate; x = l a/(2 v)"
     )
-    return first
 
 
 def _tanh_below() -> Chain:
     x = sp.Symbol("x", positive=True)
     slope = Gap(sp.tanh(o) ** 2, EXPONENTIALS)
-    return Chain("tanh below its tangent, so the slope is at most l^2/(2 v^2)", sp.tanh(x)).at_most_growing(
+    return Chain(
+        "tanh below its tangent, so the slope is at most l^2/(2 v^2)", sp.tanh(x)
+    ).at_most_growing(
         x, Growth(x, sp.S.Zero, o, slope, EXPONENTIALS), "x - tanh x grows with tanh^2"
     )
 
@@ -80,9 +85,7 @@ def _symmetric() -> Chain:
     far = l / 2 + slack
     near_pull = l / 2 * sp.tanh(l / 2 * a / v)
     at = l / 2 + o
-    slope = Gap(
-        sp.tanh(at * a / v) + at * a / v / sp.cosh(at * a / v) ** 2, EXPONENTIALS
-    )
+    slope = Gap(sp.tanh(at * a / v) + at * a / v / sp.cosh(at * a / v) ** 2, EXPONENTIALS)
     return Chain("pull of the pair itself", near_pull).at_most_growing(
         far * sp.tanh(far * a / v),
         Growth(slack, sp.S.Zero, o, slope, EXPONENTIALS),
@@ -122,9 +125,9 @@ def _build() -> Proof:
         "Ikeda and Watanabe 1989, Theorem VI.1.1 (comparison of one-dimensional diffusions)",
         "diffusion 2 sqrt(z) (Yamada-Watanabe), drift of the reference Lipschitz in z",
     )
-    wrong_law = Chain("only one mass", HALF * (Phi((theta - c) / s) - Phi((-theta - c) / s))).equals(
-        Phi((theta - c) / s) - Phi((-theta - c) / s), RATIONAL, "wrong"
-    )
+    wrong_law = Chain(
+        "only one mass", HALF * (Phi((theta - c) / s) - Phi((-theta - c) / s))
+    ).equals(Phi((theta - c) / s) - Phi((-theta - c) / s), RATIONAL, "wrong")
     return Proof(
         chains=(
             _ito(HALF),
@@ -148,14 +151,17 @@ DERIVATION = Derivation(
     id="X5",
     doc=__doc__,
     latex=(
-        r"P(|A_{\text{end}}| \le \theta) \le \Phi\Big(\frac{\theta-c}s\Big) - \Phi\Big(\frac{-\theta-c}s"
+        r"P(|A_{\text{end}}| \le \theta) \le \Phi\Big(\frac{\theta-c}s\Big) -"
+        r" \Phi\Big(\frac{-\theta-c}s"
         r"\Big), \quad c = (1-q)\frac{l'}2, \quad s^2 = v_{\text{end}}(1-q)"
     ),
     general="general; the comparison theorem cited",
     source="own result; replaces arXiv 2605.06831 v1, Proposition 5.1",
     correction=(
-        "Symmetry about the bisector alone does not give the hypothesis with $l' = l$: a mode nearer to"
-        " the bisector than $l/2$ (one on it, say) weakens the pull. Equality holds for two equal modes"
+        "Symmetry about the bisector alone does not give the hypothesis with $l' = l$: a mode"
+        " nearer to"
+        " the bisector than $l/2$ (one on it, say) weakens the pull. Equality holds for two"
+        " equal modes"
         " started on the bisector, not for every symmetric mixture."
     ),
     build=_build,

@@ -1,12 +1,12 @@
 r"""The confinement term of the terminal midpoint bound.
 
 If $|A| \le 2\theta$ all along, the noise $M = A_{\text{end}} - A_\tau - \int b$ is at most
-$2\theta + 2\theta + 2\theta\int K$ at every time, given $\sup_{|a|\le2\theta}|b| \le 2\theta K$. $M$ is
-a Brownian motion in the deterministic clock $\int\beta$, so the confinement of a Brownian motion to
-$r = 2\theta(2+\int K)$ up to time $Q$ bounds the probability.
+$2\theta + 2\theta + 2\theta\int K$ at every time, given $\sup_{|a|\le2\theta}|b| \le 2\theta K$.
+$M$ is a Brownian motion in the deterministic clock $\int\beta$, so the confinement of a Brownian
+motion to $r = 2\theta(2+\int K)$ up to time $Q$ bounds the probability.
 
-An error $|e| \le e_{\max}$ of the score adds at most $e_{\max}Q$ to the drift's integral, which turns
-$2 + \int K$ into $2 + \int K + e_{\max}Q/(2\theta)$; $e(0)$ need not vanish.
+An error $|e| \le e_{\max}$ of the score adds at most $e_{\max}Q$ to the drift's integral, which
+turns $2 + \int K$ into $2 + \int K + e_{\max}Q/(2\theta)$; $e(0)$ need not vanish.
 """
 
 import sympy as sp
@@ -32,9 +32,9 @@ def _reach(level: sp.Expr) -> Chain:
 def _exponent(level: sp.Expr) -> Chain:
     bound = BROWNIAN.numeric()["log_bound"]
     radius, time = bound.arguments
-    at_reach = bound.expr.subs({radius: 2 * theta * level, time: Q}, simultaneous=True)
+    meaning = {radius: 2 * theta * level, time: Q}
     target = sp.log(4 / sp.pi) - sp.pi**2 * Q / (32 * theta**2 * level**2)
-    return Chain("confinement of the Brownian motion", at_reach).equals(
+    return Chain("confinement of the Brownian motion", bound.expr, where=meaning).equals(
         target, RATIONAL, "radius 2 theta (2 + int K), time Q"
     )
 
@@ -42,7 +42,7 @@ def _exponent(level: sp.Expr) -> Chain:
 def _build() -> Proof:
     level = 2 + K + e_max * Q / (2 * theta)
     exact = _exponent(2 + K)
-    zero = {s: 0.0 for s in (s_1, s_2, s_3, s_4)}
+    zero = dict.fromkeys((s_1, s_2, s_3, s_4), 0.0)
     numbers = {**zero, theta: 0.2, Q: 0.5, K: 1.0, e_max: 0.3}
     return Proof(
         chains=(_reach(level), exact, _exponent(level)),

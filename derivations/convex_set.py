@@ -1,14 +1,14 @@
 r"""Convergence to any convex set.
 
-Let $K$ be convex, $D$ the distance to $K$, $\hat y, \hat\mu_k$ the nearest points of $K$ to
-$y, \mu_k$. A short step of the flow, $y + h(m-y) = (1-h)y + h\sum_k\gamma_k\mu_k$, is a convex
+Let $K$ be convex, $D$ the distance to $K$, $\hat y, \hat\mu_k$ the nearest points of $K$ to $y,
+\mu_k$. A short step of the flow, $y + h(m-y) = (1-h)y + h\sum_k\gamma_k\mu_k$, is a convex
 combination, and so is $p = (1-h)\hat y + h\sum_k\gamma_k\hat\mu_k \in K$. The difference is
-$(1-h)(y-\hat y) + h\sum_k\gamma_k(\mu_k-\hat\mu_k)$, so by the triangle inequality
-$D(y + h(m-y)) \le (1-h)D + h\sum_k\gamma_k\,\mathrm{dist}(\mu_k,K)$. Subtract $D$ and divide by $h$.
+$(1-h)(y-\hat y) + h\sum_k\gamma_k(\mu_k-\hat\mu_k)$, so by the triangle inequality $D(y + h(m-y))
+\le (1-h)D + h\sum_k\gamma_k\,\mathrm{dist}(\mu_k,K)$. Subtract $D$ and divide by $h$.
 
 For the plain segment of a pair the modes $i, j$ have distance $0$, and the others
-$\mathrm{hypot}(l\max(a_k-1,-a_k,0), |\xi_k|)$: no extension of the segment and no split of the drift is
-needed.
+$\mathrm{hypot}(l\max(a_k-1,-a_k,0), |\xi_k|)$: no extension of the segment and no split of the
+drift is needed.
 """
 
 import sympy as sp

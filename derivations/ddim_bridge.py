@@ -1,11 +1,10 @@
 r"""DDIM(eta) as a two-time Gaussian bridge, and DDPM as eta = 1.
 
-Given the clean $x_0$, the pair $(x_s, x_t)$, $s < t$, of the forward process is Gaussian. A sampler
-may replace its law by any other with the same two marginals; DDIM($\eta$) is the one-parameter
-family of them that is Markov in reverse:
-$x_s = \kappa\,x_t + \delta\,\hat x_0 + \eta\sqrt{\nu_s(1-q)}\,\xi$, with $q = \rho_s/\rho_t$,
-$\rho = \nu/\bar\alpha$, $\kappa^2 = (\nu_s - \eta^2\nu_s(1-q))/\nu_t$ and
-$\delta = \alpha_s - \kappa\alpha_t$.
+Given the clean $x_0$, the pair $(x_s, x_t)$, $s < t$, of the forward process is Gaussian. A
+sampler may replace its law by any other with the same two marginals; DDIM($\eta$) is the
+one-parameter family of them that is Markov in reverse: $x_s = \kappa\,x_t + \delta\,\hat x_0 +
+\eta\sqrt{\nu_s(1-q)}\,\xi$, with $q = \rho_s/\rho_t$, $\rho = \nu/\bar\alpha$, $\kappa^2 = (\nu_s
+- \eta^2\nu_s(1-q))/\nu_t$ and $\delta = \alpha_s - \kappa\alpha_t$.
 
 Write $\alpha_t = a\,\alpha_s$. The forward kernel from $s$ to $t$ multiplies by $a$ and adds the
 variance $1 - a^2$, so $\nu_t = a^2\nu_s + 1 - a^2$. Bayes' rule gives the true bridge, and its
@@ -53,10 +52,11 @@ def _keep2(strength2: sp.Expr) -> sp.Expr:
 
 
 def _marginal(strength2: sp.Expr) -> Chain:
-    noise = eta**2 * nu_s * (1 - q)
-    return Chain("every eta keeps the variance at s", _keep2(strength2) * nu_t + noise).equals(
-        nu_s, RATIONAL, "variance of keep x_t plus that of the noise, given x_0"
-    )
+    noise = sp.Symbol("n", positive=True)
+    meaning = {kappa: sp.sqrt(_keep2(strength2)), noise: eta**2 * nu_s * (1 - q)}
+    return Chain(
+        "every eta keeps the variance at s", kappa**2 * nu_t + noise, where=meaning
+    ).equals(nu_s, RATIONAL, "variance of keep x_t plus that of the noise n, given x_0")
 
 
 def _limits() -> tuple[Chain, ...]:
@@ -75,7 +75,7 @@ def _limits() -> tuple[Chain, ...]:
         Chain("eta = 1 denoises as the bridge does", alpha_s - keep * a * alpha_s).equals(
             (1 - a**2) * alpha_s / nu_t, RATIONAL, "insert keep"
         ),
-        Chain("DDPM's posterior variance", BRIDGE_VAR.subs(a, sp.sqrt(1 - beta_t))).equals(
+        Chain("DDPM's posterior variance", BRIDGE_VAR, where={a: sp.sqrt(1 - beta_t)}).equals(
             beta_t * nu_s / ((1 - beta_t) * nu_s + beta_t), RATIONAL, "one step: a^2 = 1 - beta_t"
         ),
         Chain("static coordinates: r^2", _keep2(eta**2) * a**2).equals(

@@ -1,12 +1,12 @@
 r"""What two-mode dominance leaves to the other modes.
 
-Let mode $*$ be the nearer of $i, j$ and suppose $|y-\mu_k|^2 - |y-\mu_*|^2 \ge 2\kappa v$ for another
-mode $k$ (in $x$: the same with $S$, as both sides scale by $\bar\alpha$). Keeping only the share of $*$
-in the denominator of $\gamma_k$ and then the margin in the exponent gives
-$\gamma_k \le (w_k/w_*)\,e^{-\kappa}$. Which of the two is nearer may change along a path, so bounds
-over time use $\min(w_i, w_j)$. Averages over the other modes of any lengths $h_k \ge 0$ follow: the
-pull off the line ($h_k$ the distance to the line) is at most
-$R = e^{-\kappa}(1-w_i-w_j)/\min(w_i,w_j)\,\max_k h_k$.
+Let mode $*$ be the nearer of $i, j$ and suppose $|y-\mu_k|^2 - |y-\mu_*|^2 \ge 2\kappa v$ for
+another mode $k$ (in $x$: the same with $S$, as both sides scale by $\bar\alpha$). Keeping only
+the share of $*$ in the denominator of $\gamma_k$ and then the margin in the exponent gives
+$\gamma_k \le (w_k/w_*)\,e^{-\kappa}$. Which of the two is nearer may change along a path, so
+bounds over time use $\min(w_i, w_j)$. Averages over the other modes of any lengths $h_k \ge 0$
+follow: the pull off the line ($h_k$ the distance to the line) is at most $R =
+e^{-\kappa}(1-w_i-w_j)/\min(w_i,w_j)\,\max_k h_k$.
 """
 
 import sympy as sp
@@ -83,7 +83,7 @@ def _average() -> Chain:
 
 def _separation() -> Chain:
     largest = length**2 / (4 * kappa * dimension)
-    return Chain("separation, solved for v", 4 * kappa * dimension * largest).equals(
+    return Chain("separation, solved for v", 4 * kappa * dimension * v, where={v: largest}).equals(
         length**2, RATIONAL, "the largest v with l^2 >= 4 kappa d v"
     )
 

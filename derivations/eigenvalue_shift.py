@@ -1,12 +1,13 @@
 r"""An inexact score shifts the saddle's eigenvalue.
 
-In $y$ the perturbed field is $m - y + S\,e(\alpha y)/\alpha$, whose Jacobian gains $S\,De$. Along the
-pair the quadratic form is $\lambda + S\langle n, De\,n\rangle$. If $n$ is an eigenvector of $De$, that is
-the eigenvalue itself and the midpoint is stable along $n$ iff $S\langle n,De\,n\rangle < -\lambda$. In
-general it is the first-order shift of the eigenvalue and, for symmetric $De$, a lower bound on the
-largest eigenvalue. It is not an equivalence: in two dimensions the matrix with entries $-\epsilon$ along,
-$-1$ across and $b$ off the diagonal has the negative form $-\epsilon$ along $n$ but determinant
-$\epsilon - b^2$, so for $b^2 > \epsilon$ a positive eigenvalue.
+In $y$ the perturbed field is $m - y + S\,e(\alpha y)/\alpha$, whose Jacobian gains $S\,De$. Along
+the pair the quadratic form is $\lambda + S\langle n, De\,n\rangle$. If $n$ is an eigenvector of
+$De$, that is the eigenvalue itself and the midpoint is stable along $n$ iff $S\langle
+n,De\,n\rangle < -\lambda$. In general it is the first-order shift of the eigenvalue and, for
+symmetric $De$, a lower bound on the largest eigenvalue. It is not an equivalence: in two
+dimensions the matrix with entries $-\epsilon$ along, $-1$ across and $b$ off the diagonal has the
+negative form $-\epsilon$ along $n$ but determinant $\epsilon - b^2$, so for $b^2 > \epsilon$ a
+positive eigenvalue.
 """
 
 import sympy as sp
@@ -29,16 +30,17 @@ def _chain_rule(factor: sp.Expr) -> Chain:
     x = sp.Symbol("x", real=True)
     inner = err(alpha * point)
     at_x = sp.Derivative(err(x), x)
-    return Chain("derivative of S e(alpha y)/alpha, per component", sp.Derivative(S * inner / alpha, point)).equals(
-        factor * S * sp.Subs(at_x, x, alpha * point), DERIVATIVES >> EXPAND, "chain rule"
-    )
+    return Chain(
+        "derivative of S e(alpha y)/alpha, per component", sp.Derivative(S * inner / alpha, point)
+    ).equals(factor * S * sp.Subs(at_x, x, alpha * point), DERIVATIVES >> EXPAND, "chain rule")
 
 
 def _form(weight: sp.Expr) -> Chain:
     """J = lambda n n^T - (I - n n^T); n^T (J + S E) n with |n|^2 = q."""
     square = over_coordinates(n[c] ** 2)
     product = over_coordinates(
-        n[e] * (lam * n[e] * square - (n[e] - n[e] * square) + S * over_coordinates(E[e, f] * n[f], f)),
+        n[e]
+        * (lam * n[e] * square - (n[e] - n[e] * square) + S * over_coordinates(E[e, f] * n[f], f)),
         e,
     )
     target = (
@@ -85,8 +87,10 @@ DERIVATION = Derivation(
     general="any d (indexed sums); exact eigenvalue only if n is an eigenvector of De",
     source="arXiv 2605.06831 v1, C.5",
     correction=(
-        "The criterion 'stable iff $S\\langle n,De\\,n\\rangle < -\\lambda$' is an equivalence only if $n$"
-        " is an eigenvector of $De$; otherwise it is a first-order statement, with a counterexample here."
+        "The criterion 'stable iff $S\\langle n,De\\,n\\rangle < -\\lambda$' is an"
+        " equivalence only if $n$"
+        " is an eigenvector of $De$; otherwise it is a first-order statement, with a"
+        " counterexample here."
     ),
     build=_build,
 )

@@ -1,9 +1,9 @@
 r"""The same error costs least at eta = 1.
 
-Per step the divergence of DDIM($\eta$) relative to $\eta = 1$ is
-$(1-r)^2/(\eta^2(1-q)^2)$, $r^2 = q(1-\eta^2(1-q))$. Solving for $\eta^2 = (q-r^2)/(q(1-q))$ turns it into a
-rational function of $r$, whose excess over $1$ is $(r-q)^2/((q-r^2)(1-q))$: nonnegative, and zero only at
-$r = q$, that is $\eta = 1$, at every step size. For small steps ($q \to 1$) it tends to
+Per step the divergence of DDIM($\eta$) relative to $\eta = 1$ is $(1-r)^2/(\eta^2(1-q)^2)$, $r^2
+= q(1-\eta^2(1-q))$. Solving for $\eta^2 = (q-r^2)/(q(1-q))$ turns it into a rational function of
+$r$, whose excess over $1$ is $(r-q)^2/((q-r^2)(1-q))$: nonnegative, and zero only at $r = q$,
+that is $\eta = 1$, at every step size. For small steps ($q \to 1$) it tends to
 $(1+\eta^2)^2/(4\eta^2)$.
 """
 
@@ -12,7 +12,7 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import DERIVATIVES, RATIONAL
+from ._rewriting import AT, DERIVATIVES, RATIONAL
 from .path_divergence import q as ratio
 from .path_divergence import step_cost
 
@@ -22,8 +22,9 @@ p, t = sp.symbols("p t", positive=True)  # q = p/(1 + p) in (0, 1); q - r^2 = t
 
 
 def _relative() -> Chain:
-    quotient = step_cost(r, eta2) / step_cost(ratio, sp.S.One)
-    return Chain("cost relative to eta = 1", quotient).equals(
+    cost, least = sp.symbols("C_eta C_1", positive=True)
+    meaning = {cost: step_cost(r, eta2), least: step_cost(ratio, sp.S.One)}
+    return Chain("cost relative to eta = 1", cost / least, where=meaning).equals(
         (1 - r) ** 2 / (eta2 * (1 - ratio) ** 2), RATIONAL, "r = q at eta = 1"
     )
 
@@ -51,13 +52,14 @@ def _minimum(floor: sp.Expr) -> Chain:
 
 def _small_steps(limit: sp.Expr) -> tuple[Chain, ...]:
     root = sp.sqrt(q * (1 - eta**2 * (1 - q)))
-    slope = DERIVATIVES(sp.Derivative(root, q)).subs(q, 1)
+    slope = sp.Subs(sp.Derivative(root, q), q, 1)
+    by = DERIVATIVES >> AT >> RATIONAL
     return (
-        Chain("r at q = 1", root.subs(q, 1)).equals(sp.S.One, RATIONAL, "no step"),
+        Chain("r at q = 1", sp.Subs(root, q, 1)).equals(sp.S.One, by, "no step"),
         Chain("slope of r at q = 1", slope).equals(
-            (1 + eta**2) / 2, RATIONAL, "so (1 - r)/(1 - q) tends to it"
+            (1 + eta**2) / 2, by, "so (1 - r)/(1 - q) tends to it"
         ),
-        Chain("small steps", (slope / eta) ** 2).equals(limit, RATIONAL, "insert the slope"),
+        Chain("small steps", (slope / eta) ** 2).equals(limit, by, "insert the slope"),
     )
 
 

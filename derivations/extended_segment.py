@@ -1,11 +1,11 @@
 r"""The parallel coordinate is pulled into the extended segment.
 
-Write $a_k = 1 + p_k - n_k$ with $p_k = \max(a_k - 1, 0)$, $n_k = \max(1 - a_k, 0)$; $p_i = p_j = 0$.
-If $\varepsilon \ge \sum_{k\notin\{i,j\}}\gamma_k\max(a_k-1, -a_k, 0)$ and $a = 1 + \varepsilon + s$,
-$s \ge 0$, then $a' = \sum_k\gamma_ka_k - a \le -s$; the mirror image holds at $-\varepsilon$. So the
-distance of $a$ to $[-\varepsilon, 1+\varepsilon]$ decays like $e^{-u}$ and the interval is forward
-invariant while $\varepsilon$ bounds the sum. The dominance margin bounds it by
-$e^{-\kappa}\sum_k (w_k/\min(w_i,w_j))\max(a_k-1,-a_k,0)$, in units of the pair's length.
+Write $a_k = 1 + p_k - n_k$ with $p_k = \max(a_k - 1, 0)$, $n_k = \max(1 - a_k, 0)$; $p_i = p_j =
+0$. If $\varepsilon \ge \sum_{k\notin\{i,j\}}\gamma_k\max(a_k-1, -a_k, 0)$ and $a = 1 +
+\varepsilon + s$, $s \ge 0$, then $a' = \sum_k\gamma_ka_k - a \le -s$; the mirror image holds at
+$-\varepsilon$. So the distance of $a$ to $[-\varepsilon, 1+\varepsilon]$ decays like $e^{-u}$ and
+the interval is forward invariant while $\varepsilon$ bounds the sum. The dominance margin bounds
+it by $e^{-\kappa}\sum_k (w_k/\min(w_i,w_j))\max(a_k-1,-a_k,0)$, in units of the pair's length.
 """
 
 import sympy as sp

@@ -1,9 +1,9 @@
 r"""Linear differential inequalities.
 
-If $D' \le -D + R$ with constant $R$, then $e^u(D - R)$ does not increase; if $D' \le \lambda(u)D$,
-then $e^{-\Lambda}D$ does not, $\Lambda' = \lambda$. The hypothesis enters as an equation with a slack
-$s(u) \ge 0$. Where $D$ is a distance it may have a kink at $0$; there $D'$ is the right derivative,
-for which the conclusion is the same.
+If $D' \le -D + R$ with constant $R$, then $e^u(D - R)$ does not increase; if $D' \le
+\lambda(u)D$, then $e^{-\Lambda}D$ does not, $\Lambda' = \lambda$. The hypothesis enters as an
+equation with a slack $s(u) \ge 0$. Where $D$ is a distance it may have a kink at $0$; there $D'$
+is the right derivative, for which the conclusion is the same.
 """
 
 import sympy as sp

@@ -1,16 +1,16 @@
-r"""Sharp trapping: growth at most $e^\Lambda$ for every start and any two trajectories.
+r"""Sharp trapping: one growth bound for every start and any two trajectories.
 
 *Midpoint of two equal modes.* $\tfrac12\tanh(kz/2) - z \le (k/4-1)z$ for every $z \ge 0$: the gap
-starts at $0$ and grows, as the slope of $\tanh$ is at most $1$. So $|z(u)| \le |z_0|e^\Lambda$ with
-$\Lambda = \int\lambda\,du$, no restriction to small $z$ and no factor $\tfrac32$.
+starts at $0$ and grows, as the slope of $\tanh$ is at most $1$. So $|z(u)| \le |z_0|e^\Lambda$
+with $\Lambda = \int\lambda\,du$, no restriction to small $z$ and no factor $\tfrac32$.
 
-*Any two trajectories of any mixture.* $\mathrm{Cov}_\gamma \preceq \mathrm{diam}^2/4$ bounds the largest
-eigenvalue of the linearised field everywhere by $\lambda = \mathrm{diam}^2/(4v) - 1$, hence
-$|y-y'| \le e^\Lambda|y_0-y_0'|$. For two modes of any weights the slope $k\gamma(1-\gamma) - 1 \le
-k/4 - 1$ gives the same with $l$.
+*Any two trajectories of any mixture.* $\mathrm{Cov}_\gamma \preceq \mathrm{diam}^2/4$ bounds the
+largest eigenvalue of the linearised field everywhere by $\lambda = \mathrm{diam}^2/(4v) - 1$,
+hence $|y-y'| \le e^\Lambda|y_0-y_0'|$. For two modes of any weights the slope $k\gamma(1-\gamma)
+- 1 \le k/4 - 1$ gives the same with $l$.
 
-*Closed form.* $du = -dv/(2v)$, so $d\Lambda/dv_{\text{end}} = -\lambda/(2v_{\text{end}})$; the expression
-below has that derivative and vanishes at $v_{\text{end}} = v_{\text{start}}$.
+*Closed form.* $du = -dv/(2v)$, so $d\Lambda/dv_{\text{end}} = -\lambda/(2v_{\text{end}})$; the
+expression below has that derivative and vanishes at $v_{\text{end}} = v_{\text{start}}$.
 """
 
 import sympy as sp
@@ -18,7 +18,7 @@ import sympy as sp
 from ._chain import Chain, Gap, Growth
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import DERIVATIVES, EXPAND, EXPONENTIALS, RATIONAL
+from ._rewriting import AT, DERIVATIVES, EXPAND, EXPONENTIALS, RATIONAL
 
 z, k, D, v_start, v_end, o = sp.symbols("z k D v_s v_e o", positive=True)
 g, Lam = sp.symbols("gamma Lambda", real=True)
@@ -36,8 +36,8 @@ def _integral(expr: sp.Expr) -> tuple[Chain, Chain]:
         Chain("the closed form: derivative in v_end", sp.Derivative(expr, v_end)).equals(
             -rate / (2 * v_end), DERIVATIVES >> RATIONAL, "du = -dv/(2 v)"
         ),
-        Chain("the closed form: no time, no growth", expr.subs(v_end, v_start)).equals(
-            sp.S.Zero, RATIONAL, "value at v_end = v_start"
+        Chain("the closed form: no time, no growth", sp.Subs(expr, v_end, v_start)).equals(
+            sp.S.Zero, AT >> RATIONAL, "value at v_end = v_start"
         ),
     )
 
@@ -57,8 +57,9 @@ def _slope() -> Chain:
 
 
 def _safe() -> Chain:
-    return Chain("a safe start", sp.exp(sp.log(r) - Lam) * sp.exp(Lam)).equals(
-        r, RATIONAL, "start at log r - Lambda and grow by Lambda"
+    start = sp.Symbol("z_0", positive=True)
+    return Chain("a safe start", sp.exp(Lam) * start, where={start: r * sp.exp(-Lam)}).equals(
+        r, RATIONAL, "log z_0 = log r - Lambda"
     )
 
 
@@ -81,7 +82,8 @@ DERIVATION = Derivation(
     id="X3",
     doc=__doc__,
     latex=(
-        r"|y(u)-y'(u)| \le e^\Lambda|y_0-y_0'|, \quad \Lambda = \frac{D^2}{8}\Big(\frac1{v_{\text{end}}}"
+        r"|y(u)-y'(u)| \le e^\Lambda|y_0-y_0'|, \quad \Lambda ="
+        r" \frac{D^2}{8}\Big(\frac1{v_{\text{end}}}"
         r"-\frac1{v_{\text{start}}}\Big) + \frac12\log\frac{v_{\text{end}}}{v_{\text{start}}}"
     ),
     general="any mixture with one sigma (through L.3 and L.2); D = l for two modes",

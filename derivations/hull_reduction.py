@@ -1,11 +1,11 @@
 r"""Directions across the hull of the means, and points that one mode owns.
 
-Turn coordinates so that the affine hull of the means is spanned by the first $r \le N - 1$ of them;
-across it all means have coordinate $0$. The squared distances then share the summand
-$|y_\perp|^2$, which cancels in the responsibilities: $m$ depends on the projection alone and lies in
-the hull. Across the hull the dynamics are linear, $dy_\perp/du = -y_\perp$ for the ODE and
-$dy_\perp = -2y_\perp\,du + \sqrt{2v}\,dB$ for the SDE, with the solutions below. The same equations
-hold in all directions, with the offset $y - \mu_k$, where a single mode owns the point.
+Turn coordinates so that the affine hull of the means is spanned by the first $r \le N - 1$ of
+them; across it all means have coordinate $0$. The squared distances then share the summand
+$|y_\perp|^2$, which cancels in the responsibilities: $m$ depends on the projection alone and lies
+in the hull. Across the hull the dynamics are linear, $dy_\perp/du = -y_\perp$ for the ODE and
+$dy_\perp = -2y_\perp\,du + \sqrt{2v}\,dB$ for the SDE, with the solutions below. The same
+equations hold in all directions, with the offset $y - \mu_k$, where a single mode owns the point.
 """
 
 import sympy as sp
@@ -13,13 +13,14 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._mixture import N, c, e, k, mu, over_modes, q, v, w, y
-from ._rewriting import DERIVATIVES, LOGARITHMS, RATIONAL, SUMS
+from ._mixture import c, e, k, mu, over_modes, q, v, w, y
+from ._rewriting import AT, DERIVATIVES, LOGARITHMS, RATIONAL, SUMS
 
 r, p = sp.symbols("r p", integer=True, positive=True)
 z = sp.IndexedBase("z", real=True)  # coordinates across the hull
 u, v_t, v_s = sp.symbols("u v_t v_s", positive=True)
 offset = sp.Symbol("z_0", real=True)
+CLOCK = {u: sp.log(v_t / v_s) / 2}
 
 
 def _share(mode: sp.Symbol, across: sp.Expr) -> sp.Expr:
@@ -45,7 +46,7 @@ def _flow(rate: sp.Expr) -> tuple[Chain, Chain]:
         Chain("the ODE across", sp.Derivative(solution, u)).equals(
             -solution, DERIVATIVES >> RATIONAL, "m has no component there"
         ),
-        Chain("in the clock v, squared", sp.exp(-sp.log(v_t / v_s) / 2) ** 2).equals(
+        Chain("in the clock v, squared", sp.exp(-2 * u), where=CLOCK).equals(
             v_s / v_t, LOGARITHMS, "u = (1/2) log(v_t/v_s)"
         ),
     )
@@ -61,10 +62,10 @@ def _reverse(variance: sp.Expr) -> tuple[Chain, ...]:
         Chain("the SDE across: variance", sp.Derivative(variance, u)).equals(
             -4 * variance + 2 * level, DERIVATIVES >> RATIONAL, "Ito: squares decay by 4, gain 2 v"
         ),
-        Chain("starting from a point", variance.subs(u, 0)).equals(
-            sp.S.Zero, RATIONAL, "no spread at u = 0"
+        Chain("starting from a point", sp.Subs(variance, u, 0)).equals(
+            sp.S.Zero, AT >> RATIONAL, "no spread at u = 0"
         ),
-        Chain("in the clock v", variance.subs(u, sp.log(v_t / v_s) / 2)).equals(
+        Chain("in the clock v", variance, where=CLOCK).equals(
             v_s * (1 - v_s / v_t), LOGARITHMS >> RATIONAL, "e^(-2u) = v_s/v_t = q"
         ),
     )

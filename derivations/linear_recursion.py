@@ -1,9 +1,9 @@
 r"""The spread that DDIM returns within one mode.
 
-Inside a mode at $0$ the exact denoiser is linear, $\hat x_0 = \sigma^2 y/v$, so a DDIM($\eta$) step
-maps the variance by $V_s = c^2V_t + \eta^2\rho_s(1-q)$ with
-$c = (\sigma^2 + \sqrt{\rho_t\rho_s(1-\eta^2(1-q))})/v_t$. The last step, to $\rho_s = 0$, multiplies
-the standard deviation by $\sigma^2/v$. Three consequences:
+Inside a mode at $0$ the exact denoiser is linear, $\hat x_0 = \sigma^2 y/v$, so a DDIM($\eta$)
+step maps the variance by $V_s = c^2V_t + \eta^2\rho_s(1-q)$ with $c = (\sigma^2 +
+\sqrt{\rho_t\rho_s(1-\eta^2(1-q))})/v_t$. The last step, to $\rho_s = 0$, multiplies the standard
+deviation by $\sigma^2/v$. Three consequences:
 
 - without noise every step contracts more than the ODE, $c^2 = v_s/v_t - \sigma^2(\kappa_t -
   \kappa_s)^2/v_t^2$, so DDIM(0) returns too little spread at any number of steps; many small steps
@@ -19,7 +19,7 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import RATIONAL
+from ._rewriting import AT, RATIONAL
 
 sigma, rho_t, rho_s, kappa_t, kappa_s, V_t = sp.symbols(
     "sigma rho_t rho_s kappa_t kappa_s V_t", positive=True
@@ -36,18 +36,17 @@ def _step(coefficient: sp.Expr) -> Chain:
 
 
 def _root() -> Chain:
-    # r = sqrt(q (1 - eta^2 (1 - q))), both sides squared
     kept = 1 - eta**2 * (1 - q)
-    return Chain("the root, squared", q * kept * rho_t**2).equals(
+    return Chain("the root, squared", (r * rho_t) ** 2, where={r: sp.sqrt(q * kept)}).equals(
         rho_t * rho_s * kept, RATIONAL, "q = rho_s/rho_t"
     )
 
 
 def _lost(target: sp.Expr) -> Chain:
     c_1 = (sigma**2 + rho_s) / v_t  # r rho_t = rho_s at eta = 1
-    return Chain(
-        "eta = 1 from the right spread", v_s - (c_1**2 * v_t + rho_s * (1 - q))
-    ).equals(target, RATIONAL, "V_t = v_t")
+    return Chain("eta = 1 from the right spread", v_s - (c_1**2 * v_t + rho_s * (1 - q))).equals(
+        target, RATIONAL, "V_t = v_t"
+    )
 
 
 def _too_narrow() -> Chain:
@@ -64,8 +63,8 @@ def _too_narrow() -> Chain:
 
 def _build() -> Proof:
     c = (sigma**2 + r * rho_t) / v_t
-    last = Chain("the last step", c.subs(r, 0)).equals(
-        sigma**2 / v_t, RATIONAL, "rho_s = 0, hence q = 0 and r = 0"
+    last = Chain("the last step", sp.Subs(c, r, 0)).equals(
+        sigma**2 / v_t, AT >> RATIONAL, "rho_s = 0, hence q = 0 and r = 0"
     )
     lost = (1 - q) ** 2 * sigma**2 * rho_t / v_t
     root = sp.sqrt(rho_t * rho_s * (1 - eta**2 * (1 - q)))

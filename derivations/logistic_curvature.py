@@ -1,9 +1,9 @@
-r"""The second derivative of the logistic function is at most $1/(6\sqrt3)$.
+r"""The curvature of the logistic field is bounded.
 
 With $x = 1 - 2\gamma \in [-1, 1]$ the second derivative $\gamma(1-\gamma)(1-2\gamma)$ is
-$x(1-x^2)/4$, and $\tfrac1{6\sqrt3} - x(1-x^2)/4 = \tfrac14(x - 1/\sqrt3)^2(x + 2/\sqrt3)$, which is
-nonnegative for $x \ge -1 > -2/\sqrt3$. By oddness the same bounds the modulus. So
-$|f''| \le k^2/(6\sqrt3)$ for the two-mode field $f(z) = \mathrm{logistic}(kz) - \tfrac12 - z$.
+$x(1-x^2)/4$, and $\tfrac1{6\sqrt3} - x(1-x^2)/4 = \tfrac14(x - 1/\sqrt3)^2(x + 2/\sqrt3)$, which
+is nonnegative for $x \ge -1 > -2/\sqrt3$. By oddness the same bounds the modulus. So $|f''| \le
+k^2/(6\sqrt3)$ for the two-mode field $f(z) = \mathrm{logistic}(kz) - \tfrac12 - z$.
 """
 
 import sympy as sp
@@ -52,7 +52,10 @@ def _build() -> Proof:
 DERIVATION = Derivation(
     id="L.4",
     doc=__doc__,
-    latex=r"|\gamma(1-\gamma)(1-2\gamma)| \le \frac1{6\sqrt3}, \qquad |f''| \le \frac{k^2}{6\sqrt3}",
+    latex=(
+        r"|\gamma(1-\gamma)(1-2\gamma)| \le \frac1{6\sqrt3}, \qquad |f''| \le"
+        r" \frac{k^2}{6\sqrt3}"
+    ),
     general="general",
     source="arXiv 2605.06831 v1, Proposition 4.7 (2)",
     build=_build,

@@ -1,13 +1,13 @@
 r"""The marginals of the forward process.
 
 The forward process is $dx = -\tfrac12\beta x\,dt + \sqrt\beta\,dW$, and $\alpha(t)$ with
-$\dot\alpha = -\tfrac12\beta\alpha$, $\alpha(0) = 1$ is the amplitude of the signal left at time $t$;
-$\bar\alpha = \alpha^2$. A mode $N(\mu_k, \sigma_k^2 I)$ of the data becomes
-$N(\alpha\mu_k, S_k I)$ with $S_k = \bar\alpha\sigma_k^2 + 1 - \bar\alpha$. We check that this
-density solves the Fokker-Planck equation. With $L = \log p$ and after division by $p$ the equation
-reads $\partial_t L = \tfrac\beta2\,(d + x\cdot\nabla L + \Delta L + |\nabla L|^2)$, and since $L$
-depends on time only through $\alpha$, $\partial_t = -\tfrac\beta2\,\alpha\,\partial_\alpha$. The
-equation for $p$ is linear, so the sum over modes solves it too, and at $\alpha = 1$ it is $p_0$.
+$\dot\alpha = -\tfrac12\beta\alpha$, $\alpha(0) = 1$ is the amplitude of the signal left at time
+$t$; $\bar\alpha = \alpha^2$. A mode $N(\mu_k, \sigma_k^2 I)$ of the data becomes $N(\alpha\mu_k,
+S_k I)$ with $S_k = \bar\alpha\sigma_k^2 + 1 - \bar\alpha$. We check that this density solves the
+Fokker-Planck equation. With $L = \log p$ and after division by $p$ the equation reads $\partial_t
+L = \tfrac\beta2\,(d + x\cdot\nabla L + \Delta L + |\nabla L|^2)$, and since $L$ depends on time
+only through $\alpha$, $\partial_t = -\tfrac\beta2\,\alpha\,\partial_\alpha$. The equation for $p$
+is linear, so the sum over modes solves it too, and at $\alpha = 1$ it is $p_0$.
 """
 
 import sympy as sp
@@ -15,7 +15,7 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._mixture import N, alpha, c, d, distance2, e, k, mu, over_coordinates, over_modes, w, x
+from ._mixture import N, alpha, d, distance2, e, k, mu, over_coordinates, over_modes, w, x
 from ._rewriting import DERIVATIVES, RATIONAL, SUMS
 
 beta, sigma_k, abar = sp.symbols("beta sigma_k abar", positive=True)
@@ -69,7 +69,10 @@ def _build() -> Proof:
 DERIVATION = Derivation(
     id="G.1 (a)",
     doc=__doc__,
-    latex=r"p_t = \sum_k w_k N(\alpha\mu_k, S_k I), \quad S_k = \bar\alpha\sigma_k^2 + 1 - \bar\alpha",
+    latex=(
+        r"p_t = \sum_k w_k N(\alpha\mu_k, S_k I), \quad S_k = \bar\alpha\sigma_k^2 + 1 -"
+        r" \bar\alpha"
+    ),
     general="any N and d (indexed sums), one sigma per mode",
     source="arXiv 2605.06831 v1, Lemma G.1",
     build=_build,

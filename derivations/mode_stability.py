@@ -1,10 +1,10 @@
 r"""Equilibria near the modes and their stability.
 
-*Two equal modes.* $f(z) = \tfrac12\tanh(kz/2) - z$ vanishes at $0$ with slope $k/4 - 1$, is negative
-at the mode $z = \tfrac12$, and is concave for $z \ge 0$. So for $k > 4$ it changes sign exactly once
-on $(0, \tfrac12)$, and for $k \le 4$ it has no zero but $0$, as $f(z) \le (k/4-1)z$. Concavity also
-fixes the slope at the zero $z^*$: $z f'(z) - f(z)$ starts at $0$ and falls, so $f'(z^*) < 0$; its
-value is $k(\tfrac14 - z^{*2}) - 1$ (two modes). The zero is close to the mode:
+*Two equal modes.* $f(z) = \tfrac12\tanh(kz/2) - z$ vanishes at $0$ with slope $k/4 - 1$, is
+negative at the mode $z = \tfrac12$, and is concave for $z \ge 0$. So for $k > 4$ it changes sign
+exactly once on $(0, \tfrac12)$, and for $k \le 4$ it has no zero but $0$, as $f(z) \le (k/4-1)z$.
+Concavity also fixes the slope at the zero $z^*$: $z f'(z) - f(z)$ starts at $0$ and falls, so
+$f'(z^*) < 0$; its value is $k(\tfrac14 - z^{*2}) - 1$ (two modes). The zero is close to the mode:
 $\tfrac12 - z^* = \mathrm{logistic}(-kz^*) \le e^{-kz^*}$.
 
 *Any mixture.* In the ball of radius $r$ around mode $i$, with $L_k = |\mu_k-\mu_i|$,
@@ -22,7 +22,7 @@ from ._formula import Formula
 from ._functions import HALF, logistic
 from ._mixture import N, c, d, i, mu, over_coordinates, over_modes, w, y
 from ._mixture import k as mode
-from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL, SUMS
+from ._rewriting import AT, DERIVATIVES, EXPONENTIALS, RATIONAL, SUMS
 
 k, v = sp.symbols("k v", positive=True)
 z, s, p = sp.symbols("z s p", positive=True)
@@ -40,12 +40,12 @@ def _two_modes(at_origin: sp.Expr) -> tuple[Chain, ...]:
     concave = Chain("curvature", sp.Derivative(f, (z, 2)))
     at_mode = Chain("velocity at the mode", f.subs(z, HALF))
     return (
-        Chain("slope at the midpoint", _slope(f).subs(z, 0)).equals(
-            at_origin, EXPONENTIALS, "derivative of tanh at 0"
+        Chain("slope at the midpoint", sp.Subs(sp.Derivative(f, z), z, 0)).equals(
+            at_origin, DERIVATIVES >> AT >> EXPONENTIALS, "derivative of tanh at 0"
         ),
-        at_mode.equals(
-            -1 / (1 + sp.exp(k / 2)), EXPONENTIALS, "tanh(k/4) as exponentials"
-        ).at_most(sp.S.Zero, 1 / (1 + sp.exp(k / 2)), RATIONAL, "negative"),
+        at_mode.equals(-1 / (1 + sp.exp(k / 2)), EXPONENTIALS, "tanh(k/4) as exponentials").at_most(
+            sp.S.Zero, 1 / (1 + sp.exp(k / 2)), RATIONAL, "negative"
+        ),
         concave.equals(CURVATURE, DERIVATIVES >> EXPONENTIALS, "differentiate twice").at_most(
             sp.S.Zero, -CURVATURE, RATIONAL, "for z > 0"
         ),
@@ -153,7 +153,8 @@ DERIVATION = Derivation(
     id="P4.5",
     doc=__doc__,
     latex=(
-        r"k > 4 \Leftrightarrow \exists!\,z^* \in (0,\tfrac12): f(z^*) = 0, \quad f'(z^*) < 0; \qquad"
+        r"k > 4 \Leftrightarrow \exists!\,z^* \in (0,\tfrac12): f(z^*) = 0, \quad f'(z^*) <"
+        r" 0; \qquad"
         r" |m-\mu_i| \le \sum_{k\ne i}\frac{w_k}{w_i}L_ke^{-(L_k^2-2rL_k)/(2v)}"
     ),
     general="two modes: general; the ball: any N and d (indexed sums), existence cited",

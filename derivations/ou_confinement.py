@@ -1,12 +1,12 @@
 r"""Confinement by comparison with a linear drift.
 
-Suppose $b(a,t) \ge \lambda_ta$ for $0 \le a \le 2\theta$ (mirrored below): for a drift that is concave in
-$a \ge 0$ with $b(0) = 0$ this is the chord, $\lambda_t = b(2\theta,t)/(2\theta)$. The square of $A$ has
-drift $2Ab + \beta \ge 2\lambda A^2 + \beta$ while $|A| \le 2\theta$, which is that of the linear SDE
-$dU = \lambda U\,dr + \sqrt\beta\,dB$; so $|A| \ge |U|$ until $|A|$ leaves, by comparison (Ikeda and Watanabe).
-$e^{-\Lambda}U$ has no drift and the variance $V = \int\beta e^{-2\Lambda_s}ds$, so $P(|U_{\text{end}}| \le
-2\theta)$ is a normal probability, largest when $U$ starts at $0$:
-$\mathrm{erf}(2\theta e^{-\Lambda}/\sqrt{2V})$.
+Suppose $b(a,t) \ge \lambda_ta$ for $0 \le a \le 2\theta$ (mirrored below): for a drift that is
+concave in $a \ge 0$ with $b(0) = 0$ this is the chord, $\lambda_t = b(2\theta,t)/(2\theta)$. The
+square of $A$ has drift $2Ab + \beta \ge 2\lambda A^2 + \beta$ while $|A| \le 2\theta$, which is
+that of the linear SDE $dU = \lambda U\,dr + \sqrt\beta\,dB$; so $|A| \ge |U|$ until $|A|$ leaves,
+by comparison (Ikeda and Watanabe). $e^{-\Lambda}U$ has no drift and the variance $V = \int\beta
+e^{-2\Lambda_s}ds$, so $P(|U_{\text{end}}| \le 2\theta)$ is a normal probability, largest when $U$
+starts at $0$: $\mathrm{erf}(2\theta e^{-\Lambda}/\sqrt{2V})$.
 """
 
 import sympy as sp
@@ -15,8 +15,9 @@ from ._chain import Chain, Gap, Growth
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
 from ._functions import Phi
+from ._mixture import alpha
 from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL
-from .bisector import S, alpha, drift_per_beta, l
+from .bisector import S, drift_per_beta, l
 
 theta, V, beta, c, s, mean, o = sp.symbols("theta V beta c s mu o", positive=True)
 slack = sp.Symbol("t", nonnegative=True)
@@ -34,13 +35,13 @@ def _comparison(weight: sp.Expr) -> Chain:
 
 
 def _linear() -> tuple[Chain, Chain]:
-    rate = sp.Derivative(L, r)
+    rate, h = sp.Derivative(L, r), sp.Symbol("h", positive=True)
     drift = sp.Derivative(sp.exp(-L), r) * U + sp.exp(-L) * rate * U
     return (
         Chain("no drift after the integrating factor", drift).equals(
             sp.S.Zero, DERIVATIVES >> RATIONAL, "product rule, Lambda' = lambda"
         ),
-        Chain("variance rate", (sp.exp(-L) * sp.sqrt(beta)) ** 2).equals(
+        Chain("variance rate", h**2, where={h: sp.exp(-L) * sp.sqrt(beta)}).equals(
             beta * sp.exp(-2 * L), RATIONAL, "integrates to V"
         ),
     )
@@ -60,11 +61,10 @@ def _worst_start() -> Chain:
     )
 
 
-
-
 def _closed(width: sp.Expr) -> Chain:
     reach = 2 * theta * sp.exp(-Lam) / sp.sqrt(V)
-    return Chain("from the midpoint", Phi(reach) - Phi(-reach)).equals(
+    x = sp.Symbol("x", positive=True)
+    return Chain("from the midpoint", Phi(x) - Phi(-x), where={x: reach}).equals(
         sp.erf(width * theta * sp.exp(-Lam) / sp.sqrt(2 * V)), RATIONAL, "Phi(x) - Phi(-x)"
     )
 
@@ -103,7 +103,8 @@ DERIVATION = Derivation(
     id="P5.1 (d)",
     doc=__doc__,
     latex=(
-        r"P\big(\sup|A| \le 2\theta\big) \le \mathrm{erf}\Big(\frac{2\theta e^{-\Lambda}}{\sqrt{2V}}\Big),"
+        r"P\big(\sup|A| \le 2\theta\big) \le \mathrm{erf}\Big(\frac{2\theta"
+        r" e^{-\Lambda}}{\sqrt{2V}}\Big),"
         r"\quad \Lambda = \int\lambda, \quad V = \int\beta e^{-2\Lambda_s}ds"
     ),
     general="general; the comparison theorem cited",

@@ -1,12 +1,12 @@
 r"""The published trap around the midpoint.
 
 By Taylor's formula with the curvature bound, $f(z) \le \lambda z + \tfrac{k^2}{12\sqrt3}z^2$ for
-$z \ge 0$. While $z \le r \le 6\sqrt3\,\lambda/k^2$ the second term is at most $\tfrac\lambda2z$, so
-$z' \le \tfrac32\lambda z$ and $z(u) \le z_0e^{\frac32\lambda_{\max}u}$: a start within
-$r\,e^{-\frac32\lambda_{\max}U}$ stays within $r$, and leaving takes
-$U \ge \tfrac{2}{3\lambda_{\max}}\log(r/z_0)$. Over a stretch of time $r = 6\sqrt3\,\lambda_{\min}/
-k_{\max}^2$ serves every instant. $\lambda = k/4 - 1$ grows as $v$ falls, so $\lambda_{\min}$ is its value
-at the start, $\lambda_{\max}, k_{\max}$ those at the end.
+$z \ge 0$. While $z \le r \le 6\sqrt3\,\lambda/k^2$ the second term is at most $\tfrac\lambda2z$,
+so $z' \le \tfrac32\lambda z$ and $z(u) \le z_0e^{\frac32\lambda_{\max}u}$: a start within
+$r\,e^{-\frac32\lambda_{\max}U}$ stays within $r$, and leaving takes $U \ge
+\tfrac{2}{3\lambda_{\max}}\log(r/z_0)$. Over a stretch of time $r = 6\sqrt3\,\lambda_{\min}/
+k_{\max}^2$ serves every instant. $\lambda = k/4 - 1$ grows as $v$ falls, so $\lambda_{\min}$ is
+its value at the start, $\lambda_{\max}, k_{\max}$ those at the end.
 
 Concavity (next) shows that the quadratic term has the other sign for $z \ge 0$, so the factor
 $\tfrac32$ and the restriction on $r$ are not needed.
@@ -61,8 +61,7 @@ def _uniform() -> Chain:
 def _exit() -> Chain:
     start = sp.Symbol("z_0", positive=True)
     end = start * sp.exp(sp.Rational(3, 2) * lam * U)
-    at_exit = end.subs(U, 2 * log_ratio / (3 * lam))
-    return Chain("the exit time", at_exit).equals(
+    return Chain("the exit time", end, where={U: 2 * log_ratio / (3 * lam)}).equals(
         start * sp.exp(log_ratio), RATIONAL, "there the bound reaches r = z_0 e^L"
     )
 

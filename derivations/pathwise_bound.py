@@ -1,12 +1,12 @@
 r"""A pathwise bound that heavy tails of the cost cannot spoil.
 
-Under the learned law the log likelihood ratio of paths is $C + M$, where $C = \sum_t|\Delta_t|^2/(2S_t)$
-and each increment of $M$ is normal with variance twice that of $C$. So
-$E\,e^{\theta M - \theta^2C} = 1$ and, by Markov, $P(M > b, C \le K) \le e^{-\theta b+\theta^2K}$, best at
-$\theta = b/(2K)$: $e^{-b^2/(4K)}$. On $\{M \le b, C \le K\}$ the learned law is at most $e^{K+b}$ times the
-exact one, so with $L = \log(1/P_{\text{exact}}(E))$ that part of the event has probability at most
-$e^{K+b-L}$. The choice $b = 2\sqrt K(\sqrt L-\sqrt K)$, positive for $K < L$, makes both exponents
-$-(\sqrt L-\sqrt K)^2$.
+Under the learned law the log likelihood ratio of paths is $C + M$, where $C =
+\sum_t|\Delta_t|^2/(2S_t)$ and each increment of $M$ is normal with variance twice that of $C$. So
+$E\,e^{\theta M - \theta^2C} = 1$ and, by Markov, $P(M > b, C \le K) \le e^{-\theta b+\theta^2K}$,
+best at $\theta = b/(2K)$: $e^{-b^2/(4K)}$. On $\{M \le b, C \le K\}$ the learned law is at most
+$e^{K+b}$ times the exact one, so with $L = \log(1/P_{\text{exact}}(E))$ that part of the event
+has probability at most $e^{K+b-L}$. The choice $b = 2\sqrt K(\sqrt L-\sqrt K)$, positive for $K <
+L$, makes both exponents $-(\sqrt L-\sqrt K)^2$.
 """
 
 import sympy as sp
@@ -14,7 +14,7 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import EXPAND, RATIONAL
+from ._rewriting import AT, EXPAND, RATIONAL
 
 k, delta = sp.symbols("k delta", positive=True)  # sqrt K; sqrt L = sqrt K + delta
 D, s, xi, theta = sp.symbols("D s xi theta", real=True)
@@ -33,8 +33,8 @@ def _increment(weight: sp.Expr) -> Chain:
 
 def _best() -> Chain:
     bound = -theta * b + theta**2 * K
-    return Chain("Markov's exponent at theta = b/(2K)", bound.subs(theta, b / (2 * K))).equals(
-        -(b**2) / (4 * K), RATIONAL, "insert"
+    return Chain("Markov's exponent at theta = b/(2K)", sp.Subs(bound, theta, b / (2 * K))).equals(
+        -(b**2) / (4 * K), AT >> RATIONAL, "the vertex of the parabola"
     )
 
 
@@ -47,12 +47,12 @@ def _best_is_least() -> Chain:
 
 def _balance(factor: int) -> tuple[Chain, Chain]:
     """sqrt K = k, sqrt L = k + delta."""
-    at = factor * k * delta
+    at = {b: factor * k * delta}
     return (
-        Chain("first exponent", -(at**2) / (4 * k**2)).equals(
+        Chain("first exponent", -(b**2) / (4 * k**2), where=at).equals(
             -(delta**2), RATIONAL, "b = 2 sqrt K (sqrt L - sqrt K)"
         ),
-        Chain("second exponent", k**2 + at - (k + delta) ** 2).equals(
+        Chain("second exponent", k**2 + b - (k + delta) ** 2, where=at).equals(
             -(delta**2), RATIONAL, "K + b - L"
         ),
     )
@@ -74,7 +74,8 @@ DERIVATION = Derivation(
     id="X11'",
     doc=__doc__,
     latex=(
-        r"P_{\text{learned}}(E) \le P_{\text{learned}}(C > K) + 2e^{-(\sqrt L-\sqrt K)^2}, \quad K < L ="
+        r"P_{\text{learned}}(E) \le P_{\text{learned}}(C > K) + 2e^{-(\sqrt L-\sqrt K)^2},"
+        r" \quad K < L ="
         r" \log\frac1{P_{\text{exact}}(E)}"
     ),
     general="any chain with normal steps, any d, any fixed K < L",

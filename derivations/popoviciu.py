@@ -1,8 +1,8 @@
 r"""Popoviciu's inequality: a spread is at most half the diameter.
 
-Numbers $a_k \in [A, B]$ with convex weights have variance at most $(B - m)(m - A) \le (B-A)^2/4$: the
-first gap is $\sum_k\gamma_k(B-a_k)(a_k-A)$, the second the square of $m$'s distance to the middle.
-Along any unit vector the means span at most the diameter of the set of means, so
+Numbers $a_k \in [A, B]$ with convex weights have variance at most $(B - m)(m - A) \le (B-A)^2/4$:
+the first gap is $\sum_k\gamma_k(B-a_k)(a_k-A)$, the second the square of $m$'s distance to the
+middle. Along any unit vector the means span at most the diameter of the set of means, so
 $\mathrm{Cov}_\gamma(\mu) \preceq (\mathrm{diam}^2/4)\,I$.
 """
 

@@ -1,12 +1,13 @@
 r"""Diagonals of a rectangle are avoided.
 
-For a parallelogram $a\,b\,c\,d$ (so $a + c = b + d$) and any $x$,
-$|x-a|^2 + |x-c|^2 - |x-b|^2 - |x-d|^2 = \tfrac12(|ac|^2 - |bd|^2)$, which vanishes for a rectangle. If the
-diagonal pair $a, c$ dominates with margin $\kappa$ and $a$ is the nearer of the two, then $|x-b|^2$ and
-$|x-d|^2$ exceed $|x-a|^2$ by at least $2\kappa v$ each, so $|x-c|^2 - |x-a|^2 \ge 4\kappa v +
-\tfrac12(|ac|^2-|bd|^2)$ and $\gamma_c/\gamma_a \le (w_c/w_a)\exp(-2\kappa + (|bd|^2-|ac|^2)/(4v))$. A
-point where a diagonal dominates is therefore owned by one end, not between the two. The shorter diagonal
-of a sheared grid can escape: there the stretch term is positive.
+For a parallelogram $a\,b\,c\,d$ (so $a + c = b + d$) and any $x$, $|x-a|^2 + |x-c|^2 - |x-b|^2 -
+|x-d|^2 = \tfrac12(|ac|^2 - |bd|^2)$, which vanishes for a rectangle. If the diagonal pair $a, c$
+dominates with margin $\kappa$ and $a$ is the nearer of the two, then $|x-b|^2$ and $|x-d|^2$
+exceed $|x-a|^2$ by at least $2\kappa v$ each, so $|x-c|^2 - |x-a|^2 \ge 4\kappa v +
+\tfrac12(|ac|^2-|bd|^2)$ and $\gamma_c/\gamma_a \le (w_c/w_a)\exp(-2\kappa +
+(|bd|^2-|ac|^2)/(4v))$. A point where a diagonal dominates is therefore owned by one end, not
+between the two. The shorter diagonal of a sheared grid can escape: there the stretch term is
+positive.
 """
 
 import sympy as sp
@@ -14,14 +15,14 @@ import sympy as sp
 from ._chain import Chain, Gap, Growth
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._mixture import d, over_coordinates
 from ._mixture import c as coordinate
+from ._mixture import d, over_coordinates
 from ._rewriting import LOGARITHMS, RATIONAL, SUMS
 
 x = sp.IndexedBase("x", real=True)
-A = sp.IndexedBase("a", real=True)
-B = sp.IndexedBase("b", real=True)
-C = sp.IndexedBase("c", real=True)
+A = sp.IndexedBase("p_a", real=True)
+B = sp.IndexedBase("p_b", real=True)
+C = sp.IndexedBase("p_c", real=True)
 v, ratio, near2 = sp.symbols("v r near2", positive=True)
 kappa, other2, this2 = sp.symbols("kappa bd2 ac2", real=True)
 s_b, s_d, slack, o = sp.symbols("s_b s_d t o", nonnegative=True)
@@ -42,10 +43,12 @@ def _identity(share: sp.Expr) -> Chain:
 
 def _far() -> Chain:
     """|x-b|^2 = near2 + 2 kappa v + s_b, likewise d."""
-    far2 = (this2 - other2) / 2 + (near2 + 2 * kappa * v + s_b) + (near2 + 2 * kappa * v + s_d) - near2
-    return Chain("the far end is farther by at least", 4 * kappa * v + (this2 - other2) / 2).at_most(
-        far2 - near2, s_b + s_d, RATIONAL, "the identity and the margin of both others"
+    far2 = (
+        (this2 - other2) / 2 + (near2 + 2 * kappa * v + s_b) + (near2 + 2 * kappa * v + s_d) - near2
     )
+    return Chain(
+        "the far end is farther by at least", 4 * kappa * v + (this2 - other2) / 2
+    ).at_most(far2 - near2, s_b + s_d, RATIONAL, "the identity and the margin of both others")
 
 
 def _ratio(exponent: sp.Expr) -> Chain:
@@ -82,7 +85,8 @@ DERIVATION = Derivation(
     doc=__doc__,
     latex=(
         r"|x-a|^2 + |x-c|^2 = |x-b|^2 + |x-d|^2 + \tfrac12\big(|ac|^2-|bd|^2\big), \qquad"
-        r" \frac{\gamma_{\text{far}}}{\gamma_{\text{near}}} \le \frac{w_{\text{far}}}{w_{\text{near}}}"
+        r" \frac{\gamma_{\text{far}}}{\gamma_{\text{near}}} \le"
+        r" \frac{w_{\text{far}}}{w_{\text{near}}}"
         r"e^{-2\kappa + (|bd|^2-|ac|^2)/(4v)}"
     ),
     general="any d (indexed sums), any parallelogram",

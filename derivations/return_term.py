@@ -1,11 +1,11 @@
 r"""The return term of the terminal midpoint bound, and why a mixture does not meet its hypothesis.
 
-Let $b \ge \lambda a$ for all $a \ge \theta$ (the drift of reverse time pushes outward) and
-$c = 2\lambda\theta/\sup\beta$. Then $e^{-c(A-\theta)}$ is a supermartingale while $A \ge \theta$: its
-generator is $ce^{-c(A-\theta)}(\tfrac12c\beta - b) \le 0$. It is $e^{-c\theta}$ at $2\theta$ and $1$ at
-$\theta$, so a path that has reached $2\theta$ returns to $\theta$ with probability at most
-$e^{-2\lambda\theta^2/\sup\beta}$ (optional stopping). A path that ends within $\theta$ either never left
-$[-2\theta,2\theta]$ or returned: the two terms add.
+Let $b \ge \lambda a$ for all $a \ge \theta$ (the drift of reverse time pushes outward) and $c =
+2\lambda\theta/\sup\beta$. Then $e^{-c(A-\theta)}$ is a supermartingale while $A \ge \theta$: its
+generator is $ce^{-c(A-\theta)}(\tfrac12c\beta - b) \le 0$. It is $e^{-c\theta}$ at $2\theta$ and
+$1$ at $\theta$, so a path that has reached $2\theta$ returns to $\theta$ with probability at most
+$e^{-2\lambda\theta^2/\sup\beta}$ (optional stopping). A path that ends within $\theta$ either
+never left $[-2\theta,2\theta]$ or returned: the two terms add.
 
 An error of the score, $|e| \le e_{\max}$, leaves $b \ge \lambda'a$ with
 $\lambda' = \lambda - \sup\beta\,e_{\max}/\theta$, which must be positive.
@@ -16,8 +16,9 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
+from ._mixture import alpha
 from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL
-from .bisector import S, alpha, drift_per_beta, l
+from .bisector import S, drift_per_beta, l
 
 theta, rate, beta_max, A = sp.symbols("theta lambda beta_max A", positive=True)
 s_1, s_2, s_3, e_max, push = sp.symbols("s_1 s_2 s_3 e_max p", nonnegative=True)
@@ -37,10 +38,13 @@ def _generator(c: sp.Expr) -> Chain:
 
 
 def _value(c: sp.Expr) -> Chain:
-    start = sp.exp(-c * (2 * theta - theta))
+    rate_of_f = sp.Symbol("c", positive=True)
+    start = sp.exp(-rate_of_f * theta)
     return (
-        Chain("from 2 theta back to theta", sp.Symbol("P_return"))
-        .by_theorem("<=", start, "optional stopping for nonnegative supermartingales", "value at the start")
+        Chain("from 2 theta back to theta", sp.Symbol("P_return"), where={rate_of_f: c})
+        .by_theorem(
+            "<=", start, "optional stopping for nonnegative supermartingales", "value at the start"
+        )
         .equals(sp.exp(-2 * rate * theta**2 / beta_max), RATIONAL, "insert c")
     )
 

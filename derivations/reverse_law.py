@@ -1,15 +1,16 @@
 r"""The exact law of the reverse SDE between two times.
 
-With the exact score the reverse SDE is the time reversal of the forward process (Anderson 1982), so
-its transition from $t$ to $s < t$ is the conditional law of $x_s$ given $x_t$, by Bayes' rule from
-the forward process. In static coordinates mode $k$ has the prior $N(\mu_k, v_s I)$ at $s$ and the
-forward kernel adds the variance $v_t - v_s$ (the same for every mode, also when the $\sigma_k$
-differ). Completing the square gives mean $\mu_k + q(y_t - \mu_k)$ and variance $v_s(1-q)$,
-$q = v_s/v_t$; the mode's posterior probability is its share of the marginal at $t$.
+With the exact score the reverse SDE is the time reversal of the forward process (Anderson 1982),
+so its transition from $t$ to $s < t$ is the conditional law of $x_s$ given $x_t$, by Bayes' rule
+from the forward process. In static coordinates mode $k$ has the prior $N(\mu_k, v_s I)$ at $s$
+and the forward kernel adds the variance $v_t - v_s$ (the same for every mode, also when the
+$\sigma_k$ differ). Completing the square gives mean $\mu_k + q(y_t - \mu_k)$ and variance
+$v_s(1-q)$, $q = v_s/v_t$; the mode's posterior probability is its share of the marginal at $t$.
 
-The chains check Bayes' rule with its normalising constants, that two stretches compose to one, and
-that a short stretch has drift $(m - y)/v$ and unit variance per unit of $-dv$, which is the reverse
-SDE in the clock $v$. The law belongs to the continuous process; the discrete DDPM chain has another.
+The chains check Bayes' rule with its normalising constants, that two stretches compose to one,
+and that a short stretch has drift $(m - y)/v$ and unit variance per unit of $-dv$, which is the
+reverse SDE in the clock $v$. The law belongs to the continuous process; the discrete DDPM chain
+has another.
 """
 
 import sympy as sp
@@ -19,7 +20,6 @@ from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
 from ._functions import Phi
 from ._mixture import (
-    N,
     S,
     alpha,
     c,
@@ -31,11 +31,10 @@ from ._mixture import (
     mu,
     over_coordinates,
     over_modes,
-    w,
     x,
     x_formula,
 )
-from ._rewriting import DERIVATIVES, RATIONAL, SUMS
+from ._rewriting import AT, DERIVATIVES, RATIONAL, SUMS
 
 v_t, v_s, v_r, alpha_s, h = sp.symbols("v_t v_s v_r alpha_s h", positive=True)
 y_t = sp.IndexedBase("y_t", real=True)
@@ -59,11 +58,14 @@ def _bayes(variance: sp.Expr) -> Chain:
 
 
 def _composition() -> tuple[Chain, Chain]:
-    q_1, q_2 = v_s / v_t, v_r / v_s
+    q_1, q_2 = sp.symbols("q_1 q_2", positive=True)
+    both = {q_1: v_s / v_t, q_2: v_r / v_s}
     return (
-        Chain("two stretches: the means", q_2 * q_1).equals(v_r / v_t, RATIONAL, "q multiplies"),
+        Chain("two stretches: the means", q_2 * q_1, where=both).equals(
+            v_r / v_t, RATIONAL, "q multiplies"
+        ),
         Chain(
-            "two stretches: the variances", q_2**2 * v_s * (1 - q_1) + v_r * (1 - q_2)
+            "two stretches: the variances", q_2**2 * v_s * (1 - q_1) + v_r * (1 - q_2), where=both
         ).equals(v_r * (1 - v_r / v_t), RATIONAL, "variance of the mean plus variance"),
     )
 
@@ -73,14 +75,15 @@ def _short(rate: sp.Expr) -> tuple[Chain, Chain]:
     y_c = sp.Symbol("y", real=True)
     mean = (mu_k + q * (y_c - mu_k)).subs(v_s, v_t - h)
     variance = (v_s * (1 - q)).subs(v_s, v_t - h)
-    drift = DERIVATIVES(sp.Derivative(mean, h)).subs(h, 0)
-    noise = DERIVATIVES(sp.Derivative(variance, h)).subs(h, 0)
+    drift = sp.Subs(sp.Derivative(mean, h), h, 0)
+    noise = sp.Subs(sp.Derivative(variance, h), h, 0)
+    by = DERIVATIVES >> AT >> RATIONAL
     return (
         Chain("a short stretch: drift of mode k", drift).equals(
-            rate * (mu_k - y_c) / v_t, RATIONAL, "average over k: (m - y)/v"
+            rate * (mu_k - y_c) / v_t, by, "average over k: (m - y)/v"
         ),
         Chain("a short stretch: variance", noise).equals(
-            sp.S.One, RATIONAL, "the spread of the means adds only at order h^2"
+            sp.S.One, by, "the spread of the means adds only at order h^2"
         ),
     )
 

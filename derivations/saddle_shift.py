@@ -1,10 +1,11 @@
 r"""An inexact score moves the saddle.
 
-A score error $e$ adds $S\,e/\alpha$ to $dy/du$, so the coordinate $z$ along the pair (in units of $l$)
-gains $\delta = S\langle e,n\rangle/(\alpha l)$. The zero of $f(z) + \delta$ starts at $0$ and has, by
-the implicit function theorem, the derivative $-1/f'(0) = -1/\lambda$ in $\delta$. Beyond first order,
-Taylor's formula $f(z) = \lambda z + R(z)$ with $|R| \le \tfrac{k^2}{12\sqrt3}z^2$ gives the exact statement
-$|z^* + \delta/\lambda| \le \tfrac{k^2}{12\sqrt3\,\lambda}z^{*2}$.
+A score error $e$ adds $S\,e/\alpha$ to $dy/du$, so the coordinate $z$ along the pair (in units of
+$l$) gains $\delta = S\langle e,n\rangle/(\alpha l)$. The zero of $f(z) + \delta$ starts at $0$
+and has, by the implicit function theorem, the derivative $-1/f'(0) = -1/\lambda$ in $\delta$.
+Beyond first order, Taylor's formula $f(z) = \lambda z + R(z)$ with $|R| \le
+\tfrac{k^2}{12\sqrt3}z^2$ gives the exact statement $|z^* + \delta/\lambda| \le
+\tfrac{k^2}{12\sqrt3\,\lambda}z^{*2}$.
 """
 
 import sympy as sp
@@ -12,7 +13,7 @@ import sympy as sp
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
-from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL, insert
+from ._rewriting import AT, DERIVATIVES, EXPONENTIALS, RATIONAL, insert
 
 beta, S, alpha, l, k, lam = sp.symbols("beta S alpha l k lambda", positive=True)
 e_n, s_n, y_n, delta = sp.symbols("e_n s_n y_n delta", real=True)
@@ -45,8 +46,8 @@ def _implicit() -> Chain:
 
 def _at_zero(sign: sp.Expr) -> Chain:
     at = -1 / (k / 4 * (1 - sp.tanh(k * place / 2) ** 2) - 1)
-    return Chain("at the midpoint", at.subs(place, 0)).equals(
-        sign / (k / 4 - 1), RATIONAL, "lambda = k/4 - 1"
+    return Chain("at the midpoint", sp.Subs(at, place, 0)).equals(
+        sign / (k / 4 - 1), AT >> RATIONAL, "lambda = k/4 - 1"
     )
 
 
@@ -68,7 +69,9 @@ def _build() -> Proof:
             "remainder": Formula(k**2 / (12 * sp.sqrt(3) * lam) * place**2, (place, k, lam)),
         },
         wrong=(
-            Wrong(_in_u(sp.Integer(2)), {beta: 0.2, S: 0.5, alpha: 0.8, l: 1.0, e_n: 0.1, s_n: 0.3}),
+            Wrong(
+                _in_u(sp.Integer(2)), {beta: 0.2, S: 0.5, alpha: 0.8, l: 1.0, e_n: 0.1, s_n: 0.3}
+            ),
             Wrong(_at_zero(sp.S.One), {k: 6.0}),
         ),
     )
@@ -78,7 +81,8 @@ DERIVATION = Derivation(
     id="C.4",
     doc=__doc__,
     latex=(
-        r"\delta = \frac{S\langle e,n\rangle}{\alpha l}, \qquad z^* = -\frac\delta\lambda + O(\delta^2)"
+        r"\delta = \frac{S\langle e,n\rangle}{\alpha l}, \qquad z^* = -\frac\delta\lambda +"
+        r" O(\delta^2)"
     ),
     general="two equal modes, any d; uses L.4",
     source="arXiv 2605.06831 v1, C.4; the remainder: own form",

@@ -1,8 +1,8 @@
 r"""Score and responsibilities.
 
-The gradient of $\log\sum_k \varphi_k$, $\varphi_k = w_k S_k^{-d/2} e^{-|x - \alpha\mu_k|^2/(2S_k)}$,
-is the average of the gradients of $\log\varphi_k$ under the weights $\gamma_k = \varphi_k/\sum_q
-\varphi_q$. The common factor $(2\pi)^{-d/2}$ cancels.
+The gradient of $\log\sum_k \varphi_k$, $\varphi_k = w_k S_k^{-d/2} e^{-|x -
+\alpha\mu_k|^2/(2S_k)}$, is the average of the gradients of $\log\varphi_k$ under the weights
+$\gamma_k = \varphi_k/\sum_q \varphi_q$. The common factor $(2\pi)^{-d/2}$ cancels.
 """
 
 import sympy as sp

@@ -12,6 +12,7 @@ import sympy as sp
 
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
+from ._formula import Formula
 from ._mixture import (
     CONVEX,
     N,
@@ -91,7 +92,7 @@ def _build() -> Proof:
     )
 
 
-def _formulas() -> dict[str, object]:
+def _formulas() -> dict[str, Formula]:
     def others(term: sp.Expr) -> sp.Expr:
         return over_modes(gamma(k) * term * other(k))
 

@@ -4,15 +4,15 @@ In $y = x/\alpha$ the means stand still and every mode has the effective varianc
 $v = S/\bar\alpha = \sigma^2 + (1 - \bar\alpha)/\bar\alpha$. Functions of time depend on it through
 $\alpha$, with $d/dt = -\tfrac\beta2\alpha\,d/d\alpha$ forward; $s = (\alpha m - x)/S$.
 
-- Forward, $y$ has no drift and its quadratic variation is $v$: a Brownian motion in the clock $v$.
-- The probability-flow ODE $\dot x = -\tfrac12\beta x - \tfrac12\beta s$ becomes $dy/du = m - y$ in
-  $u(t) = \int_t^\tau \beta_s/(2S_s)\,ds$, which runs in the reverse direction.
-- The reverse SDE, run in reverse time with drift $\tfrac12\beta x + \beta s$ and noise $\sqrt\beta$,
-  becomes $dy = 2(m - y)\,du + \sqrt{2v}\,dB$.
-- $u = \tfrac12\log(v_\tau/v_t)$, so every exponential rate $e^{-cu}$ is the power $(v_t/v_\tau)^{c/2}$
-  and the schedule enters through $v$ alone. Integrals of $\beta$ are continuous: $\int\beta =
-  -\log\bar\alpha$, not the sum of the discrete $\beta_s$.
-"""
+- Forward, $y$ has no drift and its quadratic variation is $v$: a Brownian motion in the clock
+  $v$.
+- The probability-flow ODE $\dot x = -\tfrac12\beta x - \tfrac12\beta s$ becomes $dy/du = m - y$
+  in $u(t) = \int_t^\tau \beta_s/(2S_s)\,ds$, which runs in the reverse direction.
+- The reverse SDE, run in reverse time with drift $\tfrac12\beta x + \beta s$ and noise
+  $\sqrt\beta$, becomes $dy = 2(m - y)\,du + \sqrt{2v}\,dB$.
+- $u = \tfrac12\log(v_\tau/v_t)$, so every exponential rate $e^{-cu}$ is the power
+  $(v_t/v_\tau)^{c/2}$ and the schedule enters through $v$ alone. Integrals of $\beta$ are
+  continuous: $\int\beta = -\log\bar\alpha$, not the sum of the discrete $\beta_s$."""
 
 import sympy as sp
 
@@ -20,10 +20,8 @@ from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
 from ._mixture import (
-    N,
     alpha,
     c,
-    d,
     distance2,
     e,
     gamma,
@@ -78,7 +76,12 @@ def _reverse(target: sp.Expr, noise: sp.Expr) -> tuple[Chain, Chain]:
 
 
 def _forward() -> tuple[Chain, Chain]:
-    drift = Chain("forward, drift of y", -beta * x_e / 2 / alpha - x_e * ALPHA_RATE / alpha**2)
+    x_rate, alpha_rate = sp.symbols("x' alpha'", real=True)
+    drift = Chain(
+        "forward, drift of y",
+        x_rate / alpha - x_e * alpha_rate / alpha**2,
+        where={x_rate: -beta * x_e / 2, alpha_rate: ALPHA_RATE},
+    )
     variance = Chain("forward, variance of y", _rate(V))
     return (
         drift.equals(sp.S.Zero, RATIONAL, "the decay of x and that of alpha cancel"),
@@ -96,12 +99,21 @@ def _exponents() -> Chain:
 def _build() -> Proof:
     u = sp.log(v_tau / V) / 2
     drift, variance = _reverse(2 * (m_e - x_e / alpha), 2 * V)
-    power = Chain("rates are powers of v", sp.exp(-sp.log(v_tau / v_t) / 2) ** 2).equals(
-        v_t / v_tau, LOGARITHMS, "exponential of a logarithm"
-    )
+    time = sp.Symbol("u", real=True)
+    power = Chain(
+        "rates are powers of v", sp.exp(-2 * time), where={time: sp.log(v_tau / v_t) / 2}
+    ).equals(v_t / v_tau, LOGARITHMS, "exponential of a logarithm")
     numbers = {alpha: 0.7, beta: 0.3, sigma: 0.4, x_e: 0.6, m_e: 0.9, v_tau: 2.0}
     return Proof(
-        chains=(*_forward(), _exponents(), _clock(u), _flow(m_e - x_e / alpha), drift, variance, power),
+        chains=(
+            *_forward(),
+            _exponents(),
+            _clock(u),
+            _flow(m_e - x_e / alpha),
+            drift,
+            variance,
+            power,
+        ),
         formulas={
             "effective_variance": Formula(sigma**2 + (1 - abar) / abar, (abar, sigma)),
             "intrinsic_time": Formula(sp.log(v_tau / v_t) / 2, (v_tau, v_t)),

@@ -1,11 +1,12 @@
 r"""How much noise a step should inject.
 
-Given $x_0$, the true reverse kernel is the bridge: mean $q\,y_t + (1-q)x_0$ and variance $\rho_s(1-q)$ in
-$y$. Averaging over the posterior of $x_0$, by total variance, its variance along any direction is
-$\rho_s(1-q) + (1-q)^2\mathrm{Var}(x_0|x_t)$, while DDIM($\eta$) injects $\eta^2\rho_s(1-q)$. They agree for
-$\eta^2 = 1 + (1-q)\mathrm{Var}(x_0|x_t)/\rho_s$. The step allows $\eta^2 \le 1/(1-q)$, so this is possible
-iff $\mathrm{Var}(x_0|x_t) \le q\rho_s/(1-q)^2$. At the midpoint of two equal modes the posterior variance
-along the pair is $\sigma^2\rho/v + (\rho/v)^2l^2/4$.
+Given $x_0$, the true reverse kernel is the bridge: mean $q\,y_t + (1-q)x_0$ and variance
+$\rho_s(1-q)$ in $y$. Averaging over the posterior of $x_0$, by total variance, its variance along
+any direction is $\rho_s(1-q) + (1-q)^2\mathrm{Var}(x_0|x_t)$, while DDIM($\eta$) injects
+$\eta^2\rho_s(1-q)$. They agree for $\eta^2 = 1 + (1-q)\mathrm{Var}(x_0|x_t)/\rho_s$. The step
+allows $\eta^2 \le 1/(1-q)$, so this is possible iff $\mathrm{Var}(x_0|x_t) \le q\rho_s/(1-q)^2$.
+At the midpoint of two equal modes the posterior variance along the pair is $\sigma^2\rho/v +
+(\rho/v)^2l^2/4$.
 """
 
 import sympy as sp
@@ -29,7 +30,9 @@ def _total(power: int) -> Chain:
     kernel = over_modes(g[k] * (bridge_var + mean**2)) - over_modes(g[k] * mean) ** 2
     spread = over_modes(g[k] * a[k] ** 2) - over_modes(g[k] * a[k]) ** 2
     return Chain("variance of the true kernel", kernel).equals(
-        bridge_var + (1 - share) ** power * spread, CONVEX, "mean of variances plus variance of means"
+        bridge_var + (1 - share) ** power * spread,
+        CONVEX,
+        "mean of variances plus variance of means",
     )
 
 

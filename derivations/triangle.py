@@ -11,7 +11,7 @@ import sympy as sp
 
 from ._chain import Chain
 from ._derivation import Derivation, Proof, Wrong
-from ._mixture import N, c, d, e, g, k, over_coordinates, over_modes
+from ._mixture import c, d, e, g, k, over_coordinates, over_modes
 from ._rewriting import SUMS
 
 p = sp.IndexedBase("p", real=True)
@@ -24,9 +24,7 @@ s = sp.IndexedBase("s", nonnegative=True)
 
 def _lagrange(weight: sp.Expr) -> Chain:
     squares = over_coordinates(over_coordinates((p[c] * q[e] - p[e] * q[c]) ** 2), e)
-    return Chain(
-        "Cauchy-Schwarz", over_coordinates(p[c] * q[c]) ** 2
-    ).at_most(
+    return Chain("Cauchy-Schwarz", over_coordinates(p[c] * q[c]) ** 2).at_most(
         over_coordinates(p[c] ** 2) * over_coordinates(q[c] ** 2) * weight,
         squares / 2,
         SUMS,
@@ -36,10 +34,9 @@ def _lagrange(weight: sp.Expr) -> Chain:
 
 def _triangle() -> Chain:
     inner = over_modes(g[k] * over_coordinates(a[c] * xi[k, c]))
-    return (
-        Chain("along any direction", over_coordinates(a[c] * over_modes(g[k] * xi[k, c])))
-        .equals(inner, SUMS, "exchange the sums")
-    )
+    return Chain(
+        "along any direction", over_coordinates(a[c] * over_modes(g[k] * xi[k, c]))
+    ).equals(inner, SUMS, "exchange the sums")
 
 
 def _average() -> Chain:

@@ -3,15 +3,15 @@ r"""Convergence to the tube around a pair's line.
 From $\xi' = -\xi + \text{rem}$, half the square of the distance $D = |\xi|$ changes at the rate
 $-D^2 + \langle\xi, \text{rem}\rangle \le -D^2 + DR$, hence $D' \le -D + R$ and, by the linear
 differential inequality, $D(u) \le e^{-u}D_0 + (1-e^{-u})R$ with $R$ the supremum of the remainder
-over the time that is left. Now $e^{-u} = \sqrt{v_t/v_\tau}$; in $x$ units the first factor becomes
-$\sigma_t/\sigma_\tau$, where $\sigma_t$ is the standard deviation of the marginal's modes: the
-distance to the tube shrinks exactly as that, and the bound holds for any schedule. (The exact bound
-has $\alpha_t(1-e^{-u})R$; $\alpha_tR$ is a little larger and needs no $u$.)
+over the time that is left. Now $e^{-u} = \sqrt{v_t/v_\tau}$; in $x$ units the first factor
+becomes $\sigma_t/\sigma_\tau$, where $\sigma_t$ is the standard deviation of the marginal's
+modes: the distance to the tube shrinks exactly as that, and the bound holds for any schedule.
+(The exact bound has $\alpha_t(1-e^{-u})R$; $\alpha_tR$ is a little larger and needs no $u$.)
 
 *High probability.* Let $x_\tau$ come from mode $K$: $x_\tau - \alpha\mu_K = \sigma_\tau Z$. The
-dominating pair contains the nearest mode, so the distance to its line is at most that to its nearer
-mode and hence at most $\sigma_\tau|Z|$, also when $K$ is not of the pair. The chi-square tail with
-$d$ degrees of freedom applies, for a deterministic $\tau$.
+dominating pair contains the nearest mode, so the distance to its line is at most that to its
+nearer mode and hence at most $\sigma_\tau|Z|$, also when $K$ is not of the pair. The chi-square
+tail with $d$ degrees of freedom applies, for a deterministic $\tau$.
 """
 
 import sympy as sp
@@ -62,7 +62,9 @@ def _nearest() -> Chain:
     return (
         Chain("the line is nearer than the mode the point came from", D**2)
         .at_most(near2, parallel2, RATIONAL, "Pythagoras: the distance to a point of the line")
-        .at_most(near2 + margin, margin, RATIONAL, "the margin is nonnegative: at most |x - mu_K|^2")
+        .at_most(
+            near2 + margin, margin, RATIONAL, "the margin is nonnegative: at most |x - mu_K|^2"
+        )
     )
 
 
@@ -70,9 +72,10 @@ def _build() -> Proof:
     threshold = degrees + 2 * sp.sqrt(degrees * log_inverse) + 2 * log_inverse
     level = threshold.subs(log_inverse, -sp.log(delta))
     high = sigma_t * sp.sqrt(level) + alpha_t * R
-    at_tau = Chain(
-        "insert the chi-square radius", (sigma_t / sigma_tau) * (sigma_tau * radius) + alpha_t * R
-    ).equals(sigma_t * radius + alpha_t * R, RATIONAL, "sigma_tau cancels")
+    near = {distance: sigma_tau * radius}
+    at_tau = Chain("insert the chi-square radius", _in_x(1).end, where=near).equals(
+        sigma_t * radius + alpha_t * R, RATIONAL, "sigma_tau cancels"
+    )
     in_v = sp.sqrt(v_t / v_tau)
     numbers = {
         sigma_t: 0.2,

@@ -17,7 +17,6 @@ from ._mixture import (
     N,
     S,
     alpha,
-    c,
     d,
     e,
     f,
@@ -27,9 +26,9 @@ from ._mixture import (
     mean_field,
     mu,
     nu,
-    over_coordinates,
     over_modes,
     q,
+    share_atom,
     sigma,
     static_formula,
     v,
@@ -63,21 +62,17 @@ def _average(noise: sp.Expr) -> Chain:
     )
 
 
-def _atom(mode: sp.Symbol) -> sp.Expr:
-    return w[mode] * sp.exp(-over_coordinates((x[c] - alpha * mu[mode, c]) ** 2) / (2 * nu))
-
-
 def _atoms(factor: sp.Expr) -> tuple[Chain, Chain]:
-    total = over_modes(_atom(q), q)
+    total = over_modes(share_atom(q), q)
     log_p = sp.log(total)
 
     def mean(coordinate: sp.Symbol) -> sp.Expr:
-        return over_modes(_atom(k) * mu[k, coordinate]) / total
+        return over_modes(share_atom(k) * mu[k, coordinate]) / total
 
-    first = Chain("any data law: the mean", over_modes(_atom(k) * mu[k, e]) / total).equals(
+    first = Chain("any data law: the mean", over_modes(share_atom(k) * mu[k, e]) / total).equals(
         (x[e] + nu * sp.Derivative(log_p, x[e])) / alpha, DERIVATIVES >> SUMS, "differentiate once"
     )
-    second_moment = over_modes(_atom(k) * mu[k, e] * mu[k, f]) / total
+    second_moment = over_modes(share_atom(k) * mu[k, e] * mu[k, f]) / total
     hessian = sp.Derivative(log_p, x[e], x[f])
     second = Chain(
         "any data law: the covariance (second-order Tweedie)",

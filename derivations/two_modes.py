@@ -1,12 +1,12 @@
 r"""Two modes: a logistic field of one coordinate.
 
-Let $l = |\mu_i - \mu_j|$, $n = (\mu_i - \mu_j)/l$, $\bar\mu$ the midpoint, $k = l^2/v$ and
-$z = \langle y - \bar\mu, n\rangle/l$, so that mode $i$ is at $z = \tfrac12$ and $j$ at
-$-\tfrac12$. The squared distances differ by $2l^2z$, hence the log-odds of the responsibilities are
-$kz + b$ with $b = \log(w_i/w_j)$, whatever the components across the pair, and
-$dz/du = f(z) = \mathrm{logistic}(kz + b) - \tfrac12 - z$. For equal weights its zeros solve
-$\tanh(kz/2) = 2z$. Where $f = 0$ the responsibility is $\tfrac12 + z$, so the slope there is
-$k(\tfrac14 - z^2) - 1$ for any weights; with $a = z + \tfrac12$ it reads $k\,a(1-a) - 1$.
+Let $l = |\mu_i - \mu_j|$, $n = (\mu_i - \mu_j)/l$, $\bar\mu$ the midpoint, $k = l^2/v$ and $z =
+\langle y - \bar\mu, n\rangle/l$, so that mode $i$ is at $z = \tfrac12$ and $j$ at $-\tfrac12$.
+The squared distances differ by $2l^2z$, hence the log-odds of the responsibilities are $kz + b$
+with $b = \log(w_i/w_j)$, whatever the components across the pair, and $dz/du = f(z) =
+\mathrm{logistic}(kz + b) - \tfrac12 - z$. For equal weights its zeros solve $\tanh(kz/2) = 2z$.
+Where $f = 0$ the responsibility is $\tfrac12 + z$, so the slope there is $k(\tfrac14 - z^2) - 1$
+for any weights; with $a = z + \tfrac12$ it reads $k\,a(1-a) - 1$.
 """
 
 import sympy as sp
@@ -45,10 +45,11 @@ def _log_odds() -> Chain:
 
 
 def _drift() -> tuple[Chain, Chain]:
-    gamma_i = logistic(k * z + b)
+    gamma_i = sp.Symbol("gamma_i", positive=True)
     pull = gamma_i * HALF + (1 - gamma_i) * -HALF
+    meaning = {gamma_i: logistic(k * z + b)}
     return (
-        Chain("the velocity along the pair", pull - z).equals(
+        Chain("the velocity along the pair", pull - z, where=meaning).equals(
             drift(z, b), RATIONAL, "modes at +-1/2"
         ),
         Chain("equal weights", drift(z)).equals(

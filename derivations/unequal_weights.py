@@ -1,15 +1,15 @@
 r"""Unequal weights: where the saddle is, and when there is one.
 
 With $a = z + \tfrac12$ and $b = \log(w_i/w_j)$ the equilibria solve $h(a) = \mathrm{logit}(a) -
-k(a-\tfrac12) = b$. $h$ turns where $a(1-a) = 1/k$, at $a = (1\pm s)/2$ with $s = \sqrt{1-4/k}$, and falls
-between; its values there are $\mp(\tfrac{ks}2 - 2\,\mathrm{artanh}\,s)$. So an unstable equilibrium
-(between the turning points, slope $k\,a(1-a) - 1 > 0$) exists iff $k > 4$ and $|b|$ is below that
-threshold, which is positive for every $k > 4$. A heavier mode $i$ moves it towards $j$:
-$da^*/db = -a(1-a)/(k\,a(1-a)-1) < 0$.
+k(a-\tfrac12) = b$. $h$ turns where $a(1-a) = 1/k$, at $a = (1\pm s)/2$ with $s = \sqrt{1-4/k}$,
+and falls between; its values there are $\mp(\tfrac{ks}2 - 2\,\mathrm{artanh}\,s)$. So an unstable
+equilibrium (between the turning points, slope $k\,a(1-a) - 1 > 0$) exists iff $k > 4$ and $|b|$
+is below that threshold, which is positive for every $k > 4$. A heavier mode $i$ moves it towards
+$j$: $da^*/db = -a(1-a)/(k\,a(1-a)-1) < 0$.
 
-A field that differs from the two-mode one by at most $\delta$ and has slope at least $\lambda > 0$ between
-the zeros has its zero within $\delta/\lambda$. The separatrix of the moving dynamics is a level set of the
-distribution function, not this moving zero.
+A field that differs from the two-mode one by at most $\delta$ and has slope at least $\lambda >
+0$ between the zeros has its zero within $\delta/\lambda$. The separatrix of the moving dynamics
+is a level set of the distribution function, not this moving zero.
 """
 
 import sympy as sp
@@ -90,7 +90,9 @@ def _displacement(rate: sp.Expr) -> Chain:
 def _build() -> Proof:
     root = sp.sqrt(1 - 4 / k)
     critical = k * root / 2 - 2 * sp.atanh(root)
-    move = Chain("the saddle moves to the lighter mode", 1 / ((1 - k * a * (1 - a)) / (a * (1 - a))))
+    move = Chain(
+        "the saddle moves to the lighter mode", 1 / ((1 - k * a * (1 - a)) / (a * (1 - a)))
+    )
     return Proof(
         chains=(
             *_equilibrium(),
@@ -119,7 +121,8 @@ DERIVATION = Derivation(
     doc=__doc__,
     latex=(
         r"\mathrm{logit}(a^*) = \log\frac{w_i}{w_j} + k\big(a^*-\tfrac12\big), \qquad"
-        r"\Big|\log\frac{w_i}{w_j}\Big| < \frac{ks}2 - 2\,\mathrm{artanh}\,s, \quad s = \sqrt{1-4/k}"
+        r"\Big|\log\frac{w_i}{w_j}\Big| < \frac{ks}2 - 2\,\mathrm{artanh}\,s, \quad s ="
+        r" \sqrt{1-4/k}"
     ),
     general="two modes, any weights and d",
     source="arXiv 2605.06831 v1, B.1; the threshold: own form",

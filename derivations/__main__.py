@@ -1,0 +1,94 @@
+"""python -m derivations [NAME ...]: verify all derivations, or print some of them step by step."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import sympy as sp
+
+from . import catalogue, document, stored
+from ._derivation import Derivation
+from ._verification import verify
+
+
+def _say(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m derivations",
+        description="Verify the derivations and write the document; with names, print those.",
+    )
+    parser.add_argument("names", nargs="*", help="module names or ids, such as tube or T4.2")
+    parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the document")
+    parser.add_argument("--record", action="store_true", help="store the outcomes for the ledger")
+    return parser.parse_args(argv)
+
+
+def _print_derivation(derivation: Derivation) -> None:
+    """In plain text: statement, then every link with its check."""
+    _say(f"{derivation.id}  {derivation.title}\n\n{derivation.prose}\n\n  {derivation.latex}\n")
+    if derivation.correction:
+        _say(f"Correction: {derivation.correction}\n")
+    for number, chain in enumerate(derivation.proof.chains, 1):
+        _say(f"{number}. {chain.name}\n     {sp.sstr(chain.start)}")
+        for name, value in chain.where.items():
+            _say(f"       where {name} = {sp.sstr(value)}")
+        source = chain.start
+        for link in chain.links:
+            _say(f"  {link.relation:>2} {sp.sstr(link.target)}\n       [{link.why}]")
+            checks = list(link.evidence.checks(chain.inserted(link.target - source)))
+            for check in checks:
+                verdict = "0" if check.closed else sp.sstr(check.residual)
+                _say(f"       {check.what}: {verdict}")
+            if not checks:
+                _say(f"       {link.evidence.words(sp.sstr)}")
+            source = link.target
+        _say()
+    _say(f"Source: {derivation.source}. How general: {derivation.general}.\n")
+
+
+def _report(name: str) -> stored.Outcome:
+    begin = time.perf_counter()
+    outcome = verify(name)
+    seconds = time.perf_counter() - begin
+    residual = "0" if outcome.closed else f"NOT CLOSED: {outcome.residual}"
+    cited = "*" if outcome.citations else " "
+    _say(
+        f"{outcome.id:9} {name:22} {outcome.links:3}{cited} {residual:3} {seconds:5.1f} s "
+        f" {outcome.general}"
+    )
+    return outcome
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 if everything closed, 1 if something did not, 2 for an unknown name."""
+    arguments = _arguments(argv)
+    try:
+        chosen = [catalogue.find(name) for name in arguments.names] or list(catalogue.names())
+    except KeyError as unknown:
+        known = ", ".join(catalogue.names())
+        sys.stderr.write(
+            f"no derivation is called {unknown.args[0]!r}; the derivations are {known}\n"
+        )
+        return 2
+    if arguments.names:
+        for name in chosen:
+            _print_derivation(catalogue.load(name))
+    _say("id        file                 links  residual, time, how general (* cites a theorem)")
+    outcomes = {name: _report(name) for name in chosen}
+    if not arguments.names:
+        if arguments.record:
+            stored.write(outcomes)
+        for path in document.write(arguments.out, outcomes):
+            _say(f"wrote {path}")
+    return 0 if all(outcome.closed for outcome in outcomes.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
