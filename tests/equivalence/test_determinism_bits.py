@@ -1,6 +1,7 @@
-"""The bits of a sample depend on its seed and index alone: not on batch, order, threads or process."""
+"""A sample depends on its seed and index alone: not on batch, order, threads or process."""
 
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -72,7 +73,7 @@ def test_any_split_into_shards_gives_the_same_bits(name, mixture):
         cuts = [0, *sorted(rng.choice(np.arange(1, n), pieces - 1, replace=False).tolist()), n]
         shards = [
             sample(mixture, SCHEDULE, SAMPLERS[name], n=b - a, rng=6, first=2**32 - 350 + a).x
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
+            for a, b in itertools.pairwise(cuts)
         ]
         assert np.vstack(shards).tobytes() == whole.tobytes()
 

@@ -1,4 +1,4 @@
-"""The fused rollout is the generic loop, bit for bit; the product path the general one, to rounding.
+"""Fused rollout = generic loop, bit for bit; product path = general path, to rounding.
 
 An object that merely forwards to the exact score takes the generic loop, one score evaluation and
 one step at a time, with the noise drawn apart.

@@ -3,6 +3,8 @@
 The law comes from `mixdyn.oracles`, whose arithmetic is its own.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -109,12 +111,12 @@ def test_successive_steps_are_conditionally_independent(plausible):
     x = np.full((20_000, 1), 0.1)
     path = sample(mixture, SCHEDULE, ExactReverse(times), x=x, rng=16, keep="trajectory").trajectory
     uniform = []
-    for k, (t, s) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for k, (t, s) in enumerate(itertools.pairwise(times)):
         exact = law(mixture, path[k], t, s)
         z = (path[k + 1][:, None, :] - exact.means)[..., 0] / np.sqrt(exact.variances)
         uniform.append((exact.weights * stats.norm.cdf(z)).sum(1))
         plausible(stats.kstest(uniform[-1], "uniform").pvalue, what=f"step {t} -> {s}")
-    for a, b in zip(uniform[:-1], uniform[1:], strict=True):
+    for a, b in itertools.pairwise(uniform):
         cells = np.minimum((np.array([a, b]) * 8).astype(int), 7)
         table = np.bincount(cells[0] * 8 + cells[1], minlength=64)
         plausible(stats.chisquare(table).pvalue, what="neighbouring steps")
