@@ -1,8 +1,8 @@
 r"""Where hallucinations come from: decomposition by visits to midpoints.
 
 Statement: Let $M$ be the event that a trajectory is within $\theta\, l$ of the midpoint of its two
-    nearest modes, in static coordinates, at some node with raw time $1 \le t \le t(\tau_3)$. For any
-    event $H$ of its end, $P(H) = P(H|M) P(M) + P(H|M^c) P(M^c)$.
+    nearest modes, in static coordinates, at some node with raw time $1 \le t \le t(\tau_3)$. For
+    any event $H$ of its end, $P(H) = P(H|M) P(M) + P(H|M^c) P(M^c)$.
 Hypotheses: none.
 Measured: DDIM with 50 quadratic steps and DDPM from noise, $\theta = 0.35$, $\tau_3$ = 11 DDIM
     steps: P(H) from fused runs, for H = interpolation, H = "the nearest mode changed after

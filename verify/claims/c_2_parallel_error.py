@@ -1,0 +1,106 @@
+r"""An inexact score along the pair.
+
+Statement: Let the score be $s + e$ with $|e| \le e_{max}$. In the clock $u$ the parallel coordinate
+    obeys $a' = \gamma_i - a + \sum_{k \notin \{i,j\}} \gamma_k a_k + \delta$ with
+    $\delta = \sigma_t^2 \langle e, n \rangle/(\alpha_t l)$, so its distance $D$ to
+    $[-\epsilon, 1 + \epsilon]$ obeys $D' \le -D + \sigma_t^2 e_{max}/(\alpha_t l)$: the flow pulls
+    $a$ into the segment extended by $\epsilon + \sup \sigma_t^2 e_{max}/(\alpha_t l)$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - separation: the closest pair is separated with margin 7 at some node of the papers' grid.
+    - dominance: the pair dominates with margin 7 at every later node of the perturbed path.
+Measured: the velocity $a'$ of the sampler's perturbed score at states of the paths; $D$ along
+    perturbed flows at the nodes of the papers' grid, from starts in and beyond the segment of the
+    closest pair, for errors that push along the pair, outward, across, and in waves, constant in
+    time and growing towards the data.
+Predicted: $a'$ from the engine's exact field plus $\delta$; $D$ by the bound from node to node.
+Evidence: sampled starts, solved to 1e-10; $\epsilon$ from each path's smallest margin at the nodes.
+Source: arXiv 2605.06831 v1, Appendix C.2
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.perturbed_paths import (
+    PerturbedPaths,
+    error_ratio,
+    hypotheses,
+    path_witness,
+    perturbed_paths,
+    velocity_error,
+)
+from verify.relations import Comparison, Equality, Upper, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="C.2",
+    basis=(Basis.SAMPLED,),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "Where on the segment a path ends: an error of this size can move or flip the saddle, "
+        "which is C.4 and C.5. Dominance is checked at nodes, not between them."
+    ),
+)
+
+
+def check(case: Case) -> Verdict:
+    """Overshoot beyond the segment, node by node."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A bound that forgets the error, and one that counts half of it."""
+    return {
+        "without the error's term": _judge(case, error_factor=0.0),
+        "half the error": _judge(case, error_factor=0.5),
+    }
+
+
+def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
+    found = case.memo("inexact paths", lambda: perturbed_paths(case))
+    held = [paths.held for paths in found]
+    if not found or not np.concatenate(held).any():
+        return CLAIM.judge(case, Finding(hypotheses=hypotheses(found), applicable_share=0.0))
+    sides = [_sides(case, paths, error_factor) for paths in found]
+    measured, bound = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
+    tolerance = Upper(rtol=1e-9, atol=1e-8)
+    velocity = case.memo("C.2 velocity", lambda: velocity_error(case, found, along=True))
+    comparisons = [
+        compare("overshoot in units of l", tolerance, measured, bound),
+        compare("velocity against m - y and δ", Equality(atol=1e-9), *velocity),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison is not comparisons[0]:
+            return {"quantity": comparison.name}
+        return path_witness(found, sides, comparison.index)
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=hypotheses(found),
+        applicable_share=float(np.concatenate(held).mean()),
+        nonvacuous_share=float(np.mean(bound < 0.5)),
+        witness=witness,
+        unit="path nodes",
+        numbers={
+            "largest overshoot, in units of l": float(measured.max()),
+            "largest δ allowed": max(float(p.delta.max()) for p in found),
+            "largest e_max over the size of the score between the modes": error_ratio(case, found),
+        },
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _sides(case: Case, paths: PerturbedPaths, error_factor: float) -> tuple[Array, Array]:
+    """Distance to the extended segment at later nodes and its bound, (paths, nodes - 1)."""
+    a = paths.a[:, paths.held]
+    epsilon = paths.epsilon(case)
+    distance = np.maximum(np.maximum(-epsilon - a, a - 1.0 - epsilon), 0.0)
+    bound = paths.recursion(distance[0], error_factor * paths.delta)
+    return distance[1:].T, bound.T
