@@ -8,7 +8,7 @@ closed forms.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 from . import (
     ablations,
@@ -41,13 +41,16 @@ _MODULES = (
     diagonals,
 )
 
+_OWN_MIXTURES = (dominance, ablations, diagonals)
+
+
+def _experiment(module: ModuleType) -> Experiment:
+    name = module.__name__.rpartition(".")[2]
+    return Experiment(name, module.run, own_mixture=module in _OWN_MIXTURES)
+
+
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(
-    {
-        module.__name__.rpartition(".")[2]: Experiment(
-            module.__name__.rpartition(".")[2], module.run
-        )
-        for module in _MODULES
-    }
+    {experiment.name: experiment for experiment in map(_experiment, _MODULES)}
 )
 
 __all__ = ["EXPERIMENTS", "Experiment", "Result", "obtain"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn.crossings import tau_1
+from mixdyn.errors import NotApplicableError
 from mixdyn.observers import SegmentDistance
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.sampling import sample
@@ -42,6 +43,10 @@ def run(case: Case) -> dict[str, Any]:
     never; tau_2: raw time of the closest pair; length of that pair; kappa.
     """
     window = require_window(case)
+    if case.mixture.d == 1:
+        raise NotApplicableError(
+            "a distance to segments needs a direction across them", "d = 1", "Use d >= 2."
+        )
     n_ddim, n_ddpm = case.pick(20_000, 100_000), case.pick(2_000, 20_000)
     n_tau_1 = case.pick(2_000, 10_000)
     data: dict[str, Any] = {"n": [n_ddim, n_ddpm, n_tau_1], "levels": LEVELS, "kappa": KAPPA}

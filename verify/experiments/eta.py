@@ -38,6 +38,12 @@ def _counts_and_spread(model: Any, case: Case, draws: Draws, eta: float) -> tupl
     return np.bincount(codes, minlength=3), float(np.sqrt(square.mean()))
 
 
+def _largest_eta(case: Case) -> float:
+    """The largest eta <= 1/sqrt(1 - rho_s/rho_t) at every noisy step."""
+    rho = case.schedule.rho[ddim(case.schedule).grid(case.schedule).times[:-1]]
+    return float(1.0 / np.sqrt(np.max(1.0 - rho[1:] / rho[:-1], initial=0.25)))
+
+
 def _recursion(case: Case, eta: float) -> float:
     """The standard deviation within one mode by the linear recursion, in data units."""
     schedule = case.schedule
@@ -56,14 +62,15 @@ def run(case: Case) -> dict[str, Any]:
     require_window(case)
     draws = Draws.of(case, 20_000, 100_000)
     models = (case.mixture, blurred_score(case.mixture, case.schedule))
-    found = [[_counts_and_spread(model, case, draws, eta) for eta in ETAS] for model in models]
+    etas = [eta for eta in ETAS if eta <= _largest_eta(case)]
+    found = [[_counts_and_spread(model, case, draws, eta) for eta in etas] for model in models]
     sigma = float(case.mixture.sigma)
     return {
         "n": draws.n,
         "scores": SCORES,
-        "eta": ETAS,
+        "eta": etas,
         "counts": np.array([[counts for counts, _ in row] for row in found]),
         "spread": np.array([[spread for _, spread in row] for row in found]) / sigma,
-        "recursion": np.array([_recursion(case, eta) for eta in ETAS]) / sigma,
+        "recursion": np.array([_recursion(case, eta) for eta in etas]) / sigma,
         "blur": BLUR,
     }

@@ -12,11 +12,12 @@ import numpy as np
 
 from mixdyn import bounds, dynamics
 from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.geometry import nearest_pairs, pair
+from mixdyn.geometry import Pair, nearest_pairs, pair
 from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Case
-from verify.paths import KAPPA, ddim_grid, level_at
+from verify.paths import KAPPA, level_at
 
 from .common import require_window
 
@@ -25,17 +26,23 @@ REACH = 0.85  # half its side, in distances of the pair
 
 
 def _paths(case: Case, n: int) -> dict[str, Any]:
-    """The flow from p_t, t the first node at which noise and mixture are of one size."""
+    """The flow at all raw times from the first at which the noise is no larger than the mixture."""
     schedule, mixture = case.schedule, case.mixture
-    times = ddim_grid(case).times
     spread = float(np.mean(np.var(mixture.means, axis=0)))
     v = schedule.effective_variance(float(mixture.sigma))
-    times = times[v[times] <= max(spread, float(v[1]))]
+    times = np.flatnonzero(v <= max(spread, float(v[1])))[::-1]
     start = level_at(case, int(times[0]))
     y = start.marginal.sample(n, case.rng("phase")) / start.alpha
     solver = DormandPrince(rtol=1e-8, atol=1e-10)
     solution = integrate_ode(mixture, y, v[times], solver, keep="trajectory")
     return {"times": times, "paths": np.asarray(solution.trajectory)}
+
+
+def _central_pair(mixture: GaussianMixture) -> Pair:
+    """The closest pair whose midpoint is nearest to the centre of the means."""
+    frames = [pair(mixture, i, j) for i, j in nearest_pairs(mixture)]
+    centre = mixture.means.mean(axis=0)
+    return min(frames, key=lambda frame: float(np.linalg.norm(frame.midpoint - centre)))
 
 
 def _saddles(case: Case, v: float) -> Array:
@@ -51,30 +58,32 @@ def _saddles(case: Case, v: float) -> Array:
 
 def run(case: Case) -> dict[str, Any]:
     """paths (S + 1, n, 2) at times (S + 1,); means (N, 2); pairs (P, 2) closest pairs and their
-    saddles (P, 2) at tau, field (F, F, 2) of m - y there on points (F, F, 2) around pair 0, tube:
-    the radius of the invariant tube for margin kappa."""
+    saddles (P, 2) at tau; around the central pair (2,): field (F, F, 2) of m - y at tau on points
+    (F, F, 2), and the radius `tube` of its invariant tube for margin kappa."""
     mixture = case.mixture
     if mixture.d != 2:
         raise NotApplicableError(
             "a phase portrait needs a mixture in the plane", f"d = {mixture.d}", "Use d = 2."
         )
     window = require_window(case)
+    central = _central_pair(mixture)
     v = float(case.schedule.effective_variance(float(mixture.sigma))[window.t])
-    span = REACH * window.pair.length * np.linspace(-1.0, 1.0, FIELD_SIDE)
-    grid = np.stack(np.meshgrid(span, span), axis=-1) + window.pair.midpoint
+    span = REACH * central.length * np.linspace(-1.0, 1.0, FIELD_SIDE)
+    grid = np.stack(np.meshgrid(span, span), axis=-1) + central.midpoint
     flat = grid.reshape(-1, 2)
     n = case.pick(150, 300)
-    radius = bounds.orthogonal_remainder(mixture, window.pair.i, window.pair.j, KAPPA)
+    radius = bounds.orthogonal_remainder(mixture, central.i, central.j, KAPPA)
     return {
         "n": n,
         "means": mixture.means,
         "pairs": np.array(nearest_pairs(mixture)),
         "saddles": _saddles(case, v),
+        "pair": [central.i, central.j],
         "points": grid,
         "field": (dynamics.mean_field(mixture, flat, v) - flat).reshape(grid.shape),
         "tau": window.t,
         "kappa": KAPPA,
         "tube": float(radius),
-        "length": window.pair.length,
+        "length": central.length,
         **_paths(case, n),
     }

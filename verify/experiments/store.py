@@ -84,10 +84,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A measurement. run returns named arrays; the key "n" holds its sample counts."""
+    """A measurement. run returns named arrays; the key "n" holds its sample counts.
+
+    own_mixture: whether it builds its mixtures itself and takes no mixture from the case.
+    """
 
     name: str
     run: Callable[[Case], Data]
+    own_mixture: bool = False
 
     @property
     def path(self) -> Path:
@@ -116,11 +120,12 @@ def _digest(paths: list[Path]) -> str:
 
 def _recipe(experiment: Experiment, case: Case, data: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     mixture, schedule = case.mixture, case.schedule
+    facts = {"N": mixture.N, "d": mixture.d, "digest": mixture.digest}
     return {
         "experiment": experiment.name,
         "case": case.name,
         "origin": case.origin,
-        "mixture": {"N": mixture.N, "d": mixture.d, "digest": mixture.digest},
+        "mixture": None if experiment.own_mixture else facts,
         "schedule": {"T": schedule.T, "digest": schedule.digest},
         "seed": case.seed,
         "profile": str(case.profile),

@@ -70,6 +70,7 @@ def _in_time(case: Case) -> dict[str, Any]:
 def run(case: Case) -> dict[str, Any]:
     """Per strength k (K,): limit (K,), log_ratio, engine, exact (K, S); for one ratio in time:
     times (M,), saddle (M,) and separatrix (M,) as distance to the midpoint in l."""
+    in_time = _in_time(case)
     sweeps = [_sweep(k) for k in STRENGTHS]
     joined = {name: np.array([sweep[name] for sweep in sweeps]) for name in sweeps[0]}
     return {
@@ -78,5 +79,5 @@ def run(case: Case) -> dict[str, Any]:
         "limit": [float(bounds.critical_log_weight_ratio(k)) for k in STRENGTHS],
         "ratio": RATIO,
         **joined,
-        **_in_time(case),
+        **in_time,
     }

@@ -1,0 +1,118 @@
+"""The figures: one file each, a function of saved results that writes SVG and PNG.
+
+`python -m verify.figures [ID ...]` measures what is missing (`verify.experiments`), then draws. A
+figure's title sentence is computed from its numbers, so it stays true on any mixture.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from mixdyn.errors import InputError, NotApplicableError
+from verify.claim import Case
+from verify.experiments import EXPERIMENTS, obtain
+
+from . import (
+    fig_2_phase_portrait,
+    fig_3_steps,
+    fig_4_distance,
+    fig_5_radius,
+    fig_b1_weights,
+    fig_d1_diagonals,
+    fig_e6_dominance,
+    fig_e12_saddles,
+    fig_e13_eta,
+    fig_e14_terminal,
+    fig_e16_ablations,
+    fig_x3_basin,
+    style,
+)
+from .spec import FigureSpec
+
+_MODULES = (
+    fig_2_phase_portrait,
+    fig_3_steps,
+    fig_4_distance,
+    fig_5_radius,
+    fig_e6_dominance,
+    fig_e12_saddles,
+    fig_e13_eta,
+    fig_e14_terminal,
+    fig_e16_ablations,
+    fig_b1_weights,
+    fig_d1_diagonals,
+    fig_x3_basin,
+)
+
+FIGURES: Mapping[str, FigureSpec] = MappingProxyType(
+    {module.FIGURE.id: module.FIGURE for module in _MODULES}
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure's files; or, where the case does not allow it, none and the reason."""
+
+    id: str
+    paths: tuple[Path, ...]
+    seconds: float
+    reason: str = ""
+
+
+def select(names: Iterable[str]) -> list[FigureSpec]:
+    """The figures with these ids, numbers or file stems, all of them for no name.
+
+    Raises InputError for a name that fits none.
+    """
+    wanted = list(names)
+    for name in wanted:
+        if not any(spec.answers_to(name) for spec in FIGURES.values()):
+            raise InputError(
+                f"the figures are {', '.join(FIGURES)}", repr(name), "Name one of them, or none."
+            )
+    every = FIGURES.values()
+    return [s for s in every if not wanted or any(s.answers_to(name) for name in wanted)]
+
+
+def figure_for_claim(claim_id: str) -> str | None:
+    """The id of the figure that illustrates a claim of the ledger, or None."""
+    for spec in FIGURES.values():
+        if claim_id in spec.claims:
+            return spec.id
+    return None
+
+
+def draw_figures(
+    ids: Iterable[str],
+    case: Case,
+    out_dir: Path,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> list[Drawn]:
+    """Measure what is missing, draw the figures named by `ids` (all if empty), write SVG and PNG.
+
+    Files go to out_dir/figures, results to out_dir/experiments, where a broken-off run finds them
+    again. progress is told, in words, what starts. Raises InputError for an unknown id.
+    """
+    return [_draw(spec, case, Path(out_dir), progress) for spec in select(ids)]
+
+
+def _draw(spec: FigureSpec, case: Case, out_dir: Path, progress: Callable[[str], None]) -> Drawn:
+    start = time.perf_counter()
+    try:
+        results = {}
+        for name in spec.experiments:
+            progress(f"figure {spec.id}: measuring {name.replace('_', ' ')}")
+            results[name] = obtain(EXPERIMENTS[name], case, out_dir / "experiments")
+    except NotApplicableError as refusal:
+        return Drawn(spec.id, (), time.perf_counter() - start, str(refusal))
+    progress(f"figure {spec.id}: drawing")
+    with style.settings():
+        paths = style.save(spec.draw(results), out_dir / "figures", spec.stem, spec.title)
+    return Drawn(spec.id, tuple(paths), time.perf_counter() - start)
+
+
+__all__ = ["FIGURES", "Drawn", "FigureSpec", "draw_figures", "figure_for_claim", "select"]

@@ -1,0 +1,203 @@
+"""How every figure looks: one palette, one layout, one way to show a rate and to save a file.
+
+Colours are those of Okabe and Ito, told apart by readers with any colour vision; lines and markers
+differ as well, so that no figure needs colour. Matplotlib is imported where a figure is drawn.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixdyn.files import write_atomically
+from mixdyn.statistics import clopper_pearson
+from mixdyn.validation import Array
+from verify.experiments import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY = "#767676"
+PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, YELLOW)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and line of one thing, the same in every figure."""
+
+    color: str
+    marker: str
+    line: str = "-"
+
+
+LOOKS: Mapping[str, Look] = {
+    "DDIM": Look(BLUE, "o"),
+    "DDPM": Look(VERMILION, "s", "--"),
+    "hybrid z=2": Look(SKY, "^", "-."),
+    "hybrid z=5": Look(GREEN, "v", "-."),
+    "hybrid z=8": Look(ORANGE, "D", "-."),
+    "exact": Look(BLACK, "x", "-"),
+    "sharper": Look(GREEN, "^", "--"),
+    "paper": Look(PURPLE, "P", "-."),
+}
+
+_SETTINGS: Mapping[str, Any] = {
+    "font.size": 9.0,
+    "axes.labelsize": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mixdyn",
+    "path.simplify": True,
+    "figure.dpi": 100.0,
+}
+_TITLE_SIZE, _NOTE_SIZE = 11.0, 7.5
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """The settings of every figure; nothing outside the block changes."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS, "backend": "agg"}):
+        yield
+
+
+def new_figure(
+    width: float, height: float, *, columns: int = 1, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure of `columns` panels side by side, sizes in inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, width_ratios=ratios)
+    return figure, list(axes[0])
+
+
+def finish(
+    figure: Figure,
+    message: str,
+    result: Result,
+    note: str = "",
+    legend: tuple[Sequence[Any], Sequence[str]] | None = None,
+) -> Figure:
+    """Write the message above the panels, and below them what was measured and how.
+
+    legend: handles and labels of one legend for all panels, set between panels and note.
+    """
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(_unbroken(message), int(width * 11.2))
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
+    text = f"{note} {describe(result)}".strip()
+    notes = textwrap.wrap(_unbroken(text), int(width * 17.3))
+    foot = (len(notes) * _NOTE_SIZE * 1.35 + 3.0) / 72.0 / height
+    if legend is not None:
+        place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, foot)}
+        figure.legend(*legend, ncols=len(legend[1]), borderaxespad=0.3, **place)
+        foot += 0.27 / height
+    figure.set_layout_engine("constrained", rect=(0.0, foot, 1.0, 1.0 - foot))
+    figure.text(0.01, 0.008, "\n".join(notes), fontsize=_NOTE_SIZE, color=GREY, va="bottom")
+    return figure
+
+
+def _unbroken(text: str) -> str:
+    """The text with no line break between a number and its unit or its name."""
+    return text.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
+
+
+def describe(result: Result) -> str:
+    """The recipe of a result in one sentence: problem, samples, seed."""
+    recipe = result.recipe
+    counts = recipe["n"] if isinstance(recipe["n"], list) else [recipe["n"]]
+    mixture, problem = recipe["mixture"], ""
+    if mixture is not None:
+        problem = f"Case {recipe['case']}: {mixture['N']} modes, d = {mixture['d']}, "
+        problem += f"T = {recipe['schedule']['T']}. "
+    return (
+        f"{problem}n = {', '.join(f'{n:,}' for n in counts)}; seed {recipe['seed']}; "
+        f"mixdyn {recipe['versions']['mixdyn']}."
+    )
+
+
+def intervals(hits: ArrayLike, n: int) -> tuple[Array, Array, Array]:
+    """Rates and the ends of their 95 % Clopper-Pearson intervals, each the shape of hits."""
+    counts = np.atleast_1d(np.asarray(hits))
+    ends = np.array([clopper_pearson(int(k), n) for k in counts.ravel()])
+    low, high = (side.reshape(counts.shape) for side in ends.T)
+    return counts / n, low, high
+
+
+def plot_rate(ax: Axes, x: ArrayLike, hits: ArrayLike, n: int, look: Look, label: str) -> None:
+    """Rates in per cent with 95 % intervals; where nothing was seen, a hollow upper limit."""
+    place = np.asarray(x, dtype=float)
+    rate, low, high = (100.0 * side for side in intervals(hits, n))
+    seen = rate > 0.0
+    ax.plot(place[seen], rate[seen], look.line, color=look.color, lw=1.2, zorder=2)
+    ax.errorbar(
+        place[seen],
+        rate[seen],
+        yerr=np.array([rate - low, high - rate])[:, seen],
+        fmt=look.marker,
+        color=look.color,
+        capsize=2.0,
+        elinewidth=1.0,
+        label=label,
+        zorder=3,
+    )
+    limit: dict[str, Any] = {
+        "marker": 7,
+        "markersize": 6.0,
+        "linestyle": "none",
+        "color": look.color,
+    }
+    ax.plot(place[~seen], high[~seen], markerfacecolor="none", zorder=3, **limit)
+
+
+def percent_axis(ax: Axes, low: float, high: float = 100.0) -> None:
+    """A logarithmic vertical axis in per cent, its ticks written out."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ax.set(yscale="log", ylim=(low, high))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def explain_limits(ax: Axes) -> None:
+    """A legend entry for the hollow carets of `plot_rate`."""
+    ax.plot([], [], marker=7, ls="none", color=GREY, mfc="none", label="none seen: upper limit")
+
+
+def save(figure: Figure, folder: Path, stem: str, title: str) -> list[Path]:
+    """Write stem.svg and stem.png; the same figure always gives the same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds: dict[str, dict[str, Any]] = {
+        "svg": {"metadata": {"Date": None, "Creator": None, "Title": title}},
+        "png": {"metadata": {"Software": None, "Title": title}, "dpi": 160},
+    }
+    paths = []
+    for kind, options in kinds.items():
+        path = folder / f"{stem}.{kind}"
+        write_atomically(path, functools.partial(figure.savefig, format=kind, **options))
+        paths.append(path)
+    return paths
