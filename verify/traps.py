@@ -26,15 +26,25 @@ _RTOL = 1e-12
 _DEEPEST = -1500.0 * LOG_10
 
 
+def require_distinct_means(mixture: GaussianMixture) -> None:
+    """Raise NotApplicableError for two modes with one mean: they make no pair."""
+    if len(np.unique(mixture.means, axis=0)) < mixture.N:
+        raise NotApplicableError(
+            "a claim about pairs needs modes at different places",
+            "two modes with the same mean",
+            "Merge them into one mode with the sum of their weights.",
+        )
+
+
 def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
     """Pairs to whose midpoint no third mode is nearer, the shortest first, at most `limit`.
 
-    Raises NotApplicableError for a mixture whose modes all have one mean.
+    Raises NotApplicableError for modes that coincide.
     """
+    require_distinct_means(mixture)
     i, j = np.triu_indices(mixture.N, k=1)
     length = geometry.pairwise_distances(mixture.means)[i, j]
-    order = np.argsort(length, kind="stable")
-    order = order[length[order] > 0.0][: 20 * limit]
+    order = np.argsort(length, kind="stable")[: 20 * limit]
     found: list[Pair] = []
     for p in order.tolist():
         pair = geometry.pair(mixture, int(i[p]), int(j[p]))
@@ -43,10 +53,6 @@ def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
             found.append(pair)
         if len(found) == limit:
             break
-    if not found:
-        raise NotApplicableError(
-            "a pair needs two modes at different places", "one mean for all modes", ""
-        )
     return found
 
 
