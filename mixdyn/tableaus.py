@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from .errors import InputError
-from .validation import Array
+from .validation import Array, check_integer
 
 Row = tuple[Fraction, ...]
 
@@ -31,6 +31,13 @@ class ButcherTableau:
 
     def __post_init__(self) -> None:
         stages = len(self.b)
+        check_integer(self.order, "order", 1, 5)
+        if self.b_low is not None and len(self.b_low) != stages:
+            raise InputError(
+                f"the embedded companion has a weight for each of the {stages} stages",
+                f"{len(self.b_low)} weights",
+                "Fill up with zeros.",
+            )
         if [len(row) for row in self.a] != list(range(stages)):
             raise InputError(
                 "stage i of an explicit method has i coefficients",
