@@ -85,6 +85,11 @@ class ErrorField:
         return out
 
 
+def fixed(e_max: float) -> Callable[[float], float]:
+    """A size that does not change in time."""
+    return lambda v: e_max
+
+
 def amplitude(v: float, sigma: float) -> float:
     """sigma_t^2/alpha = alpha v: what turns a score error into a velocity dy/du."""
     return v / math.sqrt(1.0 + max(v - sigma**2, 0.0))

@@ -22,6 +22,7 @@ from .inexact import (
     Ridge,
     across,
     amplitude,
+    fixed,
     perturbed_model,
 )
 from .paths import KAPPA, ddim_grid
@@ -158,8 +159,7 @@ def _size(velocity: float, sigma: float, v_start: float | None) -> Callable[[flo
     that velocity all along."""
     if v_start is None:
         return lambda v: velocity / amplitude(v, sigma)
-    constant = velocity / amplitude(v_start, sigma)
-    return lambda v: constant
+    return fixed(velocity / amplitude(v_start, sigma))
 
 
 def hypotheses(found: Sequence[PerturbedPaths]) -> list[Hypothesis]:

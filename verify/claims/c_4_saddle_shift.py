@@ -1,0 +1,292 @@
+r"""An inexact score moves the saddle.
+
+Statement: An error $e$ of the score adds $\delta = \sigma_t^2 \langle e, n \rangle/(\alpha_t l)$ to
+    $dz/du$ along a pair, and moves the saddle by about $-\delta/\lambda$, $\lambda = l^2/(4v) - 1$.
+    For two equal modes, with $k = l^2/v$: at the moved saddle $z$,
+    $|z + \delta(z)/\lambda| \le \frac{k^2}{12\sqrt3\,\lambda} z^2$; it is within r of the
+    midpoint for every r with
+    $\delta_{max} \le r \big(\frac{k}{4} \mathrm{sech}^2 \frac{kr}{2} - 1\big)$; and an error
+    constant in space acts exactly as the weight ratio $e^{k\delta}$ does, so that it leaves no
+    saddle once $k\delta \ge \frac{k s}{2} - 2\,\mathrm{artanh}\,s$, $s = \sqrt{1 - 4/k}$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - saddle: $l^2 > 4v$; for the full mixture, a saddle with eigenvalue at least 1.
+    - dominance: the pair dominates with margin 7 at that saddle (full mixture only).
+Measured: equilibria of the engine's perturbed field, for the closest pair by itself (exact) at
+    nodes of the papers' grid, under constant errors from 0.001 to 0.9 of the one at which the
+    saddle disappears, and under waves of that height; and for the full mixture (sampled) what the
+    linear response $-J^{-1} \sigma_t^2 e/\alpha_t$ leaves of the displacement.
+Predicted: the closed-form equilibria of two unequal modes; the bounds; for the full mixture twice
+    the two-mode bound with its own eigenvalue, $\frac{k^2}{6\sqrt3\,\lambda l} |\Delta|^2$.
+Evidence: exact for two modes, sampled over nodes for the full mixture.
+Source: arXiv 2605.06831 v1, Appendix C.4
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, dynamics, geometry, oracles
+from mixdyn.errors import ConvergenceError, NotApplicableError
+from mixdyn.mixture import GaussianMixture
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.inexact import (
+    Curve,
+    ErrorField,
+    PerturbedField,
+    Ridge,
+    amplitude,
+    fixed,
+    perturbed_equilibrium,
+)
+from verify.paths import KAPPA, ddim_grid
+from verify.relations import Comparison, Equality, Upper, compare
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="C.4",
+    basis=(Basis.EXACT, Basis.SAMPLED),
+    min_modes=2,
+    common_sigma=True,
+    derivation="derivations/saddle_shift.py",
+    does_not_show=(
+        "What the shift does to samples: a path that starts on the other side of the moved saddle "
+        "ends at the other mode, but neither ends between them. And 'about δ/λ' is a first-order "
+        "statement: near the fold the saddle is much farther away, and beyond it there is none."
+    ),
+)
+
+SHARES = (1e-3, 0.1, 0.5, 0.9)  # of the error at which the saddle disappears
+TIGHT = Upper(rtol=1e-6, atol=1e-13)
+SHARE = 4e-3  # the same, for the full mixture
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A saddle under one error: v, k = l^2/v, share of the fold's error, delta at the saddle, z of
+    the engine's equilibrium, its closed form (NaN for waves) and the radius that bounds it."""
+
+    v: float
+    k: float
+    share: float
+    delta: float
+    delta_max: float
+    z: float
+    truth: float
+    radius: float
+
+
+def check(case: Case) -> list[Verdict]:
+    """The pair by itself, then the full mixture."""
+    return [_two_modes(case), _full(case)]
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """An eigenvalue without the contraction, and half the error."""
+    found = {
+        "saddle at -δ/(λ + 1)": _two_modes(case, extra=1.0),
+        "half the error": _two_modes(case, error_factor=0.5),
+    }
+    full = _full(case, response=0.9)
+    return found | ({} if full.measured is None else {"full mixture, 0.9 times the response": full})
+
+
+# -- two modes -----------------------------------------------------------------------------------
+
+
+def _two_modes(case: Case, extra: float = 0.0, error_factor: float = 1.0) -> Verdict:
+    """extra: added to the eigenvalue; error_factor: on the predicted error (mutants)."""
+    common = Hypothesis("common_sigma", 1.0, 0.0)
+    levels, moved = case.memo("C.4 moved", lambda: _moved(case))
+    saddle = Hypothesis.from_slack("saddle", levels / 4.0 - 1.0)
+    if not moved:
+        finding = Finding(hypotheses=[common, saddle], applicable_share=0.0)
+        return CLAIM.judge(case, finding, Basis.EXACT)
+    names = ("k", "delta", "z", "truth", "radius")
+    k, delta, z, truth, radius = (np.array([getattr(m, name) for m in moved]) for name in names)
+    rate = k / 4.0 - 1.0 + extra
+    delta = error_factor * delta
+    constant = np.isfinite(truth)
+    comparisons = [
+        compare(
+            "distance to -δ/λ",
+            TIGHT,
+            np.abs(z + delta / rate),
+            k**2 / (12.0 * math.sqrt(3.0) * rate) * z**2,
+        ),
+        compare("distance to the midpoint", TIGHT, np.abs(z), radius),
+        compare("against two unequal modes", Equality(atol=1e-9), z[constant], truth[constant]),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        index = comparison.index
+        index = int(np.flatnonzero(constant)[index]) if comparison is comparisons[2] else index
+        return {"quantity": comparison.name, "v": moved[index].v, "delta": moved[index].delta_max}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[common, saddle],
+        applicable_share=float(np.mean(levels > 4.0)),
+        nonvacuous_share=float(np.mean(radius < 0.5)),
+        witness=witness,
+        unit="nodes × errors",
+        tables=[_table(moved)],
+    )
+    return CLAIM.judge(case, finding, Basis.EXACT)
+
+
+def _levels(case: Case) -> Array:
+    """Variances of up to 12 nodes of the papers' grid."""
+    v = case.schedule.effective_variance(float(case.mixture.sigma))[ddim_grid(case).times]
+    return v[np.unique(np.linspace(0, len(v) - 1, 12).astype(int))]
+
+
+def _closest(case: Case) -> geometry.Pair:
+    i, j = geometry.nearest_pairs(case.mixture)[0]
+    return geometry.pair(case.mixture, i, j)
+
+
+def _moved(case: Case) -> tuple[Array, list[Moved]]:
+    """k at every level, and the moved saddles where there is one."""
+    length, sigma = _closest(case).length, float(case.mixture.sigma)
+    line = GaussianMixture([[0.5 * length], [-0.5 * length]], sigma)
+    levels = length**2 / _levels(case)
+    found = []
+    for v, k in zip(_levels(case).tolist(), levels.tolist(), strict=True):
+        if k > 4.0 * (1.0 + 1e-6):
+            fold = float(bounds.critical_log_weight_ratio(k)) / k
+            for share in SHARES:
+                for error in _errors(line, length, share * fold, v):
+                    found.append(_solve(line, error, v, k, share))
+    return levels, found
+
+
+def _errors(line: GaussianMixture, length: float, delta: float, v: float) -> Iterator[ErrorField]:
+    """Errors on a line whose delta_max at v is `delta`: constant, and a wave that peaks at 0."""
+    size = fixed(delta * length / amplitude(v, float(line.sigma)))
+    unit, wave = np.ones(1), np.array([3.0 / length])
+    origin = -0.5 * math.pi / wave
+    yield ErrorField("constant", origin, (Ridge(1.0, unit, 0.0 * unit, Curve.CONSTANT),), size)
+    yield ErrorField("wave", origin, (Ridge(1.0, unit, wave, Curve.SINE),), size)
+
+
+def _solve(line: GaussianMixture, error: ErrorField, v: float, k: float, share: float) -> Moved:
+    length, sigma = float(line.means[0, 0] - line.means[1, 0]), float(line.sigma)
+    delta_max = error.size(v) * amplitude(v, sigma) / length
+    field = PerturbedField(line, error)
+    # Start where the error would put the saddle of a linear drift, no farther than the fold.
+    fold = 0.5 * math.sqrt(1.0 - 4.0 / k)
+    start = -min(delta_max / (k / 4.0 - 1.0), 0.5 * fold)
+    y = perturbed_equilibrium(field, v, np.array([start * length]))
+    delta = delta_max * float(error.shape(y[None])[0, 0])
+    truth = math.nan
+    if error.name == "constant":
+        roots = oracles.two_mode_equilibria(k, k * delta_max)
+        truth = float(roots[1]) + delta_max if len(roots) == 3 else math.nan
+    return Moved(v, k, share, delta, delta_max, float(y[0]) / length, truth, _radius(k, delta_max))
+
+
+def _radius(k: float, delta: float) -> float:
+    """The smallest r with delta <= r ((k/4) sech^2(k r/2) - 1), 0.5 if there is none."""
+    r = np.linspace(0.0, 0.5, 20_001)[1:]
+    enough = r * (0.25 * k / np.cosh(np.minimum(0.5 * k * r, 300.0)) ** 2 - 1.0) >= delta
+    return float(r[np.argmax(enough)]) if enough.any() else 0.5
+
+
+def _table(moved: list[Moved]) -> Table:
+    rows = [
+        (m.v, m.k, m.share, m.delta_max, m.z, m.z / (-m.delta_max / (m.k / 4.0 - 1.0)))
+        for m in moved
+        if math.isfinite(m.truth)
+    ]
+    columns = ("v", "k", "share of the fold's error", "δ", "saddle over l", "over -δ/λ")
+    return Table("Constant errors on two equal modes", columns, rows[: 4 * 12])
+
+
+# -- the full mixture ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Response:
+    """Displacement of a saddle (d,), its linear response (d,) and the bound on their distance."""
+
+    v: float
+    moved: Array
+    linear: Array
+    bound: float
+
+
+def _full(case: Case, response: float = 1.0) -> Verdict:
+    """response: a factor on the linear response (mutant)."""
+    common = Hypothesis("common_sigma", 1.0, 0.0)
+    slack, found = case.memo("C.4 full", lambda: _responses(case))
+    hypotheses = [Hypothesis.from_slack(name, values) for name, values in slack.items()]
+    share = len(found) / len(slack["saddle"])
+    if not found:
+        finding = Finding(hypotheses=[common, *hypotheses], applicable_share=0.0)
+        return CLAIM.judge(case, finding, Basis.SAMPLED)
+    length = _closest(case).length
+    left = np.array([np.linalg.norm(r.moved - response * r.linear) for r in found])
+    bound = np.array([r.bound for r in found])
+    size = np.array([np.linalg.norm(r.moved) for r in found])
+    tolerance = Upper(rtol=1e-6, atol=1e-11)
+    worst = compare("beyond the linear response", tolerance, left, bound, scale=length)
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        pair = _closest(case)
+        return {"pair": [pair.i, pair.j], "v": found[comparison.index].v}
+
+    finding = Finding(
+        comparisons=[worst],
+        hypotheses=[common, *hypotheses],
+        applicable_share=share,
+        nonvacuous_share=float(np.mean(bound < size)),
+        witness=witness,
+        unit="nodes",
+        numbers={"largest part beyond the linear response": float((left / size).max())},
+    )
+    return CLAIM.judge(case, finding, Basis.SAMPLED)
+
+
+def _responses(case: Case) -> tuple[dict[str, Array], list[Response]]:
+    """Slack of the hypotheses at every level, and the responses where they hold."""
+    pair, mixture = _closest(case), case.mixture
+    slack: dict[str, list[float]] = {"saddle": [], "dominance": []}
+    found = []
+    for v in _levels(case).tolist():
+        try:
+            exact = dynamics.saddle(mixture, pair, v)
+        except (ConvergenceError, NotApplicableError):
+            slack["saddle"].append(-1.0)
+            continue
+        kappa = dynamics.dominance_margin(mixture, exact.point[None], v, (pair.i, pair.j))[0]
+        slack["saddle"].append(float(exact.eigenvalues[-1]) - 1.0)
+        slack["dominance"].append(min(float(kappa), 1e300) - KAPPA)
+        if slack["saddle"][-1] >= 0.0 and slack["dominance"][-1] >= 0.0:
+            found.append(_response(case, pair, exact))
+    if not slack["dominance"]:
+        del slack["dominance"]
+    return {name: np.array(values) for name, values in slack.items()}, found
+
+
+def _response(case: Case, pair: geometry.Pair, exact: dynamics.Equilibrium) -> Response:
+    """Under an oblique error, constant in space."""
+    mixture, v = case.mixture, exact.v
+    k = pair.length**2 / v
+    speed = SHARE * float(bounds.critical_log_weight_ratio(k)) / k * pair.length
+    direction = pair.direction + 0.5 * case.rng("C.4").standard_normal(mixture.d)
+    direction /= np.linalg.norm(direction)
+    ridge = Ridge(1.0, direction, 0.0 * direction, Curve.CONSTANT)
+    size = fixed(speed / amplitude(v, float(mixture.sigma)))
+    field = PerturbedField(mixture, ErrorField("oblique", exact.point, (ridge,), size))
+    moved = perturbed_equilibrium(field, v, exact.point) - exact.point
+    jacobian = dynamics.flow_jacobian(mixture, exact.point[None], v)[0]
+    linear = np.linalg.solve(jacobian, -speed * direction)
+    curvature = k**2 / (6.0 * math.sqrt(3.0) * float(exact.eigenvalues[-1]) * pair.length)
+    return Response(v, moved, linear, curvature * float(moved @ moved))
