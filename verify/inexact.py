@@ -20,7 +20,7 @@ import numpy as np
 
 from mixdyn.errors import ConvergenceError
 from mixdyn.fields import MixtureField
-from mixdyn.geometry import Pair
+from mixdyn.geometry import Pair, pairwise_distances
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore, PerturbedScore
@@ -103,6 +103,7 @@ class PerturbedField:
         self.error = error
         self._sigma = float(mixture.sigma)
         self._exact = MixtureField(mixture)
+        self._diameter = float(pairwise_distances(mixture.means).max())
 
     def pull(self, y: Array, v: float) -> Array:
         """dy/du, (n, d)."""
@@ -110,12 +111,16 @@ class PerturbedField:
         return self._exact.pull(y, v) + scale * self.error.shape(y)
 
     def jacobian(self, y: Array, v: float) -> Array:
-        """Of the pull at y (n, d) by central differences, (n, d, d)."""
-        step = 1e-5 * math.sqrt(v)
-        columns = [
-            (self.pull(y + step * unit, v) - self.pull(y - step * unit, v)) / (2.0 * step)
-            for unit in np.eye(self.d)
-        ]
+        """Of the pull at y (n, d) by differences of fourth order, (n, d, d)."""
+        steepest = max((float(np.linalg.norm(r.wave)) for r in self.error.ridges), default=0.0)
+        step = 1e-2 / max(self._diameter / v, steepest, 1.0 / math.sqrt(v))
+        columns = []
+        for unit in np.eye(self.d):
+            near, far = (
+                self.pull(y + k * step * unit, v) - self.pull(y - k * step * unit, v)
+                for k in (1.0, 2.0)
+            )
+            columns.append((8.0 * near - far) / (12.0 * step))
         return np.stack(columns, axis=2)
 
 
