@@ -15,8 +15,12 @@ from mixdyn.validation import check_integer
 from . import cases, drift, registry, report, runner, terminal
 from .claim import Case, Profile
 from .outputs import check_writable, write_text
+from .pictures import record_drawn
 from .quantities import dump_json
 from .relations import Outcome
+from .search import search
+from .search_terminal import print_search, search_progress
+from .summary import print_summary, summarise, to_markdown
 
 Row = dict[str, Any]
 EXIT_DRIFT, EXIT_ERROR, EXIT_INTERRUPT = 1, 2, 130
@@ -26,11 +30,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """Where results go. rows: the folder of finished rows inside `folder`."""
+    """Where results go, and which. summary: one line a claim over all problems as well."""
 
     folder: Path
     json: Path | None
     record: bool
+    summary: bool
 
     @property
     def store(self) -> runner.Store:
@@ -68,6 +73,9 @@ def _finish(
     console = terminal.make_console()
     terminal.print_table(console, rows)
     terminal.print_drift(console, changes)
+    if outputs.summary:
+        print_summary(console, summarise(rows))
+        write_text(outputs.folder / "summary.md", to_markdown(summarise(rows)))
     console.print(f"Report: {page}")
     if any(row["verdict"] == Outcome.ERROR for row in rows):
         return EXIT_ERROR
@@ -89,6 +97,27 @@ def _run(
         )
 
 
+def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> None:
+    """Search for a violation of each claim that the name fits, and print what was found."""
+    console = terminal.make_console()
+    for entry in registry.select(registry.load_claims(), [claim_id]):
+        with search_progress(console, entry.claim.id, profile) as progress:
+            result = search(entry, seed, profile, out / "search", progress)
+        print_search(console, result)
+
+
+def _draw(ids: list[str], case: Case, out: Path) -> None:
+    """Draw figures of a case, measuring what they need; the report embeds them from then on."""
+    from .figures import draw_figures
+
+    with terminal.status() as progress:
+        drawn = draw_figures(ids, case, out, progress)
+    record_drawn(out, case, drawn)
+    for figure in drawn:
+        what = f"not applicable: {figure.reason}" if figure.reason else str(figure.paths[0])
+        typer.echo(f"{figure.id:<5} {figure.seconds:6.1f} s  {what}")
+
+
 @app.command()
 def main(  # noqa: PLR0917 - typer calls it by name
     claims: Annotated[
@@ -103,6 +132,12 @@ def main(  # noqa: PLR0917 - typer calls it by name
     n_random: Annotated[
         int | None, typer.Option("--random", help="Number of random problems.")
     ] = None,
+    search_claim: Annotated[
+        str | None, typer.Option("--search", help="Look for the problem on which this claim fails.")
+    ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Draw figures: the arguments name them, none for all.")
+    ] = False,
     record: Annotated[
         bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")
     ] = False,
@@ -126,9 +161,15 @@ def main(  # noqa: PLR0917 - typer calls it by name
         check_integer(seed, "--seed", 0, 2**63 - 1)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)
-        entries = registry.select(registry.load_claims(), claims or [])
+        if search_claim is not None:
+            _search(search_claim, seed, profile, out)
+            raise typer.Exit(0)
         chosen = _choose_cases(mixture, schedule, seed, profile, n_random)
-        outputs = Outputs(out, json_file, record)
+        if figures:
+            _draw(claims or [], chosen[0], out)
+            raise typer.Exit(0)
+        entries = registry.select(registry.load_claims(), claims or [])
+        outputs = Outputs(out, json_file, record, summary=n_random is not None)
         if json_file is not None:  # before minutes of work, not after
             check_writable(json_file)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)

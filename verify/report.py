@@ -19,6 +19,7 @@ import mixdyn
 
 from .claim import Case, parse_hypotheses
 from .outputs import make_folder, write_text
+from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
 from .registry import ROOT, Entry
 from .relations import Outcome
@@ -201,27 +202,39 @@ def _environment() -> Any:
         symbol=relation_symbol,
         json=dump_json,
     )
-    environment.globals.update(show=show, marks={k.value: v for k, v in MARKS.items()})
+    marks = {outcome.value: mark for outcome, mark in MARKS.items()}
+    environment.globals.update(show=show, marks=marks, graph=graph)
     return environment
 
 
-def render(document: Document, template: str) -> str:
-    """A template of `verify/templates` filled with a document."""
+def render(document: Document, template: str, pictures: Mapping[str, Picture] | None = None) -> str:
+    """A template of `verify/templates` filled with a document, and the figures of its claims."""
     header, rows = document["header"], document["rows"]
     by_claim: dict[str, list[Row]] = {}
     for row in rows:
         by_claim.setdefault(row["id"], []).append(row)
     page = _environment().get_template(template)
-    return str(page.render(header=header, rows=rows, by_claim=by_claim))
+    return str(page.render(header=header, rows=rows, by_claim=by_claim, pictures=pictures or {}))
+
+
+def graph(document: Document) -> str:
+    """The claims and what they rest on, as inline SVG."""
+    from .graph import graph_svg  # it reads the marks of this module
+
+    return graph_svg(document["rows"])
 
 
 def write_report(document: Document, folder: Path) -> Path:
-    """Write verify.json and the four renderings of it; returns the path of the HTML page."""
+    """Write verify.json and the four renderings of it; returns the path of the HTML page.
+
+    The page embeds the figures that `verify.figures` has drawn in this folder for its cases.
+    """
     make_folder(folder)
+    pictures = find_pictures(folder, document)
     outputs = {
         "verify.json": dump_json(document),
         "verify.csv": render_csv(document),
-        "index.html": render(document, "report.html.j2"),
+        "index.html": render(document, "report.html.j2", pictures),
         "verify.md": render(document, "report.md.j2"),
         "verify.tex": render(document, "report.tex.j2"),
     }
