@@ -1,0 +1,274 @@
+r"""The midpoint bound with an inexact score.
+
+Statement: If the score is $s + e$ with $|e| \le e_{max}$, the hypotheses of Proposition 5.1 hold
+    with $2\theta K + \beta e_{max}$ in place of $2\theta K$ and
+    $\lambda' = \lambda - \sup\beta\, e_{max}/\theta$, which must be positive, for $\lambda$:
+    $P(|A_0| \le \theta) \le \frac{4}{\pi} \exp\Big(-\frac{\pi^2 Q}{32 \theta^2
+    (2 + \int K + e_{max} Q/(2\theta))^2}\Big) +
+    \exp\big(-\frac{2 \lambda' \theta^2}{\sup\beta}\big)$; $e(0)$ need not vanish.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - separation: the closest pair is separated with margin 7 at some node of the papers' grid.
+    - weak: $\lambda' > 0$.
+Measured: extremes of the perturbed drift of the sampler's score at the times $1..\tau$ for errors
+    along the pair, towards the midpoint, away from it and in waves, with $e_{max}$ a quarter and
+    nine tenths of the size at which $\lambda'$ vanishes; and how often DDPM with the perturbed
+    score, started at the midpoint, ends within $\theta = 0.15\, l$.
+Predicted: the extremes of the exact drift plus the error's share; the bound.
+Evidence: sampled places on the line of the pair, and DDPM runs. An error that reverses the drift,
+    for which $\lambda' < 0$, is reported beside them.
+Source: arXiv 2605.06831 v1, Appendix C.6
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds
+from mixdyn.samplers import DDPM
+from mixdyn.sampling import sample
+from mixdyn.score import PerturbedScore
+from mixdyn.statistics import Proportion
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.inexact import Curve, ErrorField, Ridge, amplitude, fixed, perturbed_model
+from verify.relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
+from verify.window import (
+    HALF_WIDTH,
+    DriftRange,
+    Window,
+    drift_range,
+    elapsed_noise,
+    find_window,
+)
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="C.6",
+    basis=(Basis.SAMPLED,),
+    min_modes=2,
+    common_sigma=True,
+    derivation="derivations/return_term.py",
+    does_not_show=(
+        "Anything about DDPM with a learned score: the bound exceeds that of Proposition 5.1, "
+        "which says nothing already, and the errors that trap a path are those its hypothesis "
+        "excludes."
+    ),
+)
+
+SHARES = (0.25, 0.9)  # of the size at which lambda' vanishes
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """One error: its name, share of the limit and e_max; sup |b|/(2 theta) and the outward rate of
+    the perturbed drift at times 1..tau (t,); DDPM's share near the midpoint; the logs of the two
+    terms of the bound."""
+
+    name: str
+    share: float
+    e_max: float
+    sup: Array
+    outward: Array
+    ended: Proportion
+    log_confinement: float
+    log_return: float
+
+    @property
+    def log_bound(self) -> float:
+        """log of the sum."""
+        return float(np.logaddexp(self.log_confinement, self.log_return))
+
+
+def check(case: Case) -> Verdict:
+    """Drift extremes and DDPM runs against the bound."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Bounds on the drift that forget the error, or half of it."""
+    return {
+        "without the error's term": _judge(case, error_factor=0.0),
+        "half the error": _judge(case, error_factor=0.5),
+    }
+
+
+def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
+    """error_factor: on what the bound allows for the error (mutants)."""
+    window, common = find_window(case), Hypothesis("common_sigma", 1.0, 0.0)
+    if window is None:
+        finding = Finding(hypotheses=[common, Hypothesis("separation", 0.0)])
+        return CLAIM.judge(case, finding)
+    separated = [common, Hypothesis("separation", 1.0, 0.0)]
+    theta = HALF_WIDTH * window.pair.length
+    exact = case.memo("C.6 exact", lambda: drift_range(case, window.pair, theta, window.t))
+    step_noise = elapsed_noise(case, window.t)
+    rate = float((exact.outward * step_noise).min())
+    if rate <= 0.0:
+        finding = Finding(hypotheses=[*separated, Hypothesis("weak", 0.0, -rate)])
+        return CLAIM.judge(case, finding)
+    found = case.memo("C.6 found", lambda: _perturbed(case, window, exact))
+    allowed = [error_factor * p.e_max for p in found]
+    drift = [
+        compare(
+            "sup |b| over 2θ under the error",
+            Upper(rtol=1e-9),
+            [p.sup for p in found],
+            [exact.sup + e / (2.0 * theta) for e in allowed],
+        ),
+        compare(
+            "outward rate under the error",
+            Lower(rtol=1e-9, atol=1e-9),
+            [p.outward for p in found],
+            [exact.outward - e / theta for e in allowed],
+            scale=exact.sup,
+        ),
+    ]
+    comparisons = [*_ended(found), *drift]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        place = {"pair": [window.pair.i, window.pair.j], "t": window.t, "theta": theta}
+        if comparison not in drift:
+            return {**place, "quantity": comparison.name}
+        error, time = divmod(comparison.index, window.t)
+        return {**place, "error": found[error].name, "t": time + 1}
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[*separated, Hypothesis("weak", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean([p.log_bound < 0.0 for p in found])),
+        witness=witness,
+        unit="errors × times",
+        note=(
+            "The bound is P5.1's with larger terms. DDPM's chain is discrete; the statement is "
+            "about the continuous process."
+        ),
+        numbers=case.memo("C.6 numbers", lambda: _numbers(case, window, exact, rate)),
+        tables=[_table(found)],
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _ended(found: list[Perturbed]) -> list[Comparison]:
+    """DDPM's share near the midpoint against the bound, for the error of each size that ends there
+    most often."""
+    worst = [
+        max((p for p in found if p.share == share), key=lambda p: p.ended.successes)
+        for share in SHARES
+    ]
+    return [
+        compare_rate(f"share of DDPM runs, {p.name}", Statistical(), p.ended, math.exp(p.log_bound))
+        for p in worst
+    ]
+
+
+def _errors(window: Window, e_max: float) -> Iterator[ErrorField]:
+    n, origin, wide = window.pair.direction, window.pair.midpoint, 8.0 / window.pair.length
+    shapes = {
+        "along": Ridge(1.0, n, 0.0 * n, Curve.CONSTANT),
+        "towards the midpoint": Ridge(-1.0, n, 20.0 * wide * n),
+        "away from it": Ridge(1.0, n, wide * n),
+        "waves": Ridge(1.0, n, 2.0 * wide * n, Curve.SINE),
+    }
+    for name, ridge in shapes.items():
+        yield ErrorField(name, origin, (ridge,), fixed(e_max))
+
+
+def _perturbed(case: Case, window: Window, exact: DriftRange) -> list[Perturbed]:
+    theta = HALF_WIDTH * window.pair.length
+    step_noise = elapsed_noise(case, window.t)
+    noise, beta_max = float(step_noise.sum()), float(step_noise.max())
+    rate = float((exact.outward * step_noise).min())
+    found = []
+    for share in SHARES:
+        e_max = share * rate * theta / beta_max
+        integral = float(exact.sup @ step_noise) + e_max * noise / (2.0 * theta)
+        weaker = rate - beta_max * e_max / theta
+        terms = bounds.log_midpoint_terms(theta, noise, integral, weaker, beta_max)
+        logs = (float(terms[0]), float(terms[1]))
+        for error in _errors(window, e_max):
+            model = perturbed_model(case.mixture, case.schedule, error)
+            sup, outward = _extremes(case, window, model, theta)
+            name = f"{error.name}, {share:g} of the limit"
+            ended = _ddpm(case, window, model, theta, name)
+            found.append(Perturbed(name, share, e_max, sup, outward, ended, *logs))
+    return found
+
+
+def _extremes(
+    case: Case, window: Window, model: PerturbedScore, theta: float
+) -> tuple[Array, Array]:
+    """sup |b|/(2 theta) and the least outward rate on [theta, 2 theta] at times 1..tau, (t,)."""
+    pair = window.pair
+    a = 2.0 * theta * np.arange(1, 201) / 200
+    a = np.concatenate([a, -a])
+    far = np.abs(a) >= theta * (1.0 - 1e-12)
+    rows = []
+    for t in range(1, window.t + 1):
+        x = case.schedule.alpha[t] * pair.midpoint + a[:, None] * pair.direction
+        score = -model.eps(x, t) / math.sqrt(float(case.schedule.noise_var[t]))
+        b = 0.5 * a + score @ pair.direction
+        rows.append((np.abs(b).max() / (2.0 * theta), (b / a)[far].min()))
+    sup, outward = np.array(rows).T
+    return sup, outward
+
+
+def _ddpm(
+    case: Case, window: Window, model: PerturbedScore, theta: float, label: str
+) -> Proportion:
+    """How many DDPM runs from the midpoint end within theta of it."""
+    n = max(16, case.pick(40_000, 2_000_000) // (case.mixture.d * window.t))
+    x = np.tile(case.schedule.alpha[window.t] * window.pair.midpoint, (n, 1))
+    seed = case.stream(f"C.6 {label}")
+    out = sample(model, case.schedule, DDPM(), x=x, start=window.t, rng=seed)
+    inside = np.abs(window.pair.bisector_coordinate(np.asarray(out.x))) <= theta
+    return Proportion(int(inside.sum()), n)
+
+
+def _numbers(case: Case, window: Window, exact: DriftRange, rate: float) -> dict[str, float | None]:
+    """The limit on e_max, and what an error that reverses the drift does."""
+    theta, beta_max = HALF_WIDTH * window.pair.length, float(elapsed_noise(case, window.t).max())
+    limit = rate * theta / beta_max
+    sigma2 = float(case.mixture.sigma) ** 2
+    levels = {sigma2 + float(case.schedule.rho[t]): t for t in range(1, window.t + 1)}
+
+    def size(v: float) -> float:
+        # Half as much again as the largest drift within 2 theta at that time.
+        return 1.5 * 2.0 * theta * float(exact.sup[levels[v] - 1])
+
+    ridge = Ridge(-1.0, window.pair.direction, 40.0 / window.pair.length * window.pair.direction)
+    error = ErrorField("reversing", window.pair.midpoint, (ridge,), size)
+    model = perturbed_model(case.mixture, case.schedule, error)
+    trapped = _ddpm(case, window, model, theta, "reversing")
+    largest = max(size(v) for v in levels)
+    return {
+        "e_max at which λ' vanishes": limit,
+        "the same over the score half-way to a mode, at τ": limit
+        * 4.0
+        * amplitude(sigma2 + float(case.schedule.rho[window.t]), math.sqrt(sigma2))
+        / window.pair.length,
+        "an error that reverses the drift: e_max over that limit": largest / limit,
+        "its λ'": rate - beta_max * largest / theta,
+        "its share of DDPM runs that end within θ": trapped.rate,
+    }
+
+
+def _table(found: list[Perturbed]) -> Table:
+    rows = [
+        (
+            p.name,
+            p.e_max,
+            math.exp(p.log_confinement),
+            math.exp(p.log_return),
+            p.ended.rate,
+            p.ended.interval()[1],
+        )
+        for p in found
+    ]
+    columns = ("error", "e_max", "first term", "second term", "DDPM share", "at most, 95 %")
+    return Table("Bound and DDPM from the midpoint, under errors of the score", columns, rows)
