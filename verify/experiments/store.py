@@ -75,7 +75,7 @@ class Result:
     def load(cls, path: Path) -> Result | None:
         """The result in a file, or None where there is none or it is damaged."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 data = {name: archive[name] for name in archive.files}
             return cls(json.loads(str(data.pop("recipe"))), data)
         except _DAMAGE:

@@ -29,8 +29,9 @@ RATIO = 4.0  # w_i/w_j of the pair followed in time
 
 def _pair_mixture(log_ratio: float, length: float, sigma: float) -> GaussianMixture:
     """Two modes in one dimension, mode 1 (upper) heavier by exp(log_ratio)."""
-    heavy = 1.0 / (1.0 + math.exp(-log_ratio))
-    return two_modes(length, sigma, weights=[1.0 - heavy, heavy])
+    # Each from its own exponential: 1 - heavy would lose the light mode's digits.
+    weights = [1.0 / (1.0 + math.exp(sign * log_ratio)) for sign in (1.0, -1.0)]
+    return two_modes(length, sigma, weights=weights)
 
 
 def _saddle(mixture: GaussianMixture, v: float) -> float:

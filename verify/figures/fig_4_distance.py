@@ -101,7 +101,7 @@ FIGURE = FigureSpec(
     "from which two modes dominate and are separated. The dashed line is the exact contraction "
     "sqrt(v_t/v_tau) of the flow; the last step, to t = 0, adds no noise.",
     experiments=("distance",),
-    claims=("X2", "G.1", "X1", "X7"),
+    claims=("X2", "G.1", "X1"),
     draw=draw,
     aliases=("E.9",),
 )

@@ -57,7 +57,7 @@ def _shares(ax: Axes, result: Result) -> None:
         ax.errorbar(x, rate, yerr=bars, fmt="none", ecolor=BLACK, elinewidth=0.9, capsize=1.5)
     ax.set_xticks(place, [name.replace(" ", "\n", 1) for name in names])
     percent_axis(ax, 20.0 / n, 60.0)
-    ax.set_ylabel("samples outside every mode (%)")
+    ax.set(ylabel="samples outside every mode (%)", xlabel="lattice of 25 modes")
     ax.set_title("what DDIM's interpolations join, synthetic score error", color=GREY)
     ax.legend(ncols=4, columnspacing=1.0, handlelength=1.2)
 

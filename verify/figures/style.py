@@ -47,9 +47,6 @@ LOOKS: Mapping[str, Look] = {
     "hybrid z=2": Look(SKY, "^", "-."),
     "hybrid z=5": Look(GREEN, "v", "-."),
     "hybrid z=8": Look(ORANGE, "D", "-."),
-    "exact": Look(BLACK, "x", "-"),
-    "sharper": Look(GREEN, "^", "--"),
-    "paper": Look(PURPLE, "P", "-."),
 }
 
 _SETTINGS: Mapping[str, Any] = {

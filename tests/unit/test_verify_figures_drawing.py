@@ -1,0 +1,298 @@
+"""Each figure draws from a small made-up result, states its numbers, and saves the same bytes."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from verify.experiments import Result
+from verify.figures import FIGURES, style
+
+TIMES = np.array([20, 10, 4, 2, 1, 0])
+SPREAD = np.array([4.0, 2.0, 0.5, 0.1, 0.05, 0.01])
+CLASSES = np.array([[900, 90, 10], [1000, 0, 0], [980, 20, 0]])  # of 1000
+SAMPLERS = ["DDIM", "hybrid z=2", "hybrid z=5", "hybrid z=8", "DDPM"]
+SQUARE = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+SIDES = np.array([[0, 1], [0, 2], [1, 3], [2, 3]])
+
+
+def _phase_portrait():
+    points = np.stack(np.meshgrid(np.linspace(-0.3, 1.3, 5), np.linspace(-0.8, 0.8, 5)), axis=-1)
+    paths = SQUARE[None] * (1.0 + 0.5 * np.sqrt(SPREAD)[:, None, None])
+    return {
+        "n": 4,
+        "means": SQUARE,
+        "pairs": SIDES,
+        "saddles": np.array([[0.5, 0.0], [np.nan, np.nan], [1.0, 0.5], [0.5, 1.0]]),
+        "pair": [0, 1],
+        "points": points,
+        "field": -points,
+        "tau": 4,
+        "kappa": 7.0,
+        "tube": 0.1,
+        "length": 1.0,
+        "times": TIMES,
+        "paths": paths,
+    }
+
+
+def _distance():
+    quantiles = np.array([0.1, 0.5, 1.0, 2.0, 4.0])[:, None] * np.sqrt(SPREAD)
+    one = {"times": TIMES, "v": SPREAD, "quantiles": quantiles}
+    both = {f"{name}_{key}": value for name in ("ddim", "ddpm") for key, value in one.items()}
+    return both | {
+        "n": [10, 20, 30],
+        "levels": np.array([0.05, 0.25, 0.5, 0.75, 0.95]),
+        "kappa": 7.0,
+        "tau_1_first": np.array([10, 4]),
+        "tau_1_fixed": np.array([10, 10, 4]),
+        "tau_2": 4,
+        "length": 1.0,
+    }
+
+
+def _radius():
+    hits = np.array([[1000, 0, 0]] * 4 + [[12, 1, 0]])
+    return {
+        "n": 1000,
+        "radius": np.array([0.01, 0.2, 0.5]),
+        "samplers": SAMPLERS,
+        "late_start": 3,
+        "late_hits": hits,
+        "late_end": np.array([[0.1, 0.05, 0.0]] * 4 + [[0.0599, 0.04, 0.005]]),
+        "early_start": 22,
+        "early_hits": hits,
+        "mode_radius": 0.05,
+        "blur": 0.25,
+        "factor_sde": 0.122,
+        "factor_ode": 0.349,
+        "factor_ddim": 0.198,
+    }
+
+
+def _dominance():
+    shape = (5, 3, 3)
+    falling = np.arange(45.0, 0.0, -1.0).reshape(shape) + 10.0
+    return {
+        "n": 10,
+        "d": [2, 4, 8, 32, 64],
+        "kappa": np.array([1.0, 7.0, 20.0]),
+        "levels": [0.1, 0.5, 0.9],
+        "first": falling,
+        "fixed": falling,
+        "own": np.where(falling > 12.0, falling, -1.0),
+        "closest": falling[:, :, 0],
+    }
+
+
+def _saddles():
+    two = np.array([800.0, 100.0, 17.0, 0.2])
+    along = np.array([two * (1 + 1e-15), [800.0, 100.0, 17.001, np.nan]])
+    return {
+        "n": 2,
+        "times": np.array([1, 4, 22, 100]),
+        "v": np.array([1e-4, 1e-3, 1e-2, 0.1]),
+        "along": along,
+        "lowest": np.full((2, 4), -1.0),
+        "shift": np.zeros((2, 4)),
+        "two_modes": two,
+        "tau_2": 22,
+    }
+
+
+def _terminal():
+    logs = np.array([[0.1, -0.5, -264.4, -264.4], [0.2, 0.0, -1.0, -1.1]])
+    rate = np.array([4e3, 2e3, 1e3])
+    return {
+        "n": 1000,
+        "kinds": ["bound of P5.1", "linear confinement", "bound of X5", "exact"],
+        "tau": 3,
+        "half_width": 0.15,
+        "theta": np.array([0.15, 0.49]),
+        "over_theta": logs,
+        "taus": np.array([2, 30]),
+        "over_tau": logs,
+        "hits": np.array([0, 130]),
+        "k_sup": rate,
+        "k_ratio": 100 * rate,
+        "outward": 2 * rate,
+        "chord": 0.5 * rate,
+        "k_sup_integral": 6.44,
+        "k_ratio_integral": 1088.0,
+    }
+
+
+def _weights():
+    z = np.linspace(0.0, -0.3, 6)
+    return {
+        "n": 24,
+        "k": [5.0, 8.0, 16.0, 50.0],
+        "limit": np.array([0.156, 1.07, 4.29, 20.1]),
+        "ratio": 4.0,
+        "log_ratio": np.linspace(0.0, 1.0, 6) * np.array([[0.156], [1.07], [4.29], [20.1]]),
+        "engine": np.tile(z, (4, 1)),
+        "exact": np.tile(z, (4, 1)),
+        "times": np.array([1, 10, 40, 100]),
+        "saddle": np.array([0.0, -0.05, -0.24, np.nan]),
+        "separatrix": np.array([0.0, -0.04, -0.11, -0.2]),
+    }
+
+
+def _basin():
+    return {
+        "n": 18,
+        "taus": np.array([2, 22, 100]),
+        "ends": [1, 0],
+        "fractions": [0.15, 0.35, 0.45],
+        "paper": np.array([[-160.0, -1041.7, -1800.0], [-1400.0, -4013.6, -6000.0]]),
+        "sharp": np.full((2, 3, 3), -177.0),
+        "truth": np.full((2, 3, 3), [[-1.0, -87.3, -90.0]]),
+        "tau_2": 22,
+    }
+
+
+def _diagonals():
+    kappa = np.array([1.0, 5.0])
+    cell = {"kappa": kappa, "log_ratio": -2.0 * kappa, "bound": -2.0 * kappa}
+    both = {f"{name}_{key}": v for name in ("square", "sheared") for key, v in cell.items()}
+    return both | {
+        "n": 1000,
+        "lattices": ["square", "sheared by 0.5"],
+        "kinds": ["first side", "second side", "diagonal", "neither"],
+        "counts": np.array([[40, 40, 0, 1], [40, 30, 10, 0]]),
+        "shear": 0.5,
+        "blur": 0.25,
+    }
+
+
+def _ablations():
+    counts = np.stack([CLASSES[[1, 1]], CLASSES[[0, 2]]])
+    values = {"T": [500, 1000], "sigma": [0.01, 0.02], "spacing": [1.0, 2.0]}
+    every = {f"{name}_counts": np.stack([counts, counts]) for name in values}
+    return {"n": 1000, "samplers": ["DDIM", "DDPM"], "width": 0.5, **values, **every}
+
+
+MADE_UP = {
+    "phase_portrait": _phase_portrait,
+    "steps": lambda: {
+        "n": 1000,
+        "steps": np.array([10, 50, 1000]),
+        "scores": ["exact", "blurred"],
+        "ddim": np.stack([CLASSES[[2, 1, 1]], CLASSES[[0, 2, 2]]]),
+        "ddpm": CLASSES[[1, 2]],
+        "blur": 0.25,
+    },
+    "distance": _distance,
+    "radius": _radius,
+    "dominance": _dominance,
+    "saddles": _saddles,
+    "eta": lambda: {
+        "n": 1000,
+        "scores": ["exact", "blurred"],
+        "eta": np.array([0.0, 1.0]),
+        "counts": np.stack([CLASSES[[1, 1]], CLASSES[[0, 2]]]),
+        "spread": np.array([[0.63, 0.55], [1.11, 0.63]]),
+        "recursion": np.array([0.56, 0.55]),
+        "blur": 0.25,
+    },
+    "terminal": _terminal,
+    "ablations": _ablations,
+    "weights": _weights,
+    "basin": _basin,
+    "diagonals": _diagonals,
+}
+
+# A number of each made-up result that its message must state.
+STATED = {
+    "2": "3 of 4 segments",
+    "3": "none from 50 steps on",
+    "4": r"DDIM's median falls 6\.3-fold, sqrt\(v\) 6\.3-fold",
+    "5": r"DDPM ends 0\.0599 l from the mode, closed form 0\.0598 l",
+    "E.6": "tau_1 = 51 to 15",
+    "E.12": "at most 6e-05",
+    "E.13": r"from 9 % at eta = 0 to 2 % at eta = 1, .* from 1\.11 to 0\.63 sigma",
+    "E.14": r"vacuous \(1\.26 .* gives 4e-265, the exact law 4e-265",
+    "E.16": r"no more|more than 0 % .* \(10 % at spacing 1, 10 % at 2",
+    "B.1": r"4:1 at t = 40: -0\.24 l against -0\.11 l",
+    "D.1": r"0 % of them on the square grid; .* \(12 % on the grid sheared by 0\.5",
+    "X3": r"2e-1042 l by the published bound, 1e-177 l by X3; the flow itself keeps 5e-88",
+}
+
+
+def made_up_results(spec):
+    recipe = {
+        "case": "made-up",
+        "mixture": {"N": 4, "d": 2, "digest": "0"},
+        "schedule": {"T": 1000, "digest": "0"},
+        "seed": 0,
+        "versions": {"mixdyn": "0"},
+    }
+    results = {}
+    for name in spec.experiments:
+        data = {key: np.asarray(value) for key, value in MADE_UP[name]().items()}
+        results[name] = Result({**recipe, "n": data["n"].tolist()}, data)
+    return results
+
+
+@pytest.mark.parametrize("spec", FIGURES.values(), ids=FIGURES)
+def test_a_figure_states_its_numbers_labels_its_axes_and_is_small(spec, tmp_path):
+    with style.settings():
+        figure = spec.draw(made_up_results(spec))
+        svg, png = style.save(figure, tmp_path, spec.stem, spec.title)
+    message = " ".join(figure.get_suptitle().split())
+    assert re.search(STATED[spec.id], message), message
+    for ax in figure.axes:
+        assert ax.get_xlabel()
+    assert figure.axes[0].get_ylabel()
+    assert 2_000 < svg.stat().st_size < 300_000
+    assert png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("spec", [FIGURES["5"], FIGURES["2"]], ids=["5", "2"])
+def test_a_figure_drawn_twice_is_the_same_bytes_without_a_date(spec, tmp_path):
+    saved = []
+    for name in ("a", "b"):
+        with style.settings():
+            figure = spec.draw(made_up_results(spec))
+            saved.append(style.save(figure, tmp_path / name, spec.stem, spec.title))
+    for first, second in zip(*saved, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    text = saved[0][0].read_text()
+    assert "<dc:date>" not in text
+    assert f"<dc:title>{spec.title}</dc:title>" in text
+
+
+def test_settings_leave_the_callers_matplotlib_alone():
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    with style.settings():
+        assert mpl.rcParams["svg.hashsalt"] == "mixdyn"
+    assert dict(mpl.rcParams) == before
+
+
+def test_rates_carry_clopper_pearson_intervals():
+    rate, low, high = style.intervals([0, 5, 10], 10)
+    np.testing.assert_array_equal(rate, [0.0, 0.5, 1.0])
+    # Zero of ten: the upper end solves (1 - p)^10 = 0.025.
+    np.testing.assert_allclose(high[0], 1 - 0.025**0.1, rtol=1e-12)
+    np.testing.assert_allclose(low[2], 0.025**0.1, rtol=1e-12)
+    assert low[0] == 0.0
+    assert high[2] == 1.0
+
+
+def test_a_result_survives_its_file_and_a_damaged_file_counts_as_none(tmp_path):
+    spec = FIGURES["E.14"]
+    result = made_up_results(spec)["terminal"]
+    path = tmp_path / "deep" / "result.npz"
+    result.save(path)
+    again = Result.load(path)
+    assert again is not None
+    assert json.dumps(again.recipe, sort_keys=True) == json.dumps(result.recipe, sort_keys=True)
+    assert set(again.data) == set(result.data)
+    for name, values in result.data.items():
+        np.testing.assert_array_equal(again[name], values)
+    path.write_bytes(path.read_bytes()[:100])
+    assert Result.load(path) is None
+    assert Result.load(tmp_path / "nowhere.npz") is None
