@@ -10,7 +10,7 @@ h = (m(A) - m(s) - (A - s))/v, which vanishes at 0, and if on the whole line
 (A - s)^2 stays above the square of the reverse diffusion of two point masses at +-l'/2. So
 |A_end| <= theta has at most the probability that the latter ends within theta + |s_end|, from any
 start. With s = 0 this needs a mixture symmetric about the bisector. For two modes of unequal weight
-s = -(v/l) log(w_i/w_j) gives l' = l exactly. Here s ends at the saddle of the last noise level.
+s = -(v/l) log(w_i/w_j) gives l' = l exactly, and here s ends where that curve does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
-from mixdyn.errors import ConvergenceError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 
@@ -70,11 +69,12 @@ def find_reference(
         return None
     places = pair.bisector_coordinate(mixture.means)
     line = GaussianMixture(places[:, None], 1.0, mixture.weights, allow_duplicates=True)
+    sides = [
+        np.abs(places - at) < 1e-9 * pair.length for at in (0.5 * pair.length, -0.5 * pair.length)
+    ]
+    weights = [float(mixture.weights[side].sum()) for side in sides]
     v = np.geomspace(v_end, v_start, LEVELS)
-    try:
-        center = _center(line, v)
-    except ConvergenceError:
-        return None
+    center = _center(line, v, -v_end / pair.length * math.log(weights[0] / weights[1]))
     length = min(
         _length(line, float(s), float(level), pair.length)
         for s, level in zip(center, v, strict=True)
@@ -94,16 +94,15 @@ def _field(line: GaussianMixture, a: Array, v: float) -> Array:
     return dynamics.mean_field(line, np.atleast_1d(a)[:, None], v)[:, 0]
 
 
-def _center(line: GaussianMixture, v: Array) -> Array:
-    """s at every level: the saddle at the first, then ds/dlog v = s - m(s), which is stable."""
+def _center(line: GaussianMixture, v: Array, end: float) -> Array:
+    """s at every level from its value at the first: ds/dlog v = s - m(s), stable upwards."""
     from scipy.integrate import solve_ivp
 
-    start = dynamics.equilibrium(line, float(v[0]), np.zeros(1)).point
     clock = np.log(v)
     solved = solve_ivp(
         lambda w, s: s - _field(line, s, math.exp(w)),
         (clock[0], clock[-1]),
-        start,
+        np.array([end]),
         method="LSODA",
         t_eval=clock,
         rtol=1e-10,

@@ -14,7 +14,7 @@ Measured: the exact probability (O1), from the midpoint and from other starts. F
     with $s = 0$ and $l' \le l$; for two unequal ones with $s = -\frac{v}{l} \log\frac{w_i}{w_j}$,
     $l' = l$; for mixtures symmetric about a bisector with $s = 0$ and $l'$ twice the distance of
     the nearest mode to it; for this mixture's closest pair with the largest $l'$ that the engine's
-    drift allows, $s$ ending at the saddle of clean data.
+    drift allows, $s$ ending where that of its two modes does.
 Predicted: the bound, equal to the truth for two equal modes with $l' = l$ from the midpoint. For
     learned drifts also $P(|A| \le 2\theta \text{ throughout}) \le
     \mathrm{erf}(2\theta e^{-\Lambda}/\sqrt{2V})$ in $x$ units, $\Lambda = \int \lambda_t$ of the
@@ -392,9 +392,9 @@ def _no_reference(case: Case, literal: Array) -> Verdict:
         hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), hypothesis],
         applicable_share=0.0,
         note=(
-            "The drift along the pair depends on the place across it, or has no saddle between the "
-            f"two; with s = 0, l' = l the condition holds at {hypothesis.held_share:.1%} of the "
-            "places looked at. The exact law answers instead: see P5.1."
+            "The drift along the pair depends on the place across it; with s = 0, l' = l the "
+            f"condition holds at {hypothesis.held_share:.1%} of the places looked at. The exact "
+            "law answers instead: see P5.1."
         ),
     )
     return CLAIM.judge(case, finding, Basis.SAMPLED)

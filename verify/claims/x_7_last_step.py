@@ -10,10 +10,9 @@ Hypotheses:
     - owned: at the starting time other modes have responsibilities below e^-30, out to 6.5
       standard deviations from the mode.
 Measured: runs of DDPM, DDIM and DDIM with $\eta$ = 0.5 from exact states of one mode (that of the
-    smallest and that of the largest sigma) at the last time at which it is owned: how far two
-    starts with common noise end apart, the ratio of the last two states, and the variance at the
-    end.
-Predicted: the recursion; for the variance to within the chi-square quantiles of probability 1e-8.
+    smallest and that of the largest sigma) at the last time at which it is owned: the
+    spread at the end, how far two starts with common noise end apart, and the last two states.
+Predicted: the recursion; for the spread to within the chi-square quantiles of probability 1e-8.
 Evidence: sampled. In a table whole runs from noise, where coarse steps taken before one mode owns
     the state add to the spread: the recursion is their limit, not their law.
 Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F
@@ -34,7 +33,7 @@ from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, Upper, compare
+from verify.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -57,19 +56,18 @@ ETA = 0.5
 class Run:
     """One sampler in one mode; values in static coordinates around the mode.
 
-    times: its grid. apart: end distance over start distance of pairs with common noise (n,). last:
-    size of the state at 0 over that at the node before it (n,). end_var: mean square at the end, of
-    dof values.
+    times: its grid. start (n, d), before (n, d), end (n, d): states at its first node, at its last
+    noisy one and at time 0. moved_end (n, d): the end from half the start with the same noise.
     """
 
     name: str
     eta: float
     mode: int
     times: IntArray
-    apart: Array
-    last: Array
-    end_var: float
-    dof: int
+    start: Array
+    before: Array
+    end: Array
+    moved_end: Array
 
 
 def check(case: Case) -> Verdict:
@@ -107,7 +105,7 @@ def _judge(case: Case, eta_factor: float = 1.0, last_power: float = 1.0) -> Verd
         hypotheses=[Hypothesis("owned", 1.0, 0.0)],
         nonvacuous_share=1.0,
         witness=witness,
-        unit="states",
+        unit="values",
         numbers={
             "starting time": t,
             "σ²/v_1": _last_factor(case),
@@ -120,18 +118,28 @@ def _judge(case: Case, eta_factor: float = 1.0, last_power: float = 1.0) -> Verd
 
 def _compare(case: Case, run: Run, eta_factor: float, last_power: float) -> list[Comparison]:
     gain, end_std = _recursion(case, run, eta_factor * run.eta)
-    square = float(case.mixture.sigmas[run.mode]) ** 2
-    last = square / (square + float(case.schedule.rho[run.times[-2]]))
-    where, exact = f"{run.name}, mode {run.mode}", Equality(rtol=1e-9)
+    sigma2 = float(case.mixture.sigmas[run.mode]) ** 2
+    last = sigma2 / (sigma2 + float(case.schedule.rho[run.times[-2]]))
+    where, exact = f"{run.name}, mode {run.mode}", Equality(atol=1e-9)
+    sigma = float(case.mixture.sigmas[run.mode])
+    last = sigma**2 / (sigma**2 + float(case.schedule.rho[run.times[-2]]))
+    spread = Equality(rtol=_spread_width(run.end.size))
+    size = math.sqrt(float(np.mean(np.square(run.start))))
     return [
-        compare(f"two starts with common noise, {where}", exact, run.apart, gain),
-        compare(f"last step, {where}", exact, run.last, last**last_power),
         compare(
-            f"variance at the end, {where}",
-            Upper(rtol=1e-9),
-            abs(run.end_var / end_std**2 - 1.0),
-            _chi_square_width(run.dof),
+            f"spread at the end over σ, {where}",
+            spread,
+            math.sqrt(float(np.mean(np.square(run.end)))) / sigma,
+            end_std / sigma,
         ),
+        compare(
+            f"two starts with common noise, {where}",
+            exact,
+            run.end - run.moved_end,
+            0.5 * gain * run.start,
+            scale=size,
+        ),
+        compare(f"last step, {where}", exact, run.end, last**last_power * run.before, scale=size),
     ]
 
 
@@ -140,11 +148,12 @@ def _last_factor(case: Case) -> float:
     return square / (square + float(case.schedule.rho[1]))
 
 
-def _chi_square_width(dof: int) -> float:
-    """How far a mean of dof squares of normals strays from 1, with probability 1 - 1e-8."""
+def _spread_width(dof: int) -> float:
+    """How far the root of a mean of dof squared normals strays from 1, up to probability 1e-8."""
     from scipy.stats import chi2
 
-    return float(max(chi2.isf(MISS / 2, dof) / dof - 1.0, 1.0 - chi2.ppf(MISS / 2, dof) / dof))
+    high, low = (float(chi2.isf(p, dof)) / dof for p in (MISS / 2, 1.0 - MISS / 2))
+    return max(math.sqrt(high) - 1.0, 1.0 - math.sqrt(low))
 
 
 def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
@@ -215,19 +224,15 @@ def _run(case: Case, mode: int, name: str, eta: float, sampler: Sampler, start: 
     n = int(np.clip(case.pick(4 * 10**6, 4 * 10**8) // work, 64, 100_000))
     v = float(mixture.sigmas[mode]) ** 2 + float(schedule.rho[start])
     offset = math.sqrt(v) * case.rng(label).standard_normal((n, mixture.d))
-    moved = 0.5 * offset
     ends = []
-    for value in (offset, moved):
+    for value in (offset, 0.5 * offset):
         x = schedule.alpha[start] * (mixture.means[mode] + value)
         seed = case.stream(label)
         out = sample(mixture, schedule, sampler, x=x, start=start, rng=seed, keep="trajectory")
         y = np.asarray(out.trajectory)[-2:]
         y = y / schedule.alpha[out.times[-2:]][:, None, None] - mixture.means[mode]
         ends.append(y)
-    apart = np.linalg.norm(ends[0][1] - ends[1][1], axis=1) / np.linalg.norm(offset - moved, axis=1)
-    size = np.linalg.norm(ends[0], axis=2)
-    end_var = float(np.mean(np.square(ends[0][1])))
-    return Run(name, eta, mode, out.times, apart, size[1] / size[0], end_var, offset.size)
+    return Run(name, eta, mode, out.times, offset, ends[0][0], ends[0][1], ends[1][1])
 
 
 # -- whole runs ----------------------------------------------------------------------------------
