@@ -82,6 +82,25 @@ def regime_node(case: Case, length: float, kappa: float = KAPPA) -> int | None:
     return node_below(case, length**2 / (4.0 * kappa * case.mixture.d))
 
 
+def self_consistent_radius(
+    mixture: GaussianMixture, mode: int, gap: float, v: float
+) -> float | None:
+    """The least r with `bounds.ball_pull` at most r around a mode: that ball is invariant at v.
+
+    gap: distance to the nearest other mode. None if there is no such r below 0.49 gap. Not below
+    1e-12 gap, where the pull underflows.
+    """
+    radius = 1e-12 * gap
+    for _ in range(200):
+        pull = float(bounds.ball_pull(mixture, mode, radius, v))
+        if pull <= radius:
+            return radius
+        radius = pull * (1.0 + 1e-6)  # so that the iteration, which rises to the root, passes it
+        if radius > 0.49 * gap:
+            return None
+    return None
+
+
 def two_modes(length: float, sigma: float, log_ratio: float = 0.0) -> GaussianMixture:
     """Modes j and i at -l/2 and l/2 on a line, with log(w_i/w_j) = log_ratio."""
     half = 0.5 * length
