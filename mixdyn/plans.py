@@ -44,6 +44,16 @@ def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGr
     )
 
 
+def check_reach(grid: TimeGrid, schedule: NoiseSchedule) -> None:
+    """Refuse a grid that starts beyond the schedule."""
+    if grid.times[0] > schedule.T:
+        raise InputError(
+            f"the grid must lie within the schedule, T = {schedule.T}",
+            f"time {grid.times[0]}",
+            "Use a shorter grid or a longer schedule.",
+        )
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class StepPlan:
     """The steps of one sampler on one schedule, as data.
@@ -60,12 +70,7 @@ class StepPlan:
 
     def __post_init__(self) -> None:
         shape = (self.grid.steps,)
-        if self.grid.times[0] > self.schedule.T:
-            raise InputError(
-                f"the grid must lie within the schedule, T = {self.schedule.T}",
-                f"time {self.grid.times[0]}",
-                "Use a shorter grid or a longer schedule.",
-            )
+        check_reach(self.grid, self.schedule)
         if self.share.shape != shape or self.noise_std.shape != shape:
             raise InputError(
                 f"a plan needs one coefficient for each of {shape[0]} steps",

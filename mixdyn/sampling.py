@@ -143,7 +143,7 @@ def _run_block(
         for k, (t, s) in enumerate(grid.pairs):
             if tracing:
                 out[k, where.local] = x  # type: ignore[index]
-            eps = stepper.eps(x, t)
+            eps = stepper.eps(x, t) if stepper.needs_eps or not final_only else None
             for i in watched:
                 states[i] = observers[i].step(states[i], label, t, s, x, eps)
             stepper.advance(x, eps, k, where.rows)

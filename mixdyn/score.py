@@ -154,8 +154,11 @@ class ExactScore:
         var = self.variances(t)
         gamma = self.responsibilities(points, t) / var
         alpha_t, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
-        pull = (gamma @ (np.square(self.mixture.sigmas)))[:, None] * (alpha_t * points)
-        return nu * (gamma @ self.mixture.means) + pull
+        out = np.zeros_like(points)
+        # Mode by mode: a matrix product's bits depend on how many rows it has.
+        for k, (mu, sigma) in enumerate(zip(self.mixture.means, self.mixture.sigmas, strict=True)):
+            out += gamma[:, k, None] * (nu * mu + alpha_t * sigma**2 * points)
+        return out
 
     def v(self, x: ArrayLike, t: int) -> Array:
         """alpha eps - noise_std x0, (n, d)."""

@@ -12,7 +12,7 @@ from . import kernels
 from .errors import InputError
 from .mixture import GaussianMixture
 from .noise import path_normals, standard_normals
-from .plans import StepPlan
+from .plans import StepPlan, check_reach
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ExactScore, ScoreModel, checked_eps, is_exact
 from .validation import Array
@@ -30,10 +30,11 @@ class Rows:
 
 
 class Stepper(Protocol):
-    """Carries a block of samples along a grid."""
+    """Carries a block of samples along a grid. `needs_eps`: whether a step uses the prediction."""
 
     grid: TimeGrid
     fused: bool
+    needs_eps: bool
 
     def eps(self, x: Array, t: int) -> Array | None:
         """Noise prediction at a node, for the step and for observers."""
@@ -50,6 +51,8 @@ class Stepper(Protocol):
 
 class PlanStepper:
     """The step family on any model; one fused kernel where the score is exact."""
+
+    needs_eps = True
 
     def __init__(self, model: ScoreModel, plan: StepPlan) -> None:
         self.model = model
@@ -107,7 +110,10 @@ class PlanStepper:
 class ReverseStepper:
     """Exact reverse draws of a mixture."""
 
+    needs_eps = False
+
     def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid) -> None:
+        check_reach(grid, schedule)
         self.mixture = mixture
         self.schedule = schedule
         self.grid = grid

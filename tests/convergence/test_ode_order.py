@@ -5,10 +5,13 @@ slope is taken between two step numbers; it must lie within 0.25 of the order, s
 the next higher order both fail.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
 from mixdyn import DDIM, GaussianMixture, NoiseSchedule, TimeGrid, integrate_ode, presets, sample
+from mixdyn.fields import MixtureField
 from mixdyn.integrators import (
     DormandPrince,
     ExponentialEuler,
@@ -97,6 +100,31 @@ def test_one_step_of_ddim_and_of_exponential_euler_agree_where_both_are_exact():
     v = schedule.rho[[50, 20]] + 1e-16
     y = integrate_ode(point, run.trajectory[0] / schedule.alpha[50], v, ExponentialEuler()).y
     assert np.allclose(run.trajectory[1] / schedule.alpha[20], y, rtol=1e-13)
+
+
+def test_steps_of_the_exponential_methods_are_those_of_their_formulas():
+    """m frozen at the node, or at half the step in u, or extrapolated from the last two nodes."""
+    field = MixtureField(MIXTURE)
+
+    def m(y, v):
+        return y + field.pull(y, v)
+
+    v = [4.0, 1.0, 0.5]
+    r = [np.sqrt(b / a) for a, b in itertools.pairwise(v)]
+    first = m(Y, v[0]) + r[0] * (Y - m(Y, v[0]))
+    assert np.allclose(integrate_ode(MIXTURE, Y, v[:2], ExponentialEuler()).y, first, atol=1e-14)
+    half = m(Y, v[0]) + np.sqrt(r[0]) * (Y - m(Y, v[0]))
+    middle = m(half, np.sqrt(v[0] * v[1]))
+    expected = middle + r[0] * (Y - middle)
+    assert np.allclose(
+        integrate_ode(MIXTURE, Y, v[:2], ExponentialMidpoint()).y, expected, atol=1e-14
+    )
+    h0, h1 = -np.log(r[0]), -np.log(r[1])
+    now = m(first, v[1])
+    slope_m = (now - m(Y, v[0])) / h0
+    # int_0^h e^(w - h) (m + m' w) dw = (1 - e^-h) m + (h - 1 + e^-h) m'
+    expected = r[1] * first + (1 - r[1]) * now + (h1 - 1 + r[1]) * slope_m
+    assert np.allclose(integrate_ode(MIXTURE, Y, v, ExponentialMultistep()).y, expected, atol=1e-14)
 
 
 # -- the adaptive method -------------------------------------------------------------------------

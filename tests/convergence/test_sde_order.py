@@ -129,6 +129,17 @@ def test_a_single_mode_has_the_exact_mean_for_the_exponential_scheme_only(name):
     assert gap <= 1e-14 if name == "exponential" else gap > 0.1
 
 
+def test_fine_steps_of_the_exponential_scheme_compose_to_the_coarse_one_where_m_is_constant():
+    mixture, y = GaussianMixture([[0.5]], 0.3), np.linspace(-3, 3, 40)[:, None]
+    fine = np.array([4.0, 3.1, 2.5, 1.2, 0.5, 0.2, 0.09])
+    ends = [
+        integrate_sde(mixture, y, v, ExponentialSde(), rng=7, fine=fine).y
+        for v in (fine, fine[[0, 3, 6]], fine[[0, 6]])
+    ]
+    assert np.abs(ends[1] - ends[0]).max() <= 1e-13
+    assert np.abs(ends[2] - ends[0]).max() <= 1e-13
+
+
 def test_shared_fine_nodes_give_the_step_noise_of_the_bridge(plausible):
     """Two coarse steps over one and many fine ones have the same law: mean zero, variance one."""
     mixture = GaussianMixture([[0.0]], 0.3)

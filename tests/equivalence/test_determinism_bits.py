@@ -9,7 +9,17 @@ import sys
 import numpy as np
 import pytest
 
-from mixdyn import DDIM, DDPM, ExactReverse, GaussianMixture, Hybrid, NoiseSchedule, presets, sample
+from mixdyn import (
+    DDIM,
+    DDPM,
+    ExactReverse,
+    ExactScore,
+    GaussianMixture,
+    Hybrid,
+    NoiseSchedule,
+    presets,
+    sample,
+)
 from mixdyn.integrators import EulerMaruyama, integrate_sde
 
 SCHEDULE = NoiseSchedule.linear(40, 1e-4, 0.3)
@@ -24,9 +34,7 @@ SAMPLERS = {
 
 # What a fresh process computes, and this one.
 PROGRAM = """
-import hashlib, sys
-import numpy as np
-import mixdyn
+import hashlib
 from mixdyn import DDIM, DDPM, ExactReverse, GaussianMixture, Hybrid, NoiseSchedule, presets, sample
 from mixdyn.noise import standard_normals
 schedule = NoiseSchedule.linear(40, 1e-4, 0.3)
@@ -103,6 +111,17 @@ def test_permuting_the_states_permutes_a_noiseless_run_and_the_fields(mixture):
         mixture.score_jacobian,
     ):
         assert field(x)[order].tobytes() == field(x[order]).tobytes()
+
+
+@pytest.mark.parametrize("mixture", [presets.grid(), PER_MODE], ids=["product", "per-mode sigma"])
+@pytest.mark.parametrize(
+    "kind", ["eps", "x0", "v", "score", "log_density", "responsibilities", "jacobian"]
+)
+def test_a_prediction_for_one_point_is_its_row_of_the_batch(kind, mixture):
+    predict = getattr(ExactScore(mixture, SCHEDULE), kind)
+    x = np.random.default_rng(4).normal(size=(150, mixture.d))
+    whole = predict(x, 20)
+    assert all(predict(x[i : i + 1], 20).tobytes() == whole[i].tobytes() for i in range(150))
 
 
 def test_a_copied_mixture_and_schedule_give_the_same_bits():

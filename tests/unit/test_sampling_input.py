@@ -70,7 +70,7 @@ BAD = {
     "start a float": (lambda: run(start=5.0), "start must be an integer >= 1"),
     "more steps than T": (lambda: run(sampler=DDIM(11)), "must not exceed T = 10"),
     "grid beyond T": (lambda: run(sampler=DDIM(spacing=TimeGrid([20, 0]))), "within the schedule"),
-    "exact draws beyond T": (lambda: run(sampler=ExactReverse((20, 0))), r"in 1\.\.10"),
+    "exact draws beyond T": (lambda: run(sampler=ExactReverse((20, 0))), "within the schedule"),
     "eta above its cap": (lambda: run(sampler=DDIM(3, "uniform", eta=1.5)), "eta must not exceed"),
     "exact draws from a network": (
         lambda: run(as_model(lambda x, t: x), n=None, x=X, sampler=ExactReverse()),
