@@ -6,6 +6,14 @@ An input error says three things: the rule, the value that broke it, and the rem
 from __future__ import annotations
 
 
+def printable(value: object) -> str:
+    """str(value), also for integers beyond Python's limit on decimal digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return f"a value of type {type(value).__name__} too long to print"
+
+
 class MixdynError(Exception):
     """Base class: catch it to catch everything mixdyn raises deliberately."""
 
@@ -17,7 +25,7 @@ class InputError(MixdynError, ValueError):
         self.rule = rule
         self.received = received
         self.remedy = remedy
-        super().__init__(f"{rule}; received {received}. {remedy}")
+        super().__init__(f"{rule}; received {printable(received)}. {remedy}")
 
     def __reduce__(self) -> tuple[type, tuple[str, object, str]]:
         return type(self), (self.rule, self.received, self.remedy)

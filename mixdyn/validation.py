@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, NotApplicableError
+from .errors import InputError, NotApplicableError, printable
 
 if TYPE_CHECKING:
     from .mixture import GaussianMixture
@@ -26,7 +26,7 @@ def describe(value: object) -> str:
     """A short text of `value` for an error message: arrays by shape, the rest by repr."""
     if isinstance(value, np.ndarray) and value.size > 8:
         return f"an array of shape {value.shape}"
-    text = repr(value)
+    text = repr(value) if not isinstance(value, int) else printable(value)
     return text if len(text) <= 120 else text[:117] + "..."
 
 

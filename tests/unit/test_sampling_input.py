@@ -1,5 +1,7 @@
 """Everything a user can get wrong in a run."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,9 @@ BAD = {
     "both n and x": (lambda: run(x=X), "exactly one of n and x"),
     "n zero": (lambda: run(n=0), "n must be an integer >= 1"),
     "n negative": (lambda: run(n=-1), "n must be an integer >= 1"),
+    "n beyond what prints": (lambda: run(n=-(10**5000)), "too long to print"),
+    "seed beyond what prints": (lambda: run(rng=10**5000), "too long to print"),
+    "steps beyond what prints": (lambda: run(sampler=DDIM(10**5000)), "too long to print"),
     "n a boolean": (lambda: run(n=True), "n must be an integer >= 1"),
     "n a float": (lambda: run(n=10.0), "n must be an integer >= 1"),
     "x of another dimension": (lambda: run(n=None, x=[[0.0]]), r"shape \(n, 2\)"),
@@ -88,8 +93,11 @@ def test_a_bad_run_is_refused_with_rule_value_and_remedy(name):
     call, rule = BAD[name]
     with pytest.raises(InputError, match=rule) as caught:
         call()
-    assert caught.value.rule
-    assert len(str(caught.value)) < 400
+    error = caught.value
+    assert error.rule
+    assert len(str(error)) < 400
+    again = pickle.loads(pickle.dumps(error))  # as a worker process hands it back
+    assert (type(again), str(again)) == (type(error), str(error))
 
 
 @pytest.mark.parametrize(
