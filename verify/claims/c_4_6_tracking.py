@@ -1,0 +1,232 @@
+r"""Paths next to a mode track one another.
+
+Statement: On a convex set that the flow does not leave, two paths approach each other at the rate
+    $\lambda = \inf (1 - \lambda_{max}(\mathrm{Cov}_\gamma/v))$: $|\delta(u)| \le e^{-\lambda u}
+    |\delta(0)|$. In the ball of radius $r$ around mode $i$, with $L_k = |\mu_k - \mu_i|$ and
+    $P_n(r) = \sum_k \frac{w_k}{w_i} L_k^n e^{-(L_k^2 - 2 r L_k)/(2v)}$, $\lambda \ge 1 - P_2(r)/v$,
+    and $P_1(r) \le r$ makes the ball invariant; both improve as $v$ falls.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - separation: from some node on $P_1(r) \le r$, $P_2(r) < v$ and $2v \le l(l - 2r)$, with $l$
+        the distance to the nearest mode.
+Measured: distances between pairs of paths that start in balls of radius 0.1, 0.25 and 0.4 $l$, at
+    the first node that serves every mode looked at; the distance to the mode; the largest
+    eigenvalue of the engine's Jacobian in the ball at the start.
+Predicted: $e^{-\lambda u}$ with $\lambda$ at the start; the product of such factors with $\lambda$
+    at every node; the radius; $-\lambda$.
+Evidence: sampled starts, solved to 1e-11.
+Source: arXiv 2605.06831 v1, Corollary 4.6
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, dynamics, geometry
+from mixdyn.validation import Array, IntArray
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.paths import Paths, flow_from, flow_tolerance
+from verify.relations import Comparison, Upper, compare
+from verify.traps import node_variances, require_distinct_means
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="C4.6",
+    basis=(Basis.SAMPLED,),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "Anything about paths in two basins, whose distance grows, or about noise: paths of the "
+        "reverse SDE on their own noise do not approach each other."
+    ),
+)
+
+SHARES = (0.1, 0.25, 0.4)
+MAX_MODES = 12
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Pairs of paths that start in balls of one relative size, at one node.
+
+    share: radius over the distance to the nearest mode. mode (n,), radius (n,): of each pair.
+    first, second: the two paths of each pair. rate (S + 1, n): lambda at every node. largest (n,):
+    the largest eigenvalue at the first path's start.
+    """
+
+    share: float
+    mode: IntArray
+    radius: Array
+    first: Paths
+    second: Paths
+    rate: Array
+    largest: Array
+
+    @property
+    def distance(self) -> Array:
+        """(S + 1, n) between the two paths."""
+        return np.linalg.norm(self.first.y - self.second.y, axis=2)
+
+
+def check(case: Case) -> Verdict:
+    """Pairs of paths around every mode."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A rate that no point has, and pairs on both sides of a saddle."""
+    return {
+        "λ = 1.05": _judge(case, fixed_rate=1.05),
+        "one start beyond the saddle": _judge(case, straddle=True),
+    }
+
+
+def _judge(case: Case, fixed_rate: float | None = None, straddle: bool = False) -> Verdict:
+    require_distinct_means(case.mixture)
+    label = f"C4.6 balls {straddle}"
+    balls = case.memo(label, lambda: _balls(case, straddle))
+    hypotheses = [
+        Hypothesis("common_sigma", 1.0, 0.0),
+        Hypothesis("separation", len(balls) / len(SHARES)),
+    ]
+    if not balls:
+        note = "No node of the papers' grid makes a ball around every mode invariant."
+        return CLAIM.judge(case, Finding(hypotheses=hypotheses, note=note))
+    comparisons = _comparisons(case, balls, fixed_rate)
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        index = comparison.index
+        for ball in balls:
+            size = len(ball.mode) if "eigenvalue" in comparison.name else ball.distance[1:].size
+            if index < size:
+                break
+            index -= size
+        row = index % len(ball.mode)
+        starts = {"y_first": ball.first.y[0, row], "y_second": ball.second.y[0, row]}
+        where = {"mode": int(ball.mode[row]), "t_start": int(ball.first.times[0])}
+        return {"quantity": comparison.name, **where, **starts}
+
+    widest = balls[-1]
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=hypotheses,
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="pairs × nodes",
+        numbers={
+            "raw time of the start, widest balls": int(widest.first.times[0]),
+            "their radius over the distance to the nearest mode": widest.share,
+            "their least λ at the start": float(widest.rate[0].min()),
+            "contraction to the end of a path that one mode owns": float(
+                np.sqrt(widest.first.v[-1] / widest.first.v[0])
+            ),
+            "largest contraction factor measured": float(
+                (widest.distance[-1] / widest.distance[0]).max()
+            ),
+        },
+    )
+    return CLAIM.judge(case, finding)
+
+
+def _comparisons(case: Case, balls: list[Ball], fixed_rate: float | None) -> list[Comparison]:
+    pieces = [_sides(case, ball, fixed_rate) for ball in balls]
+    found = []
+    for name in pieces[0]:
+        measured, bound = (
+            np.concatenate([p[name][side].ravel() for p in pieces]) for side in (0, 1)
+        )
+        eigenvalue = "eigenvalue" in name
+        path_error = Upper(rtol=1e-9, atol=flow_tolerance(case))
+        found.append(compare(name, Upper(atol=1e-9) if eigenvalue else path_error, measured, bound))
+    return found
+
+
+def _sides(case: Case, ball: Ball, fixed_rate: float | None) -> dict[str, tuple[Array, Array]]:
+    """Measured and predicted values of one size of ball."""
+    u = 0.5 * np.log(ball.first.v[0] / ball.first.v)
+    distance = ball.distance
+    slow = ball.rate[0] if fixed_rate is None else np.full(len(ball.mode), fixed_rate)
+    # The rate grows along a path, so that its value at a node serves to the next one.
+    elapsed = np.cumsum(ball.rate[:-1] * np.diff(u)[:, None], axis=0)
+    away = np.linalg.norm(ball.first.y[1:] - case.mixture.means[ball.mode], axis=2)
+    return {
+        "distance between two paths, λ at the start": (
+            distance[1:],
+            np.exp(-slow * u[1:, None]) * distance[0],
+        ),
+        "distance between two paths, λ at every node": (
+            distance[1:],
+            np.exp(-elapsed) * distance[0],
+        ),
+        "distance to the mode": (away, np.broadcast_to(ball.radius, away.shape)),
+        "largest eigenvalue in the ball": (ball.largest, -slow),
+    }
+
+
+def _balls(case: Case, straddle: bool) -> list[Ball]:
+    rng = case.rng("C4.6")
+    distances = geometry.pairwise_distances(case.mixture.means)
+    np.fill_diagonal(distances, np.inf)
+    gap = distances.min(axis=1)
+    modes = np.sort(rng.permutation(case.mixture.N)[:MAX_MODES])
+    found = []
+    for share in SHARES:
+        node = _first_node(case, modes, gap, share)
+        if node is not None:
+            found.append(_ball(case, share, modes, gap, node, straddle))
+    return found
+
+
+def _first_node(case: Case, modes: IntArray, gap: Array, share: float) -> int | None:
+    """The first noisy node at which the ball of every mode meets the hypothesis."""
+    for node, v in enumerate(node_variances(case)[:-1].tolist()):
+        # Beyond this the rate would fall before it rises.
+        if 2.0 * v > gap[modes].min() ** 2 * (1.0 - 2.0 * share):
+            continue
+        if all(_serves(case, mode, share * float(gap[mode]), v) for mode in modes.tolist()):
+            return node
+    return None
+
+
+def _serves(case: Case, mode: int, radius: float, v: float) -> bool:
+    if float(bounds.ball_pull(case.mixture, mode, radius, v)) > radius:
+        return False
+    return float(bounds.tracking_rate(case.mixture, mode, radius, v)) > 0.0
+
+
+def _ball(case: Case, share: float, mode: IntArray, gap: Array, node: int, straddle: bool) -> Ball:
+    """Pairs of starts in the balls of the given modes, their paths and rates."""
+    rng, mixture = case.rng(f"C4.6 {share}"), case.mixture
+    mode = np.repeat(mode, case.pick(10, 100))
+    radius, centre = share * gap[mode], mixture.means[mode]
+    starts = [
+        centre + radius[:, None] * _in_ball(rng, *centre.shape, wall) for wall in (True, False)
+    ]
+    if straddle:
+        starts = [centre + step * _to_nearest(mixture.means, mode) for step in (0.2, 0.75)]
+    both = flow_from(case, np.concatenate(starts), node)
+    first, second = (Paths(both.times, both.v, y) for y in np.split(both.y, 2, axis=1))
+    rate = np.empty((len(both.v), len(mode)))
+    for k in np.unique(mode).tolist():
+        own = float(share * gap[k])
+        rate[:, mode == k] = bounds.tracking_rate(mixture, k, own, both.v)[:, None]
+    largest = dynamics.flow_spectrum(mixture, starts[0], float(both.v[0]))[:, -1]
+    return Ball(share, mode, radius, first, second, rate, largest)
+
+
+def _to_nearest(means: Array, mode: IntArray) -> Array:
+    """From each mode to its nearest other one, (n, d)."""
+    distances = geometry.pairwise_distances(means)
+    np.fill_diagonal(distances, np.inf)
+    return np.asarray((means[distances.argmin(axis=1)] - means)[mode])
+
+
+def _in_ball(rng: np.random.Generator, n: int, d: int, wall: bool) -> Array:
+    """Points of the unit ball, with `wall` half of them on the sphere."""
+    x = rng.standard_normal((n, d))
+    size = rng.random(n) ** (1.0 / d)
+    size[::2] = 1.0 if wall else size[::2]
+    return np.asarray(size[:, None] * x / np.linalg.norm(x, axis=1, keepdims=True))
