@@ -48,6 +48,10 @@ class Formula:
     def _in_doubles(self) -> Callable[..., Any]:
         return sp.lambdify(_labels(self.arguments), self.expr, ["math", "mpmath"])
 
+    def prepare(self) -> None:
+        """Generate the code now rather than on the first call."""
+        _ = self._at_high_precision
+
     def __call__(self, *values: Any) -> Any:
         """The value as an mpmath number of 50 digits (a few are lost to cancellation)."""
         with mpmath.workdps(DIGITS + 10):

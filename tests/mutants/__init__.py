@@ -1,0 +1,1 @@
+"""Mutants: every constant of a formula, changed by 1 %, must make a comparison fail."""

@@ -1,0 +1,80 @@
+"""Constants that no comparison can notice, each with the reason.
+
+Keyed by (file, function, the innermost expression around the constant). What belongs here steers an
+algorithm (where it looks, when it stops, which of two valid forms it takes) or drops out of the
+result; a constant of a formula never does. An entry that fits no constant any more is an error.
+"""
+
+from __future__ import annotations
+
+_FLOW, _BALLS = "mixdyn/oracles/flow.py", "mixdyn/oracles/flow_arb.py"
+_HYBRID, _NORMAL = "mixdyn/oracles/hybrid.py", "mixdyn/oracles/normal.py"
+_SEPARABLE, _TWO = "mixdyn/oracles/separable.py", "mixdyn/oracles/two_modes.py"
+_TERMINAL, _DYNAMICS = "mixdyn/bounds/terminal.py", "mixdyn/dynamics.py"
+
+_SLOPE = "enters the slope of Newton's iteration alone: the root is where the value vanishes"
+_ERROR = "enters the error estimate that sends doubtful points to ball arithmetic"
+_STOP = "decides when an iteration stops or which safeguarded step it takes"
+_FORM = "switches between two forms that agree on both sides of the switch"
+_BITS = "working precision: the certified radius decides, not this"
+_TOLERANCE = "a tolerance"
+_COUNT = "counts or indexes"
+_BRACKET = "an end of a bracket that holds the root with room to spare"
+_STATIC = "any alpha_bar gives the same law in static coordinates, given the noise-to-signal ratio"
+
+EXEMPT: dict[tuple[str, str, str], str] = {
+    (_TERMINAL, "log_linear_confinement", "np.minimum(log_z, 10.0)"): _FORM,
+    (_TERMINAL, "log_linear_confinement", "log_z < -10.0"): _FORM,
+    (_FLOW, "", "0.5 * math.log(2.0 * math.pi)"): _SLOPE,
+    (_FLOW, "", "2.0 * math.pi"): _SLOPE,
+    (_FLOW, "_log_rounding", "4.0 + 3.0 * _finite(a)"): _ERROR,
+    (_FLOW, "_log_rounding", "3.0 * _finite(a)"): _ERROR,
+    (_FLOW, "_log_density", "0.5 * z2"): _ERROR,
+    (_FLOW, "_log_density", "0.5 * math.log(v)"): _ERROR,
+    (_FLOW, "_bracket", "8.0 * _EPS"): _BRACKET,
+    (_FLOW, "_bracket", "1.0 + r"): _BRACKET,
+    (_FLOW, "_solve", "0.5 * (low + high)"): "where the iteration starts",
+    (_FLOW, "_solve", "0.5 * (a + b)"): _STOP,
+    (_FLOW, "_solve", "slope > 1e-290"): _STOP,
+    (_FLOW, "_solve", "2 * _EPS"): _STOP,
+    (_FLOW, "_log_balance", "0.5 * np.square(y[:, None] - axis.values)"): _SLOPE,
+    (_FLOW, "_log_balance", "0.5 * math.log(v)"): _SLOPE,
+    (_BALLS, "flow_axis_arb", "2 * bits"): _BITS,
+    (_BALLS, "flow_interval_arb", "2 * bits"): _BITS,
+    (_BALLS, "goal", "as_arb(2.0)"): _TOLERANCE,
+    (_BALLS, "_newton", "root.rad() * 4"): _STOP,
+    (_BALLS, "_bisect", "(0.5, 0.4375, 0.59375)"): _STOP,
+    (_HYBRID, "_check_stages", "1 - 1e-12"): _TOLERANCE,
+    (_HYBRID, "_draw", "1.0 / (1.0 + rho_t)"): _STATIC,
+    (_HYBRID, "_draw", "1.0 + rho_t"): _STATIC,
+    (_HYBRID, "_draw", "1.0 / (1.0 + rho_s)"): _STATIC,
+    (_HYBRID, "_draw", "1.0 + rho_s"): _STATIC,
+    (_NORMAL, "log_interval", "0.001 / (1.0 + np.abs(mid))"): _FORM,
+    (_NORMAL, "log_interval", "1.0 + np.abs(mid)"): _FORM,
+    (_NORMAL, "log_interval", "width * (1.0 + np.abs(mid)) < 0.001"): _FORM,
+    ("mixdyn/oracles/reduction.py", "affine_hull", "np.abs(mixture.means).max() * 0.001"): (
+        _TOLERANCE
+    ),
+    (_SEPARABLE, "product_grid", "1 - len(varying)"): "a power of the total weight, which is 1",
+    (_SEPARABLE, "product_grid", "1e-12 * table"): _TOLERANCE,
+    (_SEPARABLE, "_grid_lines", "8 * _ULP"): _TOLERANCE,
+    (_SEPARABLE, "_grid_lines", "np.flatnonzero(np.diff(label)) + 1"): _COUNT,
+    (_SEPARABLE, "_separate_line", "mixture.d - 1"): _COUNT,
+    (_TWO, "two_mode_equilibria", "[-0.5, 0.5]"): _BRACKET,
+    (_TWO, "two_mode_equilibria", "[-0.5, *(t for t in turns if -0.5 < t < 0.5), 0.5]"): _BRACKET,
+    (_TWO, "two_mode_equilibria", "-0.5 < t < 0.5"): _BRACKET,
+    (_TWO, "two_mode_equilibria", "brentq(drift, low, high, xtol=1e-300, rtol=8.9e-16)"): (
+        _TOLERANCE
+    ),
+    (_DYNAMICS, "_newton_step", "ratio - 1.0"): _SLOPE,
+    (_DYNAMICS, "_newton_step", "np.maximum(np.abs(slope), 1e-08)"): _STOP,
+    (_DYNAMICS, "_descend", "share = 1.0"): _STOP,
+    (_DYNAMICS, "_descend", "share *= 0.5"): _STOP,
+    (_DYNAMICS, "_descend", "1.0 - _SUFFICIENT_DECREASE * share"): _STOP,
+    (_DYNAMICS, "saddle", "1.0 - _TIE_RTOL"): _TOLERANCE,
+    (_DYNAMICS, "_pair_saddle", "spread < 1.0"): "guards an overflow at s = 1",
+    (_DYNAMICS, "_pair_saddle", "-0.5 * spread"): _BRACKET,
+    (_DYNAMICS, "_pair_saddle", "0.5 * spread"): _BRACKET,
+    (_DYNAMICS, "_pair_saddle", "0.5 * (low + high)"): _STOP,
+    ("mixdyn/crossings.py", "_two_members", "chosen.shape[1] - 1"): _COUNT,
+}
