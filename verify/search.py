@@ -8,9 +8,10 @@ it meets what that one found, so nothing is checked twice and no database is nee
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,17 +26,21 @@ from .trials import Call, Kind, Trial, try_problem
 
 @dataclass(frozen=True)
 class Limits:
-    """How far a search goes: problems drawn, and seconds for exploring and for shrinking.
+    """How far a search goes: problems drawn, seconds for exploring, for shrinking and for a check.
 
-    A check that has begun is finished, so a search may end one check late.
+    A check is broken off after check_seconds, so a search ends at most that much late.
     """
 
     problems: int
     explore_seconds: float
     shrink_seconds: float
+    check_seconds: float = 60.0
 
 
-LIMITS = {Profile.QUICK: Limits(120, 60.0, 30.0), Profile.FULL: Limits(1500, 900.0, 300.0)}
+LIMITS = {
+    Profile.QUICK: Limits(120, 60.0, 30.0, 30.0),
+    Profile.FULL: Limits(1500, 900.0, 300.0, 120.0),
+}
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Tally:
     verdicts: Counter[str] = field(default_factory=Counter)
     tried: int = 0
     applied: int = 0
+    slowest: Trial | None = None
     shrinking: Kind | None = None
     worst: dict[tuple[Kind, str], Call] = field(default_factory=dict)
 
@@ -54,6 +60,8 @@ class Tally:
         self.tried += 1
         self.applied += any(v != Outcome.NOT_APPLICABLE for v in trial.verdicts)
         self.verdicts.update(trial.verdicts)
+        if self.slowest is None or trial.seconds > self.slowest.seconds:
+            self.slowest = trial
         for call in trial.calls():
             best = self.worst.get((call.kind, call.label))
             if best is None or call.score > best.score:
@@ -96,6 +104,7 @@ class SearchResult:
             "applied": self.tally.applied,
             "verdicts": dict(self.tally.verdicts),
             "seconds": self.seconds,
+            "slowest_seconds": self.tally.slowest and self.tally.slowest.seconds,
             "out_of_time": self.out_of_time,
             "worst": [
                 {"label": call.label} | witness.describe(call) for call in self.tally.worst.values()
@@ -133,7 +142,9 @@ class _Explorer:
         if time.perf_counter() > self._deadline:
             self.out_of_time |= self.tally.shrinking is None
             return None
-        trial = self._known[problem.digest] = try_problem(self._entry, problem)
+        trial = self._known[problem.digest] = try_problem(
+            self._entry, problem, self.tally.limits.check_seconds
+        )
         if self.tally.shrinking is None:
             self.tally.count(trial)
         self._progress(self.tally)
@@ -163,9 +174,22 @@ class _Explorer:
                 raise _AsBad
             _aim(trial, calls)
 
-        with contextlib.suppress(_AsBad):
+        with _notes_elsewhere(), contextlib.suppress(_AsBad):
             probe()
         return found
+
+
+@contextlib.contextmanager
+def _notes_elsewhere() -> Iterator[None]:
+    """Hypothesis keeps a folder of notes where it runs, even without a database: not here."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with tempfile.TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
 
 
 def _settings(max_examples: int, shrink: bool) -> Any:
@@ -224,6 +248,8 @@ def search(
         explorer.run(seed)
         targets = [call for kind in Kind if (call := _target(tally, kind)) is not None]
         for call in targets:
+            if call.kind is Kind.SLOW:
+                continue  # what is slow is slow to shrink
             tally.shrinking = call.kind
             explorer.allow(limits.shrink_seconds / len(targets))
             shrunk[call.kind] = explorer.run(seed, wanted=call) or call

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 _STYLES = {
     Kind.VIOLATION: "bold red",
     Kind.CRASH: "bold white on red",
+    Kind.SLOW: "yellow",
     Kind.UNDECIDED: "yellow",
     Kind.CLOSEST: "green",
 }
 _IN_WORDS = {
     Kind.VIOLATION: "the claim fails here",
     Kind.CRASH: "our check broke here, which says nothing about the claim",
+    Kind.SLOW: "our check was broken off here, unshrunk",
     Kind.UNDECIDED: "a side of the comparison is no number here",
     Kind.CLOSEST: "the least room found",
 }
@@ -81,7 +83,9 @@ def print_search(console: Console, result: SearchResult) -> None:
 
     console.print(headline(result), style="bold", markup=False)
     verdicts = ", ".join(f"{count} {name}" for name, count in result.tally.verdicts.items())
-    console.print(f"Verdicts: {verdicts}.", markup=False)
+    slowest = result.tally.slowest
+    longest = "" if slowest is None else f" The longest check took {slowest.seconds:.3g} s."
+    console.print(f"Verdicts: {verdicts}.{longest}", markup=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("comparison")
     for name in ("excess in tolerances", "relative slack"):
@@ -110,9 +114,10 @@ def _print_witness(console: Console, found: Witness) -> None:
         sides = f"{side['name']}: {show(side, 'measured', 8)}"
         sides += f" {side['relation']['symbol']} {show(side, 'bound', 8)}"
         console.print(f"  {sides}, excess {show_excess(call)}", markup=False)
-    state = "reproduced from the saved files" if found.confirmed else "did NOT reproduce"
     console.print(f"  {found.command}", markup=False, soft_wrap=True)
-    console.print(f"  {state}")
+    if found.confirmed is not None:
+        state = "reproduced from the saved files" if found.confirmed else "did NOT reproduce"
+        console.print(f"  {state}")
 
 
 def _escape(text: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +28,7 @@ class Kind(StrEnum):
 
     VIOLATION = "violation"
     CRASH = "crash"
+    SLOW = "too slow"
     UNDECIDED = "undecided"
     CLOSEST = "closest call"
 
@@ -71,10 +76,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Trial:
-    """The rows of a claim on a problem, without negative controls."""
+    """The rows of a claim on a problem, without negative controls, and the time they took.
+
+    stopped: the check was broken off for want of time; its row has the verdict `error`.
+    """
 
     problem: Problem
     rows: list[Row]
+    seconds: float
+    stopped: bool = False
 
     @property
     def verdicts(self) -> list[str]:
@@ -91,8 +101,8 @@ class Trial:
         for row in self.rows:
             outcome = Outcome(row["verdict"])
             if outcome is Outcome.ERROR:
-                label = slack.family(row["note"])
-                yield Call(Kind.CRASH, self.problem, row, label, math.inf)
+                kind = Kind.SLOW if self.stopped else Kind.CRASH
+                yield Call(kind, self.problem, row, slack.family(row["note"]), math.inf)
             elif outcome not in (Outcome.VACUOUS, Outcome.NOT_APPLICABLE):
                 yield from self._comparisons(row)
 
@@ -109,8 +119,45 @@ class Trial:
                 yield Call(kind, self.problem, row, label, excess, comparison)
 
 
-def try_problem(entry: Entry, problem: Problem, profile: Profile = Profile.QUICK) -> Trial:
-    """Run the check. A check that breaks gives a row with the verdict `error`."""
+def try_problem(entry: Entry, problem: Problem, seconds: float = math.inf) -> Trial:
+    """Run the check, for at most `seconds` where the platform can break it off.
+
+    A check that breaks gives a row with the verdict `error`, and so does one that is broken off.
+    """
     bare = dataclasses.replace(entry, mutants=lambda case: {})
-    rows = [verdict.as_row() for verdict in run_claim(bare, problem.case(profile))]
-    return Trial(problem, rows)
+    case = problem.case(Profile.QUICK)
+    start = time.perf_counter()
+    try:
+        with _at_most(seconds):
+            rows = [verdict.as_row() for verdict in run_claim(bare, case)]
+    except _OutOfTime:
+        rows = [entry.claim.broken(case, f"still running after {seconds:.3g} s").as_row()]
+        return Trial(problem, rows, time.perf_counter() - start, stopped=True)
+    return Trial(problem, rows, time.perf_counter() - start)
+
+
+class _OutOfTime(BaseException):
+    """Raised by the alarm. No Exception, so that no check takes it for a fault of its own."""
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise _OutOfTime in the block after that time; only a main thread with alarms can do so."""
+    main = threading.current_thread() is threading.main_thread()
+    if math.isinf(seconds) or not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise _OutOfTime
+
+    start, before = time.perf_counter(), signal.signal(signal.SIGALRM, ring)
+    others, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+        if others:  # an alarm was set before this one: let it ring when it would have
+            left = max(others - (time.perf_counter() - start), 1e-3)
+            signal.setitimer(signal.ITIMER_REAL, left)

@@ -16,19 +16,22 @@ from .claim import Profile
 from .outputs import make_folder
 from .problems import Problem
 from .registry import Entry
-from .trials import Call, try_problem
+from .trials import Call, Kind, try_problem
 
 FILES = ("mixture.toml", "schedule.toml", "witness.toml")
 
 
 @dataclass(frozen=True)
 class Witness:
-    """A call with the folder that reproduces it, and whether it did when read back."""
+    """A call with the folder that reproduces it, and whether it did when read back.
+
+    confirmed: None where that was not tried, for a check that was broken off.
+    """
 
     call: Call
     folder: Path
     command: str
-    confirmed: bool
+    confirmed: bool | None
 
 
 def command(claim_id: str, folder: Path, seed: int) -> str:
@@ -50,9 +53,9 @@ def save(entry: Entry, call: Call, out_dir: Path) -> Witness:
     problem.mixture.save(folder / FILES[0])
     problem.schedule.save(folder / FILES[1])
     how = command(entry.claim.id, folder, problem.seed)
-    confirmed = _comes_out_again(entry, call, folder)
-    note = {"claim": entry.claim.id, "command": how, "reproduced": confirmed} | describe(call)
-    write_parameters(folder / FILES[2], note)
+    confirmed = None if call.kind is Kind.SLOW else _comes_out_again(entry, call, folder)
+    note = {"claim": entry.claim.id, "command": how, "reproduced": confirmed}
+    write_parameters(folder / FILES[2], _without_nulls(note | describe(call)))
     return Witness(call, folder, how, confirmed)
 
 

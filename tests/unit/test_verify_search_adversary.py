@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +90,13 @@ def test_a_planted_false_claim_is_found_shrunk_and_comes_out_again_from_its_file
     assert not list(tmp_path.rglob(".*")), "no drafts are left"
 
 
+def test_a_search_leaves_nothing_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    limits = dataclasses.replace(PATIENT, problems=20)
+    search(planted(lambda case: judge_shares(case, with_weights=True)), 0, limits, Path("out"))
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_the_true_form_survives_with_its_least_room_reported(tmp_path):
     entry = planted(lambda case: judge_shares(case, with_weights=True))
     result = search(entry, 0, PATIENT, tmp_path)
@@ -149,6 +158,26 @@ def test_a_crash_is_our_error_with_its_witness_and_never_a_failed_claim(tmp_path
     assert "ZeroDivisionError: too many modes" in crash.call.row["note"]
     assert crash.call.problem.mixture.N == 5
     assert result.found(Kind.CLOSEST) is not None
+
+
+def test_a_check_that_does_not_end_is_broken_off_and_saved_unshrunk(tmp_path):
+    def check(case):
+        while case.mixture.N > 4:
+            time.sleep(0.001)
+        return judge_shares(case, with_weights=True)
+
+    handler, left = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)[0]
+    limits = Limits(30, 60.0, 60.0, check_seconds=0.02)
+    result = search(planted(check), 0, limits, tmp_path)
+    slow = result.found(Kind.SLOW)
+    assert slow is not None
+    assert slow.confirmed is None
+    assert "still running after 0.02 s" in slow.call.row["note"]
+    assert result.found(Kind.CRASH) is None
+    assert result.found(Kind.CLOSEST) is not None
+    assert signal.getsignal(signal.SIGALRM) is handler
+    now = signal.getitimer(signal.ITIMER_REAL)[0]
+    assert (now == 0.0) if left == 0.0 else (0.0 < now < left), "an alarm of others still rings"
 
 
 def test_a_nan_is_reported_as_undecided(tmp_path):
