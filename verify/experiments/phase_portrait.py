@@ -71,7 +71,7 @@ def run(case: Case) -> dict[str, Any]:
     span = REACH * central.length * np.linspace(-1.0, 1.0, FIELD_SIDE)
     grid = np.stack(np.meshgrid(span, span), axis=-1) + central.midpoint
     flat = grid.reshape(-1, 2)
-    n = case.pick(150, 300)
+    n = case.pick(150, 200)
     radius = bounds.orthogonal_remainder(mixture, central.i, central.j, KAPPA)
     return {
         "n": n,
