@@ -22,7 +22,7 @@ from verify.paths import KAPPA, ddim_grid
 
 LOG_10 = math.log(10.0)
 VACUOUS_LOG_RADIUS = -30.0 * LOG_10  # a radius below 1e-30 of the segment says nothing
-_RTOL = 1e-12
+_RTOL = 1e-11
 _DEEPEST = -1500.0 * LOG_10
 
 
@@ -133,7 +133,7 @@ def flow_of_log_distance(log_z: ArrayLike, k_from: float, k_to: float) -> Array:
     def rate(u: float, state: Array) -> Array:
         return _log_rate(state, k_from * math.exp(2.0 * u))
 
-    solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=1e-11)
+    solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=1e-10)
     return np.asarray(solved.y[:, -1])
 
 
@@ -165,7 +165,7 @@ def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> f
     reached.terminal = True  # type: ignore[attr-defined]
     span = 0.5 * math.log(k_to / k_from)
     solved = solve_ivp(
-        rate, (0.0, span), [log_z], method="DOP853", rtol=_RTOL, atol=1e-11, events=reached
+        rate, (0.0, span), [log_z], method="DOP853", rtol=_RTOL, atol=1e-10, events=reached
     )
     times = solved.t_events[0]
     return float(times[0]) if len(times) else math.inf

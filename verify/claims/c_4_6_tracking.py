@@ -202,9 +202,8 @@ def _ball(case: Case, share: float, mode: IntArray, gap: Array, node: int, strad
     rng, mixture = case.rng(f"C4.6 {share}"), case.mixture
     mode = np.repeat(mode, case.pick(10, 100))
     radius, centre = share * gap[mode], mixture.means[mode]
-    starts = [
-        centre + radius[:, None] * _in_ball(rng, *centre.shape, wall) for wall in (True, False)
-    ]
+    n, d = centre.shape
+    starts = [centre + radius[:, None] * _in_ball(rng, n, d, wall) for wall in (True, False)]
     if straddle:
         starts = [centre + step * _to_nearest(mixture.means, mode) for step in (0.2, 0.75)]
     both = flow_from(case, np.concatenate(starts), node)

@@ -1,0 +1,347 @@
+r"""The sharp growth exponent.
+
+Statement: Let $\Lambda = \frac{l^2}{8} (1/v_{end} - 1/v_{start}) + \frac{1}{2}
+    \log(v_{end}/v_{start})$, the integral of $\lambda = l^2/(4v) - 1$ over intrinsic time. The flow
+    of two equal modes has $|z_{end}| \le e^\Lambda |z_{start}|$ from every $z$, since $\tanh$ is
+    concave there: a start within $r e^{-\Lambda}$ ends within $r$. Any two paths of two modes of
+    any weights obey $|y - y'| \le e^\Lambda |y_0 - y_0'|$, and any two paths of any mixture do with
+    $l$ replaced by the diameter of the means, since $\mathrm{Cov}_\gamma \le \mathrm{diam}^2/4$.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+Measured: the growth of $|z|$ and the start radii that end within 0.15, 0.35 and 0.45 $l$, from the
+    flow of $\log|z|$ between nodes of the papers' grid; growth of the distance between two paths of
+    the engine, of two modes with weights 1:1 and 10:1 and of the mixture itself.
+Predicted: at most $\Lambda$ in logarithms; at least $r e^{-\Lambda}$. Truth is the conserved
+    distribution function in ball arithmetic.
+Evidence: exact for the midpoint; sampled pairs of paths, solved to 1e-11. A start radius below
+    1e-30 of the segment, or a bound beyond the size of the mixture, counts as vacuous.
+Source: our sharper form of arXiv 2605.06831 v1, Proposition 4.7 (2)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mixdyn import bounds, geometry, oracles
+from mixdyn.errors import NotApplicableError
+from mixdyn.geometry import Pair
+from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.mixture import GaussianMixture
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import FLOW_RTOL, extent
+from verify.quantities import Log10
+from verify.relations import Comparison, Equality, Lower, Upper, compare
+from verify.traps import (
+    VACUOUS_LOG_RADIUS,
+    exact_log_trap,
+    flow_of_log_distance,
+    neighbour_pairs,
+    node_below,
+    node_variances,
+    of_distinct_length,
+    regime_node,
+    separatrix,
+    two_modes,
+)
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="X3",
+    basis=(Basis.EXACT, Basis.SAMPLED),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
+        "wider where the path spends its time away from the midpoint. With a diameter of many "
+        "distances the exponent is far from sharp."
+    ),
+)
+
+FRACTIONS = (0.15, 0.35, 0.45)
+MAX_LENGTHS, MAX_NODES = 2, 5
+MAX_EXPONENT = 18.0  # pairs of paths start 1e-7 apart: beyond this their bound says nothing
+LOG_STARTS = np.concatenate([np.log(10.0) * np.linspace(-300, -2, 12), np.log([0.05, 0.2, 0.5])])
+WEIGHT_RATIOS = (1.0, 10.0)
+_LOG_RTOL = 1e-6
+
+
+def check(case: Case) -> list[Verdict]:
+    """Distance to the midpoint, then the distance between two paths."""
+    return [_midpoint(case), _two_paths(case)]
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Half of the first term."""
+    return {
+        "Λ with l²/16": _midpoint(case, factor=0.5),
+        "Λ with l²/16, two paths": _two_paths(case, factor=0.5),
+    }
+
+
+def _exponent(length: float, v_start: ArrayLike, v_end: ArrayLike, factor: float) -> Array:
+    """Lambda with its first term scaled: 1 for the claim itself."""
+    shrink = 0.5 * np.log(np.divide(v_end, v_start))
+    return factor * (bounds.growth_exponent(length, v_start, v_end) - shrink) + shrink
+
+
+# -- the midpoint of two equal modes -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Window:
+    """A pair from one noise level to another: log exact starts by fraction, and log ends of
+    LOG_STARTS."""
+
+    pair: Pair
+    v_start: float
+    v_end: float
+    log_traps: Array
+    log_ends: Array
+
+
+def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
+    windows = case.memo("X3 windows", lambda: list(_windows(case)))
+    exponent = np.array(
+        [float(_exponent(w.pair.length, w.v_start, w.v_end, factor)) for w in windows]
+    )
+    safe = np.log(FRACTIONS) - exponent[:, None]
+    traps = np.array([w.log_traps for w in windows])
+    growth = np.array([w.log_ends - LOG_STARTS for w in windows])
+    starts = compare(
+        "start radius over l that ends within 0.15, 0.35, 0.45",
+        Lower(rtol=_LOG_RTOL, log=True),
+        traps,
+        safe,
+    )
+    comparisons = [
+        starts,
+        compare(
+            "growth of the distance to the midpoint",
+            Upper(rtol=_LOG_RTOL, log=True),
+            growth,
+            exponent[:, None],
+        ),
+    ]
+    regime = case.memo("X3 regime", lambda: _regime(case))
+    known = [row for row in regime if math.isfinite(row.log_truth)]
+    if known:
+        sides = [r.log_exact for r in known], [r.log_truth for r in known]
+        name = "start radius: flow of log z against ball arithmetic"
+        comparisons.append(compare(name, Equality(rtol=_LOG_RTOL, log=True), *sides))
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison.name.startswith("start radius: flow"):
+            row = known[comparison.index]
+            return {"quantity": comparison.name, "fraction": row.fraction, "to": row.end}
+        per = len(FRACTIONS) if comparison is starts else len(LOG_STARTS)
+        window = windows[comparison.index // per]
+        levels = {"v_start": window.v_start, "v_end": window.v_end}
+        return {"quantity": comparison.name, "length": window.pair.length, **levels}
+
+    place, part = divmod(starts.index, len(FRACTIONS))
+    worst = windows[place]
+    truth = exact_log_trap(worst.pair.length, FRACTIONS[part], worst.v_start, worst.v_end)
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean(safe > VACUOUS_LOG_RADIUS)),
+        truth=Log10.from_log(truth) if math.isfinite(truth) else None,
+        witness=witness,
+        unit="windows × radii",
+        tables=[_regime_table(regime)] if regime else [],
+    )
+    return CLAIM.judge(case, finding, Basis.EXACT)
+
+
+def _windows(case: Case) -> Iterator[Window]:
+    """Pairs of nodes of the papers' grid from where the pair is two thirds of a saddle on."""
+    v = node_variances(case)
+    for pair in of_distinct_length(neighbour_pairs(case.mixture, 12))[:MAX_LENGTHS]:
+        first = node_below(case, pair.length**2 / 2.7) or 0
+        nodes = np.unique(np.linspace(first, len(v) - 1, MAX_NODES).astype(int))
+        for a, b in itertools.combinations(v[nodes].tolist(), 2):
+            k_a, k_b = pair.length**2 / a, pair.length**2 / b
+            traps = flow_of_log_distance(np.log(FRACTIONS), k_b, k_a)
+            ends = flow_of_log_distance(LOG_STARTS, k_a, k_b)
+            yield Window(pair, a, b, traps, ends)
+
+
+@dataclass(frozen=True)
+class RegimeRow:
+    """The papers' regime for the closest pair: logs of start radii over l, and the full mixture's
+    log10 (None where it has no closed form)."""
+
+    end: str
+    fraction: float
+    log_safe: float
+    log_exact: float
+    log_truth: float
+    log10_full: float | None
+
+
+def _regime(case: Case) -> list[RegimeRow]:
+    pair = neighbour_pairs(case.mixture, 1)[0]
+    node = regime_node(case, pair.length)
+    v = node_variances(case)
+    if node is None or node >= len(v) - 2:
+        return []
+    rows = []
+    for end, v_end in (("last noisy time", float(v[-2])), ("clean data", float(v[-1]))):
+        v_start = float(v[node])
+        k_start, k_end = pair.length**2 / v_start, pair.length**2 / v_end
+        exact = flow_of_log_distance(np.log(FRACTIONS), k_end, k_start)
+        exponent = bounds.growth_exponent(pair.length, v_start, v_end)
+        for fraction, log_exact in zip(FRACTIONS, exact.tolist(), strict=True):
+            truth = exact_log_trap(pair.length, fraction, v_start, v_end)
+            full = _full(case, pair, fraction, (v_start, v_end)) if math.isfinite(truth) else None
+            safe = float(bounds.log_safe_start(fraction, exponent))
+            rows.append(RegimeRow(end, fraction, safe, log_exact, truth, full))
+    return rows
+
+
+def _full(case: Case, pair: Pair, fraction: float, levels: tuple[float, float]) -> float | None:
+    try:
+        return oracles.trap_radius(case.mixture, (pair.i, pair.j), fraction, *levels).log10_radius
+    except NotApplicableError:
+        return None
+
+
+def _regime_table(rows: list[RegimeRow]) -> Table:
+    cells = [
+        (
+            row.end,
+            row.fraction,
+            Log10.from_log(row.log_safe),
+            Log10.from_log(row.log_exact),
+            None if row.log10_full is None else Log10(row.log10_full),
+        )
+        for row in rows
+    ]
+    columns = ("to", "ends within", "r exp(-Λ)", "exact, two modes", "exact, full mixture")
+    caption = "Start radii over l from the first node with l² ≥ 28 d v, closest pair"
+    return Table(caption, columns, cells)
+
+
+# -- two paths -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of paths of one mixture: v (K,), distance (K, n), and the length in Lambda.
+
+    size: of the mixture, beyond which a bound says nothing.
+    """
+
+    name: str
+    length: float
+    size: float
+    v: Array
+    starts: Array
+    distance: Array
+
+
+def _two_paths(case: Case, factor: float = 1.0) -> Verdict:
+    groups = case.memo("X3 pairs", lambda: [*_two_mode_pairs(case), _mixture_pairs(case)])
+    comparisons, telling = {}, []
+    for name in dict.fromkeys(group.name for group in groups):
+        here = [group for group in groups if group.name == name]
+        sides = [_sides(group, factor) for group in here]
+        measured, allowed, tolerance, useful = (
+            np.concatenate(part) for part in zip(*sides, strict=True)
+        )
+        telling.append(useful)
+        found = compare(name, Upper(atol=1.0), measured, allowed, scale=tolerance)
+        comparisons[found] = here
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        index = comparison.index
+        for group in comparisons[comparison]:
+            if index < group.distance[1:].size:
+                break
+            index -= group.distance[1:].size
+        row = index % group.distance.shape[1]
+        return {"quantity": comparison.name, "y": group.starts[:, row], "v_start": group.v[0]}
+
+    finding = Finding(
+        comparisons=list(comparisons),
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean(np.concatenate(telling))),
+        witness=witness,
+        unit="pairs × nodes",
+    )
+    return CLAIM.judge(case, finding, Basis.SAMPLED)
+
+
+def _sides(group: Pairs, factor: float) -> tuple[Array, Array, Array, Array]:
+    """Distances, their bounds and tolerances, and whether a bound is below the mixture's size."""
+    exponent = _exponent(group.length, group.v[0], group.v[1:], factor)[:, None]
+    start = group.distance[0]
+    log_bound = np.log(start) + exponent
+    # A bound far beyond the mixture says nothing: any finite number serves.
+    bound = np.exp(np.minimum(log_bound, math.log(1e6 * group.size)))
+    # Both paths share the solver's steps, so its error is a share of their distance; rounding of
+    # the coordinates grows as the distance itself does.
+    coordinates = np.abs(group.starts).max(axis=(0, 2))
+    tolerance = bound * (1e-6 + 1e-12 * coordinates / start) + 1e-12 * coordinates
+    useful = log_bound < math.log(group.size)
+    return group.distance[1:].ravel(), bound.ravel(), tolerance.ravel(), useful.ravel()
+
+
+def _solve(name: str, mixture: GaussianMixture, y: Array, v: Array, length: float) -> Pairs:
+    """Both paths of each pair y (2, n, d) at every v."""
+    size = max(extent(mixture), length)
+    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * size)
+    n = y.shape[1]
+    flat = y.reshape(2 * n, -1)
+    path = np.asarray(integrate_ode(mixture, flat, v, solver, keep="trajectory").trajectory)
+    distance = np.linalg.norm(path[:, :n] - path[:, n:], axis=2)
+    return Pairs(name, length, size, v, y, distance)
+
+
+def _telling_nodes(case: Case, length: float, v_first: float) -> Array:
+    """Variances at the nodes from v_first on, as long as a bound from there can say something."""
+    v = node_variances(case)
+    v = v[(node_below(case, v_first) or 0) :]
+    exponent = bounds.growth_exponent(length, v[0], v)
+    return v[: max(2, int(np.count_nonzero(exponent <= MAX_EXPONENT)))]
+
+
+def _two_mode_pairs(case: Case) -> Iterator[Pairs]:
+    """Two modes at the distance of the closest pair, starts around the separatrix and elsewhere."""
+    rng = case.rng("X3 two modes")
+    pair = neighbour_pairs(case.mixture, 1)[0]
+    v = _telling_nodes(case, pair.length, pair.length**2 / 2.7)
+    own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
+    n = case.pick(48, 400)
+    for log_ratio in sorted({own, *np.log(WEIGHT_RATIOS).tolist()}):
+        z = rng.uniform(-0.8, 0.8, n)
+        z[::2] = separatrix(pair.length, log_ratio, float(v[0]))
+        apart = 10.0 ** rng.uniform(-7.0, -0.5, n)
+        share = rng.random(n)
+        y = pair.length * np.array([z - share * apart, z + (1.0 - share) * apart])[..., None]
+        two = two_modes(pair.length, float(case.mixture.sigma), log_ratio)
+        yield _solve("distance of two paths, two modes", two, y, v, pair.length)
+
+
+def _mixture_pairs(case: Case) -> Pairs:
+    """Starts of the marginal at the node at which the diameter begins to matter, and near ones."""
+    rng, mixture = case.rng("X3 mixture"), case.mixture
+    diameter = float(geometry.pairwise_distances(mixture.means).max())
+    v = _telling_nodes(case, diameter, 4.0 * diameter**2)
+    n = max(16, case.pick(2048, 16_384) // mixture.d)
+    law = GaussianMixture(mixture.means, math.sqrt(v[0]), mixture.weights)
+    first = law.sample(n, rng)
+    step = rng.standard_normal(first.shape)
+    step *= (
+        diameter * 10.0 ** rng.uniform(-6.0, 0.0, (n, 1)) / np.linalg.norm(step, axis=1)[:, None]
+    )
+    y = np.array([first, first + step])
+    return _solve("distance of two paths, the mixture", mixture, y, v, diameter)
