@@ -65,7 +65,7 @@ def test_a_fixed_step_method_has_its_declared_order_and_cost(name, grid, truth, 
         assert solution.n_eval == per_step * count
         assert solution.n_rejected == 0
         errors.append(np.abs(solution.y - truth).max())
-    record_property("slope", slope(errors))
+    record_property("slope", float(slope(errors)))
     assert errors[1] > 1e-11, "an error at rounding level has no slope"
     assert abs(slope(errors) - method.order) <= 0.25
 
@@ -88,7 +88,7 @@ def test_ddim_is_first_order(spacing, record_property):
             v, alpha = CLEAN + schedule.rho[run.times[0]], schedule.alpha[run.times[0]]
         assert run.n_eval == steps
         errors.append(np.abs(run.x - flow_map(MIXTURE, x / alpha, v, CLEAN)).max())
-    record_property("slope", slope(errors))
+    record_property("slope", float(slope(errors)))
     assert abs(slope(errors) - 1) <= 0.1
 
 

@@ -109,8 +109,8 @@ def test_score_error_is_within_target_at_every_noise_level(name, record_property
         error = np.linalg.norm(score - truth, axis=1)
         worst_relative = max(worst_relative, (error[norm > 0] / norm[norm > 0]).max())
         assert units.max() <= 1.0, (alpha_bar, int(units.argmax()))
-    record_property("worst error in units of the target", worst)
-    record_property("worst plain relative error", worst_relative)
+    record_property("worst error in units of the target", float(worst))
+    record_property("worst plain relative error", float(worst_relative))
 
 
 def test_the_target_would_reject_an_expanded_square():
@@ -158,5 +158,5 @@ def test_random_mixtures_are_within_target(record_property):
         truth, exponent = ball_score(mixture, x, alpha_bar)
         score = mixture.diffused(alpha_bar).score(x)
         worst = max(worst, units_of_target(score, truth, x, mixture, alpha_bar, exponent).max())
-    record_property("worst error in units of the target", worst)
+    record_property("worst error in units of the target", float(worst))
     assert worst <= 1.0
