@@ -102,12 +102,11 @@ def self_consistent_radius(
 
 
 def two_modes(length: float, sigma: float, log_ratio: float = 0.0) -> GaussianMixture:
-    """Modes j and i at -l/2 and l/2 on a line, with log(w_i/w_j) = log_ratio."""
+    """Modes j and i at -l/2 and l/2 on a line, with log(w_i/w_j) = log_ratio, up to 700."""
+    from scipy.special import expit
+
     half = 0.5 * length
-    ends = np.array([[-half], [half]])
-    upper = 0.5 * (1.0 + math.tanh(0.5 * log_ratio))
-    lower = 0.5 * (1.0 - math.tanh(0.5 * log_ratio))
-    return GaussianMixture(ends, sigma, np.array([lower, upper]))
+    return GaussianMixture([[-half], [half]], sigma, expit([-log_ratio, log_ratio]))
 
 
 def _log_rate(log_z: Array, k: float) -> Array:
