@@ -96,14 +96,18 @@ def amplitude(v: float, sigma: float) -> float:
 
 
 class PerturbedField:
-    """m - y + (sigma_t^2/alpha) e for the flow solvers of `mixdyn.integrators`."""
+    """m - y + (sigma_t^2/alpha) e for the flow solvers of `mixdyn.integrators`.
+
+    length: the distance of the two closest modes (N >= 2).
+    """
 
     def __init__(self, mixture: GaussianMixture, error: ErrorField) -> None:
         self.d = mixture.d
         self.error = error
         self._sigma = float(mixture.sigma)
         self._exact = MixtureField(mixture)
-        self._diameter = float(pairwise_distances(mixture.means).max())
+        i, j = np.triu_indices(mixture.N, k=1)
+        self.length = float(pairwise_distances(mixture.means)[i, j].min())
 
     def pull(self, y: Array, v: float) -> Array:
         """dy/du, (n, d)."""
@@ -113,7 +117,7 @@ class PerturbedField:
     def jacobian(self, y: Array, v: float) -> Array:
         """Of the pull at y (n, d) by differences of fourth order, (n, d, d)."""
         steepest = max((float(np.linalg.norm(r.wave)) for r in self.error.ridges), default=0.0)
-        step = 1e-2 / max(self._diameter / v, steepest, 1.0 / math.sqrt(v))
+        step = 1e-2 / max(self.length / v, steepest, 1.0 / math.sqrt(v))
         columns = []
         for unit in np.eye(self.d):
             near, far = (
@@ -144,10 +148,10 @@ def perturbed_equilibrium(field: PerturbedField, v: float, y0: Array) -> Array:
         value = field.pull(y, v)[0]
         step = np.linalg.solve(field.jacobian(y, v)[0], -value)
         y = y + step
-        if np.linalg.norm(step) <= 4e-15 * (1.0 + np.linalg.norm(y)):
+        if np.linalg.norm(step) <= 4e-15 * (field.length + np.linalg.norm(y)):
             return y[0]
     residual = float(np.linalg.norm(field.pull(y, v)))
-    if residual > 1e-10:
+    if residual > 1e-10 * field.length:
         raise ConvergenceError(f"no equilibrium of the perturbed field near the start: {residual}")
     return y[0]
 

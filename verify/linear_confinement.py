@@ -20,7 +20,8 @@ from .paths import Level
 from .window import level_between
 
 CELLS = 150
-RESOLUTION = 1.0  # spacing of the quadrature's nodes over the kernel's standard deviation
+MOST_PLACES = 2000
+RESOLUTION = 1.0  # spacing of the quadrature's places over the kernel's standard deviation
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,19 @@ def _chord(level: Level, a: float) -> float:
 
 def log_confined_at_nodes(
     pair: GaussianMixture, theta: float, v_start: float, v_end: float
-) -> float:
+) -> float | None:
     """log P(|A| <= 2 theta at every node from v_start to v_end), started at the midpoint.
 
     At most 24 nodes, fewer where they would be closer than 5 % in v. Exact reverse kernels and
-    Gauss-Legendre quadrature, to about 1e-8. Paths may leave between nodes, so this is at least the
-    probability of never leaving.
+    Gauss-Legendre quadrature, to about 1e-8; None where that would take over 2000 places. Paths may
+    leave between nodes, so this is at least the probability of never leaving.
     """
     steps = int(np.clip(math.log(v_start / v_end) / 0.05, 2, 24))
     levels = [level_between(pair, float(x)) for x in np.geomspace(v_start, v_end, steps + 1)]
-    node, weight = _quadrature(_node_count(theta, levels))
+    count = _place_count(theta, levels)
+    if count > MOST_PLACES:
+        return None
+    node, weight = _quadrature(count)
     place, weight = 2.0 * theta * node, 2.0 * theta * weight
     mass, at = np.ones(1), np.zeros(1)
     for t, s in itertools.pairwise(levels[:-1]):
@@ -85,8 +89,8 @@ def log_confined_at_nodes(
         return float(np.logaddexp.reduce(np.log(mass) + inside))
 
 
-def _node_count(theta: float, levels: list[Level]) -> int:
-    """Nodes on [-2 theta, 2 theta] that resolve the narrowest kernel; pi/n is their spacing on
+def _place_count(theta: float, levels: list[Level]) -> int:
+    """Places on [-2 theta, 2 theta] that resolve the narrowest kernel; pi/n is their spacing on
     [-1, 1] in the middle."""
     narrow = min(
         s.alpha * math.sqrt(s.v * (1.0 - s.v / t.v)) for t, s in itertools.pairwise(levels[:-1])

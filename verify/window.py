@@ -12,7 +12,7 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.validation import Array, IntArray
 
 from .claim import Case
 from .paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
@@ -44,10 +44,16 @@ def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
     return Window(geometry.pair(case.mixture, i, j), int(times[node]), len(times) - 1 - node)
 
 
+def usable_nodes(case: Case) -> IntArray:
+    """The papers' nodes with rho < 1e12: beyond it 1 - abar of two times may be one double."""
+    times = ddim_grid(case).times
+    return times[case.schedule.rho[times] < 1e12]
+
+
 def start_time(case: Case) -> int:
-    """Raw time of the window's start, or the first node of the papers' grid where there is none."""
+    """Raw time of the window's start, or the first usable node where there is none."""
     window = find_window(case)
-    return int(ddim_grid(case).times[0]) if window is None else window.t
+    return int(usable_nodes(case)[0]) if window is None else window.t
 
 
 def level_between(mixture: GaussianMixture, v: float) -> Level:

@@ -144,9 +144,11 @@ def _note(places: list[Place]) -> str:
 
 
 def _pair_alone(case: Case) -> tuple[GaussianMixture, geometry.Pair]:
+    """The closest pair in its own frame: means at +-l/2 on the first axis."""
     i, j = geometry.nearest_pairs(case.mixture)[0]
-    pair = geometry.pair(case.mixture, i, j)
-    both = GaussianMixture(np.array([pair.mu_i, pair.mu_j]), float(case.mixture.sigma))
+    means = np.zeros((2, case.mixture.d))
+    means[:, 0] = 0.5 * geometry.pair(case.mixture, i, j).length * np.array([1.0, -1.0])
+    both = GaussianMixture(means, float(case.mixture.sigma))
     return both, geometry.pair(both, 0, 1)
 
 
@@ -241,7 +243,8 @@ def _flows(case: Case) -> Flows | None:
         "flip", pair.midpoint, (Ridge(-1.0, pair.direction, steep * pair.direction),), size
     )
     none = ErrorField("none", pair.midpoint, (), size)
-    start = 1e-3
+    # Inside the trap, which reaches to about HEIGHT/lambda.
+    start = min(1e-3, 0.25 * HEIGHT / (pair.length**2 / (4.0 * v_start) - 1.0))
     y = pair.midpoint + start * pair.length * pair.direction
     v = np.geomspace(v_start, v_end, 24)
     ends = []
@@ -262,8 +265,9 @@ def _compare_flows(flows: Flows) -> list[Comparison]:
             "end under the flipping error, over l", Upper(rtol=1e-9), flows.trapped, flows.start
         )
     ]
-    if flows.log_growth > math.log(1.0 / flows.start) + 2.0:
-        found.append(compare("end without it, over l", Lower(rtol=1e-9), flows.free, 0.25))
+    if flows.log_growth > math.log(20.0) + 4.0:
+        left = 20.0 * flows.start
+        found.append(compare("end without it, over l", Lower(rtol=1e-9), flows.free, left))
     return found
 
 

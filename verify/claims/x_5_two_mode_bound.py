@@ -40,11 +40,10 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.linear_confinement import linear_comparison, log_confined_at_nodes
-from verify.paths import ddim_grid
 from verify.quantities import Log10, Number
 from verify.reference import Reference, literal_slack, reference_from
 from verify.relations import Comparison, Equality, Upper, compare
-from verify.window import HALF_WIDTH, level_between, start_time
+from verify.window import HALF_WIDTH, level_between, start_time, usable_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -61,12 +60,12 @@ CLAIM = Claim.from_docstring(
 
 THETAS = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45])  # over l
 Confined = tuple[float, float, float, float, float, float]
-MOST = 150.0  # l/sigma up to which confinement at nodes is computed
 SHORTER = (0.5, 0.8, 0.9, 0.99)
 LENGTHS = (4.0, 10.0, 30.0, 300.0)  # l/sigma of further two-mode problems
 LOG, EQUAL = Upper(rtol=1e-8, log=True), Equality(rtol=1e-8, log=True)
 CONFINED = Upper(rtol=1e-6, log=True)  # its exact side is a quadrature
 REGIME = "the paper's regime, two equal modes from the midpoint"
+LINEAR = "confinement, linear comparison"
 MIDPOINT = "two equal modes from the midpoint"
 
 
@@ -119,7 +118,7 @@ def _log_truth(mixture: GaussianMixture, pair: geometry.Pair, place: _Place) -> 
 def _variances(case: Case) -> list[tuple[float, float]]:
     """(v_start, v_end): nodes of the papers' grid to clean data and to the last noisy time."""
     v = case.schedule.effective_variance(float(case.mixture.sigma))
-    times = ddim_grid(case).times
+    times = usable_nodes(case)
     starts = times[np.unique(np.linspace(0, max(len(times) - 4, 0), 8).astype(int))]
     return [(float(v[t]), float(v[s])) for t, s in itertools.product(starts, (0, 1)) if t > s]
 
@@ -271,18 +270,19 @@ def _exact(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Verdict:
         for part in SHORTER
     ]
     confined = case.memo("X5 linear", lambda: _linear(case))
-    truth, bound = np.array([row[2:4] for row in confined]).T
-    linear = compare("confinement, linear comparison", CONFINED, truth, bound)
+    if confined:
+        truth, bound = np.array([row[2:4] for row in confined]).T
+        comparisons.append(compare(LINEAR, CONFINED, truth, bound))
 
     def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison is linear:
+        if comparison.name == LINEAR:
             theta, v_start = confined[comparison.index][:2]
             return {"quantity": comparison.name, "theta": theta, "v_start": v_start}
         found = problems.get(comparison.name, middle)
         return {"quantity": comparison.name, **found.witness(comparison.index)}
 
     finding = Finding(
-        comparisons=[*comparisons, linear],
+        comparisons=comparisons,
         hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
         nonvacuous_share=float(np.mean(middle.log_bound() < math.log(0.99))),
         truth=Log10.from_log(float(problems[REGIME].truth[0])),
@@ -315,10 +315,10 @@ def _regime(case: Case) -> _Problems:
 
 
 def _linear(case: Case) -> list[Confined]:
-    """(theta, v_start, log P at nodes, log bound, Lambda, V) for two equal modes; the closest pair
-    in the paper's regime first, unless its quadrature would be too large."""
+    """(theta, v_start, log P at nodes, log bound, Lambda, V) for two equal modes, where the
+    quadrature is of moderate size; the closest pair in the paper's regime first."""
     regime, sigma = _regime(case), float(case.mixture.sigma)
-    length = min(float(regime.length[0]), MOST * sigma)
+    length = float(regime.length[0])
     places = [(length, HALF_WIDTH, float(regime.v_start[0]), float(regime.v_end[0]))]
     for v_start, v_end in _variances(case)[::5]:
         for size, part in itertools.product((length, 12.0 * sigma), (0.02, 0.08, 0.2)):
@@ -327,8 +327,9 @@ def _linear(case: Case) -> list[Confined]:
     for size, part, v_start, v_end in places:
         mixture, _ = _two_modes(size, sigma)
         exact = log_confined_at_nodes(mixture, part * size, v_start, v_end)
-        found = linear_comparison(mixture, part * size, v_start, v_end)
-        rows.append((part * size, v_start, exact, found.log_bound, found.growth, found.noise))
+        if exact is not None:
+            found = linear_comparison(mixture, part * size, v_start, v_end)
+            rows.append((part * size, v_start, exact, found.log_bound, found.growth, found.noise))
     return rows
 
 
@@ -339,7 +340,11 @@ def _numbers(regime: _Problems, confined: list[Confined]) -> dict[str, Number | 
         )
         for part in SHORTER
     }
-    _, _, exact, bound, growth, noise = confined[0]
+    place = float(regime.theta[0]), float(regime.v_start[0])
+    found = [row[2:] for row in confined if row[:2] == place]
+    if not found:
+        return numbers
+    exact, bound, growth, noise = found[0]
     return numbers | {
         "confinement to 2θ, at nodes": Log10.from_log(exact),
         "confinement to 2θ, linear comparison": Log10.from_log(bound),
@@ -416,7 +421,7 @@ def _own_numbers(pair: geometry.Pair, first: Reference, literal: Array) -> dict[
 
 def _own_times(case: Case) -> list[int]:
     """The paper's start and two earlier nodes of its grid."""
-    times, first = ddim_grid(case).times, start_time(case)
+    times, first = usable_nodes(case), start_time(case)
     index = int(np.argmax(times <= first))
     return list(dict.fromkeys(int(times[max(index - back, 0)]) for back in (0, 6, 16)))
 

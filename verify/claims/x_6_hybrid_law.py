@@ -57,6 +57,7 @@ CLAIM = Claim.from_docstring(
 
 MISS = 1e-8
 STARTS = np.array([0.0, 0.05, 0.25])  # from the midpoint, over l
+DEEPEST = 200.0  # l/sigma
 QUANTILES = np.linspace(0.02, 0.98, 25)
 Law = Callable[[Case, "Runs", Array], Array]
 
@@ -229,11 +230,13 @@ def _log_inside(case: Case, run: Runs, row: int) -> float:
     return float(found[0, axis])
 
 
-def _rare(case: Case, runs: list[Runs]) -> dict[str, Log10]:
-    """How rarely the exact hybrids end near the midpoint they start from."""
+def _rare(case: Case, runs: list[Runs]) -> dict[str, Log10 | None]:
+    """How rarely the exact hybrids end near the midpoint they start from; None beyond the depth
+    that ball arithmetic reaches in a second."""
+    within_reach = _pair(case).length <= DEEPEST * float(case.mixture.sigma)
     return {
-        f"P(ends within 0.15 l of the midpoint), raw time {run.t}, z = {run.z}": Log10.from_log(
-            _log_inside(case, run, 0)
+        f"P(ends within 0.15 l of the midpoint), raw time {run.t}, z = {run.z}": (
+            Log10.from_log(_log_inside(case, run, 0)) if within_reach else None
         )
         for run in runs
     }

@@ -183,9 +183,9 @@ def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
 def _owned_from(case: Case) -> tuple[int, float]:
     """The last time at which the modes of the closest pair own their states, -1 for none, and the
     slack of that condition at time 1, in standard deviations of the widest mode."""
-    mixture, T = case.mixture, case.schedule.T
+    mixture, latest = case.mixture, _latest(case)
     if mixture.N == 1:
-        return T, math.inf
+        return latest, math.inf
     length = float(geometry.pairwise_distances(mixture.means)[np.triu_indices(mixture.N, 1)].min())
     widest = mixture.sigmas.max() ** 2 + case.schedule.rho
     narrowest = mixture.sigmas.min() ** 2 + case.schedule.rho
@@ -194,8 +194,14 @@ def _owned_from(case: Case) -> tuple[int, float]:
     log_others = log_others + 0.5 * mixture.d * np.log(widest / narrowest)
     need = radius + np.sqrt(radius**2 + 2.0 * log_others)
     slack = length / np.sqrt(widest) - need
-    held = np.flatnonzero(slack >= 0.0)
+    held = np.flatnonzero(slack[: latest + 1] >= 0.0)
     return (int(held[-1]) if held.size else -1), float(slack[1])
+
+
+def _latest(case: Case) -> int:
+    """The last time up to which 1 - abar still rises, as doubles see it."""
+    flat = np.flatnonzero(np.diff(case.schedule.noise_var) <= 0.0)
+    return int(flat[0]) if flat.size else case.schedule.T
 
 
 def _samplers(case: Case, t: int) -> list[tuple[str, float, Sampler, int]]:
@@ -244,8 +250,9 @@ def _whole_runs(case: Case) -> Table:
     for name, eta, sampler, _ in _samplers(case, case.schedule.T):
         grid = sampler.grid(case.schedule)
         sigma = float(np.median(case.mixture.sigmas))
+        times = grid.times[grid.times <= _latest(case)]
         predicted = oracles.linear_recursion_std(
-            case.schedule.alpha_bar, grid.times, eta, sigma, noise_var=case.schedule.noise_var
+            case.schedule.alpha_bar, times, eta, sigma, noise_var=case.schedule.noise_var
         )[-1]
         rows.append(
             (name, grid.steps, predicted / sigma, *_spread(case, name, sampler, grid.steps))
@@ -254,7 +261,10 @@ def _whole_runs(case: Case) -> Table:
     return Table("Spread at the end of whole runs from noise, with 95 % intervals", columns, rows)
 
 
-def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> tuple[float, float, float, int]:
+Spread = tuple[float | None, float | None, float | None, int]
+
+
+def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> Spread:
     """Root mean square distance to the nearest mode per coordinate over its sigma, over runs that
     end within its radius; 95 % limits; number of runs."""
     from scipy.stats import chi2
@@ -268,6 +278,8 @@ def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> tuple[float,
     square = d2[np.arange(n), near] / np.square(mixture.sigmas[near])
     kept = square <= (geometry.mode_radius(mixture)[near] / mixture.sigmas[near]) ** 2
     dof = int(kept.sum()) * mixture.d
+    if dof == 0:
+        return None, None, None, n
     total = float(square[kept].sum())
     low, high = (math.sqrt(total / chi2.isf(p, dof)) for p in (0.025, 0.975))
     return math.sqrt(total / dof), low, high, n
