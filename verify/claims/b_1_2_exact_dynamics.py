@@ -1,0 +1,271 @@
+r"""The saddle of the full mixture, and what divides the basins.
+
+Statement: The other modes change the parallel drift of a pair by at most $E = \sum_k \gamma_k
+    \max(|a_k|, |1 - a_k|)$, so the full mixture's saddle lies within (error of the field)/(slope
+    bound) $= E/s$ of the two-mode one along the pair, and within $R = \sum_k \gamma_k |\xi_k|$
+    across it; the margin $\kappa$ bounds both on that box, and $s$ is the least slope there. For
+    unequal weights the boundary between the basins is not the moving saddle: it is the level of the
+    distribution function at which as much of $i$ lies below as of $j$ above.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+    - saddle: the pair by itself has one, B.1 (1).
+    - dominance: the pair dominates on a box around it whose half widths are $E/s < 1/4$ and $R$.
+Measured: the full mixture's saddle by Newton's method on the engine's field, for neighbouring pairs
+    at $l^2/v$ = 5 to 50, reached by the process or not; and for two modes with weights
+    1:1, 2:1 and 10:1 the place from which the engine's paths go either way, by bisection.
+Predicted: distances to the two-mode saddle at most $E/s$ and $R$; the level of the distribution
+    function at the start. The sharper bound is the linear response, field over slope.
+Evidence: exact; nothing is drawn.
+Source: arXiv 2605.06831 v1, Proposition B.1 (2); the basin boundary is ours
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds, crossings, dynamics, oracles
+from mixdyn.errors import ConvergenceError, NotApplicableError
+from mixdyn.geometry import Pair
+from mixdyn.integrators import DormandPrince, integrate_ode
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import extent
+from verify.relations import Comparison, Equality, Upper, compare
+from verify.traps import neighbour_pairs, separatrix, two_modes
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="B.1 (2)",
+    basis=(Basis.EXACT,),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "The basins' boundary of the full mixture: that is a curved surface through no saddle in "
+        "particular, known in closed form only where the mixture separates."
+    ),
+)
+
+STRENGTHS = (5.0, 6.0, 8.0, 10.0, 14.0, 20.0, 30.0, 50.0)
+MAX_PAIRS = 8
+RATIOS = (1.0, 2.0, 10.0)
+K_START, K_END = 12.0, 400.0  # two modes: from where both ratios have a saddle until all is decided
+_PLACES, _ROUNDS = 33, 5
+_RESOLVED = 1e-11  # over l: rounding of the engine's saddle is well below it
+
+
+@dataclass(frozen=True)
+class Place:
+    """A pair at one strength k = l^2/v. slack: by hypothesis, positive where it holds.
+
+    along, across: measured distances of the two saddles over l; bound_along, bound_across: theirs.
+    response: (drift of the full field at the two-mode saddle)/(its slope), the linear prediction.
+    """
+
+    pair: Pair
+    k: float
+    slack: dict[str, float]
+    along: float = math.nan
+    across: float = math.nan
+    bound_along: float = math.nan
+    bound_across: float = math.nan
+    response: float = math.nan
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Two modes of one weight ratio at the start, lengths over l from the midpoint."""
+
+    ratio: float
+    measured: float
+    level: float
+    closed: float
+    saddle: float
+    resolution: float
+
+
+def check(case: Case) -> Verdict:
+    """Saddles of the full mixture, then the boundary between two basins."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """The moving saddle as boundary, and (where it is seen to move) a saddle that stays."""
+    found = {"the moving saddle divides the basins": _judge(case, boundary="saddle")}
+    if any(p.along > _RESOLVED for p in _held(case)):
+        found["E/s scaled by 1e-9"] = _judge(case, factor=1e-9)
+    return found
+
+
+def _held(case: Case) -> list[Place]:
+    places = case.memo("B.1 (2) places", lambda: _places(case))
+    return [p for p in places if min(p.slack.values()) > 0.0]
+
+
+def _judge(case: Case, factor: float = 1.0, boundary: str = "level") -> Verdict:
+    held = _held(case)
+    places = case.memo("B.1 (2) places", lambda: _places(case))
+    limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
+    moved = _displacements(case, held, factor)
+    predicted = [getattr(b, boundary) for b in limits]
+    comparisons = [
+        *moved,
+        compare(
+            "boundary between the basins of two modes",
+            Equality(atol=1.0),
+            [b.measured for b in limits],
+            predicted,
+            scale=[b.resolution for b in limits],
+        ),
+        compare(
+            "that level against the closed form",
+            Equality(atol=1e-12),
+            [b.level for b in limits],
+            [b.closed for b in limits],
+        ),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison not in moved:
+            return {"quantity": comparison.name, "weight_ratio": limits[comparison.index].ratio}
+        place = moved[comparison][comparison.index]
+        modes = [place.pair.i, place.pair.j]
+        return {"quantity": comparison.name, "pair": modes, "k": place.k}
+
+    share = len(held) / len(places)
+    names = ("saddle", "dominance")
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=[
+            Hypothesis("common_sigma", 1.0, 0.0),
+            *(Hypothesis(n, float(np.mean([p.slack[n] > 0.0 for p in places]))) for n in names),
+        ],
+        applicable_share=share if held else 1.0,
+        nonvacuous_share=1.0,
+        sharper_bound=moved[comparisons[0]][comparisons[0].index].response if moved else None,
+        witness=witness,
+        unit="pairs × strengths" if held else "weight ratios",
+        note="" if held else "No pair dominates on such a box: two modes only.",
+        tables=[_boundary_table(limits)],
+    )
+    return CLAIM.judge(case, finding)
+
+
+# -- full mixture --------------------------------------------------------------------------------
+
+
+def _displacements(case: Case, held: list[Place], factor: float) -> dict[Comparison, list[Place]]:
+    """Displacements over l along and across, in logs where rounding leaves digits; with places."""
+    found = {}
+    for what, scaled in (("along", factor), ("across", 1.0)):
+        if what == "across" and case.mixture.d == 1:
+            continue
+        name = f"displacement of the saddle {what} the pair over l"
+        seen = [p for p in held if getattr(p, what) > _RESOLVED]
+        if seen:
+            measured = np.log([getattr(p, what) for p in seen])
+            bound = np.log([scaled * getattr(p, f"bound_{what}") for p in seen])
+            found[compare(name, Upper(rtol=1e-4, log=True), measured, bound)] = seen
+        rest = [p for p in held if getattr(p, what) <= _RESOLVED]
+        if rest:
+            # Rounding of the coordinates, seen along a pair of length l.
+            scale = [extent(case.mixture) / p.pair.length for p in rest]
+            measured = np.array([getattr(p, what) for p in rest])
+            bound = np.array([scaled * getattr(p, f"bound_{what}") for p in rest])
+            name += ", below 1e-11"
+            found[compare(name, Upper(atol=1e-13), measured, bound, scale=scale)] = rest
+    return found
+
+
+def _places(case: Case) -> list[Place]:
+    return [
+        _place(case, pair, k)
+        for pair in neighbour_pairs(case.mixture, MAX_PAIRS)
+        for k in STRENGTHS
+    ]
+
+
+def _place(case: Case, pair: Pair, k: float) -> Place:
+    mixture, v = case.mixture, pair.length**2 / k
+    b = math.log(mixture.weights[pair.i] / mixture.weights[pair.j])
+    roots = oracles.two_mode_equilibria(k, b)
+    if len(roots) < 3:
+        lacking = abs(b) - float(bounds.critical_log_weight_ratio(k))
+        return Place(pair, k, {"saddle": min(-lacking, 0.0), "dominance": 0.0})
+    a = float(roots[1]) + 0.5
+    box = _box(case, pair, k, b, a)
+    if box is None:
+        return Place(pair, k, {"saddle": 1.0, "dominance": -1.0})
+    two_mode = pair.mu_j + a * (pair.mu_i - pair.mu_j)
+    field = dynamics.mean_field(mixture, two_mode[None], v)[0] - two_mode
+    drift = float(field @ pair.direction) / pair.length
+    response = abs(drift) / float(bounds.equilibrium_slope(k, a))
+    try:
+        full = dynamics.saddle(mixture, pair, v).point[None]
+        where, xi = pair.coordinates(full)
+        along, across = abs(float(where[0]) - a), float(np.linalg.norm(xi)) / pair.length
+    except (ConvergenceError, NotApplicableError):
+        along = across = math.inf  # no saddle of the full mixture: the claim's own failure
+    return Place(pair, k, {"saddle": 1.0, "dominance": 1.0}, along, across, *box, response)
+
+
+def _box(case: Case, pair: Pair, k: float, b: float, a: float) -> tuple[float, float] | None:
+    """Half widths E/s along and R/l across, on which they bound themselves; None without any."""
+    mixture, v = case.mixture, pair.length**2 / k
+    a_modes, xi = pair.coordinates(mixture.means)
+    farthest = float(np.linalg.norm(xi, axis=1).max())
+    reach = np.maximum(np.abs(a_modes), np.abs(1.0 - a_modes))
+    others = np.setdiff1d(np.arange(mixture.N), (pair.i, pair.j))
+    along, across = 0.0, 0.0
+    for _ in range(200):
+        ends = np.array([a - along, min(max(0.5, a - along), a + along), a + along])
+        y = pair.mu_j + ends[:, None] * (pair.mu_i - pair.mu_j)
+        # The margin is the larger of two affine functions: least at an end or on the bisector.
+        margin = crossings.dominance_margin(mixture, y, v, (pair.i, pair.j)).min()
+        kappa = min(float(margin), 1e3) - across * pair.length * farthest / v
+        if kappa <= 0.0:
+            return None
+        gamma = bounds.responsibility_bound(mixture, pair.i, pair.j, kappa)
+        logit = b + k * (ends - 0.5)
+        slope = float(np.min(0.25 * k / np.cosh(0.5 * logit) ** 2)) - 1.0
+        if slope <= 0.0:
+            return None
+        new_along = float(gamma[others] @ reach[others]) / slope
+        new_across = float(bounds.orthogonal_remainder(mixture, pair.i, pair.j, kappa))
+        new_across /= pair.length
+        if new_along <= along and new_across <= across:
+            return along, across
+        along, across = 1.000001 * new_along, 1.000001 * new_across
+        if along >= 0.25:
+            return None
+    return None
+
+
+# -- two modes -----------------------------------------------------------------------------------
+
+
+def _boundary(ratio: float) -> Boundary:
+    """The boundary at K_START of two modes at distance 1: bisected, as a level, in closed form."""
+    b, v_start, v_end = math.log(ratio), 1.0 / K_START, 1.0 / K_END
+    two = two_modes(1.0, math.sqrt(v_end), b)
+    solver = DormandPrince(rtol=1e-10, atol=1e-12)
+    low, high = -0.5, 0.5
+    for _ in range(_ROUNDS):
+        z = np.linspace(low, high, _PLACES)
+        end = integrate_ode(two, z[:, None], [v_start, v_end], solver).y[:, 0]
+        first = int(np.argmax(end > 0.0))  # of the starts that end at mode i
+        low, high = float(z[first - 1]), float(z[first])
+    level = separatrix(1.0, b, v_start)
+    trap = oracles.trap_radius(two, (1, 0), 0.1, v_start, v_end)
+    saddle = float(oracles.two_mode_equilibria(K_START, b)[1])
+    middle = 0.5 * (low + high)
+    return Boundary(ratio, middle, level, trap.center_offset, saddle, high - low)
+
+
+def _boundary_table(limits: list[Boundary]) -> Table:
+    rows = [(b.ratio, b.saddle, b.level, b.measured, b.level - b.saddle) for b in limits]
+    columns = ("w_i/w_j", "moving saddle", "level", "bisected", "level minus saddle")
+    caption = f"Two modes at l²/v = {K_START:g}: places over l from the midpoint, mode i at 0.5"
+    return Table(caption, columns, rows)
