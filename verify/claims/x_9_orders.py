@@ -1,0 +1,335 @@
+r"""Orders of convergence.
+
+Statement: With steps of equal length in intrinsic time the error of a method of order $p$ falls as
+    $n^{-p}$ with the number $n$ of steps: Euler 1, Heun 2, Runge-Kutta 4, Dormand-Prince 5,
+    exponential Euler 1, exponential midpoint and multistep 2. DDIM is of first order, as Euler's
+    method in $\sqrt{\rho}$ with the noise estimate frozen. The laws of Euler-Maruyama, the
+    exponential scheme and DDPM approach that of the reverse SDE with first order.
+Hypotheses:
+    - common_sigma: all modes share one sigma.
+Measured: the slope of $\log$ error against $\log n$ between the two finest grids whose error is
+    above that of the closed form. For the flow the error is the root mean square over starts drawn
+    from the marginal; for the stochastic methods the $L^1$ distance of the density of their chain,
+    carried from step to step by quadrature, from a start beside the midpoint.
+Predicted: the order; ends of the flow from the conserved distribution function, laws from the exact
+    reverse law. On mixtures without a closed-form flow the two closest modes stand in.
+Evidence: sampled starts at a few noise levels; the stochastic part draws nothing.
+Source: our result; DDIM of arXiv 2010.02502 v4, Section 4.3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import geometry, integrators, oracles
+from mixdyn.errors import NotApplicableError
+from mixdyn.fields import MixtureField
+from mixdyn.mixture import GaussianMixture
+from mixdyn.samplers import DDIM, DDPM
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.score import ExactScore
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.paths import extent
+from verify.relations import Comparison, Rate, compare
+from verify.traps import neighbour_pairs, require_distinct_means, two_modes
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="X9",
+    basis=(Basis.SAMPLED,),
+    min_modes=2,
+    common_sigma=True,
+    does_not_show=(
+        "How large the error is at the number of steps that samplers use: on coarse grids the "
+        "order says little. Strong orders and the last step to clean data are not measured."
+    ),
+)
+
+TOLERANCE = 0.4  # less than half the distance to the next order
+FLOW_STEPS = (8, 16, 32, 64, 128, 256)
+DDIM_STEPS = (64, 128, 256, 512)
+LAW_STEPS = (8, 16, 32, 64)
+_FLOOR = 5e-13  # of the extent: the closed form is exact to about 1e-14 this far from a separatrix
+Step = tuple[Array, float]  # mean of the next state at every place, and its standard deviation
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A method's declared and measured order, and its error with `steps` steps over the extent."""
+
+    method: str
+    group: str
+    declared: int
+    measured: float
+    steps: int
+    error: float
+
+
+def check(case: Case) -> Verdict:
+    """Slopes of all methods."""
+    return _judge(case)
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Orders one higher, for the flow's methods, DDIM, and the stochastic ones."""
+    return {
+        f"{group}: one order higher": _judge(case, raised=group)
+        for group in dict.fromkeys(s.group for s in _slopes(case))
+    }
+
+
+def _slopes(case: Case) -> list[Slope]:
+    return case.memo("X9 slopes", lambda: [*_flow(case), _ddim(case), *_laws(case)])
+
+
+def _judge(case: Case, raised: str = "") -> Verdict:
+    require_distinct_means(case.mixture)
+    slopes = _slopes(case)
+    groups = {name: [s for s in slopes if s.group == name] for name in [s.group for s in slopes]}
+    comparisons = [
+        compare(
+            f"order, {name}",
+            Rate(atol=TOLERANCE),
+            [s.measured for s in group],
+            [s.declared + (name == raised) for s in group],
+        )
+        for name, group in groups.items()
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        group = groups[comparison.name.removeprefix("order, ")]
+        slope = group[comparison.index]
+        return {"method": slope.method, "steps": slope.steps, "error": slope.error}
+
+    rows = [(s.method, s.declared, s.measured, s.steps, s.error) for s in slopes]
+    columns = ("method", "declared order", "measured", "steps", "error over the extent, or L¹")
+    return CLAIM.judge(
+        case,
+        Finding(
+            comparisons=comparisons,
+            hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
+            nonvacuous_share=1.0,
+            witness=witness,
+            unit="methods",
+            note=_stand_in(case),
+            tables=[Table("Orders of convergence", columns, rows)],
+        ),
+    )
+
+
+def _slope(
+    method: str, group: str, declared: int, steps: tuple[int, ...], error: Callable[[int], float]
+) -> Slope:
+    """From the two finest numbers of steps whose errors exceed the floor, or the two coarsest."""
+    errors = [error(n) for n in steps[:2]]
+    for n in steps[2:]:
+        following = error(n)
+        if following < _FLOOR:
+            break
+        errors.append(following)
+    coarse, fine = errors[-2:]
+    last = len(errors) - 1
+    ratio = math.log(steps[last] / steps[last - 1])
+    measured = math.log(coarse / fine) / ratio if fine > 0.0 else math.inf
+    return Slope(method, group, declared, measured, steps[last], fine)
+
+
+# -- the flow ------------------------------------------------------------------------------------
+
+
+def _target(case: Case) -> GaussianMixture:
+    """The mixture, or its two closest modes where its flow has no closed form."""
+
+    def choose() -> GaussianMixture:
+        mixture = case.mixture
+        try:
+            oracles.flow_map(mixture, mixture.means[:1], 2.0, 1.0)
+        except NotApplicableError:
+            pair = neighbour_pairs(mixture, 1)[0]
+            modes = [pair.j, pair.i]
+            return GaussianMixture(mixture.means[modes], mixture.sigma, mixture.weights[modes])
+        return mixture
+
+    return case.memo("X9 target", choose)
+
+
+def _stand_in(case: Case) -> str:
+    return "" if _target(case) is case.mixture else "Flow: the two closest modes stand in."
+
+
+def _levels(mixture: GaussianMixture) -> tuple[float, float]:
+    """From where neighbours are one blur to where the closest modes part, l^2 = 4 v."""
+    distances = geometry.pairwise_distances(mixture.means)
+    closest = distances[distances > 0.0].min()
+    v_end = max(float(closest) ** 2 / 4.0, 2.0 * float(mixture.sigma) ** 2)
+    return 8.0 * v_end, v_end
+
+
+def _starts(case: Case, v: float) -> Array:
+    mixture = _target(case)
+    law = GaussianMixture(mixture.means, math.sqrt(v), mixture.weights)
+    return law.sample(48, case.rng("X9"))
+
+
+def _flow(case: Case) -> Iterator[Slope]:
+    mixture = _target(case)
+    v_start, v_end = _levels(mixture)
+    y = _starts(case, v_start)
+    truth = oracles.flow_map(mixture, y, v_start, v_end)
+    # So loose a tolerance accepts every interval of the grid as one step.
+    whole_steps = integrators.DormandPrince(rtol=1e6, atol=1e6 * extent(mixture))
+    methods: dict[str, integrators.OdeMethod] = {
+        "Euler": integrators.euler(),
+        "Heun": integrators.heun(),
+        "Runge-Kutta 4": integrators.rk4(),
+        "Dormand-Prince": whole_steps,
+        "exponential Euler": integrators.ExponentialEuler(),
+        "exponential midpoint": integrators.ExponentialMidpoint(),
+        "exponential multistep": integrators.ExponentialMultistep(),
+    }
+    for name, method in methods.items():
+
+        def error(n: int, method: integrators.OdeMethod = method) -> float:
+            v = np.geomspace(v_start, v_end, n + 1)
+            v[[0, -1]] = v_start, v_end
+            return _rms(mixture, integrators.integrate_ode(mixture, y, v, method).y, truth)
+
+        yield _slope(name, "flow", method.order, FLOW_STEPS, error)
+
+
+def _rms(mixture: GaussianMixture, y: Array, truth: Array) -> float:
+    return float(np.sqrt(np.square(y - truth).sum(axis=1).mean())) / extent(mixture)
+
+
+def _ddim(case: Case) -> Slope:
+    """DDIM on schedules whose sqrt(rho) is evenly spaced between the two levels."""
+    mixture = _target(case)
+    sigma = float(mixture.sigma)
+    v_start, v_end = _levels(mixture)
+    y = _starts(case, v_start)
+
+    def error(n: int) -> float:
+        root = np.linspace(math.sqrt(v_end - sigma**2), math.sqrt(v_start - sigma**2), n + 1)
+        schedule = _schedule(np.square(root))
+        v = schedule.effective_variance(sigma)
+        path = sample(
+            mixture,
+            schedule,
+            DDIM(spacing="full"),
+            x=schedule.alpha[-1] * y,
+            rng=0,
+            keep="trajectory",
+        ).trajectory
+        end = np.asarray(path)[-2] / schedule.alpha[1]
+        return _rms(mixture, end, oracles.flow_map(mixture, y, float(v[-1]), float(v[1])))
+
+    return _slope("DDIM", "DDIM", 1, DDIM_STEPS, error)
+
+
+def _schedule(rho: Array) -> NoiseSchedule:
+    """The schedule with rho_1..rho_T increasing as given."""
+    log_abar = -np.log1p(rho)
+    return NoiseSchedule.from_betas(-np.expm1(np.diff(log_abar, prepend=0.0)))
+
+
+# -- laws of stochastic methods ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """Two modes of the closest pair on a line between two levels; places (M,) for densities."""
+
+    mixture: GaussianMixture
+    v_start: float
+    v_end: float
+    start: float
+    places: Array
+
+    def law_error(self, steps: Iterator[Step]) -> float:
+        """L^1 distance between a chain's law and the reverse SDE's, from the start."""
+        width = self.places[1] - self.places[0]
+        weight = np.ones(1)  # of the places the chain may be at: first the start alone
+        for mean, std in steps:
+            density = _normal_density(self.places, mean, np.full(len(mean), std), weight)
+            weight = width * density
+        return float(np.abs(weight - width * self._exact()).sum())
+
+    def _exact(self) -> Array:
+        """Density of O1 at the places."""
+        rho = [v - float(self.mixture.sigma) ** 2 for v in (self.v_start, self.v_end)]
+        abar = [1.0 / (1.0 + r) for r in rho]
+        weights, means, variances = oracles.reverse_law(
+            self.mixture,
+            [[math.sqrt(abar[0]) * self.start]],
+            abar[0],
+            abar[1],
+            noise_var_t=rho[0] * abar[0],
+            noise_var_s=rho[1] * abar[1],
+        )
+        alpha = math.sqrt(abar[1])
+        std = np.sqrt(variances) / alpha
+        return _normal_density(self.places, means[0, :, 0] / alpha, std, weights[0])
+
+
+def _normal_density(places: Array, mean: Array, std: Array, weight: Array) -> Array:
+    """sum_k weight_k N(places; mean_k, std_k^2)."""
+    z = (places[:, None] - mean) / std
+    return np.asarray((np.exp(-0.5 * z * z) / (std * math.sqrt(2.0 * math.pi))) @ weight)
+
+
+def _line(case: Case) -> Line:
+    pair = neighbour_pairs(case.mixture, 1)[0]
+    l, sigma = pair.length, float(case.mixture.sigma)
+    b = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
+    v_end = max(l**2 / 12.0, 2.0 * sigma**2)
+    v_start = 12.0 * v_end
+    reach = 0.5 * l + 8.0 * math.sqrt(v_end)
+    places = np.linspace(-reach, reach, 2 * int(reach / (0.065 * math.sqrt(v_end))) + 1)
+    return Line(two_modes(l, sigma, b), v_start, v_end, 0.1 * l, places)
+
+
+def _laws(case: Case) -> Iterator[Slope]:
+    line = _line(case)
+    for name, method in (
+        ("Euler-Maruyama", integrators.EulerMaruyama()),
+        ("exponential SDE", integrators.ExponentialSde()),
+    ):
+
+        def error(n: int, method: integrators.SdeMethod = method) -> float:
+            return line.law_error(_sde_steps(line, method, n))
+
+        yield _slope(name, "laws", method.weak_order, LAW_STEPS, error)
+    yield _slope("DDPM", "laws", 1, LAW_STEPS, lambda n: line.law_error(_ddpm_steps(line, n)))
+
+
+def _sde_steps(line: Line, method: integrators.SdeMethod, n: int) -> Iterator[Step]:
+    field = MixtureField(line.mixture)
+    v = np.geomspace(line.v_start, line.v_end, n + 1)
+    y = np.array([[line.start]])
+    for v_t, v_s in zip(v[:-1].tolist(), v[1:].tolist(), strict=True):
+        mean = method.mean(y, field.pull(y, v_t), v_t, v_s)
+        yield mean[:, 0], math.sqrt(method.noise_var(v_t, v_s))
+        y = line.places[:, None]
+
+
+def _ddpm_steps(line: Line, n: int) -> Iterator[Step]:
+    """DDPM's own coefficients and noise estimate, on a schedule that ends at the last level."""
+    rho = np.geomspace(line.v_end, line.v_start, n + 1) - float(line.mixture.sigma) ** 2
+    schedule = _schedule(rho)
+    model = ExactScore(line.mixture, schedule)
+    plan = DDPM().plan(schedule, TimeGrid.full(schedule.T))
+    c_x, c_eps, c_noise = plan.eps_form()
+    y = np.array([[line.start]])
+    for k, (t, s) in enumerate(plan.grid.pairs[:-1]):  # the last step, to clean data, has no noise
+        alpha_t, alpha_s = schedule.alpha[t], schedule.alpha[s]
+        x = alpha_t * y
+        mean = (c_x[k] * x + c_eps[k] * model.eps(x, t)) / alpha_s
+        yield mean[:, 0], float(c_noise[k] / alpha_s)
+        y = line.places[:, None]
