@@ -34,10 +34,10 @@ class Proof:
 class Derivation:
     """One identity or lemma.
 
-    id: its number (papers' or own). doc: title line and prose, the module's docstring. latex: the
-    statement as a reader writes it. general: how far
-    the proof reaches, in words. source: paper and number, or "own result". correction: where the
-    literature is loose or wrong and what holds instead. The proof is built on first use.
+    id: its number (papers' or own); also: further numbers it answers to. doc: title line and prose,
+    the module's docstring. latex: the statement as a reader writes it. general: how far the proof
+    reaches, in words. source: paper and number, or "own result". correction: where the literature
+    is loose or wrong and what holds instead. The proof is built on first use.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Derivation:
     general: str
     source: str
     build: Callable[[], Proof] = field(repr=False)
+    also: tuple[str, ...] = ()
     correction: str = ""
 
     @property

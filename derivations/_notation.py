@@ -5,6 +5,7 @@ Only the typesetting is shortened; what is checked is always the full expression
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import sympy as sp
@@ -122,7 +123,7 @@ def _is_product(node: sp.Basic) -> bool:
 
 def abbreviate(expr: Any) -> Any:
     """The expression with responsibilities, shares, their sum and the mean field as symbols."""
-    if not isinstance(expr, sp.Basic):
+    if not isinstance(expr, sp.Basic) or not expr.has(sp.Indexed):
         return expr
     expr = expr.replace(_is_product, _shares)
     for _, phi, _, total in _KINDS:
@@ -133,6 +134,7 @@ def abbreviate(expr: Any) -> Any:
     return expr.replace(lambda node: isinstance(node, sp.Sum), _mean)
 
 
+@functools.cache
 def tex(expr: Any) -> str:
     """LaTeX of an expression."""
     return str(_Printer({"mul_symbol": None}).doprint(abbreviate(expr)))

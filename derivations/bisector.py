@@ -107,6 +107,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="P5.1 (a)",
+    also=("P5.1",),
     doc=__doc__,
     latex=(
         r"dA = \beta\Big[\frac A2 + \frac{\alpha\langle m-\bar\mu,n\rangle - A}{S}\Big]dr"

@@ -90,7 +90,7 @@ CHAPTERS = (
         "What changes when weights differ or the score carries an error, and why the"
         " diagonals of a grid are"
         " avoided.",
-        ("unequal_weights", "saddle_shift", "eigenvalue_shift", "rectangle"),
+        ("unequal_weights", "saddle_shift", "eigenvalue_shift", "perturbed_midpoint", "rectangle"),
     ),
     Chapter(
         "Noise as insurance",
@@ -113,13 +113,18 @@ def load(name: str) -> Derivation:
     return derivation
 
 
+def _normal(label: str) -> str:
+    return label.lower().replace(" ", "")
+
+
 def find(wanted: str) -> str:
     """The module name of a derivation given by module name or id, in any case.
 
     Raises KeyError for a name that fits none.
     """
-    key = wanted.lower().removesuffix(".py").replace(" ", "")
+    key = _normal(wanted.removesuffix(".py"))
     for name in names():
-        if key in (name, load(name).id.lower().replace(" ", "")):
+        derivation = load(name)
+        if key in {name, *map(_normal, (derivation.id, *derivation.also))}:
             return name
     raise KeyError(wanted)

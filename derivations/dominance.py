@@ -128,6 +128,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="A4.1",
+    also=("A4.4",),
     doc=__doc__,
     latex=(
         r"\gamma_k \le \frac{w_k}{w_*}e^{-\kappa}, \qquad \sum_{k\notin\{i,j\}}\gamma_k h_k \le"

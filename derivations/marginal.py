@@ -27,15 +27,27 @@ def _log_density(variance: sp.Expr) -> sp.Expr:
     return -d * sp.log(2 * sp.pi * variance) / 2 - distance2(x, k, alpha) / (2 * variance)
 
 
-def _fokker_planck(variance: sp.Expr) -> Chain:
+def _derivatives(variance: sp.Expr) -> tuple[Chain, Chain]:
+    """First and second derivative of the log density in one coordinate."""
     L = _log_density(variance)
-    slope = DERIVATIVES(sp.Derivative(L, x[e]))
-    curvature = DERIVATIVES(sp.Derivative(L, x[e], 2))
+    by = DERIVATIVES >> SUMS
+    return (
+        Chain("gradient of the log density", sp.Derivative(L, x[e])).equals(
+            (alpha * mu[k, e] - x[e]) / variance, by, "coordinate c contributes for c = e"
+        ),
+        Chain("curvature of the log density", sp.Derivative(L, x[e], 2)).equals(
+            -1 / variance, by, "differentiate again"
+        ),
+    )
+
+
+def _fokker_planck(variance: sp.Expr) -> Chain:
+    slope, curvature = (chain.end for chain in _derivatives(variance))
     right = d + over_coordinates(x[e] * slope + curvature + slope**2, e)
     return Chain(
         "the density of a mode solves the Fokker-Planck equation",
-        -beta / 2 * alpha * sp.Derivative(L, alpha),
-    ).equals(beta / 2 * right, DERIVATIVES >> SUMS, "both sides by coordinates")
+        -beta / 2 * alpha * sp.Derivative(_log_density(variance), alpha),
+    ).equals(beta / 2 * right, DERIVATIVES >> SUMS, "gradient and curvature as above")
 
 
 def _variance(variance: sp.Expr) -> Chain:
@@ -54,7 +66,7 @@ def _build() -> Proof:
         w[k] * (2 * sp.pi * S_k) ** (-d / 2) * sp.exp(-distance2(x, k, sp.sqrt(abar)) / (2 * S_k))
     )
     return Proof(
-        chains=(_variance(S), _fokker_planck(S)),
+        chains=(_variance(S), *_derivatives(S), _fokker_planck(S)),
         formulas={
             "variance": Formula(abar * sigma_k**2 + 1 - abar, (abar, sigma_k)),
             "log_density": Formula(sp.log(density), (x, w, mu, sigma, abar, N, d)),
@@ -68,6 +80,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="G.1 (a)",
+    also=("G.1",),
     doc=__doc__,
     latex=(
         r"p_t = \sum_k w_k N(\alpha\mu_k, S_k I), \quad S_k = \bar\alpha\sigma_k^2 + 1 -"

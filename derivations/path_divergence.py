@@ -111,6 +111,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="X11 (a)",
+    also=("X11",),
     doc=__doc__,
     latex=r"KL = E\sum_t\frac{|\mathrm m_t - \mathrm m_t'|^2}{2S_t} \to \tfrac12E\int\beta|e|^2dt",
     general="any d (indexed sums), any number of steps (chain rule cited)",

@@ -6,9 +6,6 @@ generator is $ce^{-c(A-\theta)}(\tfrac12c\beta - b) \le 0$. It is $e^{-c\theta}$
 $1$ at $\theta$, so a path that has reached $2\theta$ returns to $\theta$ with probability at most
 $e^{-2\lambda\theta^2/\sup\beta}$ (optional stopping). A path that ends within $\theta$ either
 never left $[-2\theta,2\theta]$ or returned: the two terms add.
-
-An error of the score, $|e| \le e_{\max}$, leaves $b \ge \lambda'a$ with
-$\lambda' = \lambda - \sup\beta\,e_{\max}/\theta$, which must be positive.
 """
 
 import sympy as sp
@@ -21,7 +18,7 @@ from ._rewriting import DERIVATIVES, EXPONENTIALS, RATIONAL
 from .bisector import S, drift_per_beta, l
 
 theta, rate, beta_max, A = sp.symbols("theta lambda beta_max A", positive=True)
-s_1, s_2, s_3, e_max, push = sp.symbols("s_1 s_2 s_3 e_max p", nonnegative=True)
+s_1, s_2, s_3, push = sp.symbols("s_1 s_2 s_3 p", nonnegative=True)
 
 
 def _generator(c: sp.Expr) -> Chain:
@@ -49,17 +46,6 @@ def _value(c: sp.Expr) -> Chain:
     )
 
 
-def _error() -> Chain:
-    """b + beta e with |e| <= e_max at A = theta + s_2; b = lambda A + s_1."""
-    place = theta + s_2
-    left = (rate - beta_max * e_max / theta) * place
-    right = rate * place + s_1 - (beta_max - s_3) * e_max
-    gap = beta_max * e_max * s_2 / theta + s_1 + s_3 * e_max
-    return Chain("the rate that an error leaves", left).at_most(
-        right, gap, RATIONAL, "an error costs most at a = theta"
-    )
-
-
 def _turns_back() -> Chain:
     """Two equal modes: beyond A = alpha l/(2 - S), S < 2, the drift is negative."""
     free = sp.Symbol("T", positive=True)  # 2 - S
@@ -81,12 +67,9 @@ def _build() -> Proof:
     c = 2 * rate * theta / beta_max
     numbers = {theta: 0.2, rate: 1.0, beta_max: 0.3, s_1: 0.0, s_2: 0.0, s_3: 0.0}
     return Proof(
-        chains=(_generator(c), _value(c), _error(), _tanh_below_one(), _turns_back()),
+        chains=(_generator(c), _value(c), _tanh_below_one(), _turns_back()),
         formulas={
             "log_return": Formula(-2 * rate * theta**2 / beta_max, (theta, rate, beta_max)),
-            "rate_with_error": Formula(
-                rate - beta_max * e_max / theta, (rate, beta_max, e_max, theta)
-            ),
         },
         wrong=(Wrong(_generator(2 * c), numbers),),
     )
@@ -97,7 +80,7 @@ DERIVATION = Derivation(
     doc=__doc__,
     latex=r"P(\text{return from } 2\theta \text{ to } \theta) \le e^{-2\lambda\theta^2/\sup\beta}",
     general="general; optional stopping cited",
-    source="arXiv 2605.06831 v1, Proposition 5.1 and C.6",
+    source="arXiv 2605.06831 v1, Proposition 5.1",
     correction=(
         "The outward condition cannot hold for all $a \\ge \\theta$ with two modes: the drift in"
         " $x$ vanishes at about $A = \\alpha l/(2 - S)$, just beyond the mode at $\\alpha l/2$, and"

@@ -132,6 +132,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="X1",
+    also=("G.2",),
     doc=__doc__,
     latex=(
         r"\frac{dy}{du} = m(y,v) - y, \qquad dy = 2(m - y)\,du + \sqrt{2v}\,dB, \qquad"

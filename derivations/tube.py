@@ -98,6 +98,7 @@ def _build() -> Proof:
 
 DERIVATION = Derivation(
     id="T4.2",
+    also=("X2",),
     doc=__doc__,
     latex=(
         r"d_\perp(y_t) \le e^{-u}d_\perp(y_\tau) + (1-e^{-u})R, \qquad"

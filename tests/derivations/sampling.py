@@ -58,13 +58,14 @@ def evaluate(expr: sp.Expr, values: dict[Any, Any]) -> Any:
     """An expression at 50 digits; the keys of `values` are symbols and indexed bases."""
     labels = [key.label if isinstance(key, sp.IndexedBase) else key for key in values]
     with mpmath.workdps(DIGITS + 10):
-        f = sp.lambdify(labels, (DERIVATIVES >> AT)(expr), "mpmath")
+        f = sp.lambdify(labels, expr, "mpmath")
         return mpmath.mpmathify(f(*values.values()))
 
 
 def written_out(chain: Chain) -> tuple[sp.Expr, sp.Expr]:
-    """Both ends of a chain with its definitions inserted."""
-    return chain.inserted(sp.sympify(chain.start)), chain.inserted(sp.sympify(chain.end))
+    """Both ends of a chain with definitions inserted and derivatives carried out."""
+    start, end = (chain.inserted(sp.sympify(side)) for side in (chain.start, chain.end))
+    return (DERIVATIVES >> AT)(start), (DERIVATIVES >> AT)(end)
 
 
 def ends(chain: Chain, rng: random.Random, scale: float = 1.0) -> tuple[Any, Any]:

@@ -83,8 +83,10 @@ def test_what_a_derivation_exports_says_what_it_proves(name):
 def test_the_catalogue_lists_every_derivation_once_and_ids_are_unique():
     files = {p.stem for p in stored.FOLDER.glob("*.py") if not p.stem.startswith("_")}
     assert sorted(files - INFRASTRUCTURE) == sorted(NAMES)
-    ids = [catalogue.load(name).id for name in NAMES]
+    ids = [i for name in NAMES for i in (catalogue.load(name).id, *catalogue.load(name).also)]
     assert len(set(ids)) == len(ids)
+    assert [catalogue.find(catalogue.load(name).id) for name in NAMES] == list(NAMES)
+    assert catalogue.find("x2") == "tube"
 
 
 @pytest.mark.parametrize("name", NAMES)

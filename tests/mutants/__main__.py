@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-import signal
+import resource
 import sys
 import types
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from .exempt import EXEMPT
 from .sites import ROOT, Site, all_sites
 
 FACTOR = 1.01
-SECONDS = 60  # a mutant that loops counts as noticed
+CPU_SECONDS = 20  # a mutant that loops counts as noticed
 _COMPARISONS = {
     "mixdyn/bounds": compare_bounds.COMPARISONS,
     "mixdyn/oracles": compare_oracles.COMPARISONS,
@@ -33,13 +33,16 @@ _COMPARISONS = {
 
 def comparisons(site: Site) -> list:
     """Those that may notice a site, with those that cover its own file first."""
-    chosen = _COMPARISONS[Path(site.path).parent.as_posix()]
-    path = str(ROOT / site.path)
+    chosen = _COMPARISONS[_package(site)]
+    return sorted(chosen, key=lambda comparison: not _covers_file(comparison, site))
 
-    def is_elsewhere(comparison) -> bool:
-        return all(_file(function) != path for function in comparison.covers)
 
-    return sorted(chosen, key=is_elsewhere)
+def _package(site: Site) -> str:
+    return Path(site.path).parent.as_posix()
+
+
+def _covers_file(comparison, site: Site) -> bool:
+    return any(_file(function) == str(ROOT / site.path) for function in comparison.covers)
 
 
 def _file(function) -> str:
@@ -93,16 +96,17 @@ def _function(member: object) -> types.FunctionType | None:
     return member if isinstance(member, types.FunctionType) else None
 
 
-def is_noticed(site: Site, factor: float = FACTOR, seconds: int = SECONDS) -> bool:
-    """Whether a comparison fails, in a child of its own (0 seconds: no limit)."""
+def is_noticed(site: Site, factor: float = FACTOR, chosen: list | None = None) -> bool:
+    """Whether a comparison fails, in a child of its own."""
     child = os.fork()
     if child == 0:
-        signal.alarm(seconds)
+        if factor != 1.0:  # unchanged code may have to be compiled first, a mutant finds it cached
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         noticed = False
         try:
             apply(site, factor)
-            for comparison in comparisons(site):
+            for comparison in comparisons(site) if chosen is None else chosen:
                 comparison()
         except BaseException:  # noqa: BLE001 - whatever goes wrong notices the mutant
             noticed = True
@@ -112,15 +116,22 @@ def is_noticed(site: Site, factor: float = FACTOR, seconds: int = SECONDS) -> bo
 
 
 def broken_controls(sites: list[Site]) -> list[str]:
-    """Files whose comparisons fail without any change. Also compiles what the children need."""
-    first = {site.path: site for site in reversed(sites)}
-    return [path for path, site in first.items() if is_noticed(site, factor=1.0, seconds=0)]
+    """Files whose comparisons fail without any change: each package once, each file's own ones."""
+    by_file = {site.path: site for site in reversed(sites)}
+    by_package = {_package(site): site for site in by_file.values()}
+    broken = []
+    for path, site in by_file.items():
+        whole = by_package[_package(site)] is site
+        own = [c for c in comparisons(site) if whole or _covers_file(c, site)]
+        if is_noticed(site, factor=1.0, chosen=own):
+            broken.append(path)
+    return broken
 
 
 def _spread(sites: list[Site], count: int) -> list[Site]:
     """`count` of them, evenly over all files."""
     step = len(sites) / count
-    return [sites[int(k * step)] for k in range(count)]
+    return [sites[int((k + 0.5) * step)] for k in range(count)]
 
 
 def _warm_up() -> None:
