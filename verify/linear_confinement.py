@@ -19,7 +19,7 @@ from mixdyn.validation import Array
 from .paths import Level
 from .window import level_between
 
-CELLS = 150
+CELLS = 80
 MOST_PLACES = 2000
 RESOLUTION = 1.0  # spacing of the quadrature's places over the kernel's standard deviation
 

@@ -105,7 +105,7 @@ def _center(line: GaussianMixture, v: Array, end: float) -> Array:
         np.array([end]),
         method="LSODA",
         t_eval=clock,
-        rtol=1e-10,
+        rtol=1e-9,
         atol=1e-14,
     )
     return np.asarray(solved.y[0])

@@ -320,8 +320,8 @@ def _linear(case: Case) -> list[Confined]:
     regime, sigma = _regime(case), float(case.mixture.sigma)
     length = float(regime.length[0])
     places = [(length, HALF_WIDTH, float(regime.v_start[0]), float(regime.v_end[0]))]
-    for v_start, v_end in _variances(case)[::5]:
-        for size, part in itertools.product((length, 12.0 * sigma), (0.02, 0.08, 0.2)):
+    for v_start, v_end in _variances(case)[::6]:
+        for size, part in itertools.product((length, 12.0 * sigma), (0.02, 0.2)):
             places.append((size, part, v_start, v_end))
     rows = []
     for size, part, v_start, v_end in places:
