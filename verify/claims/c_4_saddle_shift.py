@@ -114,13 +114,13 @@ def _two_modes(case: Case, extra: float = 0.0, error_factor: float = 1.0) -> Ver
     delta = error_factor * delta
     constant = np.isfinite(truth)
     comparisons = [
+        compare("distance to the midpoint", TIGHT, np.abs(z), radius),
         compare(
             "distance to -δ/λ",
             TIGHT,
             np.abs(z + delta / rate),
             k**2 / (12.0 * math.sqrt(3.0) * rate) * z**2,
         ),
-        compare("distance to the midpoint", TIGHT, np.abs(z), radius),
         compare("against two unequal modes", Equality(atol=1e-9), z[constant], truth[constant]),
     ]
 
