@@ -41,6 +41,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/convex_set.py",
     does_not_show=(
         "Anything inside the set, where the distance is zero. With every mode in the set the bound "
         "is a plain contraction; with none of them it is a distance that the flow need not lose."
