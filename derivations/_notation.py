@@ -12,6 +12,7 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 
 from . import _mixture as mix
+from . import _pair as pair
 
 NOTATION = (
     r"Indices $k, q$ run over the $N$ modes, $c, e, f$ over the $d$ coordinates; $i, j$ are"
@@ -31,6 +32,8 @@ _NAMES = {
     "bd2": r"|bd|^2",
     "ac2": r"|ac|^2",
     "bridge_var": r"V_{\mathrm{bridge}}",
+    "G'": r"G'",
+    "angle": "t",
     "h_slack": r"s^{(h)}",
     "p_a": "a",
     "p_b": "b",
@@ -93,6 +96,9 @@ def _take(product: sp.Expr, factors: tuple[sp.Expr, ...], name: str) -> sp.Expr:
 
 
 def _shares(product: sp.Expr) -> sp.Expr:
+    for mode in (mix.k, mix.q):
+        place = sp.Mul.make_args(pair.parallel(pair.mode(mode)))
+        product = _take(product, place, f"a_{{{mode}}}")
     for share, phi, _, _ in _KINDS:
         for mode in _MODES:
             product = _take(product, sp.Mul.make_args(share(mode)), f"{phi}_{{{mode}}}")
@@ -126,6 +132,7 @@ def abbreviate(expr: Any) -> Any:
     if not isinstance(expr, sp.Basic) or not expr.has(sp.Indexed):
         return expr
     expr = expr.replace(_is_product, _shares)
+    expr = expr.xreplace({pair.LENGTH2: sp.Symbol("l^{2}")})
     for _, phi, _, total in _KINDS:
         for mode in _MODES:
             whole = mix.over_modes(sp.Symbol(f"{phi}_{{{mode}}}"), mode)

@@ -139,7 +139,7 @@ def _prose(text: str) -> str:
 
 def _chain_html(number: int, chain: Chain) -> str:
     lines = list(_lines(chain))
-    rows = [f"<p>{number}. {html.escape(_capital(chain.name))}.</p>"]
+    rows = [f'<p class="name">{number}. {html.escape(_capital(chain.name))}.</p>']
     for formula, reason in lines:
         rows.append(f'<div class="step">{_display(formula)}</div>')
         if reason:

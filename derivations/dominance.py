@@ -24,6 +24,8 @@ w_k, w_near, w_min, rest, v, kappa, near2, weight_slack = sp.symbols(
 slack, offset = sp.symbols("s o", nonnegative=True)
 M = sp.Symbol("M", integer=True, positive=True)
 w_o = sp.IndexedBase("w_o", positive=True)  # weights of the other modes, 0..M - 1
+h = sp.IndexedBase("h", nonnegative=True)
+bound_slack = sp.IndexedBase("s", nonnegative=True)
 h_slack = sp.IndexedBase("h_slack", nonnegative=True)
 h_max, alpha, S, point, center, far = sp.symbols("h_max alpha S y m f", positive=True)
 length, dimension = sp.symbols("l n", positive=True)
@@ -67,18 +69,27 @@ def _lighter() -> Chain:
     )
 
 
-def _average() -> Chain:
-    def over_others(term: sp.Expr) -> sp.Expr:
-        return sp.Sum(term, (k, 0, M - 1))
+def _over_others(term: sp.Expr) -> sp.Expr:
+    return sp.Sum(term, (k, 0, M - 1))
 
-    lengths = over_others(w_o[k] * (h_max - h_slack[k]))
+
+def _average() -> tuple[Chain, Chain]:
     factor = sp.exp(-kappa) / w_min
-    return Chain("the average of lengths h_k = h_max - slack", factor * lengths).at_most(
-        factor * over_others(w_o[k]) * h_max,
-        factor * over_others(w_o[k] * h_slack[k]),
+    bounded = _over_others((factor * w_o[k] - bound_slack[k]) * h[k])
+    first = Chain("the average of lengths h_k", bounded).at_most(
+        factor * _over_others(w_o[k] * h[k]),
+        _over_others(bound_slack[k] * h[k]),
+        SUMS,
+        "each gamma_k is its bound minus a slack",
+    )
+    lengths = _over_others(w_o[k] * (h_max - h_slack[k]))
+    second = Chain("the longest of them, h_k = h_max - slack", factor * lengths).at_most(
+        factor * _over_others(w_o[k]) * h_max,
+        factor * _over_others(w_o[k] * h_slack[k]),
         SUMS,
         "the weights of the others sum to 1 - w_i - w_j",
     )
+    return first, second
 
 
 def _separation() -> Chain:
@@ -120,7 +131,7 @@ def _build() -> Proof:
         slack: 0.0,
     }
     return Proof(
-        chains=(_margin(), _responsibility(kappa), _lighter(), _average(), _separation()),
+        chains=(_margin(), _responsibility(kappa), _lighter(), *_average(), _separation()),
         formulas=_formulas(),
         wrong=(Wrong(_responsibility(2 * kappa), numbers),),
     )

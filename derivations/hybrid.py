@@ -23,10 +23,15 @@ v_t, v_s, s, p_v, p_w = sp.symbols("v_t v_s s p_v p_w", positive=True)
 q = v_s / v_t
 
 
-def _monotone() -> Chain:
-    # Differentiate F_{v'}(G(y)) = F_v(y): p_{v'}(G) G' = p_v(y).
-    return Chain("the flow map increases", sp.S.Zero).at_most(
-        p_v / p_w, p_v / p_w, RATIONAL, "G' = p_v(y)/p_v'(G(y)), a ratio of densities"
+def _monotone() -> tuple[Chain, Chain]:
+    slope = sp.Symbol("G'", real=True)
+    return (
+        Chain("slope of the flow map", p_w * slope, where={slope: p_v / p_w}).equals(
+            p_v, RATIONAL, "derivative of F_v'(G(y)) = F_v(y), p = F'"
+        ),
+        Chain("so the flow map increases", sp.S.Zero).at_most(
+            p_v / p_w, p_v / p_w, RATIONAL, "a ratio of densities"
+        ),
     )
 
 
@@ -57,7 +62,7 @@ def _kernel() -> sp.Expr:
 
 def _build() -> Proof:
     return Proof(
-        chains=(_monotone(), *_interval(sp.S.One)),
+        chains=(*_monotone(), *_interval(sp.S.One)),
         formulas={"kernel_interval": Formula(_kernel(), (y, a, w, v_t, v_s, low, high, N))},
         wrong=(Wrong(_interval(2 * sp.S.One)[0], {high: 0.4, low: -0.2, m_k: 0.1, s: 0.6}),),
     )
