@@ -113,22 +113,7 @@ def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
         finding = Finding(hypotheses=[*separated, Hypothesis("weak", 0.0, -rate)])
         return CLAIM.judge(case, finding)
     found = case.memo("C.6 found", lambda: _perturbed(case, window, exact))
-    allowed = [error_factor * p.e_max for p in found]
-    drift = [
-        compare(
-            "sup |b| over 2θ under the error",
-            Upper(rtol=1e-9),
-            [p.sup for p in found],
-            [exact.sup + e / (2.0 * theta) for e in allowed],
-        ),
-        compare(
-            "outward rate under the error",
-            Lower(rtol=1e-9, atol=1e-9),
-            [p.outward for p in found],
-            [exact.outward - e / theta for e in allowed],
-            scale=exact.sup,
-        ),
-    ]
+    drift = _drift(found, exact, theta, error_factor)
     comparisons = [*_ended(found), *drift]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
@@ -152,6 +137,28 @@ def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
         tables=[_table(found)],
     )
     return CLAIM.judge(case, finding)
+
+
+def _drift(
+    found: list[Perturbed], exact: DriftRange, theta: float, error_factor: float
+) -> list[Comparison]:
+    """Extremes of the perturbed drift against those of the exact one plus the error's share."""
+    allowed = [error_factor * p.e_max for p in found]
+    return [
+        compare(
+            "sup |b| over 2θ under the error",
+            Upper(rtol=1e-9),
+            [p.sup for p in found],
+            [exact.sup + e / (2.0 * theta) for e in allowed],
+        ),
+        compare(
+            "outward rate under the error",
+            Lower(rtol=1e-9, atol=1e-9),
+            [p.outward for p in found],
+            [exact.outward - e / theta for e in allowed],
+            scale=exact.sup,
+        ),
+    ]
 
 
 def _ended(found: list[Perturbed]) -> list[Comparison]:

@@ -29,21 +29,30 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, geometry, oracles
-from mixdyn.mixture import GaussianMixture
+from mixdyn import geometry
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.linear_confinement import linear_comparison, log_confined_at_nodes
+from verify.midpoint_problems import (
+    THETAS,
+    Place,
+    Problems,
+    equal_modes,
+    log_truth,
+    paper_regime,
+    symmetric,
+    two_modes,
+    unequal_modes,
+    variances,
+)
 from verify.quantities import Log10, Number
 from verify.reference import Reference, literal_slack, reference_from
 from verify.relations import Comparison, Equality, Upper, compare
-from verify.window import HALF_WIDTH, level_between, start_time, usable_nodes
+from verify.window import HALF_WIDTH, start_time, usable_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -58,10 +67,8 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-THETAS = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45])  # over l
 Confined = tuple[float, float, float, float, float, float]
 SHORTER = (0.5, 0.8, 0.9, 0.99)
-LENGTHS = (4.0, 10.0, 30.0, 300.0)  # l/sigma of further two-mode problems
 LOG, EQUAL = Upper(rtol=1e-8, log=True), Equality(rtol=1e-8, log=True)
 CONFINED = Upper(rtol=1e-6, log=True)  # its exact side is a quadrature
 REGIME = "the paper's regime, two equal modes from the midpoint"
@@ -82,168 +89,6 @@ def mutants(case: Case) -> dict[str, Verdict]:
     }
     own = _own(case, stretch=1.05)
     return found | ({} if own.measured is None else {"own mixture, 1.05 times that l'": own})
-
-
-# -- exact probabilities -------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Starts y (n, d) at v_start, the end v_end, and half-widths theta in y units."""
-
-    y: Array
-    v_start: float
-    v_end: float
-    thetas: Array
-
-
-def _log_truth(mixture: GaussianMixture, pair: geometry.Pair, place: _Place) -> Array:
-    """(starts, thetas): log P(|A_end| <= theta) by O1, starts y (n, d) at v_start."""
-    start, end = (level_between(mixture, v) for v in (place.v_start, place.v_end))
-    law = oracles.reverse_mixture(
-        mixture,
-        start.alpha * place.y,
-        start.abar,
-        end.abar,
-        noise_var_t=start.noise_var,
-        noise_var_s=end.noise_var,
-    )
-    columns = [
-        law.log_slab_probability(pair.direction, pair.midpoint, end.alpha * theta)
-        for theta in place.thetas
-    ]
-    return np.column_stack(columns)
-
-
-def _variances(case: Case) -> list[tuple[float, float]]:
-    """(v_start, v_end): nodes of the papers' grid to clean data and to the last noisy time."""
-    v = case.schedule.effective_variance(float(case.mixture.sigma))
-    times = usable_nodes(case)
-    starts = times[np.unique(np.linspace(0, max(len(times) - 4, 0), 8).astype(int))]
-    return [(float(v[t]), float(v[s])) for t, s in itertools.product(starts, (0, 1)) if t > s]
-
-
-# -- two modes and symmetric mixtures ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Problems:
-    """Exact log probabilities with what their bound is computed from, each (n,)."""
-
-    truth: Array
-    length: Array
-    theta: Array
-    v_start: Array
-    v_end: Array
-
-    @classmethod
-    def join(cls, parts: list[_Problems]) -> _Problems:
-        """All problems in one."""
-        names = cls.__dataclass_fields__
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
-
-    def log_bound(self, stretch: float = 1.0, variance: float = 1.0) -> Array:
-        """X5 with l' = stretch times its length. variance: a factor on that of the law (mutant)."""
-        if variance == 1.0:
-            return bounds.log_midpoint_probability(
-                stretch * self.length, self.theta, self.v_start, self.v_end
-            )
-        q = self.v_end / self.v_start
-        c, std = (1.0 - q) * stretch * self.length / 2.0, np.sqrt(variance * self.v_end * (1.0 - q))
-        return oracles.log_interval((-self.theta - c) / std, (self.theta - c) / std)
-
-    def witness(self, k: int) -> dict[str, float]:
-        """One problem in words."""
-        names = ("length", "theta", "v_start", "v_end")
-        return {name: float(getattr(self, name)[k]) for name in names}
-
-
-def _problems(
-    mixture: GaussianMixture, pair: geometry.Pair, length: float, place: _Place
-) -> _Problems:
-    truth = _log_truth(mixture, pair, place)
-    shape = truth.shape
-    return _Problems(
-        truth.ravel(),
-        np.full(truth.size, length),
-        np.broadcast_to(place.thetas, shape).ravel(),
-        np.full(truth.size, place.v_start),
-        np.full(truth.size, place.v_end),
-    )
-
-
-def _two_modes(length: float, sigma: float) -> tuple[GaussianMixture, geometry.Pair]:
-    mixture = GaussianMixture([[0.5 * length], [-0.5 * length]], sigma)
-    return mixture, geometry.pair(mixture, 0, 1)
-
-
-def _equal_modes(case: Case, starts: Array) -> _Problems:
-    """Two equal modes; starts in units of l from the midpoint."""
-    sigma = float(case.mixture.sigma)
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    own = geometry.pair(case.mixture, i, j).length
-    parts = []
-    for length in (own, *(r * sigma for r in LENGTHS)):
-        mixture, pair = _two_modes(length, sigma)
-        for v_start, v_end in _variances(case):
-            place = _Place(length * starts[:, None], v_start, v_end, length * THETAS)
-            parts.append(_problems(mixture, pair, length, place))
-    return _Problems.join(parts)
-
-
-def _unequal_modes(case: Case) -> _Problems:
-    """Two modes of unequal weight, from the midpoint and from the start of their curve s."""
-    parts = []
-    length, sigma = float(_regime(case).length[0]), float(case.mixture.sigma)
-    for log_ratio in (0.5, 3.0):
-        weights = np.array([1.0, math.exp(-log_ratio)]) / (1.0 + math.exp(-log_ratio))
-        mixture = GaussianMixture([[0.5 * length], [-0.5 * length]], sigma, weights)
-        for v_start, v_end in _variances(case):
-            shift = log_ratio / length
-            y = np.array([[0.0], [-v_start * shift]])
-            place = _Place(y, v_start, v_end, length * THETAS)
-            found = _problems(mixture, geometry.pair(mixture, 0, 1), length, place)
-            parts.append(replace(found, theta=found.theta + v_end * shift))
-    return _Problems.join(parts)
-
-
-def _symmetric(case: Case) -> _Problems:
-    """This mixture's half beside its closest pair's bisector with its mirror image, and random
-    mixtures that are symmetric about one."""
-    rng, parts = case.rng("X5"), []
-    for means, weights in _halves(case, rng):
-        near = int(np.argmin(means[:, 0]))
-        length = 2.0 * float(means[near, 0])
-        mirrored = means * np.array([-1.0] + [1.0] * (means.shape[1] - 1))
-        mixture = GaussianMixture(
-            np.concatenate([means, mirrored]),
-            float(case.mixture.sigma),
-            np.tile(weights, 2) / (2.0 * weights.sum()),
-        )
-        pair = geometry.pair(mixture, near, near + len(means))
-        for v_start, v_end in _variances(case):
-            y = means[rng.integers(0, len(means), 6)]
-            y = y + np.sqrt(v_start) * rng.standard_normal(y.shape)
-            y[:3, 0] = 0.0  # three starts on the bisector, three from p_t
-            place = _Place(y, v_start, v_end, length * THETAS)
-            parts.append(_problems(mixture, pair, length, place))
-    return _Problems.join(parts)
-
-
-def _halves(case: Case, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-    """Means and weights on one side of the plane where the first coordinate vanishes."""
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    pair = geometry.pair(case.mixture, i, j)
-    along = pair.bisector_coordinate(case.mixture.means)
-    side = along > 0.25 * pair.length
-    across = case.mixture.means[side] - along[side, None] * pair.direction
-    yield np.column_stack([along[side], across]), case.mixture.weights[side]
-    sigma = float(case.mixture.sigma)
-    for _ in range(8):
-        n, d = int(rng.integers(1, 7)), int(rng.integers(1, 5))
-        means = rng.uniform(1.0, 3.0, (n, d)) * sigma * np.exp(rng.uniform(0.0, 4.0))
-        means[:, 1:] *= rng.choice([-1.0, 1.0], (n, d - 1))
-        yield means, rng.dirichlet(np.full(n, 2.0)) + 0.01
 
 
 def _exact(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Verdict:
@@ -293,39 +138,28 @@ def _exact(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Verdict:
     return CLAIM.judge(case, finding, Basis.EXACT)
 
 
-def _groups(case: Case) -> dict[str, _Problems]:
+def _groups(case: Case) -> dict[str, Problems]:
     return {
-        REGIME: _regime(case),
-        MIDPOINT: _equal_modes(case, np.zeros(1)),
-        "two equal modes from other starts": _equal_modes(case, np.array([-1.0, 0.1, 0.5])),
-        "two unequal modes": _unequal_modes(case),
-        "mixtures symmetric about a bisector": _symmetric(case),
+        REGIME: paper_regime(case),
+        MIDPOINT: equal_modes(case, np.zeros(1)),
+        "two equal modes from other starts": equal_modes(case, np.array([-1.0, 0.1, 0.5])),
+        "two unequal modes": unequal_modes(case),
+        "mixtures symmetric about a bisector": symmetric(case),
     }
-
-
-def _regime(case: Case) -> _Problems:
-    """theta = 0.15 l from the paper's tau to clean data, for the closest pair by itself."""
-    v = case.schedule.effective_variance(float(case.mixture.sigma))
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    length = geometry.pair(case.mixture, i, j).length
-    mixture, pair = _two_modes(length, float(case.mixture.sigma))
-    thetas = np.array([HALF_WIDTH * length])
-    place = _Place(np.zeros((1, 1)), float(v[start_time(case)]), float(v[0]), thetas)
-    return _problems(mixture, pair, length, place)
 
 
 def _linear(case: Case) -> list[Confined]:
     """(theta, v_start, log P at nodes, log bound, Lambda, V) for two equal modes, where the
     quadrature is of moderate size; the closest pair in the paper's regime first."""
-    regime, sigma = _regime(case), float(case.mixture.sigma)
+    regime, sigma = paper_regime(case), float(case.mixture.sigma)
     length = float(regime.length[0])
     places = [(length, HALF_WIDTH, float(regime.v_start[0]), float(regime.v_end[0]))]
-    for v_start, v_end in _variances(case)[::6]:
+    for v_start, v_end in variances(case)[::6]:
         for size, part in itertools.product((length, 12.0 * sigma), (0.02, 0.2)):
             places.append((size, part, v_start, v_end))
     rows = []
     for size, part, v_start, v_end in places:
-        mixture, _ = _two_modes(size, sigma)
+        mixture, _ = two_modes(size, sigma)
         exact = log_confined_at_nodes(mixture, part * size, v_start, v_end)
         if exact is not None:
             found = linear_comparison(mixture, part * size, v_start, v_end)
@@ -333,7 +167,7 @@ def _linear(case: Case) -> list[Confined]:
     return rows
 
 
-def _numbers(regime: _Problems, confined: list[Confined]) -> dict[str, Number | None]:
+def _numbers(regime: Problems, confined: list[Confined]) -> dict[str, Number | None]:
     numbers: dict[str, Number | None] = {
         f"bound in the paper's regime with l' = {part:g} l": Log10.from_log(
             float(regime.log_bound(part)[0])
@@ -367,8 +201,8 @@ def _own(case: Case, stretch: float = 1.0) -> Verdict:
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     y = case.memo("X5 starts", lambda: _own_starts(case, pair, float(v[usable[0][0]])))
     thetas = pair.length * np.array([HALF_WIDTH, *THETAS])
-    places = [_Place(y, float(v[t]), float(v[0]), thetas) for t, _ in usable]
-    truth = np.array([_log_truth(case.mixture, pair, place) for place in places])
+    places = [Place(y, float(v[t]), float(v[0]), thetas) for t, _ in usable]
+    truth = np.array([log_truth(case.mixture, pair, place) for place in places])
     bound = np.array([[r.log_probability(theta, stretch) for theta in thetas] for _, r in usable])
     regime = compare("the paper's regime, from the midpoint", LOG, truth[0, 0, 0], bound[0, 0])
     everywhere = compare("all starts, times and half-widths", LOG, truth, bound[:, None, :])
