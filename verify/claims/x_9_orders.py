@@ -8,9 +8,10 @@ Statement: With steps of equal length in intrinsic time the error of a method of
 Hypotheses:
     - common_sigma: all modes share one sigma.
 Measured: the slope of $\log$ error against $\log n$ between the two finest grids whose error is
-    above that of the closed form. For the flow the error is the root mean square over starts drawn
-    from the marginal; for the stochastic methods the $L^1$ distance of the density of their chain,
-    carried from step to step by quadrature, from a start beside the midpoint.
+    above that of the closed form. For the flow the error is the median over starts drawn from the
+    marginal, as the few next to a separatrix settle on finer grids only. For the stochastic methods
+    it is the $L^1$ distance between the density of their chain, carried from step to step by
+    quadrature, and that of the reverse SDE, from a start beside the midpoint.
 Predicted: the order; ends of the flow from the conserved distribution function, laws from the exact
     reverse law. On mixtures without a closed-form flow the two closest modes stand in.
 Evidence: sampled starts at a few noise levels; the stochastic part draws nothing.
@@ -46,6 +47,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/ddim_integrator.py",
     does_not_show=(
         "How large the error is at the number of steps that samplers use: on coarse grids the "
         "order says little. Strong orders and the last step to clean data are not measured."
@@ -56,7 +58,7 @@ TOLERANCE = 0.4  # less than half the distance to the next order
 FLOW_STEPS = (8, 16, 32, 64, 128, 256)
 DDIM_STEPS = (64, 128, 256, 512)
 LAW_STEPS = (8, 16, 32, 64)
-_FLOOR = 5e-13  # of the extent: the closed form is exact to about 1e-14 this far from a separatrix
+_FLOOR = 2e-13  # of the extent: the closed form is exact to about 1e-14 away from separatrices
 Step = tuple[Array, float]  # mean of the next state at every place, and its standard deviation
 
 
@@ -175,7 +177,7 @@ def _levels(mixture: GaussianMixture) -> tuple[float, float]:
 def _starts(case: Case, v: float) -> Array:
     mixture = _target(case)
     law = GaussianMixture(mixture.means, math.sqrt(v), mixture.weights)
-    return law.sample(48, case.rng("X9"))
+    return law.sample(65, case.rng("X9"))
 
 
 def _flow(case: Case) -> Iterator[Slope]:
@@ -199,13 +201,13 @@ def _flow(case: Case) -> Iterator[Slope]:
         def error(n: int, method: integrators.OdeMethod = method) -> float:
             v = np.geomspace(v_start, v_end, n + 1)
             v[[0, -1]] = v_start, v_end
-            return _rms(mixture, integrators.integrate_ode(mixture, y, v, method).y, truth)
+            return _median_error(mixture, integrators.integrate_ode(mixture, y, v, method).y, truth)
 
         yield _slope(name, "flow", method.order, FLOW_STEPS, error)
 
 
-def _rms(mixture: GaussianMixture, y: Array, truth: Array) -> float:
-    return float(np.sqrt(np.square(y - truth).sum(axis=1).mean())) / extent(mixture)
+def _median_error(mixture: GaussianMixture, y: Array, truth: Array) -> float:
+    return float(np.median(np.linalg.norm(y - truth, axis=1))) / extent(mixture)
 
 
 def _ddim(case: Case) -> Slope:
@@ -228,7 +230,7 @@ def _ddim(case: Case) -> Slope:
             keep="trajectory",
         ).trajectory
         end = np.asarray(path)[-2] / schedule.alpha[1]
-        return _rms(mixture, end, oracles.flow_map(mixture, y, float(v[-1]), float(v[1])))
+        return _median_error(mixture, end, oracles.flow_map(mixture, y, float(v[-1]), float(v[1])))
 
     return _slope("DDIM", "DDIM", 1, DDIM_STEPS, error)
 
