@@ -137,7 +137,7 @@ def test_the_climb_reaches_a_violation_that_plain_draws_do_not(tmp_path, monkeyp
         )
         return CLAIM.judge(case, finding)
 
-    limits = dataclasses.replace(PATIENT, problems=200)
+    limits = dataclasses.replace(PATIENT, problems=200, shrink_seconds=0.0)
     assert search(planted(check), 0, limits, tmp_path).found(Kind.VIOLATION) is not None
     monkeypatch.setattr("verify.search._aim", lambda trial, calls: None)
     assert search(planted(check), 0, limits, tmp_path).found(Kind.VIOLATION) is None
