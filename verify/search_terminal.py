@@ -57,8 +57,10 @@ def search_progress(console: Console, claim_id: str, profile: Profile) -> Iterat
 
 
 def show_excess(call: Call) -> str:
-    """The violation in tolerances, a dash where it has no size."""
-    return "–" if call.comparison is None or call.excess == float("inf") else f"{call.excess:.3g}"
+    """The violation in tolerances, a dash where nothing was compared."""
+    if call.kind not in (Kind.VIOLATION, Kind.CLOSEST):
+        return "–"
+    return "∞" if call.excess == float("inf") else f"{call.excess:.3g}"
 
 
 def headline(result: SearchResult) -> str:

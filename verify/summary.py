@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import slack
+from .claim import Basis
 from .quantities import plain, show_number
 from .relations import Outcome
 from .report import MARKS, show_share
@@ -76,10 +77,15 @@ class Summary:
 
 
 def summarise(rows: Iterable[Row]) -> Summary:
-    """Group rows of the ledger (any number of cases) by claim and kind of evidence."""
+    """Group rows of the ledger (any number of cases) by claim and kind of evidence.
+
+    Derivations are left out: they say the same on every case.
+    """
     groups: dict[tuple[str, str], list[Row]] = {}
     cases: dict[str, None] = {}
     for row in rows:
+        if row["basis"] == Basis.DERIVED:
+            continue
         cases[row["case"]] = None
         groups.setdefault((row["id"], row["basis"]), []).append(row)
     return Summary(tuple(cases), tuple(_line(group) for group in groups.values()))
@@ -142,7 +148,7 @@ def _negated(extreme: Extreme | None) -> Extreme | None:
 # -- in words ------------------------------------------------------------------------------------
 
 COLUMNS = (
-    *("claim", "basis", "verdicts", "applies to", "says something on", "points that apply"),
+    *("claim", "basis", "verdicts", "applies to", "not vacuous on", "points: mean, least"),
     *("worst excess", "least slack", "tightest"),
 )
 
@@ -156,7 +162,7 @@ def cells(line: Line) -> list[str]:
         ", ".join(f"{MARKS[Outcome(v)]} {n} {v}" for v, n in line.verdicts.items()),
         f"{line.applicable} of {line.cases}",
         f"{line.nonvacuous} of {line.applicable}" if line.applicable else "–",
-        "–" if shares is None else f"{show_share(shares[1])} (least {show_share(shares[0])})",
+        "–" if shares is None else f"{show_share(shares[1])}, {show_share(shares[0])}",
         *(_extreme(e) for e in (line.excess, line.relative_slack, line.tightness)),
     ]
 

@@ -118,6 +118,11 @@ def test_kinds_of_evidence_and_claims_are_kept_apart_in_their_order():
     assert summary.cases == ("random-1", "random-2")
 
 
+def test_derivations_are_left_out():
+    summary = summarise([ROWS[0], {**ROWS[0], "basis": "derived", "verdict": "fails"}])
+    assert [line.basis for line in summary.lines] == ["sampled"]
+
+
 def test_rows_read_back_from_the_document_give_the_same_summary():
     stored = json.loads(dump_json({"rows": ROWS}))["rows"]
     assert summarise(stored) == summarise(ROWS)
