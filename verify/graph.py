@@ -130,7 +130,7 @@ def _draw(
     sharper: Mapping[Edge, str],
     alone: list[str],
 ) -> str:
-    step = (WIDTH - 2 * MARGIN - BOX) / max(layout.columns - 1, 1)
+    step = min((WIDTH - 2 * MARGIN - BOX) / max(layout.columns - 1, 1), 1.9 * BOX)
     place = {
         name: (MARGIN + layout.column[name] * step, MARGIN + ROOM * layout.place[name])
         for name in layout.column
