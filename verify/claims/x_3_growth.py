@@ -58,6 +58,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT, Basis.SAMPLED),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/growth.py",
     does_not_show=(
         "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
         "wider where the path spends its time away from the midpoint. With a diameter of many "
@@ -113,29 +114,10 @@ def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
         [float(_exponent(w.pair.length, w.v_start, w.v_end, factor)) for w in windows]
     )
     safe = np.log(FRACTIONS) - exponent[:, None]
-    traps = np.array([w.log_traps for w in windows])
-    growth = np.array([w.log_ends - LOG_STARTS for w in windows])
-    starts = compare(
-        "start radius over l that ends within 0.15, 0.35, 0.45",
-        Lower(rtol=_LOG_RTOL, log=True),
-        traps,
-        safe,
-    )
-    comparisons = [
-        starts,
-        compare(
-            "growth of the distance to the midpoint",
-            Upper(rtol=_LOG_RTOL, log=True),
-            growth,
-            exponent[:, None],
-        ),
-    ]
     regime = case.memo("X3 regime", lambda: _regime(case))
     known = [row for row in regime if math.isfinite(row.log_truth)]
-    if known:
-        sides = [r.log_exact for r in known], [r.log_truth for r in known]
-        name = "start radius: flow of log z against ball arithmetic"
-        comparisons.append(compare(name, Equality(rtol=_LOG_RTOL, log=True), *sides))
+    comparisons = _at_midpoint(windows, exponent, safe, known)
+    starts = comparisons[0]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         if comparison.name.startswith("start radius: flow"):
@@ -161,17 +143,40 @@ def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
     return CLAIM.judge(case, finding, Basis.EXACT)
 
 
+def _at_midpoint(
+    windows: list[Window], exponent: Array, safe: Array, known: list[RegimeRow]
+) -> list[Comparison]:
+    """Start radii, growth, and the flow of log z against ball arithmetic."""
+    traps = np.array([w.log_traps for w in windows])
+    growth = np.array([w.log_ends - LOG_STARTS for w in windows])
+    name = "start radius over l that ends within 0.15, 0.35, 0.45"
+    found = [compare(name, Lower(rtol=_LOG_RTOL, log=True), traps, safe)]
+    name = "growth of the distance to the midpoint"
+    found.append(compare(name, Upper(rtol=_LOG_RTOL, log=True), growth, exponent[:, None]))
+    if known:
+        sides = [r.log_exact for r in known], [r.log_truth for r in known]
+        name = "start radius: flow of log z against ball arithmetic"
+        found.append(compare(name, Equality(rtol=_LOG_RTOL, log=True), *sides))
+    return found
+
+
 def _windows(case: Case) -> Iterator[Window]:
     """Pairs of nodes of the papers' grid from where the pair is two thirds of a saddle on."""
     v = node_variances(case)
     for pair in of_distinct_length(neighbour_pairs(case.mixture, 12))[:MAX_LENGTHS]:
-        first = node_below(case, pair.length**2 / 2.7) or 0
+        first = _node_from(case, pair.length**2 / 2.7)
         nodes = np.unique(np.linspace(first, len(v) - 1, MAX_NODES).astype(int))
         for a, b in itertools.combinations(v[nodes].tolist(), 2):
             k_a, k_b = pair.length**2 / a, pair.length**2 / b
             traps = flow_of_log_distance(np.log(FRACTIONS), k_b, k_a)
             ends = flow_of_log_distance(LOG_STARTS, k_a, k_b)
             yield Window(pair, a, b, traps, ends)
+
+
+def _node_from(case: Case, v_first: float) -> int:
+    """The first noisy node with v at most v_first, the last noisy one where there is none."""
+    node = node_below(case, v_first)
+    return len(node_variances(case)) - 2 if node is None else node
 
 
 @dataclass(frozen=True)
@@ -288,8 +293,8 @@ def _sides(group: Pairs, factor: float) -> tuple[Array, Array, Array, Array]:
     # A bound far beyond the mixture says nothing: any finite number serves.
     bound = np.exp(np.minimum(log_bound, math.log(1e6 * group.size)))
     # Both paths share the solver's steps, so its error is a share of their distance; rounding of
-    # the coordinates grows as the distance itself does.
-    coordinates = np.abs(group.starts).max(axis=(0, 2))
+    # coordinates and means grows as the distance itself does.
+    coordinates = np.maximum(group.size, np.abs(group.starts).max(axis=(0, 2)))
     tolerance = bound * (1e-6 + 1e-12 * coordinates / start) + 1e-12 * coordinates
     useful = log_bound < math.log(group.size)
     return group.distance[1:].ravel(), bound.ravel(), tolerance.ravel(), useful.ravel()
@@ -309,7 +314,7 @@ def _solve(name: str, mixture: GaussianMixture, y: Array, v: Array, length: floa
 def _telling_nodes(case: Case, length: float, v_first: float) -> Array:
     """Variances at the nodes from v_first on, as long as a bound from there can say something."""
     v = node_variances(case)
-    v = v[(node_below(case, v_first) or 0) :]
+    v = v[_node_from(case, v_first) :]
     exponent = bounds.growth_exponent(length, v[0], v)
     return v[: max(2, int(np.count_nonzero(exponent <= MAX_EXPONENT)))]
 
