@@ -36,6 +36,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "
         "saddle, see B.1 (2)."

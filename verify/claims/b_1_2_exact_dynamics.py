@@ -42,6 +42,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/unequal_weights.py",
     does_not_show=(
         "The basins' boundary of the full mixture: that is a curved surface through no saddle in "
         "particular, known in closed form only where the mixture separates."
@@ -109,23 +110,7 @@ def _judge(case: Case, factor: float = 1.0, boundary: str = "level") -> Verdict:
     places = case.memo("B.1 (2) places", lambda: _places(case))
     limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
     moved = _displacements(case, held, factor)
-    predicted = [getattr(b, boundary) for b in limits]
-    comparisons = [
-        *moved,
-        compare(
-            "boundary between the basins of two modes",
-            Equality(atol=1.0),
-            [b.measured for b in limits],
-            predicted,
-            scale=[b.resolution for b in limits],
-        ),
-        compare(
-            "that level against the closed form",
-            Equality(atol=1e-12),
-            [b.level for b in limits],
-            [b.closed for b in limits],
-        ),
-    ]
+    comparisons = [*moved, *_divides(limits, boundary)]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         if comparison not in moved:
@@ -151,6 +136,21 @@ def _judge(case: Case, factor: float = 1.0, boundary: str = "level") -> Verdict:
         tables=[_boundary_table(limits)],
     )
     return CLAIM.judge(case, finding)
+
+
+def _divides(limits: list[Boundary], boundary: str) -> list[Comparison]:
+    """The bisected boundary against a predicted one, and the level against the closed form."""
+    level, closed = [b.level for b in limits], [b.closed for b in limits]
+    return [
+        compare(
+            "boundary between the basins of two modes",
+            Equality(atol=1.0),
+            [b.measured for b in limits],
+            [getattr(b, boundary) for b in limits],
+            scale=[b.resolution for b in limits],
+        ),
+        compare("that level against the closed form", Equality(atol=1e-12), level, closed),
+    ]
 
 
 # -- full mixture --------------------------------------------------------------------------------

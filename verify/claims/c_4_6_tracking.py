@@ -38,6 +38,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/tracking.py",
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "
         "reverse SDE on their own noise do not approach each other."
@@ -109,26 +110,30 @@ def _judge(case: Case, fixed_rate: float | None = None, straddle: bool = False) 
         where = {"mode": int(ball.mode[row]), "t_start": int(ball.first.times[0])}
         return {"quantity": comparison.name, **where, **starts}
 
-    widest = balls[-1]
     finding = Finding(
         comparisons=comparisons,
         hypotheses=hypotheses,
         nonvacuous_share=1.0,
         witness=witness,
         unit="pairs × nodes",
-        numbers={
-            "raw time of the start, widest balls": int(widest.first.times[0]),
-            "their radius over the distance to the nearest mode": widest.share,
-            "their least λ at the start": float(widest.rate[0].min()),
-            "contraction to the end of a path that one mode owns": float(
-                np.sqrt(widest.first.v[-1] / widest.first.v[0])
-            ),
-            "largest contraction factor measured": float(
-                (widest.distance[-1] / widest.distance[0]).max()
-            ),
-        },
+        numbers=_numbers(balls[-1]),
     )
     return CLAIM.judge(case, finding)
+
+
+def _numbers(widest: Ball) -> dict[str, float]:
+    """What the widest balls did."""
+    return {
+        "raw time of the start, widest balls": int(widest.first.times[0]),
+        "their radius over the distance to the nearest mode": widest.share,
+        "their least λ at the start": float(widest.rate[0].min()),
+        "contraction to the end of a path that one mode owns": float(
+            np.sqrt(widest.first.v[-1] / widest.first.v[0])
+        ),
+        "largest contraction factor measured": float(
+            (widest.distance[-1] / widest.distance[0]).max()
+        ),
+    }
 
 
 def _comparisons(case: Case, balls: list[Ball], fixed_rate: float | None) -> list[Comparison]:

@@ -34,6 +34,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/extended_segment.py",
     does_not_show=(
         "Where in the interval a path ends, or how it moves there: inside, nothing is said. "
         "Dominance along the flow is checked at nodes, not between them."

@@ -38,6 +38,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "
         "with v, and how close a path follows it is C4.6."

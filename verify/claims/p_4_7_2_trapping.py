@@ -51,6 +51,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.EXACT,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/paper_trap.py",
     does_not_show=(
         "Anything about the full mixture: its separatrix is not the midpoint, and misses it by far "
         "more than the published start, which then contains no trapped point at all. Nor that the "
@@ -288,7 +289,7 @@ def _table(case: Case, pair: Pair, places: list[Place]) -> Table:
     """Start radii of one pair: published, X3, exact for two modes and for the full mixture."""
     rows = []
     for p in places:
-        if p.pair is not pair:
+        if (p.pair.i, p.pair.j) != (pair.i, pair.j):
             continue
         full = _full_trap(case, p)
         rows.append(

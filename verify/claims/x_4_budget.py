@@ -45,6 +45,7 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.SAMPLED,),
     min_modes=2,
     common_sigma=True,
+    derivation="derivations/budgets.py",
     does_not_show=(
         "What happens closer to the midpoint, where no mode owns the point, or with a learned "
         "score, whose field next to a segment can be another one."
@@ -225,7 +226,7 @@ def _starts(case: Case, pair: Pair, t: int, steps_left: int) -> Starts:
     gamma = dynamics.static_responsibilities(mixture, y, level.v)
     gaps = np.linalg.norm(mixture.means - pair.mu_i, axis=1)
     v_end = float(mixture.sigma) ** 2
-    n = case.pick(4096, 16_384)
+    n = min(case.pick(4096, 16_384), case.pick(65_536, 1_000_000) // mixture.d)
     seed = case.stream(f"X4 {pair.i} {pair.j} {t}")
     x = np.repeat(level.alpha * y, n, axis=0)
     drawn = sample(mixture, schedule, DDPM(), x=x, start=t, rng=seed).x
