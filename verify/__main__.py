@@ -18,8 +18,6 @@ from .outputs import check_writable, write_text
 from .pictures import record_drawn
 from .quantities import dump_json
 from .relations import Outcome
-from .search import search
-from .search_terminal import print_search, search_progress
 from .summary import print_summary, summarise, to_markdown
 
 Row = dict[str, Any]
@@ -97,13 +95,26 @@ def _run(
         )
 
 
-def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> None:
-    """Search for a violation of each claim that the name fits, and print what was found."""
+def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
+    """Search for a violation of each claim that the name fits, and print what was found.
+
+    Returns the exit status: 2 if a check of ours broke, else 1 if a claim was violated, else 0.
+    """
+    from .search import search  # Hypothesis is loaded for this alone
+    from .search_terminal import print_search, search_progress
+    from .trials import Kind
+
     console = terminal.make_console()
+    status = 0
     for entry in registry.select(registry.load_claims(), [claim_id]):
         with search_progress(console, entry.claim.id, profile) as progress:
             result = search(entry, seed, profile, out / "search", progress)
         print_search(console, result)
+        if result.found(Kind.CRASH) is not None:
+            status = EXIT_ERROR
+        elif result.found(Kind.VIOLATION) is not None:
+            status = max(status, EXIT_DRIFT)
+    return status
 
 
 def _draw(ids: list[str], case: Case, out: Path) -> None:
@@ -154,7 +165,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
     """Check published results on diffusion samplers, each on its own merits.
 
     Exit status: 0 if every verdict equals the recorded one (or none is recorded), 1 if one
-    changed, 2 for a broken check or bad input, 130 after an interrupt. Finished rows are kept in
+    changed or an adversary found a violation, 2 for a broken check or bad input, 130 after an
+    interrupt. Finished rows are kept in
     the output folder, so a broken-off run goes on where it stopped.
     """
     try:
@@ -162,8 +174,13 @@ def main(  # noqa: PLR0917 - typer calls it by name
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)
         if search_claim is not None:
-            _search(search_claim, seed, profile, out)
-            raise typer.Exit(0)
+            if claims or mixture or schedule or n_random is not None or figures:
+                raise InputError(
+                    "--search draws its own problems and checks one claim",
+                    "other claims, files, --random or --figures beside it",
+                    "Drop them.",
+                )
+            raise typer.Exit(_search(search_claim, seed, profile, out))
         chosen = _choose_cases(mixture, schedule, seed, profile, n_random)
         if figures:
             _draw(claims or [], chosen[0], out)

@@ -29,7 +29,9 @@ _PRESENTATION = {
         "runner.py",
         "terminal.py",
     ),
-    *("typeset.py", "figures", "claims"),
+    *("dependencies.py", "graph.py", "layers.py", "pictures.py", "problems.py", "search.py"),
+    *("search_terminal.py", "slack.py", "summary.py", "trials.py", "typeset.py", "witness.py"),
+    *("experiments", "figures", "claims"),
 }
 
 

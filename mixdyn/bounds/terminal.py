@@ -58,9 +58,10 @@ def log_midpoint_probability(
     c = (1 - q) l'/2, s^2 = v_end (1 - q), q = v_end/v_start; l' = reference_length > 0, theta =
     half_width > 0, v_start > v_end > 0. Holds from any start if the drift g of A in the clock
     v_start - v obeys sgn(A) g >= sgn(A) reference_drift(A, l', v) on the whole line: A^2 then stays
-    above the square of the reverse diffusion of two point masses at +-l'/2. Equality for mixtures
-    symmetric about the bisector, l' = l, start on it. Own result; it replaces arXiv 2605.06831 v1,
-    Proposition 5.1.
+    above the square of the reverse diffusion of two point masses at +-l'/2. Equality for two equal
+    modes, l' = l, start on the bisector; symmetry of a larger mixture does not suffice, since a
+    mode nearer to the bisector than l/2 breaks the condition. Own result; it replaces arXiv
+    2605.06831 v1, Proposition 5.1.
     """
     start, end = falling(v_start, v_end)
     theta = positive(half_width, "half_width")

@@ -100,6 +100,9 @@ def _judge(case: Case, law: Law) -> Verdict:
             note="The flow has no closed form here: the mixture is not a product of 1-D ones.",
         )
         return CLAIM.judge(case, finding)
+    if case.schedule.T < 2:
+        note = "With one step there is no noisy time between the noise and the clean data."
+        return CLAIM.judge(case, Finding(hypotheses=[common], applicable_share=0.0, note=note))
     runs = case.memo("X6 runs", lambda: _runs(case))
     allowed = math.sqrt(math.log(2.0 / MISS) / (2.0 * runs[0].exact.shape[1]))
     comparisons = [
