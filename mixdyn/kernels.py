@@ -20,18 +20,43 @@ and on the midpoint of two.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import config, njit, prange, types
+from numba import config, get_num_threads, njit, prange, set_num_threads, types
 from numba.extending import intrinsic
 
 # The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
 _inline = njit(inline="always", error_model="numpy")
 _tile = njit(error_model="numpy")
 _cached = njit(cache=True, error_model="numpy")
-_parallel = njit(parallel=True, cache=True, error_model="numpy")
+_rollout = njit(parallel=True, cache=True, error_model="numpy")
+# Rows below which one thread does a single evaluation alone: waking a second one costs as much as
+# the work, and hundreds of times more while another process holds its core.
+SERIAL_BELOW = 1024
+
+
+def _parallel(function: Callable[..., None]) -> Callable[..., None]:
+    """A parallel kernel over the rows of its first argument, on one thread where they are few."""
+    kernel = _rollout(function)
+
+    @functools.wraps(function)
+    def run(rows: Any, *arguments: Any) -> None:
+        if rows.shape[0] >= SERIAL_BELOW:
+            kernel(rows, *arguments)
+            return
+        threads = get_num_threads()
+        set_num_threads(1)
+        try:
+            kernel(rows, *arguments)
+        finally:
+            set_num_threads(threads)
+
+    return run
+
 
 # -- single operations ---------------------------------------------------------------------------
 
@@ -555,7 +580,7 @@ def _advance_row(x, pull, total, xi, row):  # type: ignore[no-untyped-def]
         x[b] = _advance(x[b], eps_scale * (pull[b] / total[b]), xi[b], c_x, c_eps, c_noise)
 
 
-@_parallel
+@_rollout
 def rollout(x, first, seed, plan, times, means, alpha, h, lw, r):  # type: ignore[no-untyped-def]
     """All steps of a plan in place on x (n, d), with the exact score of a general mixture.
 
@@ -581,7 +606,7 @@ def rollout(x, first, seed, plan, times, means, alpha, h, lw, r):  # type: ignor
         _store(rows, tile * TILE, x)
 
 
-@_parallel
+@_rollout
 def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw):  # type: ignore[no-untyped-def]
     """`rollout` for a product mixture of one sigma: axes (d, M) mode values per coordinate, lw
     (d, M) their log weights (-inf pads short axes), h (S,) = 1/(2 var)."""
