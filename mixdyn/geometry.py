@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .validation import Array, check_array, check_integer, check_nonnegative, check_points
+from .validation import Array, check_array, check_integer, check_nonnegative, check_points, frozen
 
 if TYPE_CHECKING:
     from .mixture import GaussianMixture
@@ -170,7 +170,7 @@ def pair(mixture: GaussianMixture, i: int, j: int) -> Pair:
             f"modes {i} and {j} with the same mean",
             "Name two modes with different means, or merge the duplicates.",
         )
-    return Pair(i, j, mu_i, mu_j, length, _frozen(edge / length), _frozen(0.5 * (mu_i + mu_j)))
+    return Pair(i, j, mu_i, mu_j, length, frozen(edge / length), frozen(0.5 * (mu_i + mu_j)))
 
 
 def nearest_pairs(mixture: GaussianMixture, rtol: float = 1e-9) -> list[tuple[int, int]]:
@@ -209,11 +209,6 @@ def require_pair(n_modes: int) -> None:
             f"{n_modes} mode",
             "Use a mixture with N >= 2.",
         )
-
-
-def _frozen(values: Array) -> Array:
-    values.flags.writeable = False
-    return values
 
 
 # -- classification ------------------------------------------------------------------------------

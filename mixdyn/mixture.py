@@ -29,6 +29,7 @@ from .validation import (
     check_points,
     check_real_array,
     describe,
+    frozen,
 )
 
 _KEYS = frozenset({"means", "sigma", "weights", "allow_duplicates"})
@@ -77,7 +78,7 @@ class GaussianMixture:
                 "allow_duplicates must be true or false", describe(allow_duplicates), "Choose one."
             )
         put = functools.partial(object.__setattr__, self)
-        put("means", _frozen(mu + 0.0))  # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests
+        put("means", frozen(mu + 0.0))  # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests
         put("sigma", _check_sigma(sigma, len(mu)))
         put("weights", _check_weights(weights, len(mu)))
         put("_allow_duplicates", bool(allow_duplicates))
@@ -122,7 +123,7 @@ class GaussianMixture:
     @functools.cached_property
     def sigmas(self) -> Array:
         """(N,) standard deviations, one per mode."""
-        return _frozen(np.broadcast_to(np.asarray(self.sigma), (self.N,)).copy())
+        return frozen(np.broadcast_to(np.asarray(self.sigma), (self.N,)).copy())
 
     @functools.cached_property
     def digest(self) -> str:
@@ -209,7 +210,7 @@ class GaussianMixture:
 
     @functools.cached_property
     def _kernel_arguments(self) -> tuple[Array, Array, Array]:
-        return self.means, _frozen(np.square(self.sigmas)), _frozen(np.log(self.weights))
+        return self.means, frozen(np.square(self.sigmas)), frozen(np.log(self.weights))
 
     # -- samples and files -------------------------------------------------------------------
 
@@ -245,11 +246,6 @@ class GaussianMixture:
             raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
 
 
-def _frozen(array: Array) -> Array:
-    array.setflags(write=False)
-    return array
-
-
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
     given = check_real_array(sigma, "sigma")
     if given.ndim > 1:
@@ -273,12 +269,12 @@ def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
         )
     if (values == values[0]).all():
         return float(values[0])
-    return _frozen(values.copy())
+    return frozen(values.copy())
 
 
 def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
     if weights is None:
-        return _frozen(np.full(n_modes, 1.0 / n_modes))
+        return frozen(np.full(n_modes, 1.0 / n_modes))
     values = check_array(weights, "weights", ndim=1, largest=LARGEST)
     if len(values) != n_modes:
         raise InputError(
@@ -294,7 +290,7 @@ def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
         )
     total = math.fsum(values)
     if abs(total - 1.0) <= 4 * np.finfo(float).eps:
-        return _frozen(values.copy())
+        return frozen(values.copy())
     normalised = values / total
     if (normalised < np.finfo(float).tiny).any():
         raise InputError(
@@ -302,7 +298,7 @@ def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
             f"a ratio of {values.min() / total} to their sum",
             "Drop the negligible modes.",
         )
-    return _frozen(normalised)
+    return frozen(normalised)
 
 
 def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
@@ -324,4 +320,4 @@ def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
         return None
     varying = iter(marginals)
     weights = [next(varying) if n > 1 else np.ones(1) for n in sizes]
-    return [(_frozen(values), _frozen(w)) for (values, _), w in zip(axes, weights, strict=True)]
+    return [(frozen(values), frozen(w)) for (values, _), w in zip(axes, weights, strict=True)]

@@ -112,7 +112,7 @@ class StepPlan:
         """(c_x, c_eps, c_noise), each (S,): x_s = c_x x_t + c_eps eps + c_noise xi.
 
         c_x = alpha_s/alpha_t, c_eps = direction - c_x sqrt(1 - abar_t) with direction = sqrt((1 -
-        abar_s)(1 - share)), rationalised: the plain difference cancels for small steps.
+        abar_s)(1 - share)), rationalised. Its error is that of the schedule's log_alpha_bar.
         """
         log_abar, nu = self.schedule.log_alpha_bar, self.schedule.noise_var
         rise = log_abar[self.s] - log_abar[self.t]

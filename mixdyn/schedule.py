@@ -20,7 +20,15 @@ from numpy.typing import ArrayLike
 
 from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
-from .validation import Array, IntArray, check_array, check_integer, check_positive, describe
+from .validation import (
+    Array,
+    IntArray,
+    check_array,
+    check_integer,
+    check_positive,
+    describe,
+    frozen,
+)
 
 # Longer than any schedule in use; refuses a slip such as T = 1e12 before the memory is asked for.
 MAX_T = 10_000_000
@@ -53,8 +61,8 @@ class NoiseSchedule:
     def __init__(self, betas: ArrayLike, *, recipe: dict[str, Any] | None = None) -> None:
         values = _check_betas(betas)
         put = functools.partial(object.__setattr__, self)
-        put("beta", _frozen(np.concatenate([[0.0], values])))
-        put("log_alpha_bar", _frozen(np.cumsum(np.log1p(-self.beta))))
+        put("beta", frozen(np.concatenate([[0.0], values])))
+        put("log_alpha_bar", frozen(np.cumsum(np.log1p(-self.beta))))
         put("_recipe", recipe or {"kind": "beta", "beta": self.beta[1:]})
         if self.log_alpha_bar[-1] < math.log(np.finfo(float).tiny):
             raise InputError(
@@ -102,22 +110,22 @@ class NoiseSchedule:
     @functools.cached_property
     def alpha_bar(self) -> Array:
         """Signal variance: prod_{s <= t} (1 - beta_s)."""
-        return _frozen(np.exp(self.log_alpha_bar))
+        return frozen(np.exp(self.log_alpha_bar))
 
     @functools.cached_property
     def alpha(self) -> Array:
         """Signal amplitude sqrt(alpha_bar)."""
-        return _frozen(np.exp(0.5 * self.log_alpha_bar))
+        return frozen(np.exp(0.5 * self.log_alpha_bar))
 
     @functools.cached_property
     def noise_var(self) -> Array:
         """1 - alpha_bar to full relative accuracy."""
-        return _frozen(-np.expm1(self.log_alpha_bar))
+        return frozen(-np.expm1(self.log_alpha_bar))
 
     @functools.cached_property
     def rho(self) -> Array:
         """Noise variance in static coordinates, (1 - alpha_bar)/alpha_bar."""
-        return _frozen(np.expm1(-self.log_alpha_bar))
+        return frozen(np.expm1(-self.log_alpha_bar))
 
     def effective_variance(self, sigma: float) -> Array:
         """v_t = sigma^2 + rho_t, the variance of a mode in static coordinates, (T + 1,)."""
@@ -181,11 +189,6 @@ class NoiseSchedule:
 
 def _key_table() -> dict[str, list[str]]:
     return {kind: sorted(keys - {"kind"}) for kind, keys in _FILE_KEYS.items()}
-
-
-def _frozen(array: Array) -> Array:
-    array.setflags(write=False)
-    return array
 
 
 def _check_betas(betas: ArrayLike) -> Array:

@@ -22,6 +22,12 @@ IntArray = NDArray[np.int64]
 LARGEST, SMALLEST = 1e75, 1e-75
 
 
+def frozen(array: Array) -> Array:
+    """The same array, read-only from here on."""
+    array.setflags(write=False)
+    return array
+
+
 def describe(value: object) -> str:
     """A short text of `value` for an error message: arrays by shape, the rest by repr."""
     if isinstance(value, np.ndarray) and value.size > 8:

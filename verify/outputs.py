@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import platform
+from collections.abc import Iterable
 from pathlib import Path
 
+import mixdyn
 from mixdyn.errors import FileError
 from mixdyn.files import write_atomically
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of mixdyn, Python and those of the named packages that are installed."""
+    found = {"mixdyn": mixdyn.__version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def make_folder(path: Path) -> None:

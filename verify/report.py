@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.metadata
 import io
 import os
 import platform
@@ -15,10 +14,8 @@ from typing import Any
 
 import numpy as np
 
-import mixdyn
-
 from .claim import Case, parse_hypotheses
-from .outputs import make_folder, write_text
+from .outputs import make_folder, package_versions, write_text
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
 from .registry import ROOT, Entry
@@ -40,16 +37,6 @@ MARKS = {
 
 
 # -- the document --------------------------------------------------------------------------------
-
-
-def _versions() -> dict[str, str]:
-    found = {"mixdyn": mixdyn.__version__, "python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _commit() -> str | None:
@@ -113,7 +100,7 @@ def build_document(
 ) -> Document:
     """The whole run as data. drift: per case what changed, or None for a case without a record."""
     header = {
-        "versions": _versions(),
+        "versions": package_versions(_PACKAGES),
         "machine": _machine(),
         "commit": _commit(),
         "seed": cases[0].seed,

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import inspect
 import json
-import platform
 import re
 import time
 import zipfile
@@ -24,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-import mixdyn
 from mixdyn.errors import InputError
 from mixdyn.files import write_atomically
 from verify.claim import Case
+from verify.outputs import package_versions
 from verify.registry import ROOT
 
 Data = Mapping[str, ArrayLike]
@@ -131,11 +129,7 @@ def _recipe(experiment: Experiment, case: Case, data: Mapping[str, NDArray[Any]]
         "profile": str(case.profile),
         "n": data["n"].tolist(),
         "code": experiment.code_digest,
-        "versions": {
-            "mixdyn": mixdyn.__version__,
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in _PACKAGES},
-        },
+        "versions": package_versions(_PACKAGES),
     }
 
 

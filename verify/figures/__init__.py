@@ -1,6 +1,6 @@
 """The figures: one file each, a function of saved results that writes SVG and PNG.
 
-`python -m verify.figures [ID ...]` measures what is missing (`verify.experiments`), then draws. A
+`python -m verify --figures [ID ...]` measures what is missing (`verify.experiments`), then draws. A
 figure's title sentence is computed from its numbers, so it stays true on any mixture.
 """
 
