@@ -127,6 +127,12 @@ class NoiseSchedule:
         """Noise variance in static coordinates, (1 - alpha_bar)/alpha_bar."""
         return frozen(np.expm1(-self.log_alpha_bar))
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Plain values that `from_parameters` turns back into this schedule, to the bit."""
+        betas = self._recipe.get("beta")
+        return dict(self._recipe) if betas is None else {**self._recipe, "beta": betas.tolist()}
+
     def effective_variance(self, sigma: float) -> Array:
         """v_t = sigma^2 + rho_t, the variance of a mode in static coordinates, (T + 1,)."""
         return check_positive(sigma, "sigma") ** 2 + self.rho
@@ -160,21 +166,23 @@ class NoiseSchedule:
         """Read `kind = linear | cosine | beta` and that kind's parameters from .toml or .npz."""
         every = frozenset().union(*_FILE_KEYS.values())
         values = read_parameters(path, every, frozenset({"kind"}))
-        kind = values.pop("kind")
-        keys = _FILE_KEYS.get(kind) if isinstance(kind, str) else None
-        if keys is None or not set(values) < keys or (kind == "beta" and "beta" not in values):
-            raise FileError(
-                f"a schedule file has kind linear, cosine or beta with the keys {_key_table()}",
-                f"kind {kind!r} with {sorted(values)} in {path}",
-                "Correct the kind or its keys.",
-            )
         try:
-            return cls._from_file(kind, values)
+            return cls.from_parameters(values)
         except InputError as error:
             raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
 
     @classmethod
-    def _from_file(cls, kind: str, values: dict[str, Any]) -> NoiseSchedule:
+    def from_parameters(cls, parameters: dict[str, Any]) -> NoiseSchedule:
+        """From `kind` and that kind's values, as `parameters` gives them and files hold them."""
+        values = dict(parameters)
+        kind = values.pop("kind", None)
+        keys = _FILE_KEYS.get(kind) if isinstance(kind, str) else None
+        if keys is None or not set(values) < keys or (kind == "beta" and "beta" not in values):
+            raise InputError(
+                f"a schedule has kind linear, cosine or beta with the keys {_key_table()}",
+                f"kind {kind!r} with {sorted(values)}",
+                "Correct the kind or its keys.",
+            )
         if kind == "linear":
             return cls.linear(**values)
         if kind == "cosine":

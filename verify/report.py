@@ -6,13 +6,14 @@ import csv
 import io
 import os
 import platform
-import subprocess
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mixdyn.provenance import commit
 
 from .claim import Case, parse_hypotheses
 from .outputs import make_folder, package_versions, write_text
@@ -37,16 +38,6 @@ MARKS = {
 
 
 # -- the document --------------------------------------------------------------------------------
-
-
-def _commit() -> str | None:
-    """The checkout's commit, marked when files differ from it; None outside a checkout."""
-    try:
-        run = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty"]
-        found = subprocess.run(run, capture_output=True, text=True, check=True)  # noqa: S603
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 def _machine() -> dict[str, Any]:
@@ -102,7 +93,7 @@ def build_document(
     header = {
         "versions": package_versions(_PACKAGES),
         "machine": _machine(),
-        "commit": _commit(),
+        "commit": commit(),
         "seed": cases[0].seed,
         "profile": cases[0].profile,
         "cases": {case.name: case.origin for case in cases},

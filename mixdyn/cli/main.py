@@ -21,6 +21,8 @@ from .inputs import SamplerName
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mixdyn.learned.training import Report
+
 app = typer.Typer(
     name="mixdyn",
     help="Diffusion samplers on Gaussian mixtures, where every score is exact.",
@@ -86,7 +88,7 @@ def _exit_codes() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
+def _progress(label: str) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr where that is a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import Progress
@@ -94,7 +96,11 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def show(done: int, total: int, text: str = label) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield show
 
 
 def _console() -> Console:
@@ -205,6 +211,57 @@ def check_command(
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)
         print_diagnosis(diagnosis, _console(), as_json)
+
+
+@app.command("train")
+def train_command(
+    *,
+    mixture: MixtureText,
+    out: Annotated[Path, typer.Option(help="The checkpoint, a .safetensors file.")],
+    schedule: ScheduleText = "linear",
+    recipe: Annotated[
+        str, typer.Option(help="paper, reduced, short or high-dimensional.")
+    ] = "reduced",
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None,
+    points: Annotated[
+        int | None, typer.Option(help="Size of the training set, if not the recipe's.")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train over what is there, finished or not.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a score by denoising score matching. An interrupted run goes on where it stopped."""
+    with _exit_codes():
+        from .render import print_training
+        from .training import TrainRequest, run_training
+
+        changes = {"steps": steps, "batch": batch, "points": points, "hidden": hidden}
+        request = TrainRequest(
+            mixture, schedule, recipe, changes, seed, device, threads, out, fresh
+        )
+        with _training_progress() as progress:
+            summary = run_training(request, progress)
+        print_training(summary, _console(), as_json)
+
+
+@contextmanager
+def _training_progress() -> Iterator[Callable[[Report], None]]:
+    """A bar with the loss above its optimum, on stderr where that is a terminal, else nothing."""
+    with _progress("training") as bar:
+
+        def show(report: Report) -> None:
+            excess = f"loss {report.training_loss:.4f}, excess {report.quality.excess:.5f}"
+            bar(report.step, report.steps, f"training: {excess}")
+
+        yield show
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .sampling import SampleSummary
+    from .training import TrainSummary
 
 _NONE = show_number(None)
 
@@ -35,6 +36,22 @@ def print_summary(summary: SampleSummary, console: Console, as_json: bool) -> No
         f"{summary.seconds:.2f} s"
     )
     console.print(f"wrote {summary.samples_file} and {summary.summary_file}", soft_wrap=True)
+
+
+def print_training(summary: TrainSummary, console: Console, as_json: bool) -> None:
+    """The result of `mixdyn train`."""
+    if as_json:
+        sys.stdout.write(dump_json(vars(summary)))
+        return
+    console.print(
+        f"{summary.recipe} recipe, seed {summary.seed}: {summary.steps:,} steps, "
+        f"{summary.parameters:,} parameters, {summary.seconds:.0f} s"
+    )
+    console.print(
+        f"loss {summary.loss:.5f} = {summary.irreducible:.5f} that no network removes + excess "
+        f"{summary.excess:.5f} (standard error {summary.excess_std:.5f}), up to sampling noise"
+    )
+    console.print(f"wrote {summary.checkpoint}", soft_wrap=True)
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console, as_json: bool) -> None:

@@ -1,0 +1,106 @@
+"""`mixdyn train`: from a recipe to a checkpoint."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixdyn import learned
+from mixdyn.errors import FileError
+from mixdyn.validation import check_integer
+
+from .inputs import read_mixture, read_schedule
+
+if TYPE_CHECKING:
+    from mixdyn.learned.training import Report
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """One run of `mixdyn train`. `changes` are the values of the recipe that the user set."""
+
+    mixture: str
+    schedule: str
+    recipe: str
+    changes: dict[str, Any]
+    seed: int
+    device: str
+    threads: int | None
+    out: Path
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What is printed: the loss, its irreducible part, and the excess with its standard error."""
+
+    checkpoint: str
+    recipe: str
+    seed: int
+    steps: int
+    parameters: int
+    loss: float
+    irreducible: float
+    excess: float
+    excess_std: float
+    seconds: float
+
+
+def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
+    """Train, or go on with an unfinished run, and write the checkpoint."""
+    learned.require()
+    import torch
+
+    from mixdyn.learned.recipes import recipe
+    from mixdyn.learned.runs import partial_path, train_to_file
+    from mixdyn.learned.training import Trainer
+
+    if request.threads is not None:
+        torch.set_num_threads(check_integer(request.threads, "threads", 1, 1024))
+    if request.out.exists() and not request.fresh:
+        raise FileError(
+            "a finished checkpoint is not trained over", str(request.out), "Give --fresh to do so."
+        )
+    if request.fresh:
+        partial_path(request.out).unlink(missing_ok=True)
+    trainer = Trainer(
+        read_mixture(request.mixture),
+        read_schedule(request.schedule),
+        recipe(request.recipe, **request.changes),
+        request.seed,
+        device=request.device,
+    )
+    began = time.perf_counter()
+    quality = train_to_file(trainer, request.out, command=command(request), progress=progress)
+    return TrainSummary(
+        checkpoint=str(request.out),
+        recipe=trainer.recipe.name,
+        seed=trainer.seed,
+        steps=trainer.step,
+        parameters=sum(p.numel() for p in trainer.network.parameters()),
+        loss=quality.loss,
+        irreducible=quality.irreducible,
+        excess=quality.excess,
+        excess_std=quality.excess_std,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def command(request: TrainRequest) -> str:
+    """What to type to train the same network again."""
+    changed = {key.replace("_", "-"): value for key, value in request.changes.items()}
+    options = {
+        "mixture": request.mixture,
+        "schedule": request.schedule,
+        "recipe": request.recipe,
+        **{key: value for key, value in changed.items() if value is not None},
+        "seed": request.seed,
+        "device": request.device,
+        "out": request.out.name,
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    return shlex.join(["mixdyn", "train", *words])

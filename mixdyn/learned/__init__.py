@@ -1,0 +1,45 @@
+"""Learned scores: networks, training, checkpoints, and the adapter that makes one a model.
+
+The only part of mixdyn that imports torch (extra `learned`). Training needs NumPy, torch and
+safetensors alone. A learned score reaches the rest of mixdyn through `LearnedScore.eps` and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+from ..errors import MissingExtraError
+
+_HOME = {
+    "Architecture": "networks",
+    "LearnedScore": "adapter",
+    "Checkpoint": "checkpoints",
+    "load_checkpoint": "checkpoints",
+    "save_checkpoint": "checkpoints",
+    "RECIPES": "recipes",
+    "Recipe": "recipes",
+    "Trainer": "training",
+    "train": "training",
+}
+
+__all__ = sorted([*_HOME, "require"])  # noqa: PLE0605 (names reached through __getattr__)
+
+
+def require() -> None:
+    """Raise MissingExtraError unless torch and safetensors are installed."""
+    missing = [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"learned scores need the extra 'learned'; missing {' and '.join(missing)}. "
+            "Install it with: pip install 'mixdyn[learned]'"
+        )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        require()
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,180 @@
+"""Checkpoints: a trained network with all that is needed to use it and to train it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..errors import FileError, InputError
+from ..mixture import GaussianMixture
+from ..provenance import commit
+from ..schedule import NoiseSchedule
+from .files import read_tensors, write_tensors
+from .networks import Architecture, Network
+from .objective import Quality
+from .training import Trainer
+
+FORMAT = "mixdyn.checkpoint.1"
+_TEXT_KEYS = ("beta_digest", "mixture_digest", "predicts", "commit", "hardware", "command")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint.
+
+    network : float32, on the CPU, in evaluation mode. architecture : its shape. mixture, schedule :
+    what it was trained on. recipe : the recipe's values. seed : of the training run. quality :
+    measured at the end of training. about : everything else in the file (commit, hardware,
+    versions, command).
+    """
+
+    path: Path
+    network: Network
+    architecture: Architecture
+    mixture: GaussianMixture
+    schedule: NoiseSchedule
+    recipe: dict[str, Any]
+    seed: int
+    quality: Quality
+    about: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], trainer: Trainer, quality: Quality, *, command: str = ""
+) -> None:
+    """Write a trained network with its provenance, atomically."""
+    mixture, schedule = trainer.mixture, trainer.schedule
+    about = {
+        "format": FORMAT,
+        "architecture": trainer.network.architecture.as_dict(),
+        "predicts": "eps",
+        "index_base": 1,
+        "beta_digest": schedule.digest,
+        "schedule": schedule.parameters,
+        "mixture_digest": mixture.digest,
+        "mixture": {
+            "means": mixture.means.tolist(),
+            "sigma": mixture.sigma if isinstance(mixture.sigma, float) else mixture.sigma.tolist(),
+            "weights": mixture.weights.tolist(),
+        },
+        "recipe": trainer.recipe.as_dict(),
+        "seed": trainer.seed,
+        "loss": dataclasses.asdict(quality),
+        "commit": commit(),
+        "hardware": hardware(trainer.device),
+        "versions": {"mixdyn": __version__, "torch": torch.__version__},
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "command": command,
+    }
+    write_tensors(path, trainer.network.state_dict(), about)
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str],
+    *,
+    mixture: GaussianMixture | None = None,
+    schedule: NoiseSchedule | None = None,
+) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises FileError when the file is broken, of another kind, inconsistent with its own digests or
+    architecture, or made for another mixture or schedule than the ones given.
+    """
+    source = Path(path)
+    tensors, about = read_tensors(source)
+    if about.get("format") != FORMAT:
+        raise FileError(
+            f"a checkpoint has format {FORMAT}",
+            f"format {about.get('format')!r} in {source}",
+            "Train one with `mixdyn train`, or name your own model as module:function.",
+        )
+    try:
+        loaded = _assemble(source, tensors, about)
+    except InputError as error:
+        raise FileError(error.rule, f"{error.received} in {source}", error.remedy) from None
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        fault = " ".join(str(error).split())[:200]
+        raise FileError(
+            "a checkpoint must hold its description and every tensor of its architecture",
+            f"{source} ({type(error).__name__}: {fault})",
+            "Fetch the file again.",
+        ) from None
+    _check_match(loaded, mixture, schedule)
+    return loaded
+
+
+def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Checkpoint:
+    architecture = Architecture(**about["architecture"])
+    mixture = GaussianMixture(**about["mixture"])
+    schedule = NoiseSchedule.from_parameters(about["schedule"])
+    for key, held in (("mixture_digest", mixture.digest), ("beta_digest", schedule.digest)):
+        rule = f"a checkpoint's {key} must be that of the problem it holds"
+        _require(about[key] == held, rule, repr(about[key]))
+    _require(
+        (about["predicts"], about["index_base"]) == ("eps", 1),
+        "a checkpoint predicts eps at times counted from 1",
+        f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
+    )
+    finite = all(bool(torch.isfinite(value).all()) for value in tensors.values())
+    _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
+    with torch.random.fork_rng(devices=[]):
+        network = architecture.build(schedule)
+    network.load_state_dict(tensors)
+    network.eval().requires_grad_(requires_grad=False)
+    return Checkpoint(
+        path,
+        network,
+        architecture,
+        mixture,
+        schedule,
+        dict(about["recipe"]),
+        int(about["seed"]),
+        Quality(**about["loss"]),
+        {key: about[key] for key in _TEXT_KEYS if key in about} | {"versions": about["versions"]},
+    )
+
+
+def _require(condition: bool, rule: str, received: str) -> None:
+    if not condition:
+        raise InputError(rule, received, "Fetch the file again.")
+
+
+def _check_match(
+    loaded: Checkpoint, mixture: GaussianMixture | None, schedule: NoiseSchedule | None
+) -> None:
+    """A model says nothing about a mixture or a clock that it was not trained on."""
+    if mixture is not None and mixture.d != loaded.mixture.d:
+        raise FileError(
+            "a checkpoint must have the dimension of the mixture",
+            f"{loaded.path} has d = {loaded.mixture.d}, the mixture {mixture.d}",
+            "Choose the mixture that it was trained on.",
+        )
+    for name, wanted, held in (
+        ("mixture", mixture, loaded.mixture),
+        ("schedule", schedule, loaded.schedule),
+    ):
+        if wanted is not None and wanted.digest != held.digest:
+            raise FileError(
+                f"a checkpoint must be used with the {name} that it was trained on",
+                f"{loaded.path} has digest {held.digest[:12]}, the {name} {wanted.digest[:12]}",
+                f"Choose that {name}, or train a model for this one.",
+            )
+
+
+def hardware(device: torch.device) -> str:
+    """One line about what computes on `device`."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {platform.machine()}, {torch.get_num_threads()} thread(s)"

@@ -1,0 +1,57 @@
+"""Tensors with a description in one safetensors file: no pickles, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import safetensors
+import safetensors.torch
+import torch
+
+from ..errors import FileError
+from ..files import write_atomically
+
+SUFFIX = ".safetensors"
+
+
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]
+) -> None:
+    """Write named tensors and JSON values; the values are strict JSON (NaN is refused)."""
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise FileError(f"a file of tensors must end in {SUFFIX}", str(target), "Rename the file.")
+    metadata = {key: json.dumps(value, allow_nan=False) for key, value in about.items()}
+    plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    data = safetensors.torch.save(plain, metadata)
+
+    def write(handle: IO[bytes]) -> None:
+        handle.write(data)
+
+    write_atomically(target, write)
+
+
+def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the JSON values of a file written by `write_tensors`.
+
+    Raises FileError if it is missing, truncated, a pickle, or of another kind.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileError("a file of tensors must exist", str(source), "Check the path.")
+    try:
+        with safetensors.safe_open(source, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+            tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
+        return tensors, {key: json.loads(value) for key, value in metadata.items()}
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise FileError(
+            "a file of tensors must be whole and in the safetensors format "
+            "(pickled .pt files are refused)",
+            f"{source} ({error})",
+            "Fetch the file again or convert it.",
+        ) from None

@@ -1,0 +1,43 @@
+"""One training run from a recipe to a checkpoint file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import FileError
+from .checkpoints import save_checkpoint
+from .files import SUFFIX
+from .objective import Quality
+from .training import Report, Trainer, train
+
+
+def partial_path(out: str | os.PathLike[str]) -> Path:
+    """Where an unfinished run towards `out` is kept."""
+    target = Path(out)
+    return target.with_name(f"{target.stem}.partial{SUFFIX}")
+
+
+def train_to_file(
+    trainer: Trainer,
+    out: str | os.PathLike[str],
+    *,
+    command: str = "",
+    progress: Callable[[Report], None] | None = None,
+) -> Quality:
+    """Train and write the checkpoint `out`; an earlier, unfinished run towards it is resumed.
+
+    `command` is what to type to train it again; it is stored in the checkpoint. Raises FileError
+    before the first step when `out` cannot be written.
+    """
+    target = Path(out)
+    if target.suffix != SUFFIX or target.is_dir() or not target.parent.is_dir():
+        raise FileError(
+            f"a checkpoint is a {SUFFIX} file in a folder that exists",
+            str(target),
+            "Create the folder or choose another name.",
+        )
+    quality = train(trainer, partial=partial_path(target), progress=progress)
+    save_checkpoint(target, trainer, quality, command=command)
+    return quality

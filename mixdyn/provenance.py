@@ -1,0 +1,22 @@
+"""Where a result comes from: the commit of the checkout that computed it."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def commit() -> str | None:
+    """The checkout's commit, marked when files differ from it; None outside a checkout."""
+    if not (_ROOT / ".git").exists():
+        return None
+    run = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(run, capture_output=True, text=True, check=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
