@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import inspect
 import math
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mixdyn import presets
 from mixdyn.errors import InputError
@@ -20,11 +17,10 @@ from mixdyn.files import FORMATS
 from mixdyn.mixture import GaussianMixture
 from mixdyn.plans import Spacing
 from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array
 
 if TYPE_CHECKING:
+    from mixdyn.models import SizedModel
     from mixdyn.samplers import Sampler
-    from mixdyn.score import Predicts, ScoreModel
 
 _T = TypeVar("_T")
 
@@ -158,9 +154,9 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """A score model other than the exact one: `module:name` and how to read what it returns.
+    """A score model other than the exact one, and how to read what it returns.
 
-    predicts ("eps" when None) and index_base (1 when None) describe a function; see `as_model`.
+    reference, predicts and index_base are those of `models.load_model`.
     """
 
     reference: str | None = None
@@ -168,27 +164,11 @@ class ModelOptions:
     index_base: int | None = None
 
 
-@dataclass(frozen=True)
-class SizedModel:
-    """A score model together with the dimension it works in."""
-
-    model: ScoreModel
-    d: int
-
-    def eps(self, x: Array, t: int) -> Array:
-        """The model's noise prediction."""
-        return self.model.eps(x, t)
-
-
 def build_model(
     options: ModelOptions, sampler: SamplerName, mixture: GaussianMixture, schedule: NoiseSchedule
 ) -> GaussianMixture | SizedModel:
-    """The mixture itself for the exact score, or the model that `module:name` refers to.
-
-    That is an object with eps(x, t) or a function f(x, index). The current folder is searched
-    first, as `python -m` does.
-    """
-    from mixdyn.score import ScoreModel
+    """The mixture itself for the exact score, or the model that the options refer to."""
+    from mixdyn.models import load_model
 
     if options.reference is None:
         if options.predicts is not None or options.index_base is not None:
@@ -204,67 +184,10 @@ def build_model(
             f"--model {options.reference}",
             "Use ddpm for a model.",
         )
-    found = _find(options.reference)
-    if isinstance(found, ScoreModel) and not isinstance(found, type):
-        return SizedModel(found, mixture.d)
-    return SizedModel(_adapt(found, options, schedule), mixture.d)
-
-
-def _adapt(found: object, options: ModelOptions, schedule: NoiseSchedule) -> ScoreModel:
-    from mixdyn.score import as_model
-
-    if not callable(found) or isinstance(found, type) or not _takes_two(found):
-        raise InputError(
-            "--model names a function f(x, t) or an object with a method eps(x, t)",
-            f"{options.reference}, a {type(found).__name__}",
-            "Name such a function or an instance.",
-        )
-    # as_model refuses any other value with its own rule, whatever the types say.
-    predicts = cast("Predicts", "eps" if options.predicts is None else options.predicts)
-    base = cast("Literal[0, 1]", 1 if options.index_base is None else options.index_base)
-    return as_model(found, predicts=predicts, schedule=schedule, index_base=base)
-
-
-def _takes_two(function: Callable[..., object]) -> bool:
-    """Whether f(x, t) is a possible call; a function that hides its signature may be."""
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        return True
-    try:
-        signature.bind(None, None)
-    except TypeError:
-        return False
-    return True
-
-
-def _find(reference: str) -> object:
-    module_name, colon, name = reference.partition(":")
-    if not (module_name and colon and name) or module_name.startswith("."):
-        raise InputError("--model is written module:name", repr(reference), "Name both.")
-    try:
-        with _current_folder_importable():
-            module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError) as error:
-        raise InputError(
-            f"the module of --model {reference} must be importable",
-            f"{type(error).__name__}: {error}",
-            "Run in the folder that holds the module, or install it.",
-        ) from None
-    if not hasattr(module, name):
-        raise InputError(
-            f"the module {module_name} must define {name}",
-            f"no such name in {module_name}",
-            "Check the spelling.",
-        )
-    return getattr(module, name)
-
-
-@contextmanager
-def _current_folder_importable() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
+    return load_model(
+        options.reference,
+        mixture,
+        schedule,
+        predicts=options.predicts,
+        index_base=options.index_base,
+    )

@@ -127,9 +127,9 @@ def sample_command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A score model in place of the exact one: a function f(x, t) or an object "
-            "with eps(x, t).",
-            metavar="MODULE:NAME",
+            help="A score model in place of the exact one: a checkpoint (.safetensors), or a "
+            "function f(x, t) or an object with eps(x, t).",
+            metavar="FILE|MODULE:NAME",
         ),
     ] = None,
     predicts: Annotated[
