@@ -32,7 +32,7 @@ CHAPTERS = (
         "One family of steps contains DDIM and DDPM. Given the clean point it is exact; what"
         " it loses is the"
         " posterior spread that a point estimate of the clean point drops.",
-        ("ddim_bridge", "ddim_integrator", "linear_recursion"),
+        ("ddim_bridge", "ddim_integrator", "linear_recursion", "outside"),
     ),
     Chapter(
         "Closed forms",

@@ -52,6 +52,7 @@ SHORT = {
     "X11": "noise as insurance",
     "X11'": "the same, pathwise",
     "M1": "no interpolation",
+    "M1'": "none in continuous time",
     "M2": "the score is smoothed",
     "M3": "nearest neighbours",
     "M4": "data and distance",
@@ -112,6 +113,7 @@ FOUNDATIONS: dict[str, dict[str, str]] = {
     "X9": {"O1": "the exact law", "O2": "the exact flow"},
     "X11'": {"X11": "the path divergence"},
     "M1": {"G.1": "the exact score"},
+    "M1'": {"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
     "M3": {"D.1": "why diagonals are avoided"},
     "M7": {"M5": "the detector that filters", "M6": "retraining on own samples"},
     "O1": {"G.1": "time reversal of the forward process"},
@@ -127,6 +129,7 @@ SHARPER: dict[str, dict[str, str]] = {
     "X3": {"P4.7 (2)": "no factor 3/2, every start"},
     "X5": {"P5.1": "complete, and not vacuous"},
     "X11": {"C.6": "a guarantee from the score error alone"},
+    "M1'": {"M1": "what survives of it, and what steps add"},
 }
 
 

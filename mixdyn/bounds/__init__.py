@@ -15,6 +15,7 @@ from .dominance import (
     separation_length2,
     separation_variance,
 )
+from .outside import last_step_probability, log_start_probability
 from .stability import (
     PaperTrap,
     ball_pull,
@@ -56,12 +57,14 @@ __all__ = [
     "equilibrium_slope",
     "exit_time",
     "growth_exponent",
+    "last_step_probability",
     "laurent_massart_threshold",
     "log_brownian_confinement",
     "log_linear_confinement",
     "log_midpoint_probability",
     "log_midpoint_terms",
     "log_safe_start",
+    "log_start_probability",
     "midpoint_eigenvalues",
     "mixture_growth_exponent",
     "ode_budget",

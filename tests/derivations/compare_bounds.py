@@ -252,4 +252,45 @@ def convex_set():
     )
 
 
+# -- outside every mode --------------------------------------------------------------------------
+
+
+@covers(bounds.log_start_probability)
+def start_probability():
+    mixture, abar, noise = random_mixture(53, N=3, d=2), 1e-3, 0.998
+    w, mu = data(mixture)
+    s = [math.sqrt(abar * float(sigma) ** 2 + noise) for sigma in mixture.sigmas]
+    moment = formula("outside", "log_moment")
+
+    def bound(a, log_p):
+        shift2 = [abar * sum(c * c for c in mode) for mode in mu]
+        terms = [w[k] * mpmath.exp(moment(a, s[k], shift2[k], 2)) for k in range(3)]
+        return (1 - 1 / a) * log_p + mpmath.log(sum(terms)) / a
+
+    for log_p in (-0.1, -3.0, -14.0):
+        # The smallest over a fine grid of orders: never below the true infimum, and near it.
+        orders = [1.0 + 10.0 ** (0.002 * k) for k in range(-1500, 1351)]
+        least = min(bound(mpmath.mpf(a), log_p) for a in orders)
+        value = bounds.log_start_probability(mixture, log_p, abar, noise_var=noise)
+        agree(value, least, rtol=1e-5)
+    assert bounds.log_start_probability(mixture, -1e-12, 0.9) == 0.0
+
+
+@covers(bounds.last_step_probability)
+def last_step():
+    mixture, rho, radius = random_mixture(54, N=3, d=1, sigma=0.05), 0.004, 0.25
+    w, mu = data(mixture)
+    exact, v = formula("outside", "overlap"), mpmath.mpf(float(mixture.sigma)) ** 2 + rho
+    pairs = [(k, q) for k in range(3) for q in range(3) if k != q]
+
+    def bound(delta):
+        own = mpmath.erfc((radius - delta) * mpmath.sqrt(v / 2) / mpmath.mpf("0.0025"))
+        gaps = [(w[k], w[q], abs(mu[k][0] - mu[q][0])) for k, q in pairs]
+        kept = [g for g in gaps if 2 * rho * g[2] > v * delta]
+        return own + sum(exact(a, b, 3, rho, v, delta, gap) for a, b, gap in kept)
+
+    least = min(bound(radius * mpmath.mpf(10) ** (-0.005 * k)) for k in range(1, 1200))
+    agree(bounds.last_step_probability(mixture, rho, radius), least, rtol=0.02)
+
+
 COMPARISONS = collect(globals())

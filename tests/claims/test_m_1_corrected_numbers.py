@@ -1,0 +1,131 @@
+"""M1 as stated falls where steps are too coarse; its corrected form survives there."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.special import erfc
+
+from mixdyn.mixture import GaussianMixture
+from mixdyn.schedule import NoiseSchedule
+from verify import registry, runner
+from verify.claim import Basis, Case
+from verify.outside import Line, even_schedule, resolution, tail_mass
+from verify.relations import Outcome
+
+ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+H, F = Outcome.HOLDS, Outcome.FAILS
+Q = math.erfc(5.0 / math.sqrt(2.0))
+
+
+def user(means, sigma, weights=None):
+    return Case("user", GaussianMixture(means, sigma, weights), NoiseSchedule.linear())
+
+
+@pytest.fixture(scope="module")
+def close_pair():
+    """Two of three modes 100 sigma apart, a thousandth of the last noise level's scale."""
+    return user([[1.0], [2.0], [2.00001]], 1e-7)
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    """The means of arXiv 2406.09358 v1 with unequal weights."""
+    return user([[1.0], [2.0], [4.0]], 0.05, [0.2, 0.5, 0.3])
+
+
+def rows(case, claim_id):
+    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+
+
+def test_a_pair_below_the_last_noise_level_refutes_the_statement_and_names_the_hypothesis(
+    close_pair,
+):
+    found = rows(close_pair, "M1")
+    assert {v.verdict for v in found.values()} == {F}
+    exact = found[Basis.EXACT]
+    assert exact.measured == pytest.approx(0.663, abs=1e-3)
+    assert found[Basis.SAMPLED].measured == pytest.approx(exact.measured, abs=5e-3)
+    (resolved,) = [h for h in exact.hypotheses if h.name == "resolved"]
+    assert resolved.held_share == 0.0
+    assert resolved.worst_gap == pytest.approx(1.0 - resolution(close_pair), rel=1e-12)
+    assert resolution(close_pair) == pytest.approx(1e-10 / (8e-4 * -math.log(Q)), rel=1e-3)
+    assert "does not resolve" in exact.note
+    assert "M1'" in exact.note
+
+
+def test_its_last_step_alone_leaves_two_thirds_while_the_flow_leaves_the_tail(close_pair):
+    verdict = rows(close_pair, "M1'")[Basis.EXACT]
+    assert verdict.verdict is H
+    flow, _, last, bound = verdict.tables[0].rows[0][:4]
+    assert flow == pytest.approx(Q, rel=0.01)
+    assert last == pytest.approx(2.0 / 3.0, rel=1e-4)
+    assert bound == 1.0
+    # Where the pair is not resolved no claim is made about the last step.
+    assert not [c for c in verdict.comparisons if "last step" in c.name]
+
+
+def test_a_thousand_steps_exceed_the_tail_of_unequal_weights_by_half(uneven):
+    found = rows(uneven, "M1")
+    exact = found[Basis.EXACT]
+    assert exact.verdict is F
+    assert exact.bound == pytest.approx(Q, rel=1e-12)
+    assert exact.measured == pytest.approx(8.03e-7, rel=1e-3)
+    assert found[Basis.SAMPLED].verdict is Outcome.INCONCLUSIVE
+    assert all(v.verdict is H for v in rows(uneven, "M1'").values())
+
+
+def test_the_distance_from_the_flow_is_of_first_order_in_the_steps(uneven):
+    line = Line(uneven.mixture, 0.25)
+    flow = line.after_flow(uneven.schedule)
+    rho = float(uneven.schedule.rho[-1])
+    distance = [
+        np.abs(line.after_ddim(even_schedule(0.05, rho, steps)) - flow).sum()
+        for steps in (400, 800, 1600)
+    ]
+    assert 0.4 < distance[1] / distance[0] < 0.5
+    assert 0.44 < distance[2] / distance[1] < 0.5
+
+
+def test_what_the_flow_leaves_outside_agrees_with_the_integrated_ode(uneven):
+    """Starts carried forward by an ODE solver that shares nothing with the closed form."""
+    means, w = np.array([1.0, 2.0, 4.0]), np.array([0.2, 0.5, 0.3])
+    line = Line(uneven.mixture, 0.25)
+    masses = line.after_flow(uneven.schedule)
+    top = 0.0025 + float(uneven.schedule.rho[-1])
+
+    def slope(log_v, y):
+        logs = np.log(w) - (y[:, None] - means) ** 2 / (2.0 * math.exp(log_v))
+        gamma = np.exp(logs - logs.max(axis=1, keepdims=True))
+        return 0.5 * (y - (gamma @ means) / gamma.sum(axis=1))
+
+    ends = np.array([1.25, 1.75, 2.25, 3.75])
+    back = solve_ivp(
+        slope, (math.log(0.0025), math.log(top)), ends, method="DOP853", rtol=1e-13, atol=1e-12
+    ).y[:, -1]
+    z = float(uneven.schedule.alpha[-1]) * back
+    share = 0.5 * (erfc(-z / math.sqrt(2.0)))
+    assert masses[1:3] == pytest.approx(share[1::2] - share[::2], rel=1e-4)
+
+
+def test_the_last_step_of_one_mode_has_the_tail_of_its_shrunk_normal():
+    line = GaussianMixture([[-50.0], [50.0]], 1.0)
+    schedule = NoiseSchedule.from_betas([0.5, 0.99])
+    after = Line(line, 5.0).after_last_step(schedule)
+    # x0-hat has the standard deviation sigma^2/sqrt(v_1), v_1 = 2, inside a mode.
+    assert after.sum() == pytest.approx(math.erfc(5.0 * math.sqrt(2.0) / math.sqrt(2.0)), rel=1e-9)
+
+
+def test_even_steps_have_one_ratio_of_effective_variances_and_end_at_the_given_noise():
+    v = even_schedule(0.1, 5.0, 40).effective_variance(0.1)
+    assert v[[0, -1]] == pytest.approx([0.01, 5.01], rel=1e-12)
+    assert v[1:] / v[:-1] == pytest.approx(np.full(40, (501.0) ** (1 / 40)), rel=1e-11)
+
+
+def test_the_tail_mass_counts_dimensions_and_the_wider_radius_above_ten():
+    assert tail_mass(GaussianMixture(np.zeros((1, 1)), 1.0)) == pytest.approx(Q, rel=1e-10)
+    assert tail_mass(GaussianMixture(np.zeros((1, 2)), 3.0)) == pytest.approx(
+        math.exp(-12.5), rel=1e-10
+    )
+    assert tail_mass(GaussianMixture(np.zeros((1, 64)), 1.0)) == pytest.approx(4.27e-8, rel=1e-3)
