@@ -41,18 +41,31 @@ class Outputs:
         return runner.Store(self.folder / "rows")
 
 
+@dataclasses.dataclass(frozen=True)
+class UserFiles:
+    """What the user brings: a mixture, a schedule, a score model."""
+
+    mixture: Path | None
+    schedule: Path | None
+    model: str | None
+
+    def any(self) -> bool:
+        """Whether there is one at all."""
+        return any(value is not None for value in vars(self).values())
+
+
 def _choose_cases(
-    mixture: Path | None, schedule: Path | None, seed: int, profile: Profile, n_random: int | None
+    files: UserFiles, seed: int, profile: Profile, n_random: int | None
 ) -> list[Case]:
-    if mixture is None and schedule is None:
+    if not files.any():
         return cases.default_cases(seed, profile, n_random)
     if n_random is not None:
         raise InputError(
-            "--random runs the built-in problems; --mixture and --schedule replace them",
+            "--random runs the built-in problems; --mixture, --schedule and --model replace them",
             "both",
             "Drop one of them.",
         )
-    return [cases.user(mixture, schedule, seed, profile)]
+    return [cases.user(files.mixture, files.schedule, seed, profile, files.model)]
 
 
 def _finish(
@@ -138,6 +151,13 @@ def main(  # noqa: PLR0917 - typer calls it by name
         Path | None, typer.Option(help="TOML or NPZ file with means, sigma and weights.")
     ] = None,
     schedule: Annotated[Path | None, typer.Option(help="TOML or NPZ file of a schedule.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A score model for the learned rows: a checkpoint or module:name.",
+            metavar="FILE|MODULE:NAME",
+        ),
+    ] = None,
     profile: Annotated[Profile, typer.Option(help="Sample sizes.")] = Profile.QUICK,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     n_random: Annotated[
@@ -170,18 +190,19 @@ def main(  # noqa: PLR0917 - typer calls it by name
     the output folder, so a broken-off run goes on where it stopped.
     """
     try:
+        files = UserFiles(mixture, schedule, model)
         check_integer(seed, "--seed", 0, 2**63 - 1)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)
         if search_claim is not None:
-            if claims or mixture or schedule or n_random is not None or figures:
+            if claims or files.any() or n_random is not None or figures:
                 raise InputError(
                     "--search draws its own problems and checks one claim",
                     "other claims, files, --random or --figures beside it",
                     "Drop them.",
                 )
             raise typer.Exit(_search(search_claim, seed, profile, out))
-        chosen = _choose_cases(mixture, schedule, seed, profile, n_random)
+        chosen = _choose_cases(files, seed, profile, n_random)
         if figures:
             _draw(claims or [], chosen[0], out)
             raise typer.Exit(0)

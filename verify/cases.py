@@ -10,6 +10,7 @@ import numpy as np
 
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
+from mixdyn.models import load_model
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import Array, check_integer
 
@@ -40,7 +41,7 @@ def random(k: int, seed: int, profile: Profile) -> Case:
     scale = np.sqrt(np.mean(np.var(means, axis=0)) + sigma**2)
     mixture = GaussianMixture(means / scale, float(sigma / scale), weights)
     origin = f"random problem {index} of seed {seed}: {kind}"
-    return Case(f"random-{index}", mixture, _schedule(rng), seed, profile, origin)
+    return Case(f"random-{index}", mixture, _schedule(rng), seed, profile, origin, random=True)
 
 
 def user(
@@ -48,20 +49,26 @@ def user(
     schedule: str | os.PathLike[str] | None,
     seed: int,
     profile: Profile,
+    model: str | None = None,
 ) -> Case:
     """The problem in the user's files; a missing one is the standard problem's.
 
-    Raises FileError for a file that cannot be used.
+    `model` names a score model as `mixdyn.models.load_model` takes it. Raises FileError or
+    InputError for a file or a model that cannot be used.
     """
-    names = [Path(p).name for p in (mixture, schedule) if p is not None]
-    return Case(
+    names = [Path(p).name for p in (mixture, schedule, model) if p is not None]
+    case = Case(
         "user",
         presets.grid() if mixture is None else GaussianMixture.load(mixture),
         NoiseSchedule.linear() if schedule is None else NoiseSchedule.load(schedule),
         seed,
         profile,
         f"read from {' and '.join(names)}",
+        model=model,
     )
+    if model is not None:  # before minutes of work, not after
+        load_model(model, case.mixture, case.schedule)
+    return case
 
 
 def default_cases(seed: int, profile: Profile, n_random: int | None) -> list[Case]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
+from mixdyn.models import model_digest
 from mixdyn.schedule import NoiseSchedule
 
 from .quantities import Number, plain
@@ -49,8 +50,10 @@ class Profile(StrEnum):
 class Case:
     """One problem on which claims are checked.
 
-    origin says in words where the problem comes from. workspace memoises what several claims
-    measure on this case; it is no part of the case's identity.
+    origin says in words where the problem comes from. random: drawn, not chosen by anyone. model: a
+    score model of the user's, as `mixdyn.models.load_model` takes it, in place of the shipped ones.
+    workspace memoises what several claims measure on this case; it is no part of the case's
+    identity.
     """
 
     name: str
@@ -59,12 +62,16 @@ class Case:
     seed: int = 0
     profile: Profile = Profile.QUICK
     origin: str = ""
+    random: bool = False
+    model: str | None = None
     workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 of the mixture and the schedule."""
+        """SHA-256 of the mixture, the schedule and the user's model if there is one."""
         text = f"verify.case.1:{self.mixture.digest}:{self.schedule.digest}"
+        if self.model is not None:
+            text += f":{model_digest(self.model)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def pick(self, quick: int, full: int) -> int:
@@ -140,7 +147,7 @@ class Finding:
     which all hypotheses held (the smallest held_share when omitted). nonvacuous_share: share of
     those at which the bound says something. unit: what n counts. witness: describes the deciding
     comparison's worst point so that it can be reproduced. numbers, tables: further values for the
-    report.
+    report. model: the names of the trained models measured, in place of the exact score.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -154,6 +161,7 @@ class Finding:
     numbers: Mapping[str, Number | None] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     unit: str = "points"
+    model: str = "exact score"
 
     def share(self) -> float:
         """The share of points at which the claim applies."""
@@ -317,6 +325,7 @@ class Claim:
                 applicable_share=0.0,
                 note=reason,
                 numbers=dict(finding.numbers),
+                model=finding.model,
             )
         deciding = finding.deciding()
         outcome = deciding.outcome
@@ -338,6 +347,7 @@ class Claim:
             numbers=dict(finding.numbers),
             tables=tuple(finding.tables),
             unit=finding.unit,
+            model=finding.model,
         )
 
     def _check_hypotheses(self, finding: Finding) -> None:
@@ -362,9 +372,8 @@ class Claim:
             basis=basis or self.basis[0],
             seed=case.seed,
             derivation=self.derivation,
-            model="exact score",
             does_not_show=self.does_not_show,
-            **values,
+            **{"model": "exact score"} | values,
         )
 
 

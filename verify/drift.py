@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mixdyn import learned
 from mixdyn.errors import FileError
 
 from .claim import Basis, Case
@@ -48,7 +49,8 @@ def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list
     """What differs from the recorded verdicts, in words; None for a case without a record.
 
     Only claims among `rows` are compared. A row the record does not know is no drift, nor is a
-    derived row that is absent: it depends on the installed SymPy.
+    derived row that is absent (it depends on the installed SymPy), nor a learned row where the
+    extra is not installed.
     """
     path = recorded_path(case, folder)
     if not path.exists():
@@ -64,6 +66,7 @@ def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list
         if key.rpartition(" [")[0] in ids
         and now.get(key) != recorded[key]
         and (key in now or not key.endswith(f"[{Basis.DERIVED}]"))
+        and (learned.available() or not key.endswith(f"[{Basis.LEARNED}]"))
     ]
 
 

@@ -15,9 +15,10 @@ from types import ModuleType
 
 from mixdyn.errors import InputError
 
-from .claim import Case, Claim, Verdict
+from .claim import Basis, Case, Claim, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINTS = ROOT / "verify" / "checkpoints"  # trained models, shipped with their provenance
 # What a saved row does not depend on: how the ledger is laid out and driven.
 _PRESENTATION = {
     *(
@@ -46,12 +47,15 @@ class Entry:
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """SHA-256 over the claim's file, the ledger's and the engine's sources.
+        """SHA-256 over the claim's file, the ledger's and the engine's sources, and the shipped
+        checkpoints where the claim has learned rows.
 
         A saved row is reused only while none of them has changed.
         """
         h = hashlib.sha256(_shared_digest().encode())
         h.update(self.path.read_bytes())
+        if Basis.LEARNED in self.claim.basis:
+            h.update(_checkpoints_digest())
         return h.hexdigest()
 
 
@@ -64,6 +68,15 @@ def _shared_digest() -> str:
         h.update(path.relative_to(ROOT).as_posix().encode())
         h.update(path.read_bytes())
     return h.hexdigest()
+
+
+@functools.cache
+def _checkpoints_digest() -> bytes:
+    h = hashlib.sha256()
+    for path in sorted(CHECKPOINTS.glob("*.safetensors")):
+        h.update(path.name.encode())
+        h.update(path.read_bytes())
+    return h.digest()
 
 
 def reading_order(claim_id: str) -> tuple[int, str, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
 
-from .claim import Case, NegativeControl, Verdict
+from .claim import Basis, Case, NegativeControl, Verdict
 from .derived import derived_row
 from .outputs import make_folder, write_text
 from .quantities import dump_json
@@ -48,7 +48,8 @@ def run_claim(entry: Entry, case: Case) -> list[Verdict]:
     """
     obstacle = entry.claim.obstacle(case.mixture)
     if obstacle is not None:
-        return [entry.claim.not_applicable(case, obstacle, basis) for basis in entry.claim.basis]
+        bases = [b for b in entry.claim.basis if b is not Basis.LEARNED or not case.random]
+        return [entry.claim.not_applicable(case, obstacle, basis) for basis in bases]
     start = time.perf_counter()
     try:
         found = entry.check(case)

@@ -25,12 +25,21 @@ _HOME = {
     "train": "training",
 }
 
-__all__ = sorted([*_HOME, "require"])  # noqa: PLE0605 (names reached through __getattr__)
+__all__ = sorted([*_HOME, "available", "require"])  # noqa: PLE0605 (names reached through __getattr__)
+
+
+def _missing() -> list[str]:
+    return [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+
+
+def available() -> bool:
+    """Whether torch and safetensors are installed."""
+    return not _missing()
 
 
 def require() -> None:
     """Raise MissingExtraError unless torch and safetensors are installed."""
-    missing = [name for name in ("torch", "safetensors") if importlib.util.find_spec(name) is None]
+    missing = _missing()
     if missing:
         raise MissingExtraError(
             f"learned scores need the extra 'learned'; missing {' and '.join(missing)}. "
