@@ -95,7 +95,8 @@ def reading_order(claim_id: str) -> tuple[int, str, float]:
         return 2, "", place
     if letters == "M":
         return 3, "", place
-    return (1, letters, place) if dot else (0, "", place)
+    # F1, F3, ... are the paper's figures, which stand among its appendices.
+    return (1, letters, place) if dot or letters == "F" else (0, "", place)
 
 
 def _entry(module: ModuleType) -> Entry:
