@@ -1,0 +1,105 @@
+"""A learned score is a model like any other: same shapes, same noise, honest derivatives."""
+
+import numpy as np
+import pytest
+
+import mixdyn
+from mixdyn.errors import InputError
+from mixdyn.learned import LearnedScore, load_checkpoint
+from mixdyn.score import checked_eps
+from verify.registry import CHECKPOINTS
+
+
+@pytest.fixture
+def score(checkpoint_file):
+    return LearnedScore.load(checkpoint_file)
+
+
+def test_values_are_float64_and_do_not_depend_on_the_batch_beyond_float32(score):
+    x = np.random.default_rng(0).standard_normal((5000, 2))
+    whole = score.eps(x, 7)
+    assert whole.dtype == np.float64
+    assert whole.shape == x.shape
+    assert np.abs(whole[4090:4103] - score.eps(x[4090:4103], 7)).max() < 1e-5
+
+
+def test_the_score_is_minus_eps_over_the_noise(score):
+    x = np.ones((3, 2))
+    t = 9
+    want = -score.eps(x, t) / np.sqrt(1.0 - score.schedule.alpha_bar[t])
+    assert np.allclose(score.score(x, t), want, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("t", [1, 20, 40])
+def test_the_jacobian_is_the_derivative_of_the_score(score, t):
+    double = score.in_double()
+    x = np.random.default_rng(t).standard_normal((6, 2))
+    h = 1e-6
+    moved = [double.score(x + h * e, t) - double.score(x - h * e, t) for e in np.eye(2)]
+    differences = np.stack(moved, axis=2) / (2 * h)
+    jacobian = double.jacobian(x, t)
+    assert np.abs(jacobian - differences).max() < 1e-6 * np.abs(jacobian).max()
+    # float32 gives the same to its own precision, and no better
+    single = score.jacobian(x, t)
+    assert np.abs(single - jacobian).max() < 1e-4 * np.abs(jacobian).max()
+
+
+def test_loading_does_not_change_the_network_it_came_from(checkpoint_file):
+    loaded = load_checkpoint(checkpoint_file)
+    double = LearnedScore(loaded.network, loaded.schedule, precision="float64")
+    assert next(loaded.network.parameters()).dtype.itemsize == 4
+    single = LearnedScore.of(loaded)
+    x = np.random.default_rng(1).standard_normal((50, 2))
+    gap = np.abs(single.eps(x, 3) - double.eps(x, 3)).max()
+    assert 0.0 < gap < 1e-5
+
+
+def test_times_and_shapes_out_of_range_are_refused(score):
+    for t in (0, 41, 1.5):
+        with pytest.raises(InputError, match="t must be an integer"):
+            score.eps(np.zeros((1, 2)), t)
+    with pytest.raises(InputError, match=r"\(n, 2\)"):
+        score.eps(np.zeros((1, 3)), 1)
+    with pytest.raises(InputError, match="finite"):
+        score.eps([[np.nan, 0.0]], 1)
+
+
+def test_every_sampler_runs_on_it_and_shares_the_exact_scores_noise():
+    """A trained path stays with the exact one of the same noise; paths of other noise do not."""
+    score = LearnedScore.load(CHECKPOINTS / "grid-reduced-0.safetensors")
+    mixture = mixdyn.presets.grid()
+    for sampler in (mixdyn.DDIM(20), mixdyn.DDPM(), mixdyn.Hybrid(5, mixdyn.DDIM(20))):
+        learned, again, exact = (
+            mixdyn.sample(model, score.schedule, sampler, n=200, rng=5).x
+            for model in (score, score, mixture)
+        )
+        assert np.array_equal(learned, again)
+        apart = np.median(np.linalg.norm(learned - exact, axis=1))
+        shuffled = np.median(np.linalg.norm(learned - np.roll(exact, 1, axis=0), axis=1))
+        assert apart < 0.05 * shuffled
+
+
+def test_a_model_that_breaks_mid_run_is_reported_with_the_time(problem):
+    _, schedule = problem
+
+    class Breaks:
+        d = 2
+
+        def eps(self, x, t):
+            return x * (np.nan if t == 13 else 0.0)
+
+    with pytest.raises(InputError, match="t = 13"):
+        mixdyn.sample(Breaks(), schedule, mixdyn.DDPM(), n=5, rng=0)
+    with pytest.raises(InputError, match="shape"):
+        checked_eps(Breaks(), np.zeros((2, 2)), 13)
+
+
+def test_a_gpu_agrees_with_the_cpu(checkpoint_file):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU on this machine")
+    x = np.random.default_rng(0).standard_normal((4097, 2))
+    cpu, gpu = (LearnedScore.load(checkpoint_file, device=d) for d in ("cpu", "cuda"))
+    assert np.abs(cpu.eps(x, 5) - gpu.eps(x, 5)).max() < 1e-5
+    assert np.abs(cpu.jacobian(x[:9], 5) - gpu.jacobian(x[:9], 5)).max() < 1e-3
