@@ -1,0 +1,41 @@
+"""Claims where doubles lose digits: rounding must not pass for a violation, nor for a proof."""
+
+import pytest
+
+from mixdyn.mixture import GaussianMixture
+from mixdyn.schedule import NoiseSchedule
+from verify import registry, runner
+from verify.claim import Basis, Case
+from verify.relations import Outcome
+
+H, N = Outcome.HOLDS, Outcome.NOT_APPLICABLE
+ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+
+
+def user(means, sigma, weights=None, schedule=None):
+    return Case("user", GaussianMixture(means, sigma, weights), schedule or NoiseSchedule.linear())
+
+
+def close_pair(gap, ratio):
+    """Two modes that nearly coincide far from the origin, and a third one elsewhere."""
+    return user([[3.1, 2.7, 1.0], [3.1 + gap, 2.7, 1.0], [0.0, 0.0, 0.0]], gap / ratio)
+
+
+PROBLEMS = {
+    "two modes 1e-5 apart": lambda: close_pair(1e-5, 1000.0),
+}
+
+# The row of each claim and problem that rounding used to decide, and its verdict.
+ROWS = [
+    ("P4.7 (1)", "two modes 1e-5 apart", Basis.EXACT, H),
+]
+
+
+@pytest.mark.parametrize(("claim_id", "name", "basis", "expected"), ROWS)
+def test_rounding_decides_no_verdict_and_lets_no_mutant_pass(claim_id, name, basis, expected):
+    rows = runner.run_claim(ENTRIES[claim_id], PROBLEMS[name]())
+    (row,) = (row for row in rows if row.basis is basis)
+    assert row.verdict is expected, (row.note, row.measured, row.bound)
+    if expected is H:
+        assert row.mutants
+        assert not [m.name for m in row.mutants if m.verdict is H]
