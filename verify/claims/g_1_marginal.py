@@ -112,33 +112,36 @@ def _engine(engine: GaussianMixture, factor: float, level: Level, x: Array) -> V
 
 def _reference(level: Level, x: Array) -> Values:
     """The same values from the convolution integral and from the law of x_0 given x_t."""
-    log_terms, means = _quadrature(level, x)
+    log_terms, offsets = _quadrature(level, x)
     log_density = np.logaddexp.reduce(log_terms, axis=1)
     gamma = np.exp(log_terms - log_density[:, None])
     weights, posterior, _ = oracles.reverse_law(
         level.mixture, x, level.abar, noise_var_t=level.noise_var
     )
     return {
-        "score": _score(level, x, gamma, means),
+        "score": _score(level, x, gamma, offsets),
         "log density": log_density,
         "denoiser": np.einsum("nk,nkd->nd", weights, posterior),
     }
 
 
 def _quadrature(level: Level, x: Array) -> tuple[Array, Array]:
-    """log of w_k times the k-th convolution integral (n, N), and the mean of x_0 under it.
+    """log of w_k times the k-th convolution integral (n, N), and the mean of x_0 - mu_k under it.
 
     Each coordinate's integrand is Gaussian, for which the trapezoidal rule is exact to rounding
-    once its nodes cover the peak; where the peak lies only steers the nodes.
+    once its nodes cover the peak; where the peak lies only steers the nodes. A node splits the
+    offset x - alpha mu_k into signal alpha u and noise, neither taken as a difference, so that no
+    digits go where the mode is far from the origin or one of the two parts is small.
     """
     mixture, alpha_t, nu = level.mixture, level.alpha, level.noise_var
     var = np.square(mixture.sigmas)[:, None]
-    precision = 1.0 / var + alpha_t**2 / nu
-    peak = (mixture.means / var + alpha_t * x[:, None, :] / nu) / precision  # (n, N, d)
-    step = 1.0 / np.sqrt(precision)
+    step = 1.0 / np.sqrt(1.0 / var + alpha_t**2 / nu)
+    offset = x[:, None, :] - alpha_t * mixture.means  # (n, N, d)
+    peak = offset / (1.0 + nu / (alpha_t**2 * var)) / alpha_t
+    rest = offset / (1.0 + alpha_t**2 * var / nu)  # offset - alpha peak
     u = peak[..., None] + step[..., None] * NODES
-    log_f = -np.square(u - mixture.means[..., None]) / (2.0 * var[..., None])
-    log_f -= np.square(x[:, None, :, None] - alpha_t * u) / (2.0 * nu)
+    noise = rest[..., None] - alpha_t * step[..., None] * NODES
+    log_f = -np.square(u) / (2.0 * var[..., None]) - np.square(noise) / (2.0 * nu)
     top = log_f.max(axis=-1, keepdims=True)
     f = np.exp(log_f - top)
     total = f.sum(axis=-1)
@@ -149,14 +152,15 @@ def _quadrature(level: Level, x: Array) -> tuple[Array, Array]:
     return np.log(mixture.weights) + log_one, peak + step * shift
 
 
-def _score(level: Level, x: Array, gamma: Array, means: Array) -> Array:
-    """The score from posterior means: by Tweedie, or by E[grad log p_0(x_0) | x_t] / alpha where
-    little noise would cancel in Tweedie's difference."""
-    var, alpha_t = np.square(level.mixture.sigmas), level.alpha
+def _score(level: Level, x: Array, gamma: Array, offsets: Array) -> Array:
+    """The score from posterior means of x_0 - mu_k: by Tweedie, or by
+    E[grad log p_0(x_0) | x_t] / alpha where little noise would cancel in Tweedie's difference."""
+    mixture, alpha_t = level.mixture, level.alpha
+    var = np.square(mixture.sigmas)
     if level.noise_var >= level.abar * float(var.max()):
-        mean = np.einsum("nk,nkd->nd", gamma, means)
+        mean = np.einsum("nk,nkd->nd", gamma, mixture.means + offsets)
         return np.asarray((alpha_t * mean - x) / level.noise_var)
-    pull = (level.mixture.means - means) / var[:, None]
+    pull = -offsets / var[:, None]
     return np.asarray(np.einsum("nk,nkd->nd", gamma, pull) / alpha_t)
 
 
