@@ -18,9 +18,10 @@ from mixdyn.samplers import DDPM
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import IntArray
 from verify.claim import Case
+from verify.rates import Draws
 
 from .blurred import BLUR, BlurredScore
-from .common import Draws, ddim
+from .common import ddim
 
 SAMPLERS = ("DDIM", "DDPM")
 

@@ -1,30 +1,34 @@
-"""What several experiments measure: class counts of samplers, the stretch between two modes."""
+"""What several experiments share: the stretch between two modes, the trained models of a case."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from mixdyn.errors import NotApplicableError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.observers import ClassCounts
-from mixdyn.samplers import DDIM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import IntArray
+from mixdyn import oracles
+from mixdyn.errors import MissingExtraError, NotApplicableError
+from mixdyn.validation import Array
 from verify.claim import Case
-from verify.paths import DDIM_STEPS
+from verify.models import TrainedModel, trained_models
+from verify.rates import ddim
+from verify.registry import CHECKPOINTS, ROOT
 from verify.window import Window, find_window
+
+from .store import Experiment
+
+__all__ = [
+    "FRACTIONS",
+    "LearnedExperiment",
+    "ddim",
+    "require_models",
+    "require_window",
+    "within_mode_std",
+]
 
 # Fractions of the distance l between two modes: how far from the midpoint counts as "ends there".
 FRACTIONS = (0.15, 0.35, 0.45)
-
-
-def ddim(schedule: NoiseSchedule, steps: int = DDIM_STEPS, eta: float = 0.0) -> DDIM:
-    """DDIM on the quadratic grid, with fewer steps where the schedule has not that many."""
-    return DDIM(min(steps, schedule.T), eta=eta)
 
 
 def require_window(case: Case) -> Window:
@@ -43,32 +47,50 @@ def require_window(case: Case) -> Window:
     return window
 
 
-@dataclass(frozen=True)
-class Draws:
-    """How many samples a rate rests on, and the seed that they share with every other rate.
+def within_mode_std(case: Case, eta: float) -> float:
+    """The standard deviation within one mode by the linear recursion, in data units."""
+    schedule = case.schedule
+    std: Array = oracles.linear_recursion_std(
+        schedule.alpha_bar,
+        ddim(schedule).grid(schedule).times,
+        eta,
+        float(case.mixture.sigma),
+        noise_var=schedule.noise_var,
+    )
+    return float(std[-1])
 
-    Sample i starts from the same noise for every model and every sampler.
-    """
 
-    schedule: NoiseSchedule
-    n: int
-    seed: int
-
-    @classmethod
-    def of(cls, case: Case, quick: int, full: int) -> Draws:
-        """The profile's number of samples under the case's schedule."""
-        return cls(case.schedule, case.pick(quick, full), case.stream("rates"))
-
-    def count(self, model: Any, mixture: GaussianMixture, sampler: Sampler) -> IntArray:
-        """(3,) final states from noise: true modes, interpolations, invalid."""
-        run = sample(
-            model,
-            self.schedule,
-            sampler,
-            n=self.n,
-            rng=self.seed,
-            observers=[ClassCounts(mixture)],
-            keep="none",
+def require_models(case: Case) -> Sequence[TrainedModel]:
+    """The case's trained models; NotApplicableError where there are none or torch is missing."""
+    try:
+        models = trained_models(case)
+    except MissingExtraError as missing:
+        raise NotApplicableError(
+            "this experiment runs trained models", str(missing), "Install the extra."
+        ) from None
+    if not models:
+        raise NotApplicableError(
+            "this experiment needs a model trained on the case's mixture and schedule",
+            f"none is shipped for case {case.name}",
+            "Train one with `mixdyn train` and name it with --model.",
         )
-        counts: IntArray = np.asarray(run.observations[0])
-        return counts
+    return models
+
+
+@dataclass(frozen=True)
+class LearnedExperiment(Experiment):
+    """An experiment on trained models: its result also depends on the shipped ones, and on the code
+    that finds them and counts with them."""
+
+    @functools.cached_property
+    def code_digest(self) -> str:
+        """SHA-256 over what any experiment depends on, these sources and every checkpoint."""
+        h = hashlib.sha256(super().code_digest.encode())
+        sources = [ROOT / "verify" / name for name in ("models.py", *_COUNTING)]
+        for path in [*sources, *sorted(CHECKPOINTS.glob("*.safetensors"))]:
+            h.update(path.name.encode())
+            h.update(path.read_bytes())
+        return h.hexdigest()
+
+
+_COUNTING = ("rates.py", "rate_sweeps.py", "ablated.py")

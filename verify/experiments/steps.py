@@ -13,9 +13,10 @@ import numpy as np
 
 from mixdyn.samplers import DDPM
 from verify.claim import Case
+from verify.rates import Draws
 
 from .blurred import BLUR, blurred_score
-from .common import Draws, ddim, require_window
+from .common import ddim, require_window
 
 STEPS = (10, 20, 50, 100, 200, 500, 1000)
 SCORES = ("exact", "blurred")
