@@ -252,9 +252,9 @@ def compare_fall(rates: Rates, names: Sequence[str], what: str) -> list[Comparis
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval for the mean over training seeds; None for fewer than two."""
+    """Student's 95 % interval for the mean over training seeds; None where they do not differ."""
     n = len(values)
-    if n < 2:
+    if len(set(values)) < 2:
         return None
     from scipy.stats import t
 
