@@ -35,7 +35,8 @@ def linear_recursion_std(
 
     alpha_bar (T + 1,) indexed by time, alpha_bar[0] = 1; noise_var (T + 1,) replaces 1 - alpha_bar
     where given; times (S + 1,) integers, strictly decreasing to 0; eta >= 0 multiplies the noise's
-    standard deviation and must keep 1 - eta^2 (1 - q) >= 0; sigma > 0 in data units. start_std is
+    standard deviation and must keep 1 - eta^2 (1 - q) >= 0; sigma > 0 in data units. rho =
+    noise_var/alpha_bar must be finite and fall strictly along the grid, to 0. start_std is
     the standard deviation of y at times[0], that of the exact marginal when omitted. The last
     entry is the sampler's standard deviation of x_0.
     """
@@ -44,13 +45,13 @@ def linear_recursion_std(
     index = _grid(times, len(abar))
     strength = check_nonnegative(eta, "eta")
     sigma2 = check_positive(sigma, "sigma") ** 2
-    if nu.shape != abar.shape or not (abar > 0).all() or not (np.diff(nu[index]) < 0).all():
+    rho = _noise_levels(abar, nu)[index]
+    if rho[-1] != 0.0 or not (np.diff(rho) < 0).all():
         raise InputError(
-            "alpha_bar must be positive and its noise fall strictly along the grid",
-            f"alpha_bar {abar.shape}, noise_var {nu.shape}",
+            "the noise must fall strictly along the grid, to none at time 0",
+            f"rho = noise_var/alpha_bar = {describe(rho)}",
             "Pass a schedule's arrays, indexed by time.",
         )
-    rho = (nu / abar)[index]
     variance = sigma2 + rho[0] if start_std is None else check_positive(start_std, "start_std") ** 2
     result = [variance]
     for rho_t, rho_s in itertools.pairwise(rho):
@@ -60,6 +61,19 @@ def linear_recursion_std(
         variance = c**2 * variance + strength**2 * rho_s * shrink
         result.append(variance)
     return np.sqrt(result)
+
+
+def _noise_levels(alpha_bar: Array, noise_var: Array) -> Array:
+    """rho at every time, (T + 1,): finite and >= 0."""
+    if noise_var.shape != alpha_bar.shape or not (alpha_bar > 0).all() or (noise_var < 0).any():
+        raise InputError(
+            "alpha_bar must be positive, and noise_var of its shape and not negative",
+            f"alpha_bar {describe(alpha_bar)}, noise_var {describe(noise_var)}",
+            "Pass a schedule's arrays, indexed by time.",
+        )
+    with np.errstate(over="ignore"):
+        rho = noise_var / alpha_bar
+    return check_array(rho, "noise_var/alpha_bar", ndim=1)
 
 
 def _kept(eta: float, shrink: float) -> float:

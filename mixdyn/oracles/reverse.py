@@ -107,7 +107,9 @@ def reverse_mixture(
     points = check_points(x, mixture.d)
     abar_t, nu_t = _level(alpha_bar_t, noise_var_t, "t")
     abar_s, nu_s = _level(alpha_bar_s, noise_var_s, "s")
-    if not (nu_t > nu_s and abar_t <= abar_s):
+    # The signal's gain is the noise's loss; each keeps its digits where the two are both small.
+    gap = nu_t - nu_s if nu_t < 0.5 else abar_s - abar_t
+    if not (gap > 0.0 and abar_t <= abar_s):
         raise InputError(
             "the reverse law runs towards the data: alpha_bar_s > alpha_bar_t",
             f"alpha_bar_t = {abar_t}, alpha_bar_s = {abar_s}",
@@ -120,7 +122,7 @@ def reverse_mixture(
     q = v_s / v_t
     offset = points[:, None, :] - alpha_t * mixture.means
     means = alpha_s * mixture.means + (q * (alpha_s / alpha_t))[:, None] * offset
-    variances = abar_s * v_s * ((rho_t - rho_s) / v_t)
+    variances = v_s * (gap / abar_t / v_t)  # abar_s v_s (1 - q), and rho_t - rho_s from the gap
     log_weights = _log_posterior(mixture, points, alpha_t, abar_t * sigma2 + nu_t)
     return ReverseLaw(log_weights, means, variances, alpha_s)
 

@@ -24,11 +24,19 @@ def close_pair(gap, ratio):
 
 PROBLEMS = {
     "two modes 1e-5 apart": lambda: close_pair(1e-5, 1000.0),
+    "noise that rounds to one": lambda: user(
+        [[-1.0, 0.0], [1.0, 0.5]], 0.1, schedule=NoiseSchedule.from_betas([0.95] * 30)
+    ),
+    "noise 1e-8 of sigma": lambda: user(
+        [[-1.0, 0.0], [1.0, 0.5]], 1.0, schedule=NoiseSchedule.linear(20, 1e-10, 1e-9)
+    ),
 }
 
 # The row of each claim and problem that rounding used to decide, and its verdict.
 ROWS = [
     ("G.1", "two modes 1e-5 apart", Basis.SAMPLED, H),
+    ("G.2", "noise that rounds to one", Basis.SAMPLED, H),
+    ("G.2", "noise 1e-8 of sigma", Basis.SAMPLED, H),
     ("P4.7 (1)", "two modes 1e-5 apart", Basis.EXACT, H),
 ]
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mixdyn import GaussianMixture, TimeGrid, oracles
+from mixdyn import GaussianMixture, NoiseSchedule, TimeGrid, oracles
 from mixdyn.errors import InputError, NotApplicableError
 
 TILTED = GaussianMixture(
@@ -126,6 +126,19 @@ def test_the_recursion_is_the_variance_of_simulated_textbook_steps(eta):
     assert std[1:] ** 2 == pytest.approx(variances, rel=1e-13)
 
 
+def recursion_of_noise(noise_var):
+    return oracles.linear_recursion_std([1, 1e-3], [1, 0], 0.0, 0.1, noise_var=noise_var)
+
+
+def test_the_recursion_follows_noise_that_no_double_tells_from_one():
+    schedule = NoiseSchedule.from_betas(np.full(60, 0.9))  # alpha_bar falls to 1e-60
+    grid = [60, 40, 20, 0]
+    std = oracles.linear_recursion_std(schedule.alpha_bar, grid, 0.0, 0.1)
+    v = schedule.effective_variance(0.1)[grid]
+    # Without noise a step multiplies by (sigma^2 + sqrt(rho_t rho_s))/v_t, here sqrt(v_s/v_t).
+    assert std[:3] ** 2 == pytest.approx(v[:3], rel=1e-13)
+
+
 @pytest.mark.parametrize(
     ("call", "rule"),
     [
@@ -133,7 +146,11 @@ def test_the_recursion_is_the_variance_of_simulated_textbook_steps(eta):
         (lambda: oracles.linear_recursion_std([1, 0.5], [2, 0], 0.0, 0.1), "fall strictly from 1"),
         (lambda: oracles.linear_recursion_std([1, 0.5], [1.5, 0], 0.0, 0.1), "fall strictly"),
         (lambda: oracles.linear_recursion_std([1, 0.5], [1], 0.0, 0.1), "fall strictly"),
-        (lambda: oracles.linear_recursion_std([1, 1.0], [1, 0], 0.0, 0.1), "noise fall strictly"),
+        (lambda: oracles.linear_recursion_std([1, 1.0], [1, 0], 0.0, 0.1), "noise must fall"),
+        (lambda: oracles.linear_recursion_std([0.9, 0.5], [1, 0], 0.0, 0.1), "to none at time 0"),
+        (lambda: recursion_of_noise([0.0, -0.5]), "not negative"),
+        (lambda: recursion_of_noise([0.0, 0.5, 0.7]), "of its shape"),
+        (lambda: recursion_of_noise([0.0, 1e308]), "noise_var/alpha_bar must be finite"),
         (lambda: oracles.linear_recursion_std([1, 0.9, 0.1], [2, 1, 0], 3.0, 0.1), "eta\\^2"),
         (lambda: oracles.sde_contraction(0.1, 0.2), "v_from > v_to"),
         (lambda: oracles.ode_contraction(0.0, 0.2), "v_from must be > 0"),

@@ -63,6 +63,7 @@ LEVELS = {
     "to clean": (0.7, 0.3, 1.0, 0.0),
     "between": (0.05, 0.95, 0.9, 0.1),
     "from pure noise": (1e-12, 1.0 - 1e-12, 0.5, 0.5),
+    "noise that rounds to one at both ends": (1e-23, 1.0, 3e-23, 1.0),
     "one fine step near the data": (1.0 - 1e-12, 1e-12, 1.0, 1e-13),
 }
 

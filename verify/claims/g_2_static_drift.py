@@ -76,7 +76,7 @@ def _judge(case: Case, predicted: Velocity, growth: float) -> Verdict:
     comparisons = [
         compare(
             name,
-            Equality(atol=TOLERANCE) if name != NOISE else Equality(rtol=1e-9),
+            Equality(atol=TOLERANCE) if name != NOISE else Equality(rtol=1e-12),
             *(np.concatenate([side[name][k].ravel() for side in sides]) for k in (0, 1)),
             scale=1.0 if name == NOISE else scale,
         )
@@ -119,13 +119,14 @@ def _sides(
 
 def _step(level: Level) -> float:
     """Length in u of the reverse SDE step: 0.1, or half of what is left before clean data."""
-    left = 0.5 * np.log(level.v / float(level.mixture.sigma) ** 2)
+    rho = level.noise_var / level.abar
+    left = 0.5 * np.log1p(rho / float(level.mixture.sigma) ** 2)
     return float(min(0.1, 0.5 * left))
 
 
 def _reverse_step(level: Level, x: Array, step: float) -> tuple[Array, Array]:
     """Mean of y_s (n, d) and its variance within a mode (1,) by O1, where v_s = v e^(-2 step)."""
-    rho_s = level.v * np.exp(-2.0 * step) - float(level.mixture.sigma) ** 2
+    rho_s = level.noise_var / level.abar + level.v * np.expm1(-2.0 * step)
     abar_s = 1.0 / (1.0 + rho_s)
     weights, means, variances = oracles.reverse_law(
         level.mixture,
