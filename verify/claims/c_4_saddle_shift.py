@@ -18,7 +18,9 @@ Measured: equilibria of the engine's perturbed field, for the closest pair by it
     linear response $-J^{-1} \sigma_t^2 e/\alpha_t$ leaves of the displacement.
 Predicted: the closed-form equilibria of two unequal modes; the bounds; for the full mixture twice
     the two-mode bound with its own eigenvalue, $\frac{k^2}{6\sqrt3\,\lambda l} |\Delta|^2$.
-Evidence: exact for two modes, sampled over nodes for the full mixture.
+Evidence: exact for two modes, sampled over nodes for the full mixture. Learned: equilibria of the
+    trained models' flow next to the midpoints of closest modes at late nodes; "about" there means
+    to a half of it or to 1 % of l.
 Source: arXiv 2605.06831 v1, Appendix C.4
 """
 
@@ -35,6 +37,7 @@ from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
+from verify import learned_shift
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.inexact import (
     Curve,
@@ -51,7 +54,7 @@ from verify.relations import Comparison, Equality, Upper, compare
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.4",
-    basis=(Basis.EXACT, Basis.SAMPLED),
+    basis=(Basis.EXACT, Basis.SAMPLED, Basis.LEARNED),
     min_modes=2,
     common_sigma=True,
     derivation="derivations/saddle_shift.py",
@@ -83,13 +86,13 @@ class Moved:
 
 
 def check(case: Case) -> list[Verdict]:
-    """The pair by itself, then the full mixture."""
-    return [_two_modes(case), _full(case)]
+    """The pair by itself, then the full mixture, then trained models."""
+    return [_two_modes(case), _full(case), *learned_shift.rows(CLAIM, case)]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """An eigenvalue without the contraction, and half the error."""
-    found = {
+    """An eigenvalue without the contraction, half the error, and an error of the other sign."""
+    found = learned_shift.mutants(CLAIM, case) | {
         "saddle at -δ/(λ + 1)": _two_modes(case, extra=1.0),
         "half the error": _two_modes(case, error_factor=0.5),
     }
