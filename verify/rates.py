@@ -31,7 +31,7 @@ from mixdyn.validation import Array, IntArray
 from .claim import Case, Claim, Hypothesis, Table, Verdict
 from .models import TrainedModel, learned_rows
 from .paths import DDIM_STEPS
-from .relations import Comparison, Outcome, Statistical
+from .relations import Comparison, Outcome, Statistical, compare_rate
 
 Cell = float | str | None
 COLUMNS = (
@@ -212,7 +212,7 @@ def compare_order(name: str, larger: Proportion, smaller: Proportion) -> Compari
     """Whether one true rate is above another: decided only if their intervals lie apart.
 
     Each interval misses with probability 1e-6 (Clopper-Pearson); the two counts may depend on each
-    other. The bound shown is the smaller rate as measured.
+    other. The bound is the end of the smaller rate's interval that faces the larger one's.
     """
     relation = Statistical("lower")
     low, high = larger.interval(relation.miss)
@@ -222,17 +222,8 @@ def compare_order(name: str, larger: Proportion, smaller: Proportion) -> Compari
         outcome = Outcome.HOLDS
     elif high < other_low:
         outcome = Outcome.FAILS
-    return Comparison(
-        name=name,
-        relation=relation,
-        measured=larger.rate,
-        bound=smaller.rate,
-        outcome=outcome,
-        n=larger.trials,
-        n_held=larger.trials - larger.successes,
-        tightness=smaller.rate / larger.rate if larger.successes else None,
-        interval=larger.interval(),
-    )
+    facing = other_high if larger.rate >= smaller.rate else other_low
+    return dataclasses.replace(compare_rate(name, relation, larger, facing), outcome=outcome)
 
 
 def compare_fall(rates: Rates, names: Sequence[str], what: str) -> list[Comparison]:
@@ -272,11 +263,15 @@ def steps_alone(exact: Proportion) -> Hypothesis:
 
 
 def rate_table(caption: str, rates: Rates, samplers: Sequence[str] | None = None) -> Table:
-    """Interpolation and invalid share per model and sampler with 95 % intervals, the mean over each
+    """The `rate_rows` of all samplers, or of those named."""
+    return Table(caption, COLUMNS, rate_rows(rates, samplers))
+
+
+def rate_rows(rates: Rates, samplers: Sequence[str] | None = None) -> list[tuple[Cell, ...]]:
+    """Interpolation and invalid share per sampler and model with 95 % intervals, the mean over each
     recipe's training seeds with Student's interval, and the exact score on the same samples."""
     shown = rates.samplers if samplers is None else samplers
-    rows = [row for name in shown for row in _rows_of(rates, name)]
-    return Table(caption, COLUMNS, rows)
+    return [row for name in shown for row in _rows_of(rates, name)]
 
 
 def _rows_of(rates: Rates, sampler: str) -> list[tuple[Cell, ...]]:
