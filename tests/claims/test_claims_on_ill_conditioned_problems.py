@@ -24,6 +24,9 @@ def close_pair(gap, ratio):
 
 PROBLEMS = {
     "two modes 1e-5 apart": lambda: close_pair(1e-5, 1000.0),
+    "two modes 1e-6 apart": lambda: user(
+        [[1.0, 2.0], [-2.0, 1.0], [1.000001, 2.0]], 1e-8, schedule=NoiseSchedule.linear(100)
+    ),
     "noise that rounds to one": lambda: user(
         [[-1.0, 0.0], [1.0, 0.5]], 0.1, schedule=NoiseSchedule.from_betas([0.95] * 30)
     ),
@@ -37,6 +40,7 @@ ROWS = [
     ("G.1", "two modes 1e-5 apart", Basis.SAMPLED, H),
     ("G.2", "noise that rounds to one", Basis.SAMPLED, H),
     ("G.2", "noise 1e-8 of sigma", Basis.SAMPLED, H),
+    ("G.3", "two modes 1e-6 apart", Basis.SAMPLED, H),
     ("P4.7 (1)", "two modes 1e-5 apart", Basis.EXACT, H),
 ]
 

@@ -83,9 +83,15 @@ def _judge(case: Case, margin_factor: float = 1.0, others: float = 1.0) -> Verdi
             Upper(rtol=1e-9, atol=1e-13),
             parts["remainder"][held],
             parts["R"][held] * np.exp(-extra[held]),
-            scale=parts["length"][held],
+            scale=parts["size"][held],
         ),
-        compare("parallel drift", Equality(atol=1e-11), parts["a_dot"][held], a_dot),
+        compare(
+            "parallel drift",
+            Equality(atol=1e-13),
+            parts["a_dot"][held],
+            a_dot,
+            scale=1.0 + parts["size"][held] / parts["length"][held],
+        ),
     ]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
@@ -154,6 +160,8 @@ def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
         "i": i * wide,
         "j": j * wide,
         "length": pair.length * wide,
+        # Of the coordinates that are subtracted: what rounding is a share of.
+        "size": np.linalg.norm(y, axis=1) + np.linalg.norm(mixture.means, axis=1).max(),
         "kappa": kappa,
         "log gamma over bound": log_ratio,
         "remainder": np.linalg.norm(split.orthogonal_remainder, axis=1),
