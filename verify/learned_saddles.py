@@ -37,8 +37,9 @@ class LearnedSaddles:
     times (M,). z: along the pair over l. off: distance from its line over l. delta: of the error
     along n over l, at the midpoint and, as delta_there, at the equilibrium. slope, slope_net: of
     the exact and the learned drift along n at the midpoint. dominance: margin of the pair at the
-    equilibrium. All (M, P). unstable (M, P): eigenvalues with a positive real part there, -1
-    without one. crossings (M, P): zeros of the learned drift along the segment between the modes.
+    equilibrium. growth: the largest real part of an eigenvalue there. All (M, P). unstable (M, P):
+    eigenvalues with a positive real part there, -1 without one. crossings (M, P): zeros of the
+    learned drift along the segment between the modes.
     """
 
     times: IntArray
@@ -49,6 +50,7 @@ class LearnedSaddles:
     slope: Array
     slope_net: Array
     dominance: Array
+    growth: Array
     unstable: IntArray
     crossings: IntArray
 
@@ -88,8 +90,9 @@ def _at_node(
     slopes = midpoint_slopes(flow, segments, t)
     margin = _dominance(flow.case, segments, y, t)
     measured = [np.where(found, value, np.nan) for value in (place, off)]
-    there = [np.where(found, value, np.nan) for value in (delta_there, margin)]
-    return (*measured, delta, there[0], *slopes, there[1], unstable, crossings)
+    growth = spectrum.max(axis=1)
+    there = [np.where(found, value, np.nan) for value in (delta_there, margin, growth)]
+    return (*measured, delta, there[0], *slopes, *there[1:], unstable, crossings)
 
 
 def upward_zero(drift: Array) -> tuple[Array, IntArray]:

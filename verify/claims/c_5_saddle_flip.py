@@ -17,7 +17,8 @@ Measured: Jacobian of the closest pair's perturbed field at its midpoint by cent
     to flip the saddle at every time.
 Predicted: the eigenvalue; stability by the criterion; a trapped path under the flipping error.
 Evidence: exact up to the differences; two flows. For errors that couple the pair's direction with
-    another the row counts where the criterion misleads.
+    another the row counts where the criterion misleads. Learned: Jacobians of the trained models at
+    the midpoints of closest modes at late nodes, and the equilibria of their flow next to them.
 Source: arXiv 2605.06831 v1, Appendix C.5
 """
 
@@ -33,6 +34,7 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
+from verify import learned_flip
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.inexact import Curve, ErrorField, PerturbedField, Ridge, across, amplitude, fixed
 from verify.paths import ddim_grid
@@ -41,7 +43,7 @@ from verify.relations import Comparison, Equality, Lower, Upper, compare
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.5",
-    basis=(Basis.SAMPLED,),
+    basis=(Basis.SAMPLED, Basis.LEARNED),
     min_modes=2,
     common_sigma=True,
     derivation="derivations/eigenvalue_shift.py",
@@ -70,14 +72,15 @@ class Place:
     aligned: bool
 
 
-def check(case: Case) -> Verdict:
-    """Eigenvalues, stability, and two flows."""
-    return _judge(case)
+def check(case: Case) -> list[Verdict]:
+    """Eigenvalues, stability, and two flows; then trained models."""
+    return [_judge(case), *learned_flip.rows(CLAIM, case)]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
     """Twice the shift; and, off a line, the criterion for errors that couple directions."""
     found = {"σ_t² counted twice": _judge(case, shift_factor=2.0)}
+    found |= learned_flip.mutants(CLAIM, case)
     if case.mixture.d > 1:
         found["the criterion without alignment"] = _judge(case, coupled=True)
     return found
