@@ -5,10 +5,16 @@ Statement: Let $M$ be the event that a trajectory is within $\theta\, l$ of the 
     any event $H$ of its end, $P(H) = P(H|M) P(M) + P(H|M^c) P(M^c)$.
 Hypotheses: none.
 Measured: DDIM with 50 quadratic steps and DDPM from noise, $\theta = 0.35$, $\tau_3$ = 11 DDIM
-    steps: P(H) from fused runs, for H = interpolation, H = "the nearest mode changed after
-    $t(\tau_3)$" and H = "in the outer half of its mode", a control that always has mass.
-Predicted: the two conditional parts, counted node by node on the same runs.
-Evidence: sampled; counts must agree exactly. The rates, with 95 % intervals, are in the table.
+    steps. Exact score: P(H) from fused runs, for H = interpolation, H = "the nearest mode changed
+    after $t(\tau_3)$" and H = "in the outer half of its mode", a control that always has mass.
+    Trained models, H = interpolation: P(H) counted while the samplers run, and both conditionals,
+    P(H|M) and P(M|H).
+Predicted: the two conditional parts, counted node by node on the same runs; for trained models also
+    $P(H|M) P(M) = P(M|H) P(H)$. There hallucinations come from midpoints and noise frees paths from
+    them: of each model, DDIM's P(M|H) exceeds P(M), and its P(H|M) exceeds DDPM's.
+Evidence: sampled; counts must agree exactly, and two rates differ where their Clopper-Pearson
+    intervals, each missing with probability 1e-6, lie apart. The rates, with 95 % intervals, and
+    their means over training seeds are in the tables.
 Source: arXiv 2605.06831 v1, Appendix I.1
 """
 
@@ -16,35 +22,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
+from verify import learned_decomposition
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.models import learned_rows
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, compare
+from verify.visits import Decomposition, MidpointVisits, Visits, window_time, with_interval
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="I.1",
-    basis=(Basis.SAMPLED,),
+    basis=(Basis.SAMPLED, Basis.LEARNED),
     min_modes=2,
     does_not_show=(
-        "That hallucinations come from midpoints: the identity holds for every event M. With the "
-        "exact score there are hardly any to decompose; the same row on a learned score is the one "
-        "that speaks about the papers' experiment."
+        "That a visit causes a hallucination: the identity holds for every event M, and a path "
+        "that ends between two modes was between them before. With the exact score there are "
+        "hardly any to decompose; the row on trained models speaks about the paper's experiment. "
+        "Per model, DDPM's few hallucinations decide nothing about where they come from."
     ),
 )
 
-THETA = 0.35
-STEPS_LEFT = 11  # tau_3 in DDIM steps
 EVENTS = ("outer half of its mode", "nearest mode changed", "interpolation")
 Combine = Callable[[geometry.Mask, geometry.Mask], float]
 
@@ -61,54 +67,22 @@ class Runs:
     fused_end: Array
 
 
-class MidpointVisits:
-    """Observer: visited (n,), nearest mode at the first node of the window (n,), end (n, d)."""
-
-    def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, latest: int) -> None:
-        self.mixture, self.schedule, self.latest = mixture, schedule, latest
-
-    def init(self, grid: TimeGrid, d: int) -> list[tuple[Array, IntArray, Array]]:
-        """No block yet."""
-        return []
-
-    def step(
-        self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
-    ) -> Any:
-        """Mark the runs of this block that are near a midpoint at this node."""
-        if t > self.latest:
-            return state
-        y = x / self.schedule.alpha[t]
-        if t == 0:
-            return [(*state[0][:2], y)]
-        means = self.mixture.means
-        i, j, _, _ = geometry.two_nearest(means, y)
-        away = np.linalg.norm(y - 0.5 * (means[i] + means[j]), axis=1)
-        near = away <= THETA * np.linalg.norm(means[i] - means[j], axis=1)
-        if not state:
-            return [(near, i, y)]
-        return [(state[0][0] | near, state[0][1], y)]
-
-    def merge(self, a: Any, b: Any) -> Any:
-        """Blocks in order."""
-        return a + b
-
-    def result(self, state: Any) -> tuple[Array, IntArray, Array]:
-        """All runs."""
-        visited, nearest, end = (np.concatenate(parts) for parts in zip(*state, strict=True))
-        return visited, nearest, end
-
-
-def check(case: Case) -> Verdict:
-    """Counts of the whole against the sum of the parts."""
-    return _judge(case, lambda visited, hit: int((hit & visited).sum() + (hit & ~visited).sum()))
+def check(case: Case) -> list[Verdict]:
+    """Counts of the whole against the sum of the parts; on trained models also the conditionals."""
+    exact = _judge(case, lambda visited, hit: int((hit & visited).sum() + (hit & ~visited).sum()))
+    return [exact, *learned_rows(CLAIM, case, partial(learned_decomposition.judge, CLAIM, case))]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Visits alone, and conditional probabilities that are not weighted."""
-    return {
+    """Visits alone, conditional probabilities that are not weighted, and exchanged samplers."""
+    found = {
         "P(H|M) P(M) alone": _judge(case, lambda visited, hit: int((hit & visited).sum())),
         "P(H|M) + P(H|M^c)": _judge(case, _unweighted),
     }
+    for name, judge in learned_decomposition.MUTANTS.items():
+        for row in learned_rows(CLAIM, case, partial(judge, CLAIM, case)):
+            found[name] = row
+    return found
 
 
 def _unweighted(visited: geometry.Mask, hit: geometry.Mask) -> float:
@@ -136,16 +110,10 @@ def _judge(case: Case, combine: Combine) -> Verdict:
         nonvacuous_share=1.0,
         witness=witness,
         unit="events",
-        note=f"t(τ_3) is raw time {_latest(case)}; {len(runs[0].end):,} runs of each sampler.",
+        note=f"t(τ_3) is raw time {window_time(case)}; {len(runs[0].end):,} runs of each sampler.",
         tables=[_table(case, runs)],
     )
     return CLAIM.judge(case, finding)
-
-
-def _latest(case: Case) -> int:
-    """Raw time of the node with 11 DDIM steps left, or the grid's first node."""
-    times = ddim_grid(case).times
-    return int(times[max(len(times) - 1 - STEPS_LEFT, 0)])
 
 
 def _runs(case: Case) -> list[Runs]:
@@ -161,11 +129,13 @@ def _runs(case: Case) -> list[Runs]:
     found = []
     for name, sampler in samplers:
         seed = case.stream("I.1")
-        observer = MidpointVisits(mixture, schedule, _latest(case))
+        observer = MidpointVisits(mixture, schedule, [window_time(case)])
         seen = sample(mixture, schedule, sampler, n=n, rng=seed, observers=[observer], keep="none")
-        visited, nearest, end = seen.observations[0]
+        visits: Visits = seen.observations[0]
         fused = sample(mixture, schedule, sampler, n=n, rng=seed).x
-        found.append(Runs(name, visited, nearest, end, np.asarray(fused)))
+        found.append(
+            Runs(name, visits.visited(), visits.nearest[:, 0], visits.end, np.asarray(fused))
+        )
     return found
 
 
@@ -184,17 +154,10 @@ def _table(case: Case, runs: list[Runs]) -> Table:
     rows: list[tuple[str | float | None, ...]] = []
     for run in runs:
         for event, hit in _events(case, run.end, run.nearest).items():
-            cells: list[float | None] = []
-            for group in (run.visited, ~run.visited):
-                if group.any():
-                    part = Proportion(int(hit[group].sum()), int(group.sum()))
-                    cells += [part.rate, *part.interval()]
-                else:
-                    cells += [None, None, None]
-            whole = Proportion(int(hit.sum()), len(hit))
-            rows.append(
-                (run.name, event, run.visited.mean(), *cells, whole.rate, *whole.interval())
-            )
+            parts = Decomposition.of(run.visited, hit)
+            conditional = (parts.hit_given_visit, parts.hit_given_none, parts.p_hit)
+            cells = [cell for part in conditional for cell in with_interval(part)]
+            rows.append((run.name, event, parts.p_visit.rate, *cells))
     columns = (
         *("sampler", "H", "P(M)", "P(H|M)", "from", "to", "P(H|not M)", "from", "to"),
         *("P(H)", "from", "to"),
