@@ -33,6 +33,9 @@ PROBLEMS = {
     "noise 1e-8 of sigma": lambda: user(
         [[-1.0, 0.0], [1.0, 0.5]], 1.0, schedule=NoiseSchedule.linear(20, 1e-10, 1e-9)
     ),
+    "all noise far above a close pair": lambda: user(
+        [[3.1, 2.7], [3.10001, 2.7], [0.0, 0.0]], 1e-6, schedule=NoiseSchedule.from_betas([0.96] * 3)
+    ),
 }
 
 # The row of each claim and problem that rounding used to decide, and its verdict.
@@ -42,6 +45,7 @@ ROWS = [
     ("G.2", "noise 1e-8 of sigma", Basis.SAMPLED, H),
     ("G.3", "two modes 1e-6 apart", Basis.SAMPLED, H),
     ("P4.7 (1)", "two modes 1e-5 apart", Basis.EXACT, H),
+    ("X3", "all noise far above a close pair", Basis.SAMPLED, H),
 ]
 
 

@@ -36,7 +36,7 @@ from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import FLOW_RTOL, extent
+from verify.paths import FLOW_RTOL
 from verify.quantities import Log10
 from verify.relations import Comparison, Equality, Lower, Upper, compare
 from verify.traps import (
@@ -242,7 +242,7 @@ def _regime_table(rows: list[RegimeRow]) -> Table:
 class Pairs:
     """Pairs of paths of one mixture: v (K,), distance (K, n), and the length in Lambda.
 
-    size: of the mixture, beyond which a bound says nothing.
+    size: of the means, however wide the modes: beyond it a bound says nothing.
     """
 
     name: str
@@ -302,7 +302,7 @@ def _sides(group: Pairs, factor: float) -> tuple[Array, Array, Array, Array]:
 
 def _solve(name: str, mixture: GaussianMixture, y: Array, v: Array, length: float) -> Pairs:
     """Both paths of each pair y (2, n, d) at every v."""
-    size = max(extent(mixture), length)
+    size = max(float(np.abs(mixture.means).max()), length)
     solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * size)
     n = y.shape[1]
     flat = y.reshape(2 * n, -1)
@@ -312,9 +312,14 @@ def _solve(name: str, mixture: GaussianMixture, y: Array, v: Array, length: floa
 
 
 def _telling_nodes(case: Case, length: float, v_first: float) -> Array:
-    """Variances at the nodes from v_first on, as long as a bound from there can say something."""
+    """Variances at the nodes from v_first on, as long as a bound from there can say something.
+
+    Where all nodes lie far above v_first, v_first itself or one just above the data starts them:
+    paths that first shrink by orders of magnitude have lost their digits when they part.
+    """
     v = node_variances(case)
     v = v[_node_from(case, v_first) :]
+    v[0] = min(v[0], max(v_first, 4.0 * v[1]))
     exponent = bounds.growth_exponent(length, v[0], v)
     return v[: max(2, int(np.count_nonzero(exponent <= MAX_EXPONENT)))]
 
