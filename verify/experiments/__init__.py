@@ -17,6 +17,9 @@ from . import (
     distance,
     dominance,
     eta,
+    learned_ablations,
+    learned_eta,
+    learned_steps,
     phase_portrait,
     radius,
     saddles,
@@ -24,6 +27,7 @@ from . import (
     terminal,
     weights,
 )
+from .common import LearnedExperiment
 from .store import Experiment, Result, obtain
 
 _MODULES = (
@@ -39,14 +43,19 @@ _MODULES = (
     weights,
     basin,
     diagonals,
+    learned_steps,
+    learned_eta,
+    learned_ablations,
 )
 
-_OWN_MIXTURES = (dominance, ablations, diagonals)
+_OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
+_LEARNED = (learned_steps, learned_eta, learned_ablations)
 
 
 def _experiment(module: ModuleType) -> Experiment:
     name = module.__name__.rpartition(".")[2]
-    return Experiment(name, module.run, own_mixture=module in _OWN_MIXTURES)
+    kind = LearnedExperiment if module in _LEARNED else Experiment
+    return kind(name, module.run, own_mixture=module in _OWN_MIXTURES)
 
 
 EXPERIMENTS: Mapping[str, Experiment] = MappingProxyType(

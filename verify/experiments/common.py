@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixdyn import oracles
+from mixdyn import learned, oracles
 from mixdyn.errors import MissingExtraError, NotApplicableError
 from mixdyn.validation import Array
 from verify.claim import Case
@@ -22,7 +22,9 @@ __all__ = [
     "FRACTIONS",
     "LearnedExperiment",
     "ddim",
+    "describe_models",
     "require_models",
+    "require_torch",
     "require_window",
     "within_mode_std",
 ]
@@ -60,14 +62,20 @@ def within_mode_std(case: Case, eta: float) -> float:
     return float(std[-1])
 
 
-def require_models(case: Case) -> Sequence[TrainedModel]:
-    """The case's trained models; NotApplicableError where there are none or torch is missing."""
+def require_torch() -> None:
+    """Raise NotApplicableError where trained models cannot be run."""
     try:
-        models = trained_models(case)
+        learned.require()
     except MissingExtraError as missing:
         raise NotApplicableError(
-            "this experiment runs trained models", str(missing), "Install the extra."
+            "this experiment runs trained models", "an environment without torch", str(missing)
         ) from None
+
+
+def require_models(case: Case) -> Sequence[TrainedModel]:
+    """The case's trained models; NotApplicableError where there are none or torch is missing."""
+    require_torch()
+    models = trained_models(case)
     if not models:
         raise NotApplicableError(
             "this experiment needs a model trained on the case's mixture and schedule",
@@ -77,20 +85,22 @@ def require_models(case: Case) -> Sequence[TrainedModel]:
     return models
 
 
+def describe_models(models: Sequence[TrainedModel]) -> list[str]:
+    """Recipe and training seed of each model, or the name of one that a user brings."""
+    return [m.name if m.recipe is None else f"{m.recipe}, seed {m.seed}" for m in models]
+
+
 @dataclass(frozen=True)
 class LearnedExperiment(Experiment):
-    """An experiment on trained models: its result also depends on the shipped ones, and on the code
-    that finds them and counts with them."""
+    """An experiment on trained models: its result also depends on the shipped ones, and on the
+    ledger's code that finds them and counts with them."""
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """SHA-256 over what any experiment depends on, these sources and every checkpoint."""
+        """SHA-256 over what every experiment depends on, the ledger's sources, all checkpoints."""
         h = hashlib.sha256(super().code_digest.encode())
-        sources = [ROOT / "verify" / name for name in ("models.py", *_COUNTING)]
+        sources = sorted((ROOT / "verify").glob("*.py"))
         for path in [*sources, *sorted(CHECKPOINTS.glob("*.safetensors"))]:
             h.update(path.name.encode())
             h.update(path.read_bytes())
         return h.hexdigest()
-
-
-_COUNTING = ("rates.py", "rate_sweeps.py", "ablated.py")

@@ -17,8 +17,10 @@ from verify.claim import Case
 from verify.experiments import EXPERIMENTS, obtain
 
 from . import (
+    fig_1_gap,
     fig_2_phase_portrait,
     fig_3_steps,
+    fig_3l_learned_steps,
     fig_4_distance,
     fig_5_radius,
     fig_b1_weights,
@@ -26,23 +28,29 @@ from . import (
     fig_e6_dominance,
     fig_e12_saddles,
     fig_e13_eta,
+    fig_e13l_learned_eta,
     fig_e14_terminal,
     fig_e16_ablations,
+    fig_e16l_learned_ablations,
     fig_x3_basin,
     style,
 )
 from .spec import FigureSpec
 
 _MODULES = (
+    fig_1_gap,
     fig_2_phase_portrait,
     fig_3_steps,
+    fig_3l_learned_steps,
     fig_4_distance,
     fig_5_radius,
     fig_e6_dominance,
     fig_e12_saddles,
     fig_e13_eta,
+    fig_e13l_learned_eta,
     fig_e14_terminal,
     fig_e16_ablations,
+    fig_e16l_learned_ablations,
     fig_b1_weights,
     fig_d1_diagonals,
     fig_x3_basin,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.validation import IntArray
 
 from .spec import FigureSpec, Results
 from .style import (
@@ -27,10 +28,8 @@ if TYPE_CHECKING:
     from verify.experiments import Result
 
 
-def _panel(ax: Axes, result: Result, row: int) -> None:
-    steps, n = result["steps"], result.count()
-    plot_rate(ax, steps, result["ddim"][row, :, Region.INTERPOLATION], n, LOOKS["DDIM"], "DDIM")
-    hits = int(result["ddpm"][row, Region.INTERPOLATION])
+def ddpm_reference(ax: Axes, hits: int, n: int) -> None:
+    """DDPM's rate as a line across the panel with its 95 % interval, or its upper limit."""
     rate, low, high = (100.0 * float(side[0]) for side in intervals(hits, n))
     label = "DDPM, all T steps" if hits else "DDPM, all T steps: none seen"
     color = LOOKS["DDPM"].color
@@ -39,11 +38,22 @@ def _panel(ax: Axes, result: Result, row: int) -> None:
         ax.axhspan(low, high, color=color, alpha=0.18, lw=0)
     else:
         ax.axhline(high, color=color, ls=":", label=f"{label}, upper limit")
-    explain_limits(ax)
-    percent_axis(ax, 50.0 / n)
+
+
+def step_axis(ax: Axes, steps: IntArray) -> None:
+    """A logarithmic horizontal axis with a tick at every number of steps."""
     ax.set(xscale="log", xlabel="DDIM steps")
     ax.set_xticks(steps, [str(s) for s in steps], minor=False)
     ax.minorticks_off()
+
+
+def _panel(ax: Axes, result: Result, row: int) -> None:
+    steps, n = result["steps"], result.count()
+    plot_rate(ax, steps, result["ddim"][row, :, Region.INTERPOLATION], n, LOOKS["DDIM"], "DDIM")
+    ddpm_reference(ax, int(result["ddpm"][row, Region.INTERPOLATION]), n)
+    explain_limits(ax)
+    percent_axis(ax, 50.0 / n)
+    step_axis(ax, steps)
     ax.legend()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from verify.experiments import Result
 
-_AXES = {"T": "T (steps of the schedule)", "sigma": "raw sigma", "spacing": "raw spacing"}
+AXES = {"T": "T (steps of the schedule)", "sigma": "raw sigma", "spacing": "raw spacing"}
 _SCORES = ("exact", "synthetic error")
 
 
@@ -33,14 +33,14 @@ def _panel(ax: Axes, result: Result, name: str) -> None:
             x = place + 0.08 * (column - 0.5) + 0.04 * score
             plot_rate(ax, x, wrong[:, score, column], n, look, f"{sampler}, {label}")
     ax.set_xticks(place, [f"{value:g}" for value in values])
-    ax.set_xlabel(_AXES[name])
+    ax.set_xlabel(AXES[name])
     percent_axis(ax, 20.0 / n, 200.0)
 
 
 def _message(result: Result) -> str:
     n = result.count()
     exact = max(
-        int((n - result[f"{name}_counts"][:, 0, :, Region.TRUE_MODE]).max()) for name in _AXES
+        int((n - result[f"{name}_counts"][:, 0, :, Region.TRUE_MODE]).max()) for name in AXES
     )
     wrong = 100.0 * (n - result["spacing_counts"][:, 1, 0, Region.TRUE_MODE]) / n
     return (
@@ -54,7 +54,7 @@ def draw(results: Results) -> Figure:
     """One panel for T, one for sigma, one for the spacing."""
     result = results["ablations"]
     figure, axes = new_figure(11.0, 4.2, columns=3)
-    for ax, name in zip(axes, _AXES, strict=True):
+    for ax, name in zip(axes, AXES, strict=True):
         _panel(ax, result, name)
         ax.set_title(f"{name}, all else as in the standard problem", color=GREY)
     axes[0].set_ylabel("samples outside every mode (%)")

@@ -1,0 +1,84 @@
+"""Trained networks: rate and spread of DDIM against eta (arXiv 2605.06831 v1, figure E.13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixdyn.geometry import Region
+
+from .fig_3l_learned_steps import network_look
+from .spec import FigureSpec, Results
+from .style import (
+    BLACK,
+    GREY,
+    Look,
+    explain_limits,
+    finish,
+    new_figure,
+    percent_axis,
+    plot_rate,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from verify.experiments import Result
+
+_EXACT = Look(GREY, "x", ":")
+
+
+def _at(result: Result, eta: float) -> int:
+    return int(np.argmin(np.abs(result["eta"] - eta)))
+
+
+def _message(result: Result) -> str:
+    counts, spread = result["counts"].sum(axis=0), result["spread"].mean(axis=0)
+    ends = [_at(result, eta) for eta in (0.0, 1.0)]
+    rates = [100.0 * counts[at, Region.INTERPOLATION] / counts[at].sum() for at in ends]
+    return (
+        f"On trained networks noise takes interpolations from {rates[0]:.2g} % at eta = 0 to "
+        f"{rates[1]:.2g} % at eta = 1, and the spread of the modes from {spread[ends[0]]:.2f} to "
+        f"{spread[ends[1]]:.2f} sigma"
+    )
+
+
+def draw(results: Results) -> Figure:
+    """Interpolation rate left, standard deviation within the modes right."""
+    result = results["learned_eta"]
+    figure, (left, right) = new_figure(9.0, 3.9, columns=2)
+    names, eta, n = result.labels("models"), result["eta"], result.count()
+    for k, name in enumerate(names):
+        look, shift = network_look(k), 0.012 * (k - 0.5 * (len(names) - 1))
+        plot_rate(left, eta + shift, result["counts"][k, :, Region.INTERPOLATION], n, look, name)
+        right.plot(eta, result["spread"][k], look.marker, color=look.color, label=name)
+    exact = result["exact"].sum(axis=0)[:, Region.INTERPOLATION]
+    plot_rate(left, eta, exact, n * len(names), _EXACT, "exact score")
+    spread = result["exact_spread"].mean(axis=0)
+    right.plot(eta, spread, _EXACT.marker, color=_EXACT.color, label="exact score")
+    right.plot(eta, result["recursion"], color=BLACK, label="closed form: linear recursion")
+    right.axhline(1.0, color=GREY, ls=":", label="the data")
+    explain_limits(left)
+    percent_axis(left, 50.0 / (n * len(names)), 10.0)
+    left.set(ylabel="interpolations (% of samples)", title="rate")
+    right.set(ylabel="std within a mode / sigma", title="spread")
+    right.set_ylim(0.0, None)
+    for ax in (left, right):
+        ax.set_xlabel("eta (times the standard deviation of the bridge noise)")
+        ax.legend()
+    note = "DDIM with 50 steps; the exact score on the same noise. Bars: 95 % intervals."
+    return finish(figure, _message(result), result, note)
+
+
+FIGURE = FigureSpec(
+    id="E.13L",
+    stem="fig_e13l_learned_eta",
+    title="Trained networks: interpolation rate and spread against eta",
+    caption="DDIM with noise factor eta on each trained network, and the exact score on the same "
+    "noise. Right: the standard deviation within the modes on the linear recursion that holds for "
+    "the exact score where one mode owns the point.",
+    experiments=("learned_eta",),
+    claims=("E.13",),
+    draw=draw,
+)
