@@ -14,7 +14,10 @@ Measured: the growth of $|z|$ and the start radii that end within 0.15, 0.35 and
 Predicted: at most $\Lambda$ in logarithms; at least $r e^{-\Lambda}$. Truth is the conserved
     distribution function in ball arithmetic.
 Evidence: exact for the midpoint; sampled pairs of paths, solved to 1e-11. A start radius below
-    1e-30 of the segment, or a bound beyond the size of the mixture, counts as vacuous.
+    1e-30 of the segment, or a bound beyond the size of the mixture, counts as vacuous. Learned: the
+    starts on segments between closest modes that DDIM with a trained score takes to neither mode,
+    against $e^{-\Lambda}$ with its own Jacobian; and how many of its runs end between two modes,
+    against the mass that the exact marginal gives those starts, to a half of it.
 Source: our sharper form of arXiv 2605.06831 v1, Proposition 4.7 (2)
 """
 
@@ -35,6 +38,7 @@ from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
+from verify import learned_growth
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.paths import FLOW_RTOL
 from verify.quantities import Log10
@@ -55,7 +59,7 @@ from verify.traps import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X3",
-    basis=(Basis.EXACT, Basis.SAMPLED),
+    basis=(Basis.EXACT, Basis.SAMPLED, Basis.LEARNED),
     min_modes=2,
     common_sigma=True,
     derivation="derivations/growth.py",
@@ -75,13 +79,13 @@ _LOG_RTOL = 1e-6
 
 
 def check(case: Case) -> list[Verdict]:
-    """Distance to the midpoint, then the distance between two paths."""
-    return [_midpoint(case), _two_paths(case)]
+    """Distance to the midpoint, the distance between two paths, then trained models."""
+    return [_midpoint(case), _two_paths(case), *learned_growth.rows(CLAIM, case)]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Half of the first term."""
-    return {
+    """Half of the first term, and of the learned exponent."""
+    return learned_growth.mutants(CLAIM, case) | {
         "Λ with l²/16": _midpoint(case, factor=0.5),
         "Λ with l²/16, two paths": _two_paths(case, factor=0.5),
     }
