@@ -74,13 +74,14 @@ def _names(case: Case) -> list[str]:
 def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
     measured = eta_rates(case, models)
     rates, names = change(measured), _names(case)
+    hypothesis = steps_alone(measured.from_exact().of(0, names[0]))
     finding = Finding(
         comparisons=[*compare_fall(rates, names, "more noise"), *_ends(rates, names)],
-        hypotheses=[steps_alone(measured.from_exact().of(0, names[0]))],
+        hypotheses=[hypothesis],
         nonvacuous_share=1.0,
         witness=witness_of(case),
         unit="samples",
-        note=_beyond(rates, names[-1]),
+        note=_beyond(rates, names[-1]) if hypothesis.held_share else "",
         tables=[
             rate_table("Shares over the noise factor, with 95 % intervals", rates),
             _spread(case, rates),

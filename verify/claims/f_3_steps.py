@@ -77,13 +77,14 @@ def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdic
         for name in reversed(sweep)
     ]
     fall = compare_fall(rates, sweep, "more steps") if len(sweep) > 1 else []
+    hypothesis = steps_alone(measured.from_exact().of(0, sweep[0]))
     finding = Finding(
         comparisons=above + fall,
-        hypotheses=[steps_alone(measured.from_exact().of(0, sweep[0]))],
+        hypotheses=[hypothesis],
         nonvacuous_share=1.0,
         witness=witness_of(case),
         unit="samples",
-        note=_note(rates, sweep),
+        note=_note(rates, sweep) if hypothesis.held_share else "",
         tables=[rate_table("Shares over the number of steps, with 95 % intervals", rates)],
         model=", ".join(rates.models),
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
-from verify.ablated import AXES, BASE, SAMPLERS, ablated_rates, settings_along
+from verify.ablated import AXES, BASE, SAMPLERS, ablated_rates, every_setting, settings_along
 from verify.claim import Case
 
 from .common import require_torch
@@ -19,7 +19,8 @@ from .common import require_torch
 
 def run(case: Case) -> dict[str, Any]:
     """n (2,) samples under DDIM and DDPM; per axis NAME, for its values with a network: NAME (V,),
-    NAME_counts and NAME_exact (V, 2 samplers, 3); missing: the values without, in words."""
+    NAME_counts and NAME_exact (V, 2 samplers, 3); settings (S,) with a network, in words, their
+    counts (S, 2, 3), and those missing."""
     require_torch()
     rates = ablated_rates(case)
     changed = [s for s in rates if s != BASE]
@@ -27,14 +28,18 @@ def run(case: Case) -> dict[str, Any]:
         raise NotApplicableError(
             "this experiment needs a network trained on a changed setting", "none", "Train some."
         )
-    data: dict[str, Any] = {"samplers": SAMPLERS, "n": rates[changed[0]].counts[0].sum(axis=1)}
-    missing = []
+    missing = [s.name for s in every_setting() if s not in rates]
+    data: dict[str, Any] = {
+        "n": rates[changed[0]].counts[0].sum(axis=1),
+        "samplers": SAMPLERS,
+        "settings": [s.name for s in rates],
+        "counts": np.array([r.counts[0] for r in rates.values()]),
+        "missing": np.array(missing, dtype=str),
+    }
     for axis in AXES:
-        settings = settings_along(axis)
-        trained = [s for s in settings if s in rates]
-        missing += [s.name for s in settings if s not in rates]
+        trained = [s for s in settings_along(axis) if s in rates]
         data[axis] = np.array([vars(s)[axis] for s in trained])
         shape = len(trained), len(SAMPLERS), len(Region)
         data[f"{axis}_counts"] = np.array([rates[s].counts for s in trained]).reshape(shape)
         data[f"{axis}_exact"] = np.array([rates[s].exact for s in trained]).reshape(shape)
-    return data | {"missing": np.array(missing, dtype=str)}
+    return data

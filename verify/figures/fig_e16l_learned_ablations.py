@@ -41,8 +41,7 @@ def _panel(ax: Axes, result: Result, name: str) -> None:
 
 def _message(result: Result) -> str:
     """In how many settings DDIM's share is the larger one, and where it is largest."""
-    counts = np.concatenate([result[f"{name}_counts"] for name in AXES])
-    settings = [f"{name} = {value:g}" for name in AXES for value in result[name]]
+    counts, settings = result["counts"], result.labels("settings")
     rates = 100.0 * counts[:, :, Region.INTERPOLATION] / counts.sum(axis=2)
     most = int(np.argmax(rates[:, 0]))
     more = int(np.count_nonzero(rates[:, 0] > rates[:, 1]))

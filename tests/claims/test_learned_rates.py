@@ -1,0 +1,353 @@
+"""The rows about rates of trained networks decide by intervals, on samples that can be added up.
+
+Most tests put made-up counts where a case keeps its measured ones, so that they judge the rows and
+not the networks; the last ones run shipped networks on a few samples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mixdyn import presets
+from mixdyn.errors import NotApplicableError
+from mixdyn.geometry import Region
+from mixdyn.mixture import GaussianMixture
+from mixdyn.samplers import DDIM, DDPM
+from mixdyn.schedule import NoiseSchedule
+from mixdyn.statistics import Proportion
+from verify import ablated, cases, registry, runner
+from verify.ablated import BASE, SAMPLERS, Setting
+from verify.claim import Basis, Case, Profile
+from verify.experiments import EXPERIMENTS, common, store
+from verify.experiments.blurred import blurred_score
+from verify.figures import FIGURES, style
+from verify.models import TrainedModel, load, shipped
+from verify.rate_sweeps import ddim_name, eta_name
+from verify.rates import (
+    STEPS_ALONE,
+    Draws,
+    Rates,
+    Run,
+    compare_fall,
+    compare_order,
+    count_models,
+    over_seeds,
+)
+from verify.relations import Outcome
+
+torch = pytest.importorskip("torch")
+
+IDS = ("F1", "F3", "E.13", "E.16")
+ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+STEPS = (50, 100, 200, 500, 1000)
+ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
+N = 4000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread():
+    torch.set_num_threads(1)
+
+
+def counts(hits) -> np.ndarray:
+    """Class counts (..., 3) of N samples, given interpolations (...) and no invalid ones."""
+    found = np.asarray(hits)
+    return np.stack([N - found, found, np.zeros_like(found)], axis=-1)
+
+
+def made_up(samplers, hits, exact_hits=0) -> Rates:
+    """Counts with these interpolations, hits (models, samplers)."""
+    learned = np.asarray(hits)
+    shape = learned.shape
+    return Rates(
+        models=tuple(f"grid-reduced-{k}" for k in range(shape[0])),
+        recipes=("reduced",) * shape[0],
+        samplers=tuple(samplers),
+        counts=counts(learned),
+        exact=counts(np.full(shape, exact_hits)),
+        spread=np.full(shape, 0.0057),
+        exact_spread=np.full(shape, 0.004),
+    )
+
+
+STEP_NAMES = (*map(ddim_name, STEPS), "DDPM-1000")
+ETA_NAMES = tuple(map(eta_name, ETAS))
+# About the measured shares, of 4000.
+OVER_STEPS = [[92, 50, 36, 34, 30, 0], [92, 52, 42, 48, 36, 2], [76, 48, 27, 20, 33, 1]]
+OVER_ETAS = [[94, 74, 50, 42, 13, 11, 2], [84, 83, 69, 46, 20, 10, 3], [75, 68, 54, 34, 20, 9, 2]]
+
+
+def case_with(steps=OVER_STEPS, etas=OVER_ETAS, exact_hits=0, settings=()) -> Case:
+    """The standard problem with made-up counts in place of measured ones."""
+    case = cases.standard(0, Profile.QUICK)
+    kept = {s: made_up(SAMPLERS, [hits], exact_hits) for s, hits in settings}
+    case.workspace["learned rates over steps"] = made_up(STEP_NAMES, steps, exact_hits)
+    case.workspace["learned rates over eta"] = made_up(ETA_NAMES, etas, exact_hits)
+    case.workspace["learned rates over ablations"] = kept
+    return case
+
+
+ABLATED = (
+    (BASE, (90, 1)),
+    (Setting(sigma=0.1), (300, 20)),
+    (Setting(spacing=1.0), (200, 2)),
+    (Setting(spacing=3.0), (60, 0)),
+)
+
+
+def verdict_of(claim_id, case):
+    (row,) = runner.run_claim(ENTRIES[claim_id], case)
+    return row
+
+
+# -- comparing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "outcome"),
+    [
+        (100, 10, Outcome.HOLDS),
+        (10, 100, Outcome.FAILS),
+        (40, 20, Outcome.INCONCLUSIVE),
+        (0, 0, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_an_order_of_two_rates_is_decided_only_where_their_intervals_lie_apart(
+    larger, smaller, outcome
+):
+    found = compare_order("", Proportion(larger, N), Proportion(smaller, N))
+    assert found.outcome is outcome
+    assert found.measured == larger / N
+
+
+def test_the_bound_of_an_order_is_the_facing_end_of_the_other_interval():
+    above, below = Proportion(100, N), Proportion(10, N)
+    assert compare_order("", above, below).bound == below.interval(1e-6)[1]
+    assert compare_order("", below, above).bound == above.interval(1e-6)[0]
+
+
+def test_a_fall_counts_a_rise_between_neighbours_against_it_and_an_unclear_step_not_at_all():
+    names = ("a", "b", "c")
+    flat = compare_fall(made_up(names, [[200, 50, 55]]), names, "")
+    assert [c.outcome for c in flat] == [Outcome.HOLDS]
+    risen = compare_fall(made_up(names, [[300, 10, 90]]), names, "")
+    assert [c.outcome for c in risen] == [Outcome.HOLDS, Outcome.FAILS]
+
+
+def test_the_interval_over_seeds_is_students_and_absent_where_seeds_do_not_differ():
+    # Mean 2, standard deviation 1, three seeds: 2 +- 4.302653/sqrt(3).
+    low, high = over_seeds([1.0, 2.0, 3.0])
+    np.testing.assert_allclose([low, high], [2 - 2.4841377, 2 + 2.4841377], rtol=1e-7)
+    assert over_seeds([0.5]) is None
+    assert over_seeds([0.0, 0.0, 0.0]) is None
+
+
+# -- counting ------------------------------------------------------------------------------------
+
+
+def test_models_draw_samples_of_their_own_and_the_exact_score_draws_those_of_all():
+    case = cases.standard(0, Profile.QUICK)
+    score = blurred_score(case.mixture, case.schedule)
+    models = [TrainedModel(name, score) for name in ("a", "b")]
+    few = DDIM(10)
+    rates = count_models(case, models, [Run("few", few, 300), Run("block", few, 400)])
+    assert rates.counts.shape == (2, 2, 3)
+    draws = Draws(case.schedule, 800, case.stream("rates"))
+    np.testing.assert_array_equal(
+        rates.counts[:, 1].sum(axis=0), draws.count(score, case.mixture, few)
+    )
+    np.testing.assert_array_equal(
+        rates.from_exact().counts[0, 1], draws.count(case.mixture, case.mixture, few)
+    )
+    first = dataclasses.replace(draws, n=300)
+    np.testing.assert_array_equal(rates.counts[0, 0], first.count(score, case.mixture, few))
+    assert rates.counts[0, 1, Region.INTERPOLATION] != rates.counts[1, 1, Region.INTERPOLATION]
+
+
+def test_the_mean_share_is_that_of_the_counts_of_all_models():
+    rates = made_up(("a", "b"), [[10, 1], [30, 3]])
+    assert rates.mean("a").rate == 40 / (2 * N)
+    assert rates.mean("b", Region.TRUE_MODE).rate == 1 - 4 / (2 * N)
+
+
+# -- verdicts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim_id", IDS)
+def test_counts_as_measured_hold_and_no_mutant_does(claim_id):
+    row = verdict_of(claim_id, case_with(settings=ABLATED))
+    assert row.verdict is Outcome.HOLDS
+    assert row.basis is Basis.LEARNED
+    assert len(row.mutants) >= 2
+    assert all(m.verdict is not Outcome.HOLDS for m in row.mutants)
+    assert {m.verdict for m in row.mutants} >= {Outcome.FAILS}
+
+
+@pytest.mark.parametrize("claim_id", ["F1", "F3", "E.13"])
+def test_steps_that_interpolate_without_a_network_make_a_row_not_applicable(claim_id):
+    too_many = int(STEPS_ALONE * N) + 1
+    row = verdict_of(claim_id, case_with(exact_hits=too_many))
+    assert row.verdict is Outcome.NOT_APPLICABLE
+    assert "steps" in row.note
+    assert verdict_of(claim_id, case_with(exact_hits=too_many - 1)).verdict is Outcome.HOLDS
+
+
+def test_one_network_without_the_gap_leaves_figure_1_undecided_and_one_reversed_fails_it():
+    level = [*OVER_STEPS[:2], [20, 20, 20, 20, 20, 12]]
+    assert verdict_of("F1", case_with(steps=level)).verdict is Outcome.INCONCLUSIVE
+    reverse = [*OVER_STEPS[:2], [5, 20, 20, 20, 20, 120]]
+    row = verdict_of("F1", case_with(steps=reverse))
+    assert row.verdict is Outcome.FAILS
+    assert "grid-reduced-2" in row.witness["compared"]
+
+
+def test_figure_1_states_the_difference_over_training_seeds():
+    numbers = verdict_of("F1", case_with()).numbers
+    gaps = np.array([92, 90, 75]) / N
+    half_width = 4.302652730 * gaps.std(ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(
+        list(numbers.values()),
+        [gaps.mean(), gaps.mean() - half_width, gaps.mean() + half_width],
+        rtol=1e-8,
+    )
+
+
+def test_ddim_that_comes_down_to_ddpm_leaves_figure_3_undecided():
+    steps = [[92, 50, 30, 10, 2, 1]] * 3
+    row = verdict_of("F3", case_with(steps=steps))
+    assert row.verdict is Outcome.INCONCLUSIVE
+    assert row.witness["compared"] == "DDIM-1000 above DDPM-1000"
+
+
+def test_a_rate_that_rises_again_fails_figures_3_and_e13():
+    assert verdict_of("F3", case_with(steps=[[92, 20, 20, 20, 60, 1]] * 3)).verdict is Outcome.FAILS
+    rising = [[94, 74, 50, 10, 40, 9, 2]] * 3
+    assert verdict_of("E.13", case_with(etas=rising)).verdict is Outcome.FAILS
+
+
+def test_more_noise_than_the_bridges_is_reported_and_not_judged():
+    beyond = [[*row[:-1], 200] for row in OVER_ETAS]
+    row = verdict_of("E.13", case_with(etas=beyond))
+    assert row.verdict is Outcome.HOLDS
+    assert "at eta = 1.25, the share is 0.05 " in row.note
+
+
+def test_ablations_without_a_network_are_listed_and_lower_the_share_that_applies():
+    row = verdict_of("E.16", case_with(settings=ABLATED))
+    np.testing.assert_allclose(row.applicable_share, 3 / 9)
+    assert "T = 500; T = 2000; T = 3000; sigma = 0.01; sigma = 0.05; spacing = 1.5" in row.note
+    trends = {(r[0], r[1]): r[-1] for r in row.tables[1].rows}
+    assert trends["sigma", "DDIM"] == "rises"
+    assert trends["spacing", "DDIM"] == "falls"
+    assert trends["spacing", "DDPM"] == "not resolved"
+
+
+def test_the_standard_problem_alone_is_no_ablation():
+    row = verdict_of("E.16", case_with(settings=ABLATED[:1]))
+    assert row.verdict is Outcome.NOT_APPLICABLE
+    assert "spacing = 3" in row.note
+
+
+@pytest.mark.parametrize("claim_id", IDS)
+def test_a_problem_without_networks_has_a_row_that_says_so_and_a_random_one_none(claim_id):
+    line = Case("user", presets.line(), NoiseSchedule.linear())
+    row = verdict_of(claim_id, line)
+    assert row.verdict is Outcome.NOT_APPLICABLE
+    assert row.note
+    assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
+
+
+# -- which networks ------------------------------------------------------------------------------
+
+
+def test_ablated_networks_are_of_the_recipe_that_covers_most_settings(monkeypatch):
+    def found(case):
+        problem = case.mixture.digest, case.schedule.digest
+        known = {
+            (s.mixture.digest, s.schedule.digest): recipes
+            for s, recipes in (
+                (BASE, ["paper", "reduced"]),
+                (Setting(sigma=0.1), ["reduced", "reduced"]),
+            )
+        }
+        return [TrainedModel(f"{r}-{k}", None, r, k) for k, r in enumerate(known.get(problem, []))]
+
+    monkeypatch.setattr(ablated, "trained_models", found)
+    models = ablated.ablated_models(cases.standard(0, Profile.QUICK))
+    assert {s.name: m.name for s, m in models.items()} == {
+        "standard": "reduced-1",
+        "sigma = 0.1": "reduced-0",
+    }
+
+
+def test_every_setting_is_one_change_to_the_standard_problem():
+    settings = ablated.every_setting()
+    assert len(settings) == len(set(settings)) == 10
+    assert sum("," in s.name for s in settings) == 0
+    case = cases.standard(0, Profile.QUICK)
+    assert (BASE.mixture, BASE.schedule.digest) == (case.mixture, case.schedule.digest)
+
+
+def test_a_result_on_trained_networks_is_stale_once_a_checkpoint_changes(tmp_path, monkeypatch):
+    case, experiment = cases.standard(0, Profile.QUICK), EXPERIMENTS["learned_steps"]
+    before = experiment.key(case)
+    (tmp_path / "other.safetensors").write_bytes(b"another network")
+    monkeypatch.setattr(common, "CHECKPOINTS", tmp_path)
+    assert dataclasses.replace(experiment).key(case) != before
+    monkeypatch.undo()
+    assert dataclasses.replace(experiment).key(case) == before
+
+
+@pytest.mark.parametrize("name", ["learned_steps", "learned_eta"])
+def test_an_experiment_without_networks_is_refused_with_the_remedy(name):
+    line = Case("user", GaussianMixture([[0.0], [1.0]], 0.02), NoiseSchedule.linear())
+    with pytest.raises(NotApplicableError, match="mixdyn train"):
+        store.measure(EXPERIMENTS[name], line)
+
+
+# -- figures -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("figure", "stated"),
+    [
+        ("1", "interpolate in 1.9 to 2.3 % of samples with DDIM in 50 steps, in 0 to 0.05 %"),
+        ("3L", "from 2.2 % at 50 to 0.82 % at 1000 steps; DDPM makes 0.025 %"),
+        ("E.13L", "from 2.1 % at eta = 0 to 0.25 % at eta = 1, and the spread"),
+        ("E.16L", "at 4 of 4 settings with a trained network, most at sigma = 0.1 (7.5 % against"),
+    ],
+)
+def test_a_figure_states_the_counts_it_was_given(figure, stated):
+    spec = FIGURES[figure]
+    case = case_with(settings=ABLATED)
+    results = {name: store.measure(EXPERIMENTS[name], case) for name in spec.experiments}
+    with style.settings():
+        drawn = spec.draw(results)
+    assert stated in " ".join(drawn.get_suptitle().split())
+    assert all(ax.get_xlabel() for ax in drawn.axes)
+
+
+# -- shipped networks ----------------------------------------------------------------------------
+
+
+def test_a_shipped_network_interpolates_under_ddim_and_hardly_with_full_noise():
+    case = cases.standard(0, Profile.QUICK)
+    model = load(next(s for s in shipped() if s.name == "grid-reduced-0"))
+    runs = [Run("ddim", DDIM(50), 1500), Run("full noise", DDIM(50, eta=1.25), 1500)]
+    rates = count_models(case, [model], runs)
+    plain, noisy = rates.of(0, "ddim"), rates.of(0, "full noise")
+    # 1500 samples: 33 expected of DDIM and 0.6 with noise, so about 5.6 standard deviations apart.
+    assert compare_order("", plain, noisy).outcome is Outcome.HOLDS
+    assert 15 <= plain.successes <= 60
+    assert rates.from_exact().of(0, "ddim").successes == 0
+
+
+def test_ddpm_of_a_shipped_network_makes_fewer_interpolations_than_ddim_on_the_same_noise():
+    case = cases.standard(0, Profile.QUICK)
+    model = load(next(s for s in shipped() if s.name == "grid-reduced-2"))
+    rates = count_models(case, [model], [Run("ddim", DDIM(50), 1500), Run("ddpm", DDPM(), 300)])
+    assert rates.of(0, "ddpm").successes <= 2
+    assert rates.of(0, "ddim").successes >= 15
