@@ -11,7 +11,7 @@ import numpy as np
 from mixdyn.statistics import Proportion
 
 from .claim import Basis, Case, Claim, Finding, Table, Verdict
-from .learned_paths import WINDOW, ReverseRuns, reverse_runs
+from .learned_paths import WINDOW, ReverseRuns, by_sampler, of_recipe, reverse_runs
 from .models import TrainedModel
 from .rates import compare_order, over_seeds
 from .relations import Comparison, Equality, compare
@@ -27,12 +27,6 @@ def decompose(
 ) -> Decomposition:
     """Visits and interpolations of one sampler's runs with one score."""
     return Decomposition.of(run.visits.visited(window, theta), run.interpolations(case))
-
-
-def by_sampler(runs: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
-    """The runs of trained models, DDIM's first."""
-    names = dict.fromkeys(run.sampler for run in runs)
-    return {name: [r for r in runs if r.sampler == name and r.learned] for name in names}
 
 
 def judge(
@@ -161,15 +155,6 @@ def _table(case: Case, runs: Sequence[ReverseRuns]) -> Table:
             rows.append((label, name, None, *(c for cells in means for c in cells)))
     columns = ("score", "sampler", "runs", *(c for name in _NAMES for c in (name, "from", "to")))
     return Table("Visits to midpoints and interpolations, with 95 % intervals", columns, rows)
-
-
-def of_recipe(group: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
-    """Runs of the models of one recipe, where there are two or more."""
-    found: dict[str, list[ReverseRuns]] = {}
-    for run in group:
-        if run.model.recipe is not None:
-            found.setdefault(run.model.recipe, []).append(run)
-    return {recipe: members for recipe, members in found.items() if len(members) > 1}
 
 
 def _seed_cells(parts: Sequence[Decomposition], rate: str) -> list[Cell]:

@@ -135,3 +135,18 @@ def _run(
     v = case.schedule.effective_variance(float(case.mixture.sigmas.max()))[times]
     hits = int(counts[geometry.Region.INTERPOLATION])
     return ReverseRuns(model, label, visits, Paths(times, v, y), Proportion(hits, n))
+
+
+def by_sampler(runs: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
+    """The runs of trained models, DDIM's first."""
+    names = dict.fromkeys(run.sampler for run in runs)
+    return {name: [r for r in runs if r.sampler == name and r.learned] for name in names}
+
+
+def of_recipe(group: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
+    """Runs of the models of one recipe, where there are two or more."""
+    found: dict[str, list[ReverseRuns]] = {}
+    for run in group:
+        if run.model.recipe is not None:
+            found.setdefault(run.model.recipe, []).append(run)
+    return {recipe: members for recipe, members in found.items() if len(members) > 1}
