@@ -23,7 +23,8 @@ def _panel(ax: Axes, result: Result, name: str) -> None:
     """Both samplers over one axis; values are evenly spaced, as they are a handful."""
     values = result[name]
     place = np.arange(len(values))
-    for column, sampler in enumerate(result.labels("samplers")):
+    samplers = result.labels("samplers") if len(values) else []
+    for column, sampler in enumerate(samplers):
         n, x = int(result["n"][column]), place + 0.1 * (column - 0.5)
         base = LOOKS[sampler]
         for key, look, label in (
