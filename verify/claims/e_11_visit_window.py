@@ -1,0 +1,172 @@
+r"""Where hallucinations come from, whatever the window and the radius of a visit.
+
+Statement: Let $M$ be a visit to a midpoint: within $\theta\, l$ of it at some node with raw time
+    $1 \le t \le t(\tau_3)$. For every $\tau_3$ from 5 to 25 DDIM steps left and every $\theta$ from
+    0.15 to 0.45, of the runs of trained models: among DDIM's interpolations visits are likelier
+    than among all its runs, $P(M|H) > P(M)$, so that $P(H|M) > P(H|M^c)$; and a visit of DDIM
+    interpolates more often than one of DDPM.
+Hypotheses: none.
+Measured: $P(M)$, $P(H|M)$, $P(H|M^c)$ and $P(M|H)$, H = interpolation, of DDIM with 50 quadratic
+    steps and DDPM from noise, the counts of all models together, for 21 windows at $\theta$ = 0.35
+    and 5 radii at $\tau_3$ = 11.
+Predicted: both inequalities at $\tau_3$ = 11, $\theta$ = 0.35; the reverse of either for no window
+    and no radius. Rates differ where their intervals lie apart.
+Evidence: learned; Clopper-Pearson intervals that miss with probability 1e-6.
+Source: arXiv 2605.06831 v1, Figure E.11
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mixdyn.statistics import Proportion
+from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.learned_paths import WINDOWS
+from verify.models import TrainedModel, learned_rows
+from verify.rates import compare_order, over_seeds
+from verify.relations import Comparison, Outcome
+from verify.visit_windows import THETAS, Choice, Visited, visits_by_choice
+from verify.visits import STEPS_LEFT, THETA, Decomposition, window_time, with_interval
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="E.11",
+    basis=(Basis.LEARNED,),
+    min_modes=2,
+    does_not_show=(
+        "That P(H|M) itself means something: it depends on the window and the radius by orders of "
+        "magnitude, while P(M|H) hardly does. A path that ends between two modes is near their "
+        "midpoint in its last steps whatever it did before."
+    ),
+)
+
+Cell = float | str | None
+
+
+def check(case: Case) -> list[Verdict]:
+    """Both inequalities at every window and radius."""
+    return learned_rows(CLAIM, case, partial(_judge, case))
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Exchanged samplers, and visits of other runs."""
+    changed = {
+        "DDIM and DDPM exchanged": partial(_judge, case, exchanged=True),
+        "visits of other runs": partial(_judge, case, shifted=True),
+    }
+    found = {}
+    for name, judge in changed.items():
+        for row in learned_rows(CLAIM, case, judge):
+            found[name] = row
+    return found
+
+
+def _judge(
+    case: Case,
+    models: Sequence[TrainedModel],
+    *,
+    exchanged: bool = False,
+    shifted: bool = False,
+) -> Verdict:
+    visited = visits_by_choice(case, models, shifted=shifted)
+    names = list(visited)
+    ddim, ddpm = (visited[name] for name in (names[::-1] if exchanged else names))
+    comparisons = list(_comparisons(ddim, ddpm))
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        return {"quantity": comparison.name, "seed": case.stream("learned paths")}
+
+    finding = Finding(
+        comparisons=comparisons,
+        nonvacuous_share=1.0,
+        witness=witness,
+        unit="runs",
+        note=_note(case, ddim),
+        tables=_tables(case, visited),
+        model=", ".join(model.name for model in models),
+    )
+    return CLAIM.judge(case, finding, Basis.LEARNED)
+
+
+def _comparisons(
+    ddim: Mapping[Choice, Sequence[Decomposition]], ddpm: Mapping[Choice, Sequence[Decomposition]]
+) -> Iterator[Comparison]:
+    """Both inequalities at the paper's choice, and any other choice that shows the reverse."""
+    for choice in ddim:
+        for comparison in _at(choice, *(Decomposition.pooled(s[choice]) for s in (ddim, ddpm))):
+            if choice == Choice() or comparison.outcome is Outcome.FAILS:
+                yield comparison
+
+
+def _at(choice: Choice, ddim: Decomposition, ddpm: Decomposition) -> Iterator[Comparison]:
+    where = f"τ_3 = {choice.steps_left}, θ = {choice.theta:g}"
+    if ddim.visit_given_hit is not None:
+        yield compare_order(
+            f"P(M|H) of DDIM above P(M), {where}", ddim.visit_given_hit, ddim.p_visit
+        )
+    if ddim.hit_given_visit is not None and ddpm.hit_given_visit is not None:
+        name = f"P(H|M) of DDIM above DDPM's, {where}"
+        yield compare_order(name, ddim.hit_given_visit, ddpm.hit_given_visit)
+
+
+def _note(case: Case, ddim: Mapping[Choice, Sequence[Decomposition]]) -> str:
+    """From the longest to the shortest window."""
+    ends = WINDOWS[0], WINDOWS[-1]
+    first, last = (window_time(case, steps) for steps in ends)
+    long, short = (Decomposition.pooled(ddim[Choice(steps)]) for steps in ends)
+    return (
+        f"Windows from raw time {first} to {last}. At θ = {THETA:g} DDIM's P(M) falls from "
+        f"{_percent(long.p_visit)} to {_percent(short.p_visit)}, P(H|M) rises from "
+        f"{_percent(long.hit_given_visit)} to {_percent(short.hit_given_visit)}, P(M|H) goes from "
+        f"{_percent(long.visit_given_hit)} to {_percent(short.visit_given_hit)}."
+    )
+
+
+def _percent(part: Proportion | None) -> str:
+    return "no count" if part is None else f"{100.0 * part.rate:.3g} %"
+
+
+def _tables(case: Case, visited: Visited) -> list[Table]:
+    over_windows = [Choice(steps) for steps in WINDOWS]
+    over_radii = [Choice(theta=theta) for theta in THETAS]
+    return [
+        _table(case, f"Over the window, θ = {THETA:g}", over_windows, visited),
+        _table(case, f"Over the radius, τ_3 = {STEPS_LEFT}", over_radii, visited),
+    ]
+
+
+def _table(case: Case, caption: str, choices: Sequence[Choice], visited: Visited) -> Table:
+    columns = (
+        *("sampler", "τ_3", "t(τ_3)", "θ", "P(M)", "P(H|M)", "from", "to"),
+        *("P(H|not M)", "from", "to", "ratio", "P(M|H)", "from", "to"),
+        *("P(H|M) over seeds", "from", "to"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for name, by_choice in visited.items():
+        for choice in choices:
+            part = Decomposition.pooled(by_choice[choice])
+            hit, none = part.hit_given_visit, part.hit_given_none
+            ratio = hit.rate / none.rate if hit and none and none.successes else None
+            place = (choice.steps_left, window_time(case, choice.steps_left), choice.theta)
+            conditional = [*with_interval(hit), *with_interval(none), ratio]
+            seeds = _over_models(by_choice[choice])
+            rows.append(
+                (
+                    *(name, *place, part.p_visit.rate, *conditional),
+                    *with_interval(part.visit_given_hit),
+                    *seeds,
+                )
+            )
+    return Table(f"{caption}; all models together, with 95 % intervals", columns, rows)
+
+
+def _over_models(parts: Sequence[Decomposition]) -> list[Cell]:
+    """Mean of P(H|M) over the models and Student's interval."""
+    values = [part.hit_given_visit.rate for part in parts if part.hit_given_visit is not None]
+    if len(values) < len(parts):
+        return [None, None, None]
+    return [float(np.mean(values)), *(over_seeds(values) or (None, None))]

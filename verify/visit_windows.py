@@ -1,0 +1,54 @@
+"""Visits to midpoints by trained models for every window and radius: claim and figure E.11."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .claim import Case
+from .learned_paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
+from .models import TrainedModel
+from .visits import STEPS_LEFT, THETA, Decomposition
+
+THETAS = (0.15, 0.2, 0.25, 0.35, 0.45)  # in lengths l
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A window, in DDIM steps left, and a radius."""
+
+    steps_left: int = STEPS_LEFT
+    theta: float = THETA
+
+
+def choices() -> list[Choice]:
+    """Every window at the paper's radius, and every other radius at its window."""
+    radii = [Choice(theta=theta) for theta in THETAS if theta != THETA]
+    return [Choice(steps) for steps in WINDOWS] + radii
+
+
+Visited = Mapping[str, Mapping[Choice, list[Decomposition]]]
+
+
+def visits_by_choice(
+    case: Case, models: Sequence[TrainedModel], *, shifted: bool = False
+) -> Visited:
+    """Per sampler, DDIM first, and choice: the counts of every model.
+
+    shifted: each run is given the visits of the run before it, a negative control.
+    """
+    groups = by_sampler(reverse_runs(case, models))
+    return {
+        name: {
+            choice: [_count(case, r, choice, int(shifted)) for r in group] for choice in choices()
+        }
+        for name, group in groups.items()
+    }
+
+
+def _count(case: Case, run: ReverseRuns, choice: Choice, shift: int) -> Decomposition:
+    window = WINDOWS.index(choice.steps_left)
+    visited = run.visits.visited(window, choice.theta)
+    return Decomposition.of(np.roll(visited, shift), run.interpolations(case))
