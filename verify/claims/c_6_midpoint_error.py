@@ -16,7 +16,8 @@ Measured: extremes of the perturbed drift of the sampler's score at the times $1
     score, started at the midpoint, ends within $\theta = 0.15\, l$.
 Predicted: the extremes of the exact drift plus the error's share; the bound.
 Evidence: sampled places on the line of the pair, and DDPM runs. An error that reverses the drift,
-    for which $\lambda' < 0$, is reported beside them.
+    for which $\lambda' < 0$, is reported beside them. Learned: the error and the drift of trained
+    scores on the segments of closest modes, and DDPM from all their midpoints.
 Source: arXiv 2605.06831 v1, Appendix C.6
 """
 
@@ -35,6 +36,7 @@ from mixdyn.sampling import sample
 from mixdyn.score import PerturbedScore
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
+from verify import learned_escape
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.inexact import Curve, ErrorField, Ridge, amplitude, fixed, perturbed_model
 from verify.relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
@@ -50,7 +52,7 @@ from verify.window import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.6",
-    basis=(Basis.SAMPLED,),
+    basis=(Basis.SAMPLED, Basis.LEARNED),
     min_modes=2,
     common_sigma=True,
     derivation="derivations/return_term.py",
@@ -85,14 +87,14 @@ class Perturbed:
         return float(np.logaddexp(self.log_confinement, self.log_return))
 
 
-def check(case: Case) -> Verdict:
-    """Drift extremes and DDPM runs against the bound."""
-    return _judge(case)
+def check(case: Case) -> list[Verdict]:
+    """Drift extremes and DDPM runs against the bound; then trained models."""
+    return [_judge(case), *learned_escape.rows(CLAIM, case)]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
     """Bounds on the drift that forget the error, or half of it."""
-    return {
+    return learned_escape.mutants(CLAIM, case) | {
         "without the error's term": _judge(case, error_factor=0.0),
         "half the error": _judge(case, error_factor=0.5),
     }
