@@ -137,12 +137,11 @@ class Rates:
 
     def from_exact(self) -> Rates:
         """The exact score as the one model, on the samples of all."""
+        counts = self.exact.sum(axis=0, keepdims=True)
+        spread = np.sqrt(np.square(self.exact_spread).mean(axis=0, keepdims=True))
+        alone = dataclasses.replace(self, models=("exact score",), recipes=(None,))
         return dataclasses.replace(
-            self,
-            models=("exact score",),
-            recipes=(None,),
-            counts=self.exact.sum(axis=0, keepdims=True),
-            spread=np.sqrt(np.square(self.exact_spread).mean(axis=0, keepdims=True)),
+            alone, counts=counts, exact=counts, spread=spread, exact_spread=spread
         )
 
 
