@@ -95,7 +95,7 @@ def _compare(
     ]
 
 
-def _exact(case: Case, t: int) -> tuple[float, float]:
+def exact_trap(case: Case, t: int) -> tuple[float, float]:
     """log of the width over l of the exact flow's trap from t, two modes, and its growth exponent
     Lambda."""
     v, length = variances(case), find_segments(case).length
@@ -107,7 +107,7 @@ def _exact(case: Case, t: int) -> tuple[float, float]:
 def _exact_mass(case: Case) -> float:
     """Mass of the exact flow's trap at the first start node."""
     t = int(start_nodes(case)[0])
-    half = 0.5 * np.exp(_exact(case, t)[0])
+    half = 0.5 * np.exp(exact_trap(case, t)[0])
     return strip_mass(case, np.array([-half, half]), t)
 
 
@@ -118,7 +118,7 @@ def _numbers(
     fine = [fine_trap(case, model) for model in models]
     numbers: dict[str, Number | None] = {
         "first start, raw time": first,
-        "Λ of the exact score from there": _exact(case, first)[1],
+        "Λ of the exact score from there": exact_trap(case, first)[1],
     }
     series = {
         "Λ of the learned score, DDIM": [float(np.median(every[0].growth)) for every in found],
@@ -138,7 +138,7 @@ def _numbers(
 
 def _note(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[Trap]]) -> str:
     first = found[0][0].t
-    log_width, exponent = _exact(case, first)
+    log_width, exponent = exact_trap(case, first)
     learned = float(np.median([every[0].growth for every in found]))
     width = float(np.median([every[0].width for every in found]))
     seen = [observed(case, model) for model in models]
@@ -162,7 +162,7 @@ def _table(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[
         here = [every[k] for every in found]
         width = np.array([np.median(trap.width) for trap in here])
         mass = np.array([strip_mass(case, trap.interval, t) for trap in here])
-        log_width, exponent = _exact(case, t)
+        log_width, exponent = exact_trap(case, t)
         rows.append(
             (
                 t,

@@ -18,7 +18,9 @@ from . import (
     dominance,
     eta,
     learned_ablations,
+    learned_drift,
     learned_eta,
+    learned_saddles,
     learned_steps,
     phase_portrait,
     radius,
@@ -46,10 +48,12 @@ _MODULES = (
     learned_steps,
     learned_eta,
     learned_ablations,
+    learned_saddles,
+    learned_drift,
 )
 
 _OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
-_LEARNED = (learned_steps, learned_eta, learned_ablations)
+_LEARNED = (learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift)
 
 
 def _experiment(module: ModuleType) -> Experiment:
