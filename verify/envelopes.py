@@ -17,9 +17,6 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import Mask
-from mixdyn.observers import NodeSummary, SegmentDistance
-from mixdyn.samplers import Sampler
-from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
 
 from .claim import Case
@@ -30,23 +27,14 @@ DELTA = 0.02  # the high-probability form fails with at most this probability
 _ROUNDING = 1e-9
 
 
-def segment_summary(
-    case: Case, model: object, sampler: Sampler, n: int, first: int = 0
-) -> NodeSummary:
-    """Distance to the nearest segment at every node of n runs from noise."""
-    observer = SegmentDistance(case.mixture, case.schedule, bins=1200)
-    run = sample(
-        model,
-        case.schedule,
-        sampler,
-        n=n,
-        rng=case.stream("distance"),
-        first=first,
-        observers=[observer],
-        keep="none",
-    )
-    summary: NodeSummary = run.observations[0]
-    return summary
+def segment_distances(case: Case, paths: Paths) -> Array:
+    """Distance of y to the segment between its two nearest modes, (K, n)."""
+    means = case.mixture.means
+    found = []
+    for y in paths.y:
+        i, j, _, _ = geometry.two_nearest(means, y)
+        found.append(geometry.distance_to_segment(y, means[i], means[j]))
+    return np.array(found)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,10 @@ from verify.registry import ROOT
 Data = Mapping[str, ArrayLike]
 _PACKAGES = ("numpy", "scipy", "numba")
 # What experiments have in common, below verify/.
-_SHARED = ("experiments/blurred.py", "experiments/common.py", "paths.py", "window.py")
+_SHARED = (
+    *("experiments/blurred.py", "experiments/common.py", "paths.py", "window.py"),
+    *("radius_sweep.py", "rates.py"),
+)
 # What NumPy, zipfile and json raise on a damaged or foreign file.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 

@@ -1,0 +1,141 @@
+"""Runs started between two modes: the sweep over the start radius, for any score.
+
+Starts lie on the segment of a random closest pair, `radius` lengths l to either side of its
+midpoint (arXiv 2605.06831 v1, figures 5 and E.15).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import oracles
+from mixdyn.geometry import Region, classify, nearest_pairs, pair, two_nearest
+from mixdyn.samplers import DDPM, Hybrid, Sampler
+from mixdyn.sampling import sample
+from mixdyn.statistics import Proportion
+from mixdyn.validation import Array, IntArray
+
+from .claim import Case
+from .models import TrainedModel
+from .rates import ddim
+from .visits import window_time
+
+RADII = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, *(0.1 + 0.05 * k for k in range(9)))
+HYBRIDS = (2, 5, 8)
+NEAR = 0.05  # the paper's nearest start
+# The paper's radii, and one next to the midpoint.
+LEARNED_RADII = (0.01, *(round(0.05 * k, 2) for k in range(1, 11)))
+
+
+def samplers(case: Case) -> Mapping[str, Sampler]:
+    """DDIM, the hybrids that take z DDPM steps first, and DDPM: in order of rising noise."""
+    base = ddim(case.schedule)
+    hybrids = {f"hybrid z={z}": Hybrid(z, base) for z in HYBRIDS}
+    return {"DDIM": base, **hybrids, "DDPM": DDPM()}
+
+
+def starts(case: Case, radius: float, n: int, label: str = "") -> Array:
+    """(n, d) points y on random closest pairs, `radius` lengths to either side of the midpoint."""
+    rng = case.rng(f"radius {radius}{label}")
+    mixture = case.mixture
+    pairs = [pair(mixture, i, j) for i, j in nearest_pairs(mixture)]
+    midpoint = np.array([p.midpoint for p in pairs])
+    edge = np.array([p.mu_i - p.mu_j for p in pairs])
+    chosen = rng.integers(0, len(pairs), n)
+    side = rng.choice([-1.0, 1.0], n)
+    return midpoint[chosen] + (radius * side)[:, None] * edge[chosen]
+
+
+def outcomes(
+    model: Any,
+    case: Case,
+    sampler: Sampler,
+    start: int,
+    n: int,
+    *,
+    radii: Sequence[float] = RADII,
+    block: int = 0,
+) -> tuple[IntArray, Array]:
+    """Per radius, (R,): interpolations among n runs, and the mean distance to the nearest mode.
+
+    start: raw time. block: runs of different blocks share neither starts nor noise.
+    """
+    hits, ends = [], []
+    for radius in radii:
+        y = starts(case, radius, n, f" {block}" if block else "")
+        x = case.schedule.alpha[start] * y
+        run = sample(
+            model,
+            case.schedule,
+            sampler,
+            x=x,
+            rng=case.stream("radius"),
+            start=start,
+            first=block * n,
+        )
+        final = np.asarray(run.x)
+        hits.append(int(np.sum(classify(case.mixture, final) == Region.INTERPOLATION)))
+        ends.append(float(two_nearest(case.mixture.means, final)[2].mean()))
+    return np.array(hits), np.array(ends)
+
+
+def ddim_contraction(case: Case, start: int) -> float:
+    """What DDIM's own steps from a raw time leave of a distance to a mode that owns the point."""
+    schedule, sigma = case.schedule, float(case.mixture.sigma)
+    times = ddim(schedule).grid(schedule, start).times
+    steps = oracles.linear_recursion_std(
+        schedule.alpha_bar, times, 0.0, sigma, noise_var=schedule.noise_var, start_std=1.0
+    )
+    return float(steps[-1])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Interpolations among n runs of each of M models, K samplers and R radii, from a raw time.
+
+    hits (M, K, R); exact (K, R): of the exact score on the runs of the first model.
+    """
+
+    steps_left: int
+    start: int
+    n: int
+    samplers: tuple[str, ...]
+    hits: IntArray
+    exact: IntArray
+
+    def pooled(self, sampler: str, radius: float) -> Proportion:
+        """The mean rate of the models: each made as many runs as the others."""
+        hits = self.hits[:, self.samplers.index(sampler), LEARNED_RADII.index(radius)]
+        return Proportion(int(hits.sum()), self.n * len(hits))
+
+
+def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
+    """Every model and the exact score from the node with so many DDIM steps left."""
+    return case.memo(
+        f"learned radius sweep {steps_left}",
+        functools.partial(_learned_sweep, case, models, steps_left),
+    )
+
+
+def _learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
+    start, n = window_time(case, steps_left), case.pick(1_500, 10_000)
+
+    def hits(model: Any, block: int) -> list[IntArray]:
+        return [
+            outcomes(model, case, sampler, start, n, radii=LEARNED_RADII, block=block)[0]
+            for sampler in samplers(case).values()
+        ]
+
+    return Sweep(
+        steps_left,
+        start,
+        n,
+        tuple(samplers(case)),
+        np.array([hits(model.score, k) for k, model in enumerate(models)]),
+        np.array(hits(case.mixture, 0)),
+    )
