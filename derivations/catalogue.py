@@ -69,7 +69,7 @@ CHAPTERS = (
         "Between two modes the ODE has a saddle. How long it holds a trajectory is bounded by"
         " a growth"
         " exponent in closed form.",
-        ("saddle", "logistic_curvature", "paper_trap", "popoviciu", "growth"),
+        ("saddle", "saddle_box", "logistic_curvature", "paper_trap", "popoviciu", "growth"),
     ),
     Chapter(
         "The reverse SDE leaves the midpoint",

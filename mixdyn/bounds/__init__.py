@@ -16,6 +16,7 @@ from .dominance import (
     separation_variance,
 )
 from .outside import last_step_probability, log_start_probability
+from .saddle import SaddleBox, saddle_box
 from .stability import (
     PaperTrap,
     ball_pull,
@@ -49,6 +50,7 @@ from .tube import (
 
 __all__ = [
     "PaperTrap",
+    "SaddleBox",
     "ball_pull",
     "convex_set_rate",
     "critical_log_weight_ratio",
@@ -73,6 +75,7 @@ __all__ = [
     "parallel_excess",
     "reference_drift",
     "responsibility_bound",
+    "saddle_box",
     "sde_budget",
     "segment_remainder",
     "separation_length2",

@@ -12,7 +12,7 @@ from verify.relations import Outcome
 
 IDS = (
     *("A4.1", "A4.4", "T4.2", "C4.3", "P4.7 (1)", "D.1", "G.1", "G.2", "G.3", "G.5"),
-    *("X1", "X2", "M1"),
+    *("X1", "X2", "M1", "M1'"),
 )
 H, V, N, I = (
     Outcome.HOLDS,
@@ -45,31 +45,34 @@ PROBLEMS = {
 # Verdicts that differ from `holds`; of a claim with two rows, one for each basis in order.
 EXPECTED = {
     "standard": {"M1": (H, I)},
-    "random-1": {"P4.7 (1)": (H, N), "D.1": (N,), "M1": (N, H)},
-    "random-2": {"P4.7 (1)": (H, N)},
-    "random-3": {"D.1": (N,), "M1": (N, H)},
+    "random-1": {"P4.7 (1)": (H, N, N), "D.1": (N,), "M1": (N, H), "M1'": (N, H)},
+    "random-2": {"P4.7 (1)": (H, N, N)},
+    "random-3": {"D.1": (N,), "M1": (N, H), "M1'": (N, H)},
     "three uneven modes in 1-D": {
-        "P4.7 (1)": (H, N),
+        "P4.7 (1)": (H, N, N),
         "D.1": (N,),
         "T4.2": (V,),
         "X2": (V,),
         "M1": (H, I),
     },
-    "25 modes in 64-D": {"D.1": (N,), "M1": (N, I)},
+    "25 modes in 64-D": {"D.1": (N,), "M1": (N, I), "M1'": (N, H)},
     "a sigma for each mode": {
         **dict.fromkeys(("A4.1", "A4.4", "T4.2", "C4.3", "D.1", "G.2", "G.3", "X1", "X2"), (N,)),
-        "P4.7 (1)": (N, N),
+        "P4.7 (1)": (N, N, N),
         "M1": (N, I),
+        "M1'": (N, H),
     },
     "one mode": {
         **dict.fromkeys(("A4.1", "A4.4", "T4.2", "C4.3", "D.1", "G.3", "X2"), (N,)),
-        "P4.7 (1)": (N, N),
+        "P4.7 (1)": (N, N, N),
         "M1": (N, N),
+        "M1'": (N, N),
     },
     "two modes": {
         **dict.fromkeys(("A4.1", "D.1", "G.3"), (N,)),
-        "P4.7 (1)": (H, N),
+        "P4.7 (1)": (H, N, N),
         "M1": (N, I),
+        "M1'": (N, H),
     },
 }
 

@@ -10,6 +10,7 @@ import pytest
 
 from mixdyn import bounds
 from mixdyn.errors import InputError
+from mixdyn.mixture import GaussianMixture
 
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
@@ -291,6 +292,55 @@ def last_step():
 
     least = min(bound(radius * mpmath.mpf(10) ** (-0.005 * k)) for k in range(1, 1200))
     agree(bounds.last_step_probability(mixture, rho, radius), least, rtol=0.02)
+
+
+# -- a saddle of the full mixture ----------------------------------------------------------------
+
+
+@covers(bounds.saddle_box)
+def saddle_boxes():
+    means = [[0.5, 0.0], [-0.5, 0.0], [0.3, 1.1], [-1.4, -0.6]]
+    for w in ([0.2, 0.3, 0.4, 0.1], [0.3, 0.3, 0.15, 0.25]):
+        for v in (0.02, 0.07, 0.2):
+            box = bounds.saddle_box(GaussianMixture(means, 0.1, w), 0, 1, v)
+            _agree_box(box, w, v)
+
+
+def _agree_box(box, w, v):
+    b, k = mpmath.log(mpmath.mpf(w[0]) / w[1]), 1 / mpmath.mpf(v)
+    s, others = mpmath.mpf(box.spread), ((2, 0.3, 1.1), (3, -1.4, 0.6))
+    log_share, place = formula("saddle_box", "log_share"), formula("saddle_box", "place")
+    ends = [(1 - s) / 2, (1 + s) / 2]
+
+    def share(p, q, z_q, h):
+        z = place(2 * p - 1, b, k)
+        return mpmath.exp(log_share(w[q], w[0], w[1], p, z, z_q, h, box.radius, 1.0, v))
+
+    agree(box.z_low, place(-s, b, k), scale=0.1)
+    agree(box.z_high, place(s, b, k), scale=0.1)
+    outward = formula("saddle_box", "outward")
+    agree_all(box.outward, lambda f: outward(s, b if f else -b, k), scale=0.1)
+    pull = [
+        sum(share(p, *mode) * max(sign * (p - 0.5 - mode[1]), 0) for mode in others)
+        for p, sign in zip(ends, (-1, 1), strict=True)
+    ]
+    agree_all(box.pull, lambda f: pull[f], scale=1e-3)
+    # The largest of a concave function on a fine grid of its interval.
+    grid = [ends[0] + (ends[1] - ends[0]) * n / 400 for n in range(401)]
+    most = [max(share(p, *mode) for p in grid) for mode in others]
+    agree(box.across, sum(m * mode[2] for m, mode in zip(most, others, strict=True)), rtol=1e-5)
+    mass = sum(most) / (1 + sum(most))
+    agree(box.mass, mass, rtol=1e-5)
+    stretch = (1 - mass) * k * ends[0] * ends[1]
+    squeeze = sum(m * mode[2] ** 2 for m, mode in zip(most, others, strict=True)) / v
+    agree(box.stretch, stretch, rtol=1e-5)
+    agree(box.squeeze, squeeze, rtol=1e-5)
+    needs = [k * (outward(s, b if f else -b, k) - pull[f]) for f in (0, 1)]
+    needs += [stretch - 1, 1 - squeeze, ends[0] - max(most)]
+    if box.across <= box.radius:
+        agree(box.slack, min(needs), rtol=1e-4, scale=0.1)
+    else:
+        assert box.slack < 0.0
 
 
 COMPARISONS = collect(globals())

@@ -18,6 +18,7 @@ NO_FORMULA = {
     "steps_left",  # counts nodes of a grid
     "Trap",  # the record of trap_radius
     "PaperTrap",  # the record of paper_trap
+    "SaddleBox",  # the record of saddle_box
 }
 
 
