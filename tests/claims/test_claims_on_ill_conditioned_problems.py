@@ -34,7 +34,13 @@ PROBLEMS = {
         [[-1.0, 0.0], [1.0, 0.5]], 1.0, schedule=NoiseSchedule.linear(20, 1e-10, 1e-9)
     ),
     "all noise far above a close pair": lambda: user(
-        [[3.1, 2.7], [3.10001, 2.7], [0.0, 0.0]], 1e-6, schedule=NoiseSchedule.from_betas([0.96] * 3)
+        [[3.1, 2.7], [3.10001, 2.7], [0.0, 0.0]],
+        1e-6,
+        schedule=NoiseSchedule.from_betas([0.96] * 3),
+    ),
+    "one narrow mode": lambda: user([[0.0] * 4], 1e-5, schedule=NoiseSchedule.linear(250)),
+    "one noisy time": lambda: user(
+        [[-1.0, 0.0], [1.0, 0.5], [0.0, 2.0]], 0.1, schedule=NoiseSchedule.linear(1, 0.3, 0.3)
     ),
 }
 
@@ -46,6 +52,8 @@ ROWS = [
     ("G.3", "two modes 1e-6 apart", Basis.SAMPLED, H),
     ("P4.7 (1)", "two modes 1e-5 apart", Basis.EXACT, H),
     ("X3", "all noise far above a close pair", Basis.SAMPLED, H),
+    ("X1", "one narrow mode", Basis.SAMPLED, H),
+    ("X1", "one noisy time", Basis.SAMPLED, H),
 ]
 
 
