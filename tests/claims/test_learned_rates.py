@@ -283,6 +283,24 @@ def test_ablated_networks_are_of_the_recipe_that_covers_most_settings(monkeypatc
     }
 
 
+def test_a_setting_is_counted_on_its_own_grid_and_schedule(monkeypatch):
+    short = Setting(T=500, sigma=0.1)
+    score = blurred_score(short.mixture, short.schedule)
+    model = TrainedModel("blurred", score, "reduced", 0)
+    monkeypatch.setattr(ablated, "ablated_models", lambda case: {short: model})
+    monkeypatch.setattr(ablated, "_DDIM_SAMPLES", 300)
+    monkeypatch.setattr(ablated, "_DDPM_SAMPLES", 40)
+    case = cases.standard(0, Profile.QUICK)
+    found = ablated.ablated_rates(case)[short]
+    draws = Draws(short.schedule, 300, case.stream("rates"))
+    few = draws.count(score, short.mixture, DDIM(50))
+    np.testing.assert_array_equal(found.counts[0, 0], few)
+    assert found.counts[0, 1].sum() == 40
+    assert few[Region.INTERPOLATION] > 0
+    exact = draws.count(short.mixture, short.mixture, DDIM(50))
+    np.testing.assert_array_equal(found.exact[0, 0], exact)
+
+
 def test_every_setting_is_one_change_to_the_standard_problem():
     settings = ablated.every_setting()
     assert len(settings) == len(set(settings)) == 10
