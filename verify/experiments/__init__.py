@@ -18,10 +18,13 @@ from . import (
     dominance,
     eta,
     learned_ablations,
+    learned_distance,
     learned_drift,
     learned_eta,
+    learned_radius,
     learned_saddles,
     learned_steps,
+    learned_tau_3,
     phase_portrait,
     radius,
     saddles,
@@ -50,10 +53,16 @@ _MODULES = (
     learned_ablations,
     learned_saddles,
     learned_drift,
+    learned_distance,
+    learned_radius,
+    learned_tau_3,
 )
 
 _OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
-_LEARNED = (learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift)
+_LEARNED = (
+    *(learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift),
+    *(learned_distance, learned_radius, learned_tau_3),
+)
 
 
 def _experiment(module: ModuleType) -> Experiment:

@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 _CLEAN = 0.6  # where a logarithmic time axis shows t = 0
 
 
-def _place(times: Array) -> Array:
+def place(times: Array) -> Array:
+    """Where times stand on the logarithmic axis, which has no place for 0."""
     return np.where(times == 0, _CLEAN, times)
+
+
+def time_axis(ax: Axes, latest: int) -> None:
+    """A logarithmic axis of raw time from `latest` down to clean data."""
+    ax.set(xscale="log", yscale="log", xlabel="raw time t (noise left, data right)")
+    ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000, 3000) if t <= latest]
+    ax.set_xlim(1.05 * latest, _CLEAN * 0.9)
+    ax.set_xticks([_CLEAN, *ticks], ["0", *map(str, ticks)])
+    ax.minorticks_off()
 
 
 def _thinned(times: Array, n: int = 160) -> IntArray:
@@ -47,23 +57,19 @@ def _panel(ax: Axes, result: Result, name: str) -> None:
     look, length = LOOKS[name.upper()], result.number("length")
     shown = _thinned(result[f"{name}_times"])
     latest = int(max(result["ddim_times"][0], result["ddpm_times"][0]))
-    x = _place(result[f"{name}_times"][shown])
+    x = place(result[f"{name}_times"][shown])
     q = result[f"{name}_quantiles"][:, shown] / length
     for low, high, shade in ((0, 4, 0.18), (1, 3, 0.30)):
         ax.fill_between(x, q[low], q[high], color=look.color, alpha=shade, lw=0)
     ax.plot(x, q[2], color=look.color, label="median; bands 50 % and 90 %")
     times, envelope = _envelope(result, name)
     label = r"$\propto\sqrt{v_t}$ from the median at $\tau_1$"
-    ax.plot(_place(times), envelope / length, color=BLACK, ls="--", lw=1.2, label=label)
+    ax.plot(place(times), envelope / length, color=BLACK, ls="--", lw=1.2, label=label)
     first, last = np.quantile(result["tau_1_fixed"], [0.1, 0.9])
     ax.axvspan(max(first, _CLEAN), max(last, _CLEAN), color=ORANGE, alpha=0.15, lw=0)
     ax.axvline(_tau_1(result), color=ORANGE, label=r"$\tau_1$: two modes dominate (80 % band)")
     ax.axvline(result.number("tau_2"), color=GREEN, ls="-.", label=r"$\tau_2$: modes separated")
-    ax.set(xscale="log", yscale="log", xlabel="raw time t (noise left, data right)")
-    ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000, 3000) if t <= latest]
-    ax.set_xlim(1.05 * latest, _CLEAN * 0.9)
-    ax.set_xticks([_CLEAN, *ticks], ["0", *map(str, ticks)])
-    ax.minorticks_off()
+    time_axis(ax, latest)
     ax.set_title(name.upper(), color=look.color)
 
 

@@ -120,7 +120,7 @@ FIGURE = FigureSpec(
     "error (responsibilities blurred by a quarter of the mode distance) from the time at which "
     "modes are separated, where noise decides whether a path leaves the midpoint.",
     experiments=("radius",),
-    claims=("X4", "X6", "I.1"),
+    claims=("X4", "X6"),
     draw=draw,
     aliases=("E.15",),
 )
