@@ -1,7 +1,7 @@
 """The equilibria of a learned flow between two modes, found by a root search on it.
 
-The learned drift along a segment is searched for its upward zero next to the midpoint; Newton's
-method with the learned Jacobian then looks for the equilibrium of the whole field near that point.
+The learned drift along a segment is searched for its zero next to the midpoint, rising or falling;
+Newton's method with the learned Jacobian then looks for the equilibrium of the whole field near it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _search(case: Case, model: TrainedModel) -> LearnedSaddles:
 def _at_node(
     flow: LearnedFlow, segments: Segments, t: int, drift: Array
 ) -> tuple[Array | IntArray, ...]:
-    start, crossings = upward_zero(drift)
+    start, crossings = nearest_zero(drift)
     y, found = newton(flow, segments.points(start[:, None])[:, 0], t, segments.length)
     place = segments.along(y - segments.midpoints)
     across = y - segments.points(place[:, None])[:, 0]
@@ -95,20 +95,20 @@ def _at_node(
     return (*measured, delta, there[0], *slopes, *there[1:], unstable, crossings)
 
 
-def upward_zero(drift: Array) -> tuple[Array, IntArray]:
-    """Per segment of a drift (P, G) at `PLACES`: the zero with rising drift nearest to the
-    midpoint, else the place of the smallest |drift|; and the number of zeros between the modes."""
+def nearest_zero(drift: Array) -> tuple[Array, IntArray]:
+    """Per segment of a drift (P, G) at `PLACES`: its zero nearest to the midpoint, else the place
+    of the smallest |drift|, (P,); and the number of zeros between the modes, (P,)."""
     between = np.abs(PLACES) <= BETWEEN
     z, values = PLACES[between], drift[:, between]
     left, right = values[:, :-1], values[:, 1:]
     crosses = (left < 0.0) != (right < 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         at = z[:-1] + (z[1:] - z[:-1]) * left / (left - right)
-    upward = np.where(crosses & (left < right), np.abs(at), np.inf)
-    nearest = np.argmin(upward, axis=1)
+    distance = np.where(crosses, np.abs(at), np.inf)
+    nearest = np.argmin(distance, axis=1)
     rows = np.arange(len(values))
     calm = z[np.argmin(np.abs(values), axis=1)]
-    start = np.where(np.isfinite(upward[rows, nearest]), at[rows, nearest], calm)
+    start = np.where(np.isfinite(distance[rows, nearest]), at[rows, nearest], calm)
     return start, np.count_nonzero(crosses, axis=1)
 
 

@@ -138,6 +138,9 @@ def _numbers(
         "found": int(sum(s.found.sum() for s in saddles)),
         "of them saddles": int(sum((s.unstable == 1).sum() for s in saddles)),
         "of them stable": int(sum((s.unstable == 0).sum() for s in saddles)),
+        "segments on which the drift has further zeros": int(
+            sum((s.crossings > 1).sum() for s in saddles)
+        ),
     }
     near, with_net = (
         [
@@ -163,6 +166,7 @@ def _note(
 ) -> str:
     found = sum(int(s.found.sum()) for s in saddles)
     stable = sum(int((s.unstable == 0).sum()) for s in saddles)
+    further = sum(int((s.crossings > 1).sum()) for s in saddles)
     errors = [segment_errors(case, model) for model in models]
     rate = _rate(find_segments(case).length ** 2 / variances(case)[saddles[0].times])
     slope = np.mean([(s.slope - s.slope_net)[-1] for s in saddles]) / float(rate[-1, 0])
@@ -172,7 +176,8 @@ def _note(
     )
     return (
         f"Of {chosen.size} searches {chosen.size - found} found no equilibrium between the modes; "
-        f"{stable} of the others are stable. The formula takes De to be small against λ; at the "
+        f"{stable} of the others are stable, and on {further} segments the drift has further zeros "
+        "between the modes. The formula takes De to be small against λ; at the "
         f"last noisy node σ_t² De takes away {slope:.4g} of λ. There {100 * along:.3g} % of the "
         f"squared error lies along the pair and {100 * towards:.3g} % of that points to the "
         "midpoint."
