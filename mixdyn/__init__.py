@@ -24,6 +24,7 @@ _HOME = {
     "DDPM": "samplers",
     "Hybrid": "samplers",
     "ExactReverse": "samplers",
+    "AdaptiveNoise": "adaptive",
     "sample": "sampling",
     "classify": "geometry",
     "MixdynError": "errors",

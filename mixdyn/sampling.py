@@ -30,7 +30,7 @@ class Samples:
     x : (n, d) states at time 0, None with keep="none".
     times : (S + 1,) the grid, decreasing to 0.
     observations : one result per observer, in the order they were given.
-    n_eval : score evaluations per sample.
+    n_eval : score evaluations per sample; the mean where samples differ.
     trajectory : (S + 1, n, d) with keep="trajectory", else None.
     seed : the 64-bit seed that reproduces the run.
     """
@@ -38,7 +38,7 @@ class Samples:
     x: Array | None
     times: IntArray
     observations: tuple[Any, ...]
-    n_eval: int
+    n_eval: float
     trajectory: Array | None
     seed: int
 
@@ -108,7 +108,8 @@ def sample(
     results = tuple(o.result(state) for o, state in zip(observers, states, strict=True))
     path = out if keep == "trajectory" else None
     final = path[-1] if path is not None else out
-    return Samples(final, grid.times, results, grid.steps, path, seed)
+    n_eval = grid.steps + stepper.extra / count if stepper.extra else grid.steps
+    return Samples(final, grid.times, results, n_eval, path, seed)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,11 +30,13 @@ class Rows:
 
 
 class Stepper(Protocol):
-    """Carries a block of samples along a grid. `needs_eps`: whether a step uses the prediction."""
+    """Carries blocks of samples along a grid. `needs_eps`: whether a step uses the prediction.
+    `extra`: evaluations so far beyond one a sample and step."""
 
     grid: TimeGrid
     fused: bool
     needs_eps: bool
+    extra: int
 
     def eps(self, x: Array, t: int) -> Array | None:
         """Noise prediction at a node, for the step and for observers."""
@@ -53,6 +55,7 @@ class PlanStepper:
     """The step family on any model; one fused kernel where the score is exact."""
 
     needs_eps = True
+    extra = 0
 
     def __init__(self, model: ScoreModel, plan: StepPlan) -> None:
         self.model = model
@@ -111,6 +114,7 @@ class ReverseStepper:
     """Exact reverse draws of a mixture."""
 
     needs_eps = False
+    extra = 0
 
     def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid) -> None:
         check_reach(grid, schedule)

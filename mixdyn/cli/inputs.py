@@ -101,12 +101,13 @@ def _literal(name: str, key: str, text: str) -> int | float | bool:
 
 # -- samplers ------------------------------------------------------------------------------------
 
-SamplerName = Literal["ddim", "ddpm", "hybrid", "exact"]
+SamplerName = Literal["ddim", "ddpm", "hybrid", "exact", "adaptive"]
 _APPLIES: Mapping[SamplerName, frozenset[str]] = {
     "ddim": frozenset({"steps", "spacing", "eta"}),
     "ddpm": frozenset(),
     "hybrid": frozenset({"steps", "spacing", "eta", "z"}),
     "exact": frozenset({"steps", "spacing"}),
+    "adaptive": frozenset({"steps"}),
 }
 
 
@@ -129,6 +130,7 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
 
     `exact` takes one exact step unless steps or spacing name a grid.
     """
+    from mixdyn.adaptive import AdaptiveNoise
     from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
 
     given = options.given()
@@ -142,6 +144,8 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
         )
     if name == "ddpm":
         return DDPM()
+    if name == "adaptive":
+        return AdaptiveNoise(**given)
     if name == "exact":
         return ExactReverse(DDIM(**given).grid(schedule) if given else None)
     z = {"z": given.pop("z")} if "z" in given else {}

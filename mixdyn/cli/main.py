@@ -51,7 +51,10 @@ ScheduleText = Annotated[
         metavar="FILE|NAME",
     ),
 ]
-Steps = Annotated[int | None, typer.Option(help="Number of DDIM steps.", show_default="50")]
+Steps = Annotated[
+    int | None,
+    typer.Option(help="Number of steps of DDIM, adaptive.", show_default="50, 40"),
+]
 SpacingOption = Annotated[
     Spacing | None, typer.Option(help="Spacing of the steps.", show_default="quadratic")
 ]

@@ -32,7 +32,7 @@ def print_summary(summary: SampleSummary, console: Console, as_json: bool) -> No
     _table(console, "Samples by class", ["class", "count", "share", "95 % interval"], rows)
     console.print(
         f"{summary.n:,} samples, {summary.sampler} from time {summary.first_time}, "
-        f"{summary.n_eval} evaluations of {summary.model} each, seed {summary.seed}, "
+        f"{summary.n_eval:g} evaluations of {summary.model} each, seed {summary.seed}, "
         f"{summary.seconds:.2f} s"
     )
     console.print(f"wrote {summary.samples_file} and {summary.summary_file}", soft_wrap=True)

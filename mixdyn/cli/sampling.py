@@ -61,7 +61,8 @@ class ClassShare:
 
 @dataclass(frozen=True)
 class SampleSummary:
-    """What is stored beside the samples and printed; `n_eval` is score evaluations per sample."""
+    """What is stored beside the samples and printed; `n_eval` is the mean number of score
+    evaluations per sample."""
 
     version: str
     mixture: dict[str, Any]
@@ -72,7 +73,7 @@ class SampleSummary:
     seed: int
     first_time: int
     steps: int
-    n_eval: int
+    n_eval: float
     classes: list[ClassShare]
     seconds: float
     samples_file: str
