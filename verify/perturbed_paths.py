@@ -14,7 +14,7 @@ from mixdyn.geometry import Mask, Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case, Hypothesis
+from .claim import Case, Claim, Finding, Hypothesis, Verdict
 from .inexact import (
     Curve,
     ErrorField,
@@ -26,6 +26,7 @@ from .inexact import (
     perturbed_model,
 )
 from .paths import KAPPA, ddim_grid
+from .relations import Comparison, Equality, Upper, compare
 from .window import Window, find_window
 
 RELATIVE = (0.02, 0.1)  # delta_max at the start of the window, in units of l
@@ -69,12 +70,13 @@ class PerturbedPaths:
     def recursion(self, start: Array, push: Array, remainder: Array | float = 0.0) -> Array:
         """Bound on a distance D with D' <= -D + remainder + push at the later nodes, (S, n).
 
-        push (S + 1,) falls towards the data, so its value at a node bounds it up to the next.
+        push (S + 1,) at the nodes. Between two of them it is at most the larger of the two: alpha v
+        falls and then rises with v, and the error's size is constant or its inverse.
         """
         rows, current = [], start
         for k in range(len(self.v) - 1):
             u = 0.5 * np.log(self.v[k] / self.v[k + 1])
-            current = bounds.tube_distance_u(current, u, remainder + push[k])
+            current = bounds.tube_distance_u(current, u, remainder + max(push[k], push[k + 1]))
             rows.append(current)
         return np.array(rows)
 
@@ -162,8 +164,75 @@ def _size(velocity: float, sigma: float, v_start: float | None) -> Callable[[flo
     return fixed(velocity / amplitude(v_start, sigma))
 
 
-def hypotheses(found: Sequence[PerturbedPaths]) -> list[Hypothesis]:
-    """The three of C.2 and C.3."""
+# -- the judgement on a distance along the paths -------------------------------------------------
+
+Sides = tuple[Array, Array]  # measured and bound, or measured and predicted
+TOLERANCE = Upper(rtol=1e-9, atol=1e-8)
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A distance over l that a claim bounds along the paths.
+
+    sides: the distance at later nodes and its bound, (paths that held, later nodes) each. velocity:
+    the name of the check of the velocity along the pair, or across it. more: further comparisons.
+    """
+
+    name: str
+    velocity: str
+    along: bool
+    sides: Callable[[PerturbedPaths], Sides]
+    more: Callable[[Sequence[PerturbedPaths]], list[Comparison]] = lambda found: []
+    flat: bool = False  # whether the distance is zero for want of a direction
+
+
+def judge_distance(claim: Claim, case: Case, what: Distance) -> Verdict:
+    """The row of a claim: its distance and bound, and the velocity, on all perturbed paths."""
+    found = case.memo("inexact paths", lambda: perturbed_paths(case))
+    held = [paths.held for paths in found]
+    if not found or not np.concatenate(held).any():
+        return claim.judge(case, Finding(hypotheses=_hypotheses(found), applicable_share=0.0))
+    sides = [what.sides(paths) for paths in found]
+    measured, bound = join(sides)
+    velocity = case.memo(
+        f"{claim.id} velocity", lambda: _velocity_error(case, found, along=what.along)
+    )
+    comparisons = [
+        compare(f"{what.name} in units of l", TOLERANCE, measured, bound),
+        *what.more(found),
+        compare(what.velocity, Equality(atol=1e-9), *velocity),
+    ]
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        if comparison is not comparisons[0]:
+            return {"quantity": comparison.name}
+        return _witness(found, sides, comparison.index)
+
+    finding = Finding(
+        comparisons=comparisons,
+        hypotheses=_hypotheses(found),
+        applicable_share=float(np.concatenate(held).mean()),
+        nonvacuous_share=0.0 if what.flat else float(np.mean(bound < 0.5)),
+        witness=witness,
+        unit="path nodes",
+        note="On a line every state lies on the line of the pair." if what.flat else "",
+        numbers={
+            f"largest {what.name} at a later node, in units of l": float(measured.max()),
+            "largest σ_t² e_max/α_t, in units of l": max(float(p.delta.max()) for p in found),
+            "largest e_max over the size of the score between the modes": _error_ratio(case, found),
+        },
+    )
+    return claim.judge(case, finding)
+
+
+def join(sides: Sequence[Sides]) -> Sides:
+    """The two sides over all errors, flat."""
+    measured, bound = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
+    return measured, bound
+
+
+def _hypotheses(found: Sequence[PerturbedPaths]) -> list[Hypothesis]:
+    """The three of the claims on paths."""
     common = Hypothesis("common_sigma", 1.0, 0.0)
     if not found:
         return [common, Hypothesis("separation", 0.0)]
@@ -172,7 +241,7 @@ def hypotheses(found: Sequence[PerturbedPaths]) -> list[Hypothesis]:
     return [common, Hypothesis("separation", 1.0, 0.0), dominance]
 
 
-def error_ratio(case: Case, found: Sequence[PerturbedPaths]) -> float:
+def _error_ratio(case: Case, found: Sequence[PerturbedPaths]) -> float:
     """The largest e_max over |s| = l/(4 alpha v), the score half-way between midpoint and mode."""
     ratios = []
     for paths in found:
@@ -182,9 +251,7 @@ def error_ratio(case: Case, found: Sequence[PerturbedPaths]) -> float:
     return max(ratios)
 
 
-def path_witness(
-    found: Sequence[PerturbedPaths], sides: Sequence[tuple[Array, Array]], index: int
-) -> dict[str, Any]:
+def _witness(found: Sequence[PerturbedPaths], sides: Sequence[Sides], index: int) -> dict[str, Any]:
     """The path behind place `index` of the joined measured sides, each (paths, later nodes)."""
     for paths, (measured, _) in zip(found, sides, strict=True):
         if index < measured.size:
@@ -193,7 +260,7 @@ def path_witness(
     raise IndexError(index)
 
 
-def velocity_error(case: Case, found: Sequence[PerturbedPaths], along: bool) -> tuple[Array, Array]:
+def _velocity_error(case: Case, found: Sequence[PerturbedPaths], along: bool) -> Sides:
     """Velocity of the sampler's perturbed score, and the exact field plus the error's share: along
     the pair, or across it by coordinate, in units of l, at noisy nodes."""
     measured, predicted = [], []

@@ -42,6 +42,9 @@ PROBLEMS = {
     "one noisy time": lambda: user(
         [[-1.0, 0.0], [1.0, 0.5], [0.0, 2.0]], 0.1, schedule=NoiseSchedule.linear(1, 0.3, 0.3)
     ),
+    "modes with sigma^2 above 2": lambda: user(
+        [[0.0, 0.0], [400.0, 0.0], [0.0, 900.0]], 4.0, schedule=NoiseSchedule.linear(100)
+    ),
 }
 
 # The row of each claim and problem that rounding used to decide, and its verdict.
@@ -54,6 +57,8 @@ ROWS = [
     ("X3", "all noise far above a close pair", Basis.SAMPLED, H),
     ("X1", "one narrow mode", Basis.SAMPLED, H),
     ("X1", "one noisy time", Basis.SAMPLED, H),
+    ("C.2", "modes with sigma^2 above 2", Basis.SAMPLED, H),
+    ("C.3", "modes with sigma^2 above 2", Basis.SAMPLED, H),
 ]
 
 

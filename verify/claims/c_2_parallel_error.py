@@ -20,21 +20,10 @@ Source: arXiv 2605.06831 v1, Appendix C.2
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.perturbed_paths import (
-    PerturbedPaths,
-    error_ratio,
-    hypotheses,
-    path_witness,
-    perturbed_paths,
-    velocity_error,
-)
-from verify.relations import Comparison, Equality, Upper, compare
+from verify.claim import Basis, Case, Claim, Verdict
+from verify.perturbed_paths import Distance, PerturbedPaths, Sides, judge_distance
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -63,44 +52,12 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
-    found = case.memo("inexact paths", lambda: perturbed_paths(case))
-    held = [paths.held for paths in found]
-    if not found or not np.concatenate(held).any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses(found), applicable_share=0.0))
-    sides = [_sides(case, paths, error_factor) for paths in found]
-    measured, bound = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
-    tolerance = Upper(rtol=1e-9, atol=1e-8)
-    velocity = case.memo("C.2 velocity", lambda: velocity_error(case, found, along=True))
-    comparisons = [
-        compare("overshoot in units of l", tolerance, measured, bound),
-        compare("velocity against m - y and δ", Equality(atol=1e-9), *velocity),
-    ]
+    def overshoot(paths: PerturbedPaths) -> Sides:
+        """Distance to the extended segment."""
+        a = paths.a[:, paths.held]
+        epsilon = paths.epsilon(case)
+        distance = np.maximum(np.maximum(-epsilon - a, a - 1.0 - epsilon), 0.0)
+        return distance[1:].T, paths.recursion(distance[0], error_factor * paths.delta).T
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison is not comparisons[0]:
-            return {"quantity": comparison.name}
-        return path_witness(found, sides, comparison.index)
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses(found),
-        applicable_share=float(np.concatenate(held).mean()),
-        nonvacuous_share=float(np.mean(bound < 0.5)),
-        witness=witness,
-        unit="path nodes",
-        numbers={
-            "largest overshoot, in units of l": float(measured.max()),
-            "largest δ allowed": max(float(p.delta.max()) for p in found),
-            "largest e_max over the size of the score between the modes": error_ratio(case, found),
-        },
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _sides(case: Case, paths: PerturbedPaths, error_factor: float) -> tuple[Array, Array]:
-    """Distance to the extended segment at later nodes and its bound, (paths, nodes - 1)."""
-    a = paths.a[:, paths.held]
-    epsilon = paths.epsilon(case)
-    distance = np.maximum(np.maximum(-epsilon - a, a - 1.0 - epsilon), 0.0)
-    bound = paths.recursion(distance[0], error_factor * paths.delta)
-    return distance[1:].T, bound.T
+    what = Distance("overshoot", "velocity against m - y and δ", along=True, sides=overshoot)
+    return judge_distance(CLAIM, case, what)

@@ -21,21 +21,18 @@ Source: arXiv 2605.06831 v1, Appendix C.3
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import numpy as np
-
-from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.claim import Basis, Case, Claim, Verdict
 from verify.perturbed_paths import (
+    TOLERANCE,
+    Distance,
     PerturbedPaths,
-    error_ratio,
-    hypotheses,
-    path_witness,
-    perturbed_paths,
-    velocity_error,
+    Sides,
+    join,
+    judge_distance,
 )
-from verify.relations import Comparison, Equality, Upper, compare
+from verify.relations import Comparison, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -64,58 +61,29 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
-    found = case.memo("inexact paths", lambda: perturbed_paths(case))
-    held = [paths.held for paths in found]
-    if not found or not np.concatenate(held).any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses(found), applicable_share=0.0))
-    sides = [_sides(case, paths, error_factor) for paths in found]
-    measured, bound = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
-    tolerance = Upper(rtol=1e-9, atol=1e-8)
-    velocity = case.memo("C.3 velocity", lambda: velocity_error(case, found, along=False))
-    inside = [_tube(case, paths, error_factor) for paths in found]
-    comparisons = [
-        compare("distance to the line in units of l", tolerance, measured, bound),
-        compare(
-            "the tube, for starts inside",
-            tolerance,
-            *(np.concatenate([side[k].ravel() for side in inside]) for k in (0, 1)),
-        ),
-        compare("velocity against m - y and e", Equality(atol=1e-9), *velocity),
-    ]
+    def sides(paths: PerturbedPaths) -> Sides:
+        distance = paths.distance[:, paths.held] / paths.pair.length
+        remainder = paths.remainder(case) / paths.pair.length
+        bound = paths.recursion(distance[0], error_factor * paths.delta, remainder)
+        return distance[1:].T, bound.T
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison is not comparisons[0]:
-            return {"quantity": comparison.name}
-        return path_witness(found, sides, comparison.index)
+    def tube(paths: PerturbedPaths) -> Sides:
+        """Largest later distance of each start inside the tube, and the tube's radius."""
+        distance = paths.distance[:, paths.held] / paths.pair.length
+        radius = paths.remainder(case) / paths.pair.length + error_factor * paths.delta.max()
+        starts = distance[0] <= radius + 1e-12
+        return distance[1:, starts].max(axis=0), radius[starts]
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses(found),
-        applicable_share=float(np.concatenate(held).mean()),
-        nonvacuous_share=float(np.mean(bound < 0.5)) if case.mixture.d > 1 else 0.0,
-        witness=witness,
-        unit="path nodes",
-        note="" if case.mixture.d > 1 else "On a line every state lies on the line of the pair.",
-        numbers={
-            "largest distance at a later node, in units of l": float(measured.max()),
-            "largest σ_t² e_max/α_t, in units of l": max(float(p.delta.max()) for p in found),
-            "largest e_max over the size of the score between the modes": error_ratio(case, found),
-        },
+    def inside(found: Sequence[PerturbedPaths]) -> list[Comparison]:
+        within = join([tube(paths) for paths in found])
+        return [compare("the tube, for starts inside", TOLERANCE, *within)]
+
+    what = Distance(
+        "distance to the line",
+        "velocity against m - y and e",
+        along=False,
+        sides=sides,
+        more=inside,
+        flat=case.mixture.d == 1,
     )
-    return CLAIM.judge(case, finding)
-
-
-def _sides(case: Case, paths: PerturbedPaths, error_factor: float) -> tuple[Array, Array]:
-    """Distance to the line over l at later nodes and its bound, (paths, nodes - 1)."""
-    distance = paths.distance[:, paths.held] / paths.pair.length
-    remainder = paths.remainder(case) / paths.pair.length
-    bound = paths.recursion(distance[0], error_factor * paths.delta, remainder)
-    return distance[1:].T, bound.T
-
-
-def _tube(case: Case, paths: PerturbedPaths, error_factor: float) -> tuple[Array, Array]:
-    """Largest later distance of each start inside the tube, and the tube's radius, over l."""
-    distance = paths.distance[:, paths.held] / paths.pair.length
-    radius = paths.remainder(case) / paths.pair.length + error_factor * paths.delta.max()
-    starts = distance[0] <= radius + 1e-12
-    return distance[1:, starts].max(axis=0), radius[starts]
+    return judge_distance(CLAIM, case, what)
