@@ -7,10 +7,9 @@ import pytest
 
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
-from verify import cases, paths, registry, runner
+from verify import cases, paths, registry, runner, visits
 from verify.claim import Basis, Profile
 from verify.claims import g_6_confinement as g6
-from verify.claims import i_1_decomposition as i1
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7
 
@@ -129,12 +128,12 @@ def test_a_mode_owns_its_states_only_late(case):
 
 
 def test_eleven_ddim_steps_are_left_at_raw_time_34(case):
-    assert i1._latest(case) == 34
+    assert visits.window_time(case) == 34
 
 
 def test_the_observer_marks_the_runs_that_a_stored_trajectory_shows_near_a_midpoint(case):
     grid = paths.ddim_grid(case)
-    observer = i1.MidpointVisits(case.mixture, case.schedule, 34)
+    observer = visits.MidpointVisits(case.mixture, case.schedule, [34])
     out = sample(
         case.mixture,
         case.schedule,
@@ -144,7 +143,7 @@ def test_the_observer_marks_the_runs_that_a_stored_trajectory_shows_near_a_midpo
         observers=[observer],
         keep="trajectory",
     )
-    visited, nearest, end = out.observations[0]
+    seen = out.observations[0]
     means, length = case.mixture.means, 0.70709
     i, j = np.triu_indices(25, k=1)
     adjacent = np.linalg.norm(means[i] - means[j], axis=1) < 1.01 * length
@@ -155,11 +154,13 @@ def test_the_observer_marks_the_runs_that_a_stored_trajectory_shows_near_a_midpo
             y = out.trajectory[k] / case.schedule.alpha[t]
             gap = np.linalg.norm(y[:, None] - middle, axis=2).min(axis=1)
             near |= gap <= 0.35 * length
-    assert (visited == near).all()
+    assert (seen.visited() == near).all()
     assert 0.3 < near.mean() < 0.7
     at_34 = out.trajectory[list(out.times).index(34)] / case.schedule.alpha[34]
-    assert (nearest == np.linalg.norm(at_34[:, None] - means, axis=2).argmin(axis=1)).all()
-    assert (end == out.x).all()
+    assert (
+        seen.nearest[:, 0] == np.linalg.norm(at_34[:, None] - means, axis=2).argmin(axis=1)
+    ).all()
+    assert (seen.end == out.x).all()
 
 
 def test_only_runs_that_passed_a_midpoint_change_their_mode(case):
