@@ -95,11 +95,18 @@ def ablated_models(case: Case) -> dict[Setting, TrainedModel]:
 
 
 def ablated_rates(case: Case) -> Mapping[Setting, Rates]:
-    """DDIM with 50 steps and DDPM with all, per setting with a network; counted once per case."""
-    return case.memo(
-        "learned rates over ablations",
-        lambda: {s: _count(case, s, [model]) for s, model in ablated_models(case).items()},
-    )
+    """DDIM with 50 steps and DDPM with all, per setting with a network; counted once per case.
+
+    Empty where no changed setting has a network: the standard problem alone is no ablation.
+    """
+
+    def measure() -> dict[Setting, Rates]:
+        models = ablated_models(case)
+        if not models.keys() - {BASE}:
+            return {}
+        return {s: _count(case, s, [model]) for s, model in models.items()}
+
+    return case.memo("learned rates over ablations", measure)
 
 
 def _count(case: Case, setting: Setting, models: Sequence[TrainedModel]) -> Rates:

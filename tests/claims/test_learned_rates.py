@@ -245,10 +245,15 @@ def test_ablations_without_a_network_are_listed_and_lower_the_share_that_applies
     assert trends["spacing", "DDPM"] == "not resolved"
 
 
-def test_the_standard_problem_alone_is_no_ablation():
-    row = verdict_of("E.16", case_with(settings=ABLATED[:1]))
+def test_the_standard_problem_alone_is_no_ablation(monkeypatch):
+    model = TrainedModel("the only one", None, "reduced", 0)
+    monkeypatch.setattr(ablated, "ablated_models", lambda case: {BASE: model})
+    case = cases.standard(0, Profile.QUICK)
+    row = verdict_of("E.16", case)
     assert row.verdict is Outcome.NOT_APPLICABLE
-    assert "spacing = 3" in row.note
+    assert "changed setting" in row.note
+    with pytest.raises(NotApplicableError, match="changed setting"):
+        store.measure(EXPERIMENTS["learned_ablations"], case)
 
 
 @pytest.mark.parametrize("claim_id", IDS)

@@ -82,6 +82,9 @@ def _is_standard(case: Case) -> bool:
 
 def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
     measured = ablated_rates(case)
+    if not measured:
+        reason = "No network trained on a changed setting is shipped."
+        return CLAIM.not_applicable(case, reason, Basis.LEARNED)
     rates = {setting: change(counted) for setting, counted in measured.items()}
     few, every = SAMPLERS
     changed = [s for s in every_setting() if s != BASE]
