@@ -166,8 +166,7 @@ class SegmentErrors:
     @property
     def share_along(self) -> Array:
         """Share of the squared error that lies along n, (M,)."""
-        total = np.square(self.size).sum(axis=(1, 2))
-        return np.square(self.delta).sum(axis=(1, 2)) / total
+        return _share(np.square(self.delta), np.square(self.size))
 
     @property
     def share_towards(self) -> Array:
@@ -176,7 +175,13 @@ class SegmentErrors:
         delta = self.delta[..., inner]
         weight = np.square(delta)
         towards = np.where(delta * PLACES[inner] < 0.0, weight, 0.0)
-        return towards.sum(axis=(1, 2)) / weight.sum(axis=(1, 2))
+        return _share(towards, weight)
+
+
+def _share(part: Array, whole: Array) -> Array:
+    """Of sums over the segments, (M,); 0 of nothing."""
+    sums = (values.sum(axis=(1, 2)) for values in (part, np.maximum(whole, 1e-300)))
+    return np.divide(*sums)
 
 
 def segment_errors(case: Case, model: TrainedModel) -> SegmentErrors:

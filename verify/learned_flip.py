@@ -157,12 +157,15 @@ def _note(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -
     growth = np.array([s.growth for s in slopes])
     found = sum(int(s.found.sum()) for s in saddles)
     removed = np.median([-s.shift[-1] / s.rate[-1] for s in slopes])
+    distance = np.nanmedian([np.abs(s.z[-1]) for s in saddles])
+    speed = max(float(np.abs(s.delta).max()) for s in saddles)
     return (
         f"Trapping by a sink: {int((growth < 0.0).sum())} of {growth.size} Jacobians at midpoints "
-        f"are stable, and {_stable(saddles)} of {found} equilibria of the learned flows: they are "
-        f"saddles that moved away. The error takes away {removed:.5g} of λ at the last noisy node "
-        "(median), where 1 would flip it: what remains is a slow saddle. The error does not vanish "
-        "at the midpoint, so the slope there is no eigenvalue of an equilibrium."
+        f"are stable, and {_stable(saddles)} of the {found} equilibria next to them, which lie "
+        f"{distance:.2g} l away at the last noisy node (median). There the error takes away "
+        f"{removed:.5g} of λ (median), where 1 would flip it. It drives the midpoints themselves "
+        f"at up to {speed:.2g} l per unit of intrinsic time, so that the slope there is the "
+        "eigenvalue of an equilibrium only where they stay."
     )
 
 

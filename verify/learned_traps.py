@@ -23,6 +23,7 @@ from mixdyn.geometry import Mask, Region
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import Samples, sample
 from mixdyn.schedule import TimeGrid
+from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
@@ -39,7 +40,7 @@ from .models import TrainedModel
 from .paths import ddim_grid
 
 MAX_STARTS = 6
-_BISECTIONS = 16  # widths to 2e-5 of l
+_MAX_BISECTIONS, _RESOLVED = 40, 1e-3  # halvings, or until a width is known to this share of it
 _CURVE = np.linspace(0.0, 1.0, 9)  # places of the interval whose images bound the growth
 
 
@@ -102,6 +103,11 @@ def traps(case: Case, model: TrainedModel) -> list[Trap]:
     return case.memo(f"learned traps {model.name}", measure)
 
 
+def exact_traps(case: Case) -> list[Trap]:
+    """The same with the exact score."""
+    return traps(case, TrainedModel("exact score", ExactScore(case.mixture, case.schedule)))
+
+
 def fine_trap(case: Case, model: TrainedModel) -> Trap:
     """From the first start node, under DDIM at every time."""
     times = fine_times(int(start_nodes(case)[0]))
@@ -115,8 +121,10 @@ def find_trap(flow: LearnedFlow, times: IntArray) -> Trap:
     case, segments = flow.case, find_segments(flow.case)
     reach = np.array([-1.0, 1.0]) * end_reach(case)
     low, high = np.full((2, len(segments.midpoints), 2), 0.5) * np.array([-1.0, 1.0])[:, None, None]
-    for _ in range(_BISECTIONS):
+    for _ in range(_MAX_BISECTIONS):
         z = 0.5 * (low + high)
+        if (high - low).max() <= _RESOLVED * np.diff(z, axis=1).min():
+            break
         beyond = _ends(flow, segments, z, times) > reach
         low, high = np.where(beyond, low, z), np.where(beyond, z, high)
     interval = 0.5 * (low + high)
@@ -152,10 +160,10 @@ def _growth(
         if t == 0:
             break
         jacobian = unit + h * flow.jacobian(state, t)
-        norm = np.linalg.norm(jacobian, 2, axis=(1, 2)).reshape(count, -1)
-        growth += np.log(norm.max(axis=1))
-        slope = np.einsum("pi,pij,pj->p", n, flow.jacobian(segments.midpoints, t), n)
-        middle += np.log(np.abs(1.0 + h * slope))
+        norm = np.linalg.norm(jacobian, 2, axis=(1, 2)).reshape(count, -1).max(axis=1)
+        centre = unit + h * flow.jacobian(segments.midpoints, t)
+        growth += np.log(np.maximum(norm, np.linalg.norm(centre, 2, axis=(1, 2))))
+        middle += np.log(np.abs(np.einsum("pi,pij,pj->p", n, centre, n)))
     return growth, middle
 
 

@@ -22,13 +22,15 @@ from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
 from verify import cases, learned_flip, learned_growth, learned_saddles, learned_traps
 from verify import learned_field as field
-from verify.claim import Basis, Case, Outcome, Profile
+from verify.claim import Basis, Case, Profile
 from verify.claims import c_4_saddle_shift as c4
 from verify.claims import c_6_midpoint_error as c6
 from verify.claims import e_12_learned_spectrum as e12
+from verify.claims import x_3_growth as x3
 from verify.experiments.blurred import BlurredScore
 from verify.inexact import Curve, ErrorField, Ridge, amplitude, perturbed_model
-from verify.models import TrainedModel
+from verify.models import TrainedModel, trained_models
+from verify.relations import Outcome
 
 MIXTURE = GaussianMixture([[0.5, 0.0], [-0.5, 0.0]], 0.02)
 SCHEDULE = NoiseSchedule.linear(400)
@@ -244,6 +246,17 @@ def test_the_learned_error_is_far_beyond_what_the_midpoint_bound_allows(trained)
     limit = row.numbers["e_max at which λ' vanishes"]
     assert row.numbers["e_max between the modes, least"] > 100.0 * limit
     assert row.numbers["share of DDPM runs that end within θ, largest"] < 0.01
+
+
+def test_the_mass_of_the_learned_trap_is_the_rate_at_which_ddim_interpolates(trained):
+    models = trained_models(trained)[:1]
+    row = learned_growth._row(x3.CLAIM, trained, models)
+    width, coarse, fine = row.comparisons
+    assert (width.outcome, coarse.outcome, fine.outcome) == (Outcome.HOLDS,) * 3
+    exact = row.numbers["rate of DDIM with the exact score, by its own trap"]
+    assert coarse.bound > 1000.0 * exact
+    assert coarse.measured > 1.5 * fine.measured  # the finer grid leaves the midpoint faster
+    assert learned_growth._row(x3.CLAIM, trained, models, 0.5).verdict is Outcome.FAILS
 
 
 def test_a_user_problem_without_models_keeps_its_exact_rows():

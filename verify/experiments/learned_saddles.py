@@ -15,7 +15,7 @@ from verify.claim import Case
 from verify.learned_field import find_segments
 from verify.learned_flip import midpoint_slopes
 from verify.learned_growth import exact_trap
-from verify.learned_traps import end_reach, observed, start_nodes, traps
+from verify.learned_traps import end_reach, exact_traps, observed, start_nodes, traps
 
 from .common import describe_models, require_models, require_window
 
@@ -24,7 +24,8 @@ def run(case: Case) -> dict[str, Any]:
     """n midpoints; models (A,); times (M,); growth, lowest (A, M, P): largest and smallest real
     part of the learned eigenvalues; exact (M, P): the largest exact one. starts (K,) raw times;
     width, least (A, K, P): of the learned trap over l, and the bound by its own growth; flow (K,):
-    log10 of the exact flow's. hits (A,) interpolations of `runs` DDIM runs."""
+    log10 of the exact flow's; ddim (K,): of DDIM's with the exact score. hits (A,): interpolations
+    of `runs` DDIM runs."""
     window = require_window(case)
     models = require_models(case)
     slopes = [midpoint_slopes(case, model) for model in models]
@@ -42,6 +43,7 @@ def run(case: Case) -> dict[str, Any]:
         "width": [[trap.width for trap in every] for every in found],
         "least": 2.0 * end_reach(case) * np.exp(-growth),
         "flow": [exact_trap(case, t)[0] / math.log(10.0) for t in start_nodes(case).tolist()],
+        "ddim": [math.log10(float(np.median(trap.width))) for trap in exact_traps(case)],
         "hits": [e.successes for e in ended],
         "runs": ended[0].trials,
         "tau_2": window.t,

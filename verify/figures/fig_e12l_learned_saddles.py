@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def _message(result: Result) -> str:
     exact, growth = result["exact"], result["growth"]
     negative, places = int((growth <= 0.0).sum()), growth.size
-    width, flow = np.median(result["width"][:, 0]), 10.0 ** result["flow"][0]
+    width, flow = np.median(result["width"][:, 0]), 10.0 ** result["ddim"][0]
     return (
         f"A trained network flattens the saddle: at t = {int(result['times'][-1])} the midpoint's "
         f"eigenvalue is {np.median(growth[:, -1]):.2g} instead of {np.median(exact[-1]):.3g} "
@@ -54,7 +54,8 @@ def _eigenvalues(ax: Axes, result: Result) -> None:
 
 def _widths(ax: Axes, result: Result) -> None:
     starts = result["starts"]
-    ax.plot(starts, 10.0 ** result["flow"], "x-", color=BLACK, label="exact")
+    ax.plot(starts, 10.0 ** result["flow"], "x-", color=BLACK, label="exact flow")
+    ax.plot(starts, 10.0 ** result["ddim"], "+--", color=BLACK, label="DDIM, exact score")
     for k, name in enumerate(result.labels("models")):
         look, width = network_look(k), result["width"][k]
         middle = np.median(width, axis=1)
@@ -63,7 +64,7 @@ def _widths(ax: Axes, result: Result) -> None:
             starts, width.min(axis=1), width.max(axis=1), color=look.color, alpha=0.15, lw=0
         )
     least = np.median(result["least"], axis=(0, 2))
-    ax.plot(starts, least, ":", color=GREY, label="least width by the learned growth")
+    ax.plot(starts, least, ":", color=GREY, label="at least, by the growth")
     ax.set(yscale="log", ylabel="width of the trap / l", title="starts that end outside both modes")
 
 
