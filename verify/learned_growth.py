@@ -171,31 +171,14 @@ def _note(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[T
 
 def _table(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[Trap]]) -> Table:
     seen = [observed(case, model) for model in models]
-    rows = []
-    for k, t in enumerate(start_nodes(case).tolist()):
-        here = [every[k] for every in found]
-        width = np.array([np.median(trap.width) for trap in here])
-        mass = np.array([strip_mass(case, trap.interval, t) for trap in here])
-        log_width, exponent = exact_trap(case, t)
-        rows.append(
-            (
-                t,
-                exponent,
-                Log10.from_log(log_width),
-                float(np.median(exact_traps(case)[k].growth)),
-                float(np.median(exact_traps(case)[k].width)),
-                float(np.median([trap.growth for trap in here])),
-                float(np.median([trap.middle for trap in here])),
-                float(width.mean()),
-                float(width.min()),
-                float(width.max()),
-                float(mass.mean()),
-                *(
-                    float(np.mean([getattr(s, name)[k] for s in seen]))
-                    for name in ("inside", "caught", "through")
-                ),
-            )
+    rows = [
+        _table_row(case, t, exact_traps(case)[k], [every[k] for every in found])
+        + tuple(
+            float(np.mean([getattr(s, name)[k] for s in seen]))
+            for name in ("inside", "caught", "through")
         )
+        for k, t in enumerate(start_nodes(case).tolist())
+    ]
     columns = (
         "t",
         "Λ, exact flow",
@@ -217,4 +200,23 @@ def _table(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[
         "marginal; learned paths have strayed from it by the later nodes",
         columns,
         rows,
+    )
+
+
+def _table_row(case: Case, t: int, exact: Trap, here: Sequence[Trap]) -> tuple[Number | None, ...]:
+    """From one start node: exponents, widths, and the mass of the learned traps."""
+    width = np.array([np.median(trap.width) for trap in here])
+    log_width, exponent = exact_trap(case, t)
+    return (
+        t,
+        exponent,
+        Log10.from_log(log_width),
+        float(np.median(exact.growth)),
+        float(np.median(exact.width)),
+        float(np.median([trap.growth for trap in here])),
+        float(np.median([trap.middle for trap in here])),
+        float(width.mean()),
+        float(width.min()),
+        float(width.max()),
+        float(np.mean([strip_mass(case, trap.interval, t) for trap in here])),
     )

@@ -227,6 +227,44 @@ def _learned_tau_3():
     }
 
 
+def _learned_saddles():
+    exact = np.array([[1.5, 1.5], [17.0, 17.0], [832.0, 832.0]])
+    growth = np.array([[1.7, 1.9], [3.9, 4.2], [0.35, -0.2]])
+    width = np.array([[0.012, 0.018], [0.8, 0.82]])
+    return {
+        "n": 2,
+        "models": ["reduced, seed 0", "reduced, seed 1"],
+        "times": np.array([66, 22, 1]),
+        "growth": np.stack([growth, 1.1 * growth]),
+        "lowest": np.full((2, 3, 2), -0.9),
+        "exact": exact,
+        "starts": np.array([66, 1]),
+        "width": np.stack([width, width]),
+        "least": np.stack([0.2 * width, 0.2 * width]),
+        "flow": np.array([-6.1, -0.1]),
+        "ddim": np.array([-5.7, -0.2]),
+        "hits": [20, 22],
+        "runs": 1000,
+        "tau_2": 22,
+    }
+
+
+def _learned_drift():
+    z = np.linspace(-0.6, 0.6, 7)
+    exact = np.stack([np.sin(4.0 * z), 2.0 * np.sin(4.0 * z)])[:, None].repeat(3, axis=1) / 4.0
+    return {
+        "n": 3,
+        "models": ["reduced, seed 0"],
+        "z": z,
+        "times": np.array([66, 1]),
+        "learned": 0.2 * exact[None],
+        "exact": exact,
+        "saddles": np.array([[[0.0, 0.01, -0.01], [0.1, -0.1, np.nan]]]),
+        "stable": [0],
+        "found": 5,
+    }
+
+
 MADE_UP = {
     "phase_portrait": _phase_portrait,
     "steps": lambda: {
@@ -255,6 +293,8 @@ MADE_UP = {
     "weights": _weights,
     "basin": _basin,
     "diagonals": _diagonals,
+    "learned_saddles": _learned_saddles,
+    "learned_drift": _learned_drift,
     "learned_distance": _learned_distance,
     "learned_radius": _learned_radius,
     "learned_tau_3": _learned_tau_3,
@@ -271,6 +311,8 @@ STATED = {
     "E.11": r"P\(H\|M\) falls from 50 to 3 %, while 71\.4 to 100 % of the interpolations",
     "E.6": "tau_1 = 51 to 15",
     "E.12": "at most 6e-05",
+    "E.12L": r"negative at 2 of 12 places.* 0\.015 l wide instead of 2e-06 l",
+    "C.4": r"reaches 0\.1 l .* instead of 0\.5 l; of 5 equilibria .* none attracts",
     "E.13": r"from 9 % at eta = 0 to 2 % at eta = 1, .* from 1\.11 to 0\.63 sigma",
     "E.14": r"vacuous \(1\.26 .* gives 4e-265, the exact law 4e-265",
     "E.16": r"no more|more than 0 % .* \(10 % at spacing 1, 10 % at 2",

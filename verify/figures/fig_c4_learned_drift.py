@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from verify.experiments import Result
 
 _MODEL = 0  # the first network is drawn, all are counted
+_THIN = 3  # places a line of a single segment skips: they are smooth, and many
 
 
 def _message(result: Result) -> str:
@@ -34,7 +35,7 @@ def _message(result: Result) -> str:
 def _panel(ax: Axes, result: Result, k: int) -> None:
     z, learned = result["z"], result["learned"][_MODEL, k]
     ax.axhline(0.0, color=GREY, lw=0.8)
-    ax.plot(z, learned.T, color=BLUE, lw=0.5, alpha=0.35)
+    ax.plot(z[::_THIN], learned[:, ::_THIN].T, color=BLUE, lw=0.5, alpha=0.35)
     ax.plot(z, np.median(learned, axis=0), color=BLUE, lw=2.0)
     ax.plot(z, np.median(result["exact"][k], axis=0), color=BLACK, lw=1.5, ls="--")
     zeros = result["saddles"][_MODEL, k]
