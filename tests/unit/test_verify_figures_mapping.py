@@ -50,7 +50,7 @@ def test_no_name_selects_every_figure_in_order():
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"the figures are 2, 3, .*received '99'"):
+    with pytest.raises(InputError, match=r"the figures are 1, 2, 3, .*received '99'"):
         select(["3", "99"])
 
 
