@@ -20,8 +20,8 @@ from .claim import Case
 from .models import TrainedModel, trained_models
 from .rates import Rates, Run, count_models, ddim
 
-# Samples of each network under DDIM and DDPM in the quick profile.
-_DDIM_SAMPLES, _DDPM_SAMPLES = 6_000, 1_200
+# Samples of each network under DDIM and DDPM in the quick profile; DDPM's steps are limited too.
+_DDIM_SAMPLES, _DDPM_SAMPLES, _DDPM_STEPS = 10_000, 2_500, 4_000_000
 _FULL = 15  # the full profile draws so many times more
 SAMPLERS = ("DDIM", "DDPM")
 
@@ -111,6 +111,7 @@ def ablated_rates(case: Case) -> Mapping[Setting, Rates]:
 
 def _count(case: Case, setting: Setting, models: Sequence[TrainedModel]) -> Rates:
     schedule = setting.schedule
-    few, every = (case.pick(n, _FULL * n) for n in (_DDIM_SAMPLES, _DDPM_SAMPLES))
+    most = min(_DDPM_SAMPLES, _DDPM_STEPS // setting.T)
+    few, every = (case.pick(n, _FULL * n) for n in (_DDIM_SAMPLES, most))
     runs = [Run(SAMPLERS[0], ddim(schedule), few), Run(SAMPLERS[1], DDPM(), every)]
     return count_models(_case_of(case, setting), models, runs)

@@ -21,9 +21,9 @@ from .rates import Rates, Run, count_models, ddim
 # Steps of DDIM, and how many samples all models together draw with them in the quick profile.
 _STEPS = {DDIM_STEPS: 24_000, 100: 16_000, 200: 8_000, 500: 6_000, 1000: 8_000}
 _DDPM = 12_000
-_DDPM_LEAST = 4_000  # per model: none in so many is a rate below 0.37 % at the verdict's level
+_DDPM_LEAST = 3_000  # per model: none in so many is a rate below 0.49 % at the verdict's level
 ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
-_ETA_SAMPLES = 16_000
+_ETA_SAMPLES, _ETA_ENDS = 12_000, 24_000  # at eta = 0 and 1, which are judged one by one, more
 _FULL = 15  # the full profile draws so many times more
 
 
@@ -81,9 +81,12 @@ def eta_rates(case: Case, models: Sequence[TrainedModel]) -> Rates:
     """DDIM with 50 steps at each of `allowed_etas`."""
 
     def measure() -> Rates:
-        n = _each(case, _ETA_SAMPLES, models)
         schedule = case.schedule
-        runs = [Run(eta_name(eta), ddim(schedule, eta=eta), n) for eta in allowed_etas(schedule)]
+        few, many = (_each(case, n, models) for n in (_ETA_SAMPLES, _ETA_ENDS))
+        runs = [
+            Run(eta_name(eta), ddim(schedule, eta=eta), many if eta in (0.0, 1.0) else few)
+            for eta in allowed_etas(schedule)
+        ]
         return count_models(case, models, runs)
 
     return case.memo("learned rates over eta", measure)

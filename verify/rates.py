@@ -25,7 +25,7 @@ from mixdyn.observers import ClassCounts
 from mixdyn.samplers import DDIM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import DISPLAY_MISS, Proportion
+from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
 from .claim import Case, Claim, Hypothesis, Table, Verdict
@@ -207,13 +207,15 @@ def witness_of(case: Case) -> Callable[[Comparison], dict[str, Any]]:
 # -- comparing -----------------------------------------------------------------------------------
 
 
-def compare_order(name: str, larger: Proportion, smaller: Proportion) -> Comparison:
+def compare_order(
+    name: str, larger: Proportion, smaller: Proportion, miss: float = VERDICT_MISS
+) -> Comparison:
     """Whether one true rate is above another: decided only if their intervals lie apart.
 
-    Each interval misses with probability 1e-6 (Clopper-Pearson); the two counts may depend on each
-    other. The bound is the end of the smaller rate's interval that faces the larger one's.
+    Each interval misses with probability `miss` (Clopper-Pearson); the two counts may depend on
+    each other. The bound is the end of the smaller rate's interval that faces the larger one's.
     """
-    relation = Statistical("lower")
+    relation = Statistical("lower", miss)
     low, high = larger.interval(relation.miss)
     other_low, other_high = smaller.interval(relation.miss)
     outcome = Outcome.INCONCLUSIVE

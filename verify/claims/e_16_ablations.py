@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mixdyn.statistics import DISPLAY_MISS
 from verify.ablated import (
     AXES,
     BASE,
@@ -133,9 +134,8 @@ def _trends(rates: Mapping[Setting, Rates]) -> Table:
         ends: list[Cell] = [float(vars(s)[axis]) for s in (first, last)]
         for sampler in SAMPLERS:
             before, after = (rates[s].of(0, sampler) for s in (first, last))
-            word = {Outcome.HOLDS: "falls", Outcome.FAILS: "rises"}.get(
-                compare_order("", before, after).outcome, "not resolved"
-            )
+            outcome = compare_order("", before, after, DISPLAY_MISS).outcome
+            word = {Outcome.HOLDS: "falls", Outcome.FAILS: "rises"}.get(outcome, "not resolved")
             rows.append([axis, sampler, *ends, before.rate, after.rate, word])
     columns = ("axis", "sampler", "from", "to", "interpolation there", "and there", "trend")
-    return Table("What the ends of each axis do, at the verdict's level", columns, rows)
+    return Table("Trends: the ends of each axis, 95 % intervals apart or not", columns, rows)

@@ -18,9 +18,9 @@ from .common import require_torch
 
 
 def run(case: Case) -> dict[str, Any]:
-    """n (2,) samples under DDIM and DDPM; per axis NAME, for its values with a network: NAME (V,),
-    NAME_counts and NAME_exact (V, 2 samplers, 3); settings (S,) with a network, in words, their
-    counts (S, 2, 3), and those missing."""
+    """n: the numbers of samples that occur; per axis NAME, for its values with a network: NAME
+    (V,), NAME_counts and NAME_exact (V, 2 samplers, 3); settings (S,) with a network, in words,
+    their counts (S, 2, 3), and those missing."""
     require_torch()
     rates = ablated_rates(case)
     if not rates:
@@ -30,11 +30,12 @@ def run(case: Case) -> dict[str, Any]:
             "Train one with `mixdyn train` and put it beside them.",
         )
     missing = [s.name for s in every_setting() if s not in rates]
+    counts = np.array([r.counts[0] for r in rates.values()])
     data: dict[str, Any] = {
-        "n": next(iter(rates.values())).counts[0].sum(axis=1),
+        "n": np.unique(counts.sum(axis=2)),
         "samplers": SAMPLERS,
         "settings": [s.name for s in rates],
-        "counts": np.array([r.counts[0] for r in rates.values()]),
+        "counts": counts,
         "missing": np.array(missing, dtype=str),
     }
     for axis in AXES:

@@ -17,14 +17,15 @@ from .common import describe_models, require_models, require_window, within_mode
 
 
 def run(case: Case) -> dict[str, Any]:
-    """n samples a model; models (M,); eta (E,); counts and exact (M, E, 3) class counts; spread and
-    exact_spread (M, E), recursion (E,): standard deviation within a mode in units of sigma."""
+    """n (E,) samples a model; models (M,); eta (E,); counts and exact (M, E, 3) class counts;
+    spread and exact_spread (M, E), recursion (E,): standard deviation within a mode in units of
+    sigma."""
     require_window(case)
     models = require_models(case)
     rates = eta_rates(case, models)
     sigma, etas = float(case.mixture.sigma), allowed_etas(case.schedule)
     return {
-        "n": int(rates.counts[0, 0].sum()),
+        "n": rates.counts[0].sum(axis=1),
         "models": describe_models(models),
         "eta": etas,
         "counts": rates.counts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixdyn.geometry import Region
+from mixdyn.validation import Array, IntArray
 
 from .fig_3_steps import ddpm_reference, step_axis
 from .spec import FigureSpec, Results
@@ -34,31 +35,31 @@ def network_look(k: int) -> Look:
     return Look(PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)])
 
 
+def plot_rates(ax: Axes, x: Array, counts: IntArray, look: Look, label: str) -> None:
+    """Interpolation rates as `style.plot_rate` shows them, each among its own number of samples:
+    class counts (V, 3)."""
+    hits, n = counts[:, Region.INTERPOLATION], counts.sum(axis=1)
+    seen = hits > 0
+    ax.plot(x[seen], 100.0 * hits[seen] / n[seen], look.line, color=look.color, lw=1.2)
+    for at in range(len(x)):
+        name = label if at == 0 else "_"
+        plot_rate(ax, x[at : at + 1], hits[at : at + 1], int(n[at]), look, name)
+
+
 def _each(ax: Axes, result: Result) -> None:
     """DDIM, network by network, side by side where they would hide one another."""
-    hits, n = result["ddim"][:, :, Region.INTERPOLATION], result["ddim"].sum(axis=2)
-    for k, name in enumerate(result.labels("models")):
-        look = network_look(k)
-        x = result["steps"] * 1.06 ** (k - 0.5 * (len(hits) - 1))
-        ax.plot(x, 100.0 * hits[k] / n[k], color=look.color, lw=1.0)
-        for at in range(len(x)):
-            label = name if at == 0 else "_"
-            plot_rate(ax, x[at : at + 1], hits[k, at : at + 1], int(n[k, at]), look, label)
+    names = result.labels("models")
+    for k, name in enumerate(names):
+        x = result["steps"] * 1.06 ** (k - 0.5 * (len(names) - 1))
+        plot_rates(ax, x, result["ddim"][k], network_look(k), name)
 
 
 def _mean(ax: Axes, result: Result) -> None:
     """The mean over networks, DDPM's, and the exact score's."""
-    for name, key, look in (
-        ("DDIM, mean over networks", "ddim", LOOKS["DDIM"]),
-        ("DDIM, exact score", "exact_ddim", Look(GREY, "x", ":")),
-    ):
-        counts = result[key].sum(axis=0)
-        hits, n = counts[:, Region.INTERPOLATION], counts.sum(axis=1)
-        if hits.any():
-            ax.plot(result["steps"], 100.0 * hits / n, look.line, color=look.color, lw=1.2)
-        for at, steps in enumerate(result["steps"]):
-            label = name if at == 0 else "_"
-            plot_rate(ax, [steps], hits[at : at + 1], int(n[at]), look, label)
+    steps = result["steps"]
+    exact = Look(GREY, "x", ":")
+    plot_rates(ax, steps, result["ddim"].sum(axis=0), LOOKS["DDIM"], "DDIM, mean over networks")
+    plot_rates(ax, steps, result["exact_ddim"].sum(axis=0), exact, "DDIM, exact score")
     ddpm = result["ddpm"].sum(axis=0)
     ddpm_reference(ax, int(ddpm[Region.INTERPOLATION]), int(ddpm.sum()))
     explain_limits(ax)

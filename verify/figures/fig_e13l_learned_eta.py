@@ -8,7 +8,7 @@ import numpy as np
 
 from mixdyn.geometry import Region
 
-from .fig_3l_learned_steps import network_look
+from .fig_3l_learned_steps import network_look, plot_rates
 from .spec import FigureSpec, Results
 from .style import (
     BLACK,
@@ -18,7 +18,6 @@ from .style import (
     finish,
     new_figure,
     percent_axis,
-    plot_rate,
 )
 
 if TYPE_CHECKING:
@@ -48,26 +47,29 @@ def draw(results: Results) -> Figure:
     """Interpolation rate left, standard deviation within the modes right."""
     result = results["learned_eta"]
     figure, (left, right) = new_figure(9.0, 3.9, columns=2)
-    names, eta, n = result.labels("models"), result["eta"], result.count()
+    names, eta = result.labels("models"), result["eta"]
     for k, name in enumerate(names):
         look, shift = network_look(k), 0.012 * (k - 0.5 * (len(names) - 1))
-        plot_rate(left, eta + shift, result["counts"][k, :, Region.INTERPOLATION], n, look, name)
+        plot_rates(left, eta + shift, result["counts"][k], look, name)
         right.plot(eta, result["spread"][k], look.marker, color=look.color, label=name)
-    exact = result["exact"].sum(axis=0)[:, Region.INTERPOLATION]
-    plot_rate(left, eta, exact, n * len(names), _EXACT, "exact score")
+    exact = result["exact"].sum(axis=0)
+    plot_rates(left, eta, exact, _EXACT, "exact score")
     spread = result["exact_spread"].mean(axis=0)
     right.plot(eta, spread, _EXACT.marker, color=_EXACT.color, label="exact score")
     right.plot(eta, result["recursion"], color=BLACK, label="closed form: linear recursion")
     right.axhline(1.0, color=GREY, ls=":", label="the data")
     explain_limits(left)
-    percent_axis(left, 50.0 / (n * len(names)), 10.0)
+    percent_axis(left, 50.0 / exact[0].sum(), 10.0)
     left.set(ylabel="interpolations (% of samples)", title="rate")
     right.set(ylabel="std within a mode / sigma", title="spread")
     right.set_ylim(0.0, None)
     for ax in (left, right):
         ax.set_xlabel("eta (times the standard deviation of the bridge noise)")
         ax.legend()
-    note = "DDIM with 50 steps; the exact score on the same noise. Bars: 95 % intervals."
+    note = (
+        "DDIM with 50 steps; the exact score on the same noise. Bars: 95 % intervals; n counts a "
+        "network's samples, by eta."
+    )
     return finish(figure, _message(result), result, note)
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.validation import Array
 
+from .fig_3l_learned_steps import plot_rates
 from .fig_e16_ablations import AXES
 from .spec import FigureSpec, Results
-from .style import GREY, LOOKS, Look, finish, new_figure, percent_axis, plot_rate
+from .style import GREY, LOOKS, Look, finish, new_figure, percent_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,18 +24,15 @@ if TYPE_CHECKING:
 def _panel(ax: Axes, result: Result, name: str) -> None:
     """Both samplers over one axis; values are evenly spaced, as they are a handful."""
     values = result[name]
-    place = np.arange(len(values))
+    place = np.arange(len(values), dtype=np.float64)
     samplers = result.labels("samplers") if len(values) else []
     for column, sampler in enumerate(samplers):
-        n, x = int(result["n"][column]), place + 0.1 * (column - 0.5)
+        x: Array = place + 0.1 * (column - 0.5)
         base = LOOKS[sampler]
-        for key, look, label in (
-            ("counts", base, f"{sampler}, trained network"),
-            ("exact", Look(GREY, base.marker, ":"), f"{sampler}, exact score"),
-        ):
-            shift = 0.05 if key == "exact" else 0.0
-            hits = result[f"{name}_{key}"][:, column, Region.INTERPOLATION]
-            plot_rate(ax, x + shift, hits, n, look, label)
+        exact = Look(GREY, base.marker, ":")
+        trained = result[f"{name}_counts"][:, column]
+        plot_rates(ax, x, trained, base, f"{sampler}, trained network")
+        plot_rates(ax, x + 0.05, result[f"{name}_exact"][:, column], exact, f"{sampler}, exact")
     ax.set_xticks(place, [f"{value:g}" for value in values])
     ax.set_xlabel(AXES[name])
     ax.set_xlim(-0.5, max(len(values) - 0.5, 0.5))
