@@ -7,6 +7,8 @@ of its length. The derivative of E in y is sigma_t^2 De.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ import numpy as np
 from mixdyn import dynamics, geometry
 from mixdyn.errors import NotApplicableError
 from mixdyn.fields import MixtureField, ModelField
+from mixdyn.models import SizedModel
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
@@ -28,7 +31,7 @@ from .paths import ddim_grid
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
 SLOPE_PLACES = np.linspace(-0.4, 0.4, 9)
-_DIFFERENCE = 1e-6  # step of numerical derivatives over l, for models without a Jacobian
+_DIFFERENCE, _SINGLE_DIFFERENCE = 1e-6, 1e-3  # steps of numerical derivatives over l
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +93,17 @@ def late_nodes(case: Case) -> IntArray:
 
 
 class LearnedFlow:
-    """The flow of a trained model beside the exact one, at the times of the schedule, in float64.
+    """The flow of a trained model beside the exact one, at the times of the schedule.
 
-    pull, exact_pull: dy/du at y (n, d). jacobian, exact_jacobian: its derivative, (n, d, d).
+    In float64 where the model can be had in it. pull, exact_pull: dy/du at y (n, d). jacobian,
+    exact_jacobian: its derivative, (n, d, d).
     """
 
     def __init__(self, case: Case, model: TrainedModel) -> None:
         self.case = case
-        in_double = getattr(model.score, "in_double", None)
-        self._score = model.score if in_double is None else in_double()
+        score = model.score.model if isinstance(model.score, SizedModel) else model.score
+        in_double = getattr(score, "in_double", None)
+        self._score = score if in_double is None else in_double()
         sigma, d = float(case.mixture.sigma), case.mixture.d
         self._learned = ModelField(self._score, case.schedule, d, data_var=sigma**2)
         self._exact = MixtureField(case.mixture)
@@ -128,10 +133,18 @@ class LearnedFlow:
         """Cov_gamma/v - I."""
         return dynamics.flow_jacobian(self.case.mixture, y, float(self._v[t]))
 
+    @functools.cached_property
+    def _step(self) -> float:
+        """Of differences: wider for a model whose predictions are single-precision numbers."""
+        segments = find_segments(self.case)
+        eps = np.asarray(self._score.eps(segments.points(SLOPE_PLACES)[0], 1))
+        single = np.array_equal(eps, eps.astype(np.float32))
+        return segments.length * (_SINGLE_DIFFERENCE if single else _DIFFERENCE)
+
     def differences(self, y: Array, t: int, directions: Array) -> Array:
         """Central differences of the learned drift along m directions (m, d) or, one a point,
         (m, n, d): (n, m, d)."""
-        h = _DIFFERENCE * find_segments(self.case).length
+        h = self._step
         columns = [self.pull(y + h * u, t) - self.pull(y - h * u, t) for u in directions]
         return np.stack(columns, axis=1) / (2.0 * h)
 
@@ -311,6 +324,18 @@ def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:
     return {f"{name}, mean": float(found.mean())} | {
         f"{name}, {which}": value for which, value in ends.items()
     }
+
+
+def root_mean_square(values: Array) -> float:
+    """Over the finite values; NaN without one."""
+    found = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(np.square(found)))) if found.size else math.nan
+
+
+def median(values: Array) -> float:
+    """Of the finite values; NaN without one."""
+    found = values[np.isfinite(values)]
+    return float(np.median(found)) if found.size else math.nan
 
 
 def named(models: Sequence[TrainedModel]) -> str:

@@ -23,6 +23,7 @@ from .learned_field import (
     find_segments,
     flow_of,
     late_nodes,
+    median,
     named,
     spread,
     variances,
@@ -157,7 +158,7 @@ def _note(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -
     growth = np.array([s.growth for s in slopes])
     found = sum(int(s.found.sum()) for s in saddles)
     removed = np.median([-s.shift[-1] / s.rate[-1] for s in slopes])
-    distance = np.nanmedian([np.abs(s.z[-1]) for s in saddles])
+    distance = median(np.array([np.abs(s.z[-1]) for s in saddles]))
     speed = max(float(np.abs(s.delta).max()) for s in saddles)
     return (
         f"Trapping by a sink: {int((growth < 0.0).sum())} of {growth.size} Jacobians at midpoints "
@@ -189,7 +190,7 @@ def _numbers(
     )
     numbers |= spread(
         "least eigenvalue of a learned saddle along its unstable direction",
-        [float(np.nanmin(s.growth)) for s in saddles],
+        [float(np.min(s.growth, where=s.found, initial=np.inf)) for s in saddles],
     )
     return numbers
 
@@ -215,7 +216,7 @@ def _table(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) 
                 float(np.median(-shift / rate)),
                 ", ".join(str(count) for count in stable),
                 sum(int((s.unstable[node] == 0).sum()) for s in saddles),
-                float(np.nanmedian([s.growth[node] for s in saddles])),
+                median(np.array([s.growth[node] for s in saddles])),
             )
         )
     columns = (

@@ -28,6 +28,7 @@ from .models import TrainedModel
 
 BETWEEN = 0.4  # |z| below which a point counts as lying between the two modes
 _MAX_ITER, _MAX_HALVINGS = 30, 12
+_ZERO = 1e-6  # drift over l that counts as none: single precision leaves 1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ def newton(flow: LearnedFlow, y: Array, t: int, length: float) -> tuple[Array, M
                 break
         if not moved.any():
             break
-    return y, size <= 1e-8 * length
+    return y, size <= _ZERO * length
 
 
 def midpoint_slopes(flow: LearnedFlow, segments: Segments, t: int) -> tuple[Array, Array]:

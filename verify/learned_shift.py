@@ -21,7 +21,9 @@ from .learned_field import (
     field_mutants,
     field_rows,
     find_segments,
+    median,
     named,
+    root_mean_square,
     segment_errors,
     spread,
     variances,
@@ -125,10 +127,6 @@ def _near(z: Array, predicted: Array) -> Array:
     return np.asarray(np.nan_to_num(ABOUT.excess(z, predicted), nan=np.inf) <= 1.0)
 
 
-def _rms(values: Array, axis: int | None = None) -> Array:
-    return np.asarray(np.sqrt(np.nanmean(np.square(values), axis=axis)))
-
-
 def _numbers(
     saddles: Sequence[LearnedSaddles], k: Array, chosen: Mask
 ) -> dict[str, float | int | None]:
@@ -152,11 +150,11 @@ def _numbers(
     )
     numbers |= spread("share with shift about -δ/λ", near)
     numbers |= spread("share with shift about -δ/λ', λ' the learned slope", with_net)
-    shifts = [float(_rms(s.z[last])) for s in saddles]
+    shifts = [root_mean_square(s.z[last]) for s in saddles]
     numbers |= spread("rms shift at the last noisy node, over l", shifts)
     numbers |= spread(
         "rms of δ/λ at the last noisy node",
-        [float(_rms(s.delta[last] / rate[last])) for s in saddles],
+        [root_mean_square(s.delta[last] / rate[last]) for s in saddles],
     )
     return numbers
 
@@ -191,19 +189,19 @@ def _table(saddles: Sequence[LearnedSaddles], k: Array) -> Table:
         here = [(s.z[node], s.delta[node], s.slope_net[node]) for s in saddles]
         z, delta, net = (np.array(part) for part in zip(*here, strict=True))
         near = np.array([_near(a, -b / rate[node]) for a, b in zip(z, delta, strict=True)])
-        off = [float(_rms(s.off[node])) for s in saddles]
-        rms = [float(_rms(part)) for part in z]
+        off = [root_mean_square(s.off[node]) for s in saddles]
+        rms = [root_mean_square(part) for part in z]
         rows.append(
             (
                 t,
                 float(rate[node, 0]),
                 float(np.median(net)),
-                float(_rms(delta)),
-                float(_rms(delta / rate[node])),
-                float(_rms(z)),
+                root_mean_square(delta),
+                root_mean_square(delta / rate[node]),
+                root_mean_square(z),
                 min(rms),
                 max(rms),
-                float(np.nanmedian(np.abs(z + delta / net))),
+                median(np.abs(z + delta / net)),
                 float(np.mean(near)),
                 float(np.mean(off)),
             )

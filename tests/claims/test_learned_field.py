@@ -88,6 +88,24 @@ def test_the_flow_of_a_blurred_score_is_the_exact_one_at_a_larger_variance(t):
     assert flow.jacobian(y, t) == pytest.approx(slope, abs=1e-7)
 
 
+def test_a_model_in_single_precision_gets_wider_differences_and_keeps_its_saddle():
+    class Single:
+        def __init__(self):
+            self.exact = blurred().score
+
+        def eps(self, x, t):
+            return self.exact.eps(x, t).astype(np.float32).astype(float)
+
+    case, t = pair_case(), 9
+    model = TrainedModel("single", Single())
+    y = np.array([[0.0, 0.0], [0.1, 0.05]])
+    slope = dynamics.flow_jacobian(MIXTURE, y, field.variances(case)[t] + WIDTH**2)
+    assert field.flow_of(case, model).jacobian(y, t) == pytest.approx(slope, abs=2e-3)
+    found = learned_saddles.learned_saddles(case, model)
+    assert (found.unstable == 1).all()
+    assert found.z == pytest.approx(0.0, abs=1e-5)
+
+
 def test_the_error_of_a_blurred_score_points_to_the_midpoint_along_the_pair():
     case = pair_case()
     errors = field.segment_errors(case, blurred())
