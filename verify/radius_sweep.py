@@ -51,32 +51,31 @@ def starts(case: Case, radius: float, n: int, label: str = "") -> Array:
     return midpoint[chosen] + (radius * side)[:, None] * edge[chosen]
 
 
-def outcomes(
-    model: Any,
-    case: Case,
-    sampler: Sampler,
-    start: int,
-    n: int,
-    *,
-    radii: Sequence[float] = RADII,
-    block: int = 0,
-) -> tuple[IntArray, Array]:
-    """Per radius, (R,): interpolations among n runs, and the mean distance to the nearest mode.
+@dataclass(frozen=True)
+class Start:
+    """n runs from a raw time t; runs of different blocks share neither starts nor noise."""
 
-    start: raw time. block: runs of different blocks share neither starts nor noise.
-    """
+    t: int
+    n: int
+    block: int = 0
+
+
+def outcomes(
+    model: Any, case: Case, sampler: Sampler, start: Start, radii: Sequence[float] = RADII
+) -> tuple[IntArray, Array]:
+    """Per radius, (R,): interpolations, and the mean distance of the ends to the nearest mode."""
     hits, ends = [], []
     for radius in radii:
-        y = starts(case, radius, n, f" {block}" if block else "")
-        x = case.schedule.alpha[start] * y
+        y = starts(case, radius, start.n, f" {start.block}" if start.block else "")
+        x = case.schedule.alpha[start.t] * y
         run = sample(
             model,
             case.schedule,
             sampler,
             x=x,
             rng=case.stream("radius"),
-            start=start,
-            first=block * n,
+            start=start.t,
+            first=start.block * start.n,
         )
         final = np.asarray(run.x)
         hits.append(int(np.sum(classify(case.mixture, final) == Region.INTERPOLATION)))
@@ -123,17 +122,16 @@ def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -
 
 
 def _learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
-    start, n = window_time(case, steps_left), case.pick(1_500, 10_000)
+    t, n = window_time(case, steps_left), case.pick(1_500, 10_000)
 
     def hits(model: Any, block: int) -> list[IntArray]:
-        return [
-            outcomes(model, case, sampler, start, n, radii=LEARNED_RADII, block=block)[0]
-            for sampler in samplers(case).values()
-        ]
+        start = Start(t, n, block)
+        every = samplers(case).values()
+        return [outcomes(model, case, s, start, LEARNED_RADII)[0] for s in every]
 
     return Sweep(
         steps_left,
-        start,
+        t,
         n,
         tuple(samplers(case)),
         np.array([hits(model.score, k) for k, model in enumerate(models)]),

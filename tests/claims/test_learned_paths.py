@@ -1,4 +1,4 @@
-"""Visits, envelopes and start radii are counted right, and their rows judge what was counted.
+"""Visits and envelopes are counted right, and their rows judge what was counted.
 
 Most tests use made-up runs or a score with a known error in place of a network; the last ones run a
 shipped network on a few samples.
@@ -19,11 +19,10 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
-from verify import cases, envelopes, learned_paths, radius_sweep, registry, runner, visits
+from verify import cases, envelopes, learned_paths, registry, runner, visits
 from verify.claim import Basis, Case, Profile
 from verify.claims import e_11_visit_window as e11
 from verify.claims import f_4_learned_tube as f4
-from verify.claims import f_5_learned_radius as f5
 from verify.claims import i_1_decomposition as i1
 from verify.experiments import EXPERIMENTS, store
 from verify.learned_decomposition import judge
@@ -350,73 +349,6 @@ def test_a_line_leaves_no_direction_for_figure_4():
     assert "one dimension" in row.note
 
 
-# -- start radii ---------------------------------------------------------------------------------
-
-
-def test_starts_lie_on_closest_pairs_at_their_radius_from_the_midpoint():
-    case = standard()
-    y = radius_sweep.starts(case, 0.2, 500)
-    _, relative = visits.midpoint_distance(case.mixture.means, y)
-    np.testing.assert_allclose(relative, 0.2, rtol=1e-9)
-    gaps = np.linalg.norm(y[:, None] - case.mixture.means, axis=2)
-    np.testing.assert_allclose(np.sort(gaps, axis=1)[:, :2].sum(axis=1), 0.70709, rtol=1e-4)
-    assert np.abs(radius_sweep.starts(case, 0.2, 500, " 1") - y).max() > 0.1
-
-
-def test_with_three_steps_left_the_exact_score_stops_short_up_to_the_radius_of_the_budget():
-    case = standard()
-    reach = 0.5 - 5 * 0.0070709 / 0.70709 / radius_sweep.ddim_contraction(case, 3)
-    assert 0.2 < reach < 0.25
-    hits, _ = radius_sweep.outcomes(
-        case.mixture, case, radius_sweep.samplers(case)["DDIM"], 3, 50, radii=(0.2, 0.25)
-    )
-    np.testing.assert_array_equal(hits, [50, 0])
-
-
-def sweep(case: Case, steps_left: int, near, far=(0, 0, 0, 0, 0)) -> radius_sweep.Sweep:
-    """4000 runs of one network: hits of 1000 at the two nearest radii, and `far` at every other."""
-    hits = 4 * np.array([[a, a, *[b] * 9] for a, b in zip(near, far, strict=True)])
-    names = tuple(radius_sweep.samplers(case))
-    start = visits.window_time(case, steps_left)
-    return radius_sweep.Sweep(steps_left, start, 4000, names, hits[None], 0 * hits)
-
-
-def with_sweeps(near, far=(0, 0, 0, 0, 0)) -> Case:
-    case = standard()
-    for steps in (9, 11, 3):
-        case.workspace[f"learned radius sweep {steps}"] = sweep(case, steps, near, far)
-    return case
-
-
-@pytest.mark.parametrize(
-    ("near", "outcome"),
-    [
-        ((960, 620, 430, 310, 40), Outcome.HOLDS),
-        ((400, 250, 120, 60, 1), Outcome.FAILS),
-        ((960, 620, 430, 420, 40), Outcome.INCONCLUSIVE),
-        ((960, 620, 430, 310, 600), Outcome.FAILS),
-    ],
-    ids=["as measured", "DDIM below one half", "two hybrids alike", "DDPM worst of the noisy"],
-)
-def test_figure_5s_row_needs_every_step_of_the_order_and_one_half(near, outcome):
-    row = f5._judge(with_sweeps(near), f5._measure, NETWORKS[:1])
-    assert row.verdict is outcome
-
-
-def test_figure_5s_mutants_fail_and_its_note_tells_where_noise_harms():
-    case = with_sweeps((960, 620, 430, 310, 40), far=(0, 30, 20, 20, 1))
-    for measure in (f5._reversed, f5._exact):
-        assert f5._judge(case, measure, NETWORKS[:1]).verdict is Outcome.FAILS
-    note = f5._judge(case, f5._measure, NETWORKS[:1]).note
-    assert "from 10, 15, 20, 25, 30, 35, 40, 45, 50 % of l at raw time 22" in note
-
-
-def test_the_trap_ends_where_ddims_rate_crosses_one_half():
-    found = sweep(standard(), 9, (900, 0, 0, 0, 0), far=(100, 0, 0, 0, 0))
-    assert f5._crossing(found) == pytest.approx(0.075, rel=1e-12)
-    assert f5._crossing(sweep(standard(), 9, (0, 0, 0, 0, 0))) is None
-
-
 # -- without networks ----------------------------------------------------------------------------
 
 
@@ -442,19 +374,6 @@ def network():
     torch = pytest.importorskip("torch")
     torch.set_num_threads(1)
     return load(next(s for s in shipped() if s.name == "grid-reduced-0"))
-
-
-def test_a_trained_network_traps_ddim_next_to_a_midpoint_and_frees_ddpm(network):
-    case = standard()
-    both = radius_sweep.samplers(case)
-    rates = {
-        name: radius_sweep.outcomes(network.score, case, both[name], 22, 100, radii=(0.01, 0.25))[0]
-        for name in ("DDIM", "DDPM")
-    }
-    # Measured 100 % and 6 % next to the midpoint, none a quarter of l off.
-    assert rates["DDIM"][0] >= 95
-    assert rates["DDPM"][0] <= 30
-    assert rates["DDIM"][1] == 0
 
 
 def test_a_trained_networks_interpolations_have_visited_a_midpoint(network):

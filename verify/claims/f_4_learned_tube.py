@@ -103,6 +103,7 @@ def _judge(case: Case, envelope: Envelope, models: Sequence[TrainedModel]) -> Ve
         nonvacuous_share=1.0,
         witness=witness,
         unit="paths",
+        note=_note([f for run, f in learned if run.sampler == ddim]),
         numbers=_numbers([f for run, f in learned if run.sampler == ddim], _shortest(case)),
         tables=[_table(case, list(zip(runs, followed, strict=True)), ddim)],
         model=", ".join(model.name for model in models),
@@ -142,6 +143,17 @@ def _numbers(followed: Sequence[Followed], length: float) -> dict[str, float | N
         "the same over sqrt(v)": float(np.mean(np.array(last) / spread)),
         f"paths with a floor above {SMALL:.0%} of the offset there": float(np.mean(own)),
     }
+
+
+def _note(followed: Sequence[Followed]) -> str:
+    """When the floor shows below the bound, the paths of all models together."""
+    count = sum(f.later.sum(axis=1) for f in followed)
+    off = sum((f.later & (f.floor > SMALL * f.own_steps)).sum(axis=1) for f in followed)
+    last = np.flatnonzero(count)[-8:]
+    shares = ", ".join(
+        f"{100.0 * off[k] / count[k]:.0f} % at t = {int(followed[0].times[k])}" for k in last
+    )
+    return f"Share of DDIM's paths with a floor above {SMALL:.0%} of their offset: {shares}."
 
 
 def _table(case: Case, pairs: Sequence[tuple[ReverseRuns, Followed]], ddim: str) -> Table:

@@ -20,7 +20,7 @@ import numpy as np
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
 from verify.claim import Case
-from verify.radius_sweep import RADII, ddim_contraction, outcomes, samplers
+from verify.radius_sweep import RADII, Start, ddim_contraction, outcomes, samplers
 
 from .blurred import BLUR, blurred_score
 from .common import ddim, require_window
@@ -47,8 +47,8 @@ def run(case: Case) -> dict[str, Any]:
     late = int(times[-1 - min(LATE_STEPS, window.steps)])
     runs = samplers(case)
     blurred = blurred_score(case.mixture, case.schedule)
-    late_runs = [outcomes(case.mixture, case, s, late, n) for s in runs.values()]
-    early_runs = [outcomes(blurred, case, s, window.t, n) for s in runs.values()]
+    late_runs = [outcomes(case.mixture, case, s, Start(late, n)) for s in runs.values()]
+    early_runs = [outcomes(blurred, case, s, Start(window.t, n)) for s in runs.values()]
     return {
         "n": n,
         "radius": RADII,

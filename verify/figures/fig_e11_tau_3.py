@@ -62,7 +62,7 @@ def _message(result: Result) -> str:
     shares = [100.0 * part[3] / max(part[2], 1) for part in (short, long)]
     return (
         f"DDIM on trained networks: from {windows[-1]} to {windows[0]} DDIM steps of window P(H|M) "
-        f"falls from {rates[0]:.0f} to {rates[1]:.2g} %, while {shares[0]:.3g} to {shares[1]:.3g} "
+        f"goes from {rates[0]:.0f} to {rates[1]:.2g} %, while {shares[0]:.3g} to {shares[1]:.3g} "
         f"% of the interpolations have visited a midpoint"
     )
 
