@@ -7,8 +7,10 @@ O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE 
 O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.
 O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
 O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 spread of samplers.
+X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 """
 
+from .chain_law import AxisLaw, chain_law, log_gap_probability, log_middle_probability
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .hybrid import hybrid_log_interval, hybrid_sample
@@ -34,15 +36,19 @@ from .two_modes import (
 
 __all__ = [
     "AffineHull",
+    "AxisLaw",
     "ReverseLaw",
     "Trap",
     "affine_hull",
+    "chain_law",
     "flow_map",
     "flow_map_arb",
     "hybrid_log_interval",
     "hybrid_sample",
     "linear_recursion_std",
+    "log_gap_probability",
     "log_interval",
+    "log_middle_probability",
     "ode_contraction",
     "orthogonal_flow",
     "orthogonal_reverse",

@@ -42,10 +42,10 @@ def linear_recursion_std(
     """
     abar = check_array(alpha_bar, "alpha_bar", ndim=1)
     nu = 1.0 - abar if noise_var is None else check_array(noise_var, "noise_var", ndim=1)
-    index = _grid(times, len(abar))
+    index = grid_index(times, len(abar))
     strength = check_nonnegative(eta, "eta")
     sigma2 = check_positive(sigma, "sigma") ** 2
-    rho = _noise_levels(abar, nu)[index]
+    rho = noise_levels(abar, nu)[index]
     if rho[-1] != 0.0 or not (np.diff(rho) < 0).all():
         raise InputError(
             "the noise must fall strictly along the grid, to none at time 0",
@@ -56,14 +56,14 @@ def linear_recursion_std(
     result = [variance]
     for rho_t, rho_s in itertools.pairwise(rho):
         shrink = (rho_t - rho_s) / rho_t  # 1 - q
-        kept = _kept(strength, shrink) if rho_s > 0 else 0.0
+        kept = kept_share(strength, shrink) if rho_s > 0 else 0.0
         c = (sigma2 + math.sqrt(rho_t * rho_s * kept)) / (sigma2 + rho_t)
         variance = c**2 * variance + strength**2 * rho_s * shrink
         result.append(variance)
     return np.sqrt(result)
 
 
-def _noise_levels(alpha_bar: Array, noise_var: Array) -> Array:
+def noise_levels(alpha_bar: Array, noise_var: Array) -> Array:
     """rho at every time, (T + 1,): finite and >= 0."""
     if noise_var.shape != alpha_bar.shape or not (alpha_bar > 0).all() or (noise_var < 0).any():
         raise InputError(
@@ -76,19 +76,20 @@ def _noise_levels(alpha_bar: Array, noise_var: Array) -> Array:
     return check_array(rho, "noise_var/alpha_bar", ndim=1)
 
 
-def _kept(eta: float, shrink: float) -> float:
+def kept_share(eta: float, shrink: float) -> float:
     """1 - eta^2 (1 - q), the share of the predicted noise's variance that a step keeps."""
     kept = 1.0 - eta**2 * shrink
-    if kept < 0:
+    if kept < -8.0 * np.finfo(float).eps:
         raise InputError(
             "eta^2 must not exceed 1/(1 - q) at any step",
             f"eta = {eta}, 1/(1 - q) = {1.0 / shrink}",
             "Use a smaller eta or a finer grid.",
         )
-    return kept
+    return max(kept, 0.0)  # at eta = 1/sqrt(1 - q) it is 0 up to rounding
 
 
-def _grid(times: ArrayLike, size: int) -> np.ndarray:
+def grid_index(times: ArrayLike, size: int) -> np.ndarray:
+    """times (S + 1,) as integers that fall strictly from below `size` to 0."""
     values = check_array(times, "times", ndim=1)
     index = values.astype(np.int64)
     valid = len(index) >= 2 and (index == values).all() and (np.diff(index) < 0).all()
