@@ -15,6 +15,13 @@ from .dominance import (
     separation_length2,
     separation_variance,
 )
+from .insurance import (
+    bounded_mean_limit,
+    log_kl_inverse,
+    path_budget,
+    pathwise_probability,
+    stopped_probability,
+)
 from .outside import last_step_probability, log_start_probability
 from .saddle import SaddleBox, saddle_box
 from .stability import (
@@ -52,6 +59,7 @@ __all__ = [
     "PaperTrap",
     "SaddleBox",
     "ball_pull",
+    "bounded_mean_limit",
     "convex_set_rate",
     "critical_log_weight_ratio",
     "diagonal_log_ratio",
@@ -62,6 +70,7 @@ __all__ = [
     "last_step_probability",
     "laurent_massart_threshold",
     "log_brownian_confinement",
+    "log_kl_inverse",
     "log_linear_confinement",
     "log_midpoint_probability",
     "log_midpoint_terms",
@@ -73,6 +82,8 @@ __all__ = [
     "orthogonal_remainder",
     "paper_trap",
     "parallel_excess",
+    "path_budget",
+    "pathwise_probability",
     "reference_drift",
     "responsibility_bound",
     "saddle_box",
@@ -80,6 +91,7 @@ __all__ = [
     "segment_remainder",
     "separation_length2",
     "separation_variance",
+    "stopped_probability",
     "tracking_rate",
     "tube_distance",
     "tube_distance_high_probability",
