@@ -33,6 +33,7 @@ _HOME = {
 _MODULES = (
     "bounds",
     "crossings",
+    "divergence",
     "dynamics",
     "errors",
     "fields",
