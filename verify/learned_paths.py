@@ -30,6 +30,8 @@ EXACT = "exact score"
 # tau_3 in DDIM steps, the longest window first.
 WINDOWS = tuple(range(25, 4, -1))
 WINDOW = WINDOWS.index(STEPS_LEFT)
+# Runs of all models together in the quick profile; the full one draws more.
+_DDIM_RUNS, _DDPM_RUNS = 60_000, 12_000
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,14 @@ def reverse_runs(case: Case, models: Sequence[TrainedModel]) -> list[ReverseRuns
     """
     exact = TrainedModel(EXACT, case.mixture)
     scores = [(exact, 0), *((model, k) for k, model in enumerate(models))]
-    return [run for model, block in scores for run in _of_score(case, model, block)]
+    share = max(len(models), 1)
+    return [run for model, block in scores for run in _of_score(case, model, block, share)]
 
 
-def _of_score(case: Case, model: TrainedModel, block: int) -> list[ReverseRuns]:
+def _of_score(case: Case, model: TrainedModel, block: int, share: int) -> list[ReverseRuns]:
     grid, n_steps = ddim_grid(case), case.schedule.T
-    n_ddim, n_ddpm = case.pick(20_000, 100_000), case.pick(4_000, 50_000)
+    n_ddim = case.pick(_DDIM_RUNS, 10 * _DDIM_RUNS) // share
+    n_ddpm = case.pick(_DDPM_RUNS, 10 * _DDPM_RUNS) // share
     plans: list[tuple[str, Sampler, int]] = [
         (f"DDIM-{grid.steps}", DDIM(spacing=grid), n_ddim),
         (f"DDPM-{n_steps}", DDPM(), n_ddpm),

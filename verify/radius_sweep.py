@@ -122,7 +122,7 @@ def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -
 
 
 def _learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
-    t, n = window_time(case, steps_left), case.pick(1_500, 10_000)
+    t, n = window_time(case, steps_left), case.pick(4_500, 45_000) // len(models)
 
     def hits(model: Any, block: int) -> list[IntArray]:
         start = Start(t, n, block)

@@ -36,6 +36,12 @@ IDS = ("E.11", "F4", "F5")
 NETWORKS = [TrainedModel(f"network {k}", None, "reduced", k) for k in range(2)]
 
 
+@pytest.fixture(autouse=True)
+def few_runs(monkeypatch):
+    monkeypatch.setattr(learned_paths, "_DDIM_RUNS", 6_000)
+    monkeypatch.setattr(learned_paths, "_DDPM_RUNS", 3_000)
+
+
 def standard() -> Case:
     return cases.standard(0, Profile.QUICK)
 
