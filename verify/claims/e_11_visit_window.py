@@ -119,9 +119,9 @@ def _note(case: Case, ddim: Mapping[Choice, Sequence[Decomposition]]) -> str:
     first, last = (window_time(case, steps) for steps in ends)
     long, short = (Decomposition.pooled(ddim[Choice(steps)]) for steps in ends)
     return (
-        f"Windows from raw time {first} to {last}. At θ = {THETA:g} DDIM's P(M) falls from "
-        f"{_percent(long.p_visit)} to {_percent(short.p_visit)}, P(H|M) rises from "
-        f"{_percent(long.hit_given_visit)} to {_percent(short.hit_given_visit)}, P(M|H) goes from "
+        f"Windows from raw time {first} to {last}. At θ = {THETA:g} DDIM's P(M) goes from "
+        f"{_percent(long.p_visit)} to {_percent(short.p_visit)}, P(H|M) from "
+        f"{_percent(long.hit_given_visit)} to {_percent(short.hit_given_visit)}, P(M|H) from "
         f"{_percent(long.visit_given_hit)} to {_percent(short.visit_given_hit)}."
     )
 
