@@ -19,7 +19,7 @@ from .schedule import NoiseSchedule
 from .score import Predicts, ScoreModel, as_model
 from .validation import Array
 
-_CHECKPOINT = ".safetensors"
+CHECKPOINT = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def load_model(
     Raises InputError or FileError for anything else, MissingExtraError for a checkpoint without
     torch.
     """
-    if reference.endswith(_CHECKPOINT):
+    if reference.endswith(CHECKPOINT):
         from . import learned
 
         if predicts is not None or index_base is not None:
@@ -71,7 +71,7 @@ def load_model(
 
 def model_digest(reference: str) -> str:
     """SHA-256 over the file that `reference` names: the checkpoint, or the module's source."""
-    if reference.endswith(_CHECKPOINT):
+    if reference.endswith(CHECKPOINT):
         path: str | None = reference
     else:
         with _current_folder_importable():

@@ -302,9 +302,9 @@ class Claim:
         """The row of a claim whose hypotheses cannot hold on this case."""
         return self.row(case, Outcome.NOT_APPLICABLE, basis, applicable_share=0.0, note=reason)
 
-    def broken(self, case: Case, fault: str) -> Verdict:
+    def broken(self, case: Case, fault: str, basis: Basis | None = None) -> Verdict:
         """The row of a check that broke: it says nothing about the claim."""
-        return self.row(case, Outcome.ERROR, None, note=fault)
+        return self.row(case, Outcome.ERROR, basis, note=fault)
 
     def judge(self, case: Case, finding: Finding, basis: Basis | None = None) -> Verdict:
         """The verdict on what was measured: the one place where an outcome is decided."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn import learned
-from mixdyn.errors import MissingExtraError
+from mixdyn.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.learned.headers import read_about
 from mixdyn.models import load_model
 from mixdyn.score import ScoreModel
@@ -84,6 +84,7 @@ def shipped_for(case: Case, *, undertrained: bool = False) -> list[Shipped]:
 
 def load(checkpoint: Shipped) -> TrainedModel:
     """The model in a checkpoint. Raises MissingExtraError without torch."""
+    learned.use_one_thread()
     score = learned.LearnedScore.load(checkpoint.path)
     about = checkpoint.about
     return TrainedModel(
@@ -105,6 +106,8 @@ def trained_models(case: Case, *, undertrained: bool = False) -> list[TrainedMod
 
 def _user_model(case: Case, reference: str) -> TrainedModel:
     score: ScoreModel = load_model(reference, case.mixture, case.schedule)
+    if learned.available():  # the model may be torch's whatever its name
+        learned.use_one_thread()
     return TrainedModel(Path(reference).name, score)
 
 
@@ -114,7 +117,7 @@ def learned_rows(
     """The learned rows of a claim: what `measure` makes of the case's models.
 
     Random problems have no trained models and no row. Elsewhere a row that cannot be measured says
-    what is missing.
+    what is missing, or what the model did wrong.
     """
     if case.random:
         return []
@@ -125,7 +128,8 @@ def learned_rows(
         )
         return [claim.not_applicable(case, reason, Basis.LEARNED)]
     try:
-        models = trained_models(case)
-    except MissingExtraError as missing:
-        return [claim.not_applicable(case, str(missing), Basis.LEARNED)]
-    return [measure(models)]
+        return [measure(trained_models(case))]
+    except (MissingExtraError, NotApplicableError) as refusal:
+        return [claim.not_applicable(case, str(refusal), Basis.LEARNED)]
+    except InputError as fault:  # such as NaN from a user's model; the exact rows are unharmed
+        return [claim.broken(case, str(fault), Basis.LEARNED)]

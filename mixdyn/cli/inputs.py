@@ -15,6 +15,7 @@ from mixdyn import presets
 from mixdyn.errors import InputError
 from mixdyn.files import FORMATS
 from mixdyn.mixture import GaussianMixture
+from mixdyn.models import CHECKPOINT
 from mixdyn.plans import Spacing
 from mixdyn.schedule import NoiseSchedule
 
@@ -166,6 +167,11 @@ class ModelOptions:
     reference: str | None = None
     predicts: str | None = None
     index_base: int | None = None
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the reference is a file of `mixdyn train`."""
+        return self.reference is not None and self.reference.endswith(CHECKPOINT)
 
 
 def build_model(

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from mixdyn import __version__
+from mixdyn import __version__, learned
 from mixdyn.errors import FileError
 from mixdyn.files import write_atomically
 from mixdyn.geometry import Region, classify
@@ -91,6 +91,8 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     mixture, schedule = read_mixture(request.mixture), read_schedule(request.schedule)
     sampler = build_sampler(request.sampler, request.options, schedule)
     model = build_model(request.model, request.sampler, mixture, schedule)
+    if request.model.is_checkpoint:
+        learned.use_one_thread()
     began = time.perf_counter()
     drawn = sample(model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress)
     x = np.asarray(drawn.x)

@@ -25,7 +25,7 @@ _HOME = {
     "train": "training",
 }
 
-__all__ = sorted([*_HOME, "available", "require"])  # noqa: PLE0605 (names reached through __getattr__)
+__all__ = sorted([*_HOME, "available", "require", "use_one_thread"])  # noqa: PLE0605 (names reached through __getattr__)
 
 
 def _missing() -> list[str]:
@@ -45,6 +45,18 @@ def require() -> None:
             f"learned scores need the extra 'learned'; missing {' and '.join(missing)}. "
             "Install it with: pip install 'mixdyn[learned]'"
         )
+
+
+def use_one_thread() -> None:
+    """Let torch compute on one thread in this process from now on.
+
+    The networks are small: a second thread saves little on an idle machine, and on a busy one each
+    of thousands of calls waits for it.
+    """
+    require()
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,13 @@ O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 s
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 """
 
-from .chain_law import AxisLaw, chain_law, log_gap_probability, log_middle_probability
+from .chain_law import (
+    AxisLaw,
+    chain_law,
+    log_away_probability,
+    log_gap_probability,
+    log_middle_probability,
+)
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .hybrid import hybrid_log_interval, hybrid_sample
@@ -46,6 +52,7 @@ __all__ = [
     "hybrid_log_interval",
     "hybrid_sample",
     "linear_recursion_std",
+    "log_away_probability",
     "log_gap_probability",
     "log_interval",
     "log_middle_probability",

@@ -269,6 +269,19 @@ def log_gap_probability(laws: Sequence[AxisLaw], radius: float) -> float:
     return float(log_sum(np.array(found)))
 
 
+def log_away_probability(laws: Sequence[AxisLaw], distance: float) -> float:
+    """log of at most the sum over coordinates of P(y is farther than `distance` > 0 from every
+    value of the axis) at the last noisy time."""
+    size = check_positive(distance, "distance")
+    found = [-math.inf]
+    for law in laws:
+        low = np.append(law.centers[0] - REACH * law.std, law.axis.values + size)
+        high = np.append(law.axis.values - size, law.centers[-1] + REACH * law.std)
+        wide = low < high
+        found.extend(law.log_probability(low[wide], high[wide]))
+    return float(log_sum(np.array(found)))
+
+
 def log_middle_probability(laws: Sequence[AxisLaw], share: float = 0.3) -> float:
     """log of at most the sum over coordinates of P(y lies in the middle `share` between two
     neighbouring values) at the last noisy time; share in (0, 1). -inf for one value an axis."""

@@ -1,5 +1,6 @@
 """Claims where doubles lose digits: rounding must not pass for a violation, nor for a proof."""
 
+import numpy as np
 import pytest
 
 from mixdyn.mixture import GaussianMixture
@@ -8,7 +9,7 @@ from verify import registry, runner
 from verify.claim import Basis, Case
 from verify.relations import Outcome
 
-H, N = Outcome.HOLDS, Outcome.NOT_APPLICABLE
+H, N, I = Outcome.HOLDS, Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
 
@@ -45,6 +46,11 @@ PROBLEMS = {
     "modes with sigma^2 above 2": lambda: user(
         [[0.0, 0.0], [400.0, 0.0], [0.0, 900.0]], 4.0, schedule=NoiseSchedule.linear(100)
     ),
+    "eight uneven modes": lambda: user(
+        [[8.0], [13.0], [18.0], [24.0], [31.0], [33.0], [37.0], [38.0]],
+        0.01,
+        np.array([1.0, 2.0, 10.0, 50.0, 20.0, 10.0, 10.0, 5.0]) / 108.0,
+    ),
 }
 
 # The row of each claim and problem that rounding used to decide, and its verdict.
@@ -59,6 +65,7 @@ ROWS = [
     ("X1", "one noisy time", Basis.SAMPLED, H),
     ("C.2", "modes with sigma^2 above 2", Basis.SAMPLED, H),
     ("C.3", "modes with sigma^2 above 2", Basis.SAMPLED, H),
+    ("X9", "eight uneven modes", Basis.SAMPLED, I),
 ]
 
 

@@ -132,6 +132,15 @@ def test_the_last_noisy_state_is_in_a_gap_exactly_where_its_denoiser_is():
     assert oracles.log_gap_probability([law], 0.95) == -math.inf
 
 
+def test_away_from_every_value_adds_gaps_and_both_ends():
+    (law,) = law_of(TWO, FEW, 1.0)
+    away = np.exp(oracles.log_away_probability([law], 0.3))
+    near = np.exp(law.log_probability([-1.3, 0.5], [-0.7, 1.1])).sum()
+    assert away == pytest.approx(1.0 - near, abs=1e-6)
+    wide = np.exp(oracles.log_away_probability([law], 1.0))
+    assert wide == pytest.approx(1.0 - np.exp(law.log_probability(-2.0, 1.8)), abs=1e-6)
+
+
 def test_equal_axes_share_one_law_and_the_union_counts_both():
     first, second = law_of(presets.grid(side=2), FEW, 1.0)
     assert first is second

@@ -17,6 +17,7 @@ from . import (
     distance,
     dominance,
     eta,
+    frontier,
     learned_ablations,
     learned_distance,
     learned_drift,
@@ -43,6 +44,7 @@ _MODULES = (
     dominance,
     saddles,
     eta,
+    frontier,
     terminal,
     ablations,
     weights,
@@ -60,6 +62,7 @@ _MODULES = (
 
 _OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
 _LEARNED = (
+    frontier,
     *(learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift),
     *(learned_distance, learned_radius, learned_tau_3),
 )

@@ -33,7 +33,7 @@ _PACKAGES = ("numpy", "scipy", "numba")
 # What experiments have in common, below verify/.
 _SHARED = (
     *("experiments/blurred.py", "experiments/common.py", "paths.py", "window.py"),
-    *("radius_sweep.py", "rates.py"),
+    *("ablated.py", "radius_sweep.py", "rate_sweeps.py", "rates.py"),
 )
 # What NumPy, zipfile and json raise on a damaged or foreign file.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)

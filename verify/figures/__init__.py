@@ -38,6 +38,7 @@ from . import (
     fig_e16_ablations,
     fig_e16l_learned_ablations,
     fig_x3_basin,
+    fig_x8_frontier,
     style,
 )
 from .spec import FigureSpec
@@ -64,6 +65,7 @@ _MODULES = (
     fig_b1_weights,
     fig_d1_diagonals,
     fig_x3_basin,
+    fig_x8_frontier,
 )
 
 FIGURES: Mapping[str, FigureSpec] = MappingProxyType(

@@ -1,0 +1,126 @@
+"""Samplers of a learned score: what they get wrong against what they cost.
+
+Per trained model and per sampler, with its evaluations of the score: the rate of interpolations,
+the error of the mode weights and the spread within the modes. The families:
+
+DDIM and DDIM(eta) on the papers' quadratic grid; DDPM; "bridge noise late": DDIM's nodes above raw
+time 100, every time below, eta = 1; "second order": AdaptiveNoise's deterministic two-step solver
+by itself; "restart": DDIM, then all samples noised to a node near rho = 0.1 and run again, up to
+three times (in the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn.adaptive import AdaptiveNoise
+from mixdyn.noise import Stream, standard_normals
+from mixdyn.samplers import DDIM, DDPM, Sampler
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.validation import Array
+from verify.adaptive_rows import Ends, ends_of
+from verify.claim import Case
+from verify.models import trained_models
+from verify.rate_sweeps import largest_eta
+from verify.rates import ddim
+
+from .common import describe_models, require_models
+
+_LATE, _RESTART_RHO = 100, 0.1
+_BUDGET = (1_000_000, 40_000_000)  # evaluations per model and sampler: quick, full
+_SAMPLES = (500, 200_000)  # at least and at most
+
+
+@dataclass(frozen=True)
+class Method:
+    """A sampler of a family: `draw(model, n, seed)` gives samples (n, d) and evaluations each."""
+
+    family: str
+    cost: float
+    draw: Callable[[Any, int, int], tuple[Array, float]]
+
+
+def _plain(family: str, schedule: NoiseSchedule, sampler: Sampler) -> Method:
+    def draw(model: Any, n: int, seed: int) -> tuple[Array, float]:
+        run = sample(model, schedule, sampler, n=n, rng=seed)
+        return np.asarray(run.x), run.n_eval
+
+    return Method(family, sampler.grid(schedule).steps, draw)
+
+
+def _restarts(schedule: NoiseSchedule, steps: int, times: int) -> Method:
+    """DDIM, then `times` returns of every sample to the node nearest rho = 0.1."""
+    base = ddim(schedule, steps)
+    nodes = base.grid(schedule).times[:-1]
+    up = int(nodes[np.argmin(np.abs(np.log(schedule.rho[nodes] / _RESTART_RHO)))])
+    cost = base.grid(schedule).steps + times * base.grid(schedule, up).steps
+
+    def draw(model: Any, n: int, seed: int) -> tuple[Array, float]:
+        x = np.asarray(sample(model, schedule, base, n=n, rng=seed).x)
+        for k in range(times):
+            xi = standard_normals(seed, n, x.shape[1], schedule.T + 1 + k, stream=Stream.EXTRA)
+            noised = schedule.alpha[up] * x + np.sqrt(schedule.noise_var[up]) * xi
+            x = np.asarray(sample(model, schedule, base, x=noised, start=up, rng=seed).x)
+        return x, float(cost)
+
+    return Method("restart", cost, draw)
+
+
+def _late_bridge(schedule: NoiseSchedule, steps: int) -> Sampler:
+    """DDIM's nodes above the late raw times, then all of those, with eta = 1."""
+    late = min(_LATE, schedule.T)
+    above = [int(t) for t in ddim(schedule, steps).grid(schedule).times if t > late]
+    return DDIM(spacing=TimeGrid([*above, *range(late, -1, -1)], schedule.T), eta=1.0)
+
+
+def methods(schedule: NoiseSchedule) -> list[Method]:
+    """The samplers compared, family by family."""
+    counts = [s for s in (10, 20, 35, 50, 100, 200, 500) if s <= schedule.T]
+    found = [_plain("DDIM", schedule, ddim(schedule, s)) for s in counts]
+    few = [s for s in counts if 20 <= s <= 200]
+    found += [_plain("eta = 1", schedule, ddim(schedule, s, 1.0)) for s in few]
+    if largest_eta(schedule) >= 1.25:
+        found += [_plain("eta = 1.25", schedule, ddim(schedule, s, 1.25)) for s in few if s <= 100]
+    found += [_plain("bridge noise late", schedule, _late_bridge(schedule, s)) for s in few[:1]]
+    alone = {"late_rho": 1e-12, "checks": 0, "rounds": 0, "last_noise": False}
+    found += [_plain("second order", schedule, AdaptiveNoise(s, **alone)) for s in counts[:5]]  # type: ignore[arg-type]
+    found += [_restarts(schedule, s, k) for s, k in ((35, 1), (35, 2), (35, 3)) if s in counts]
+    sizes = [s for s in (15, 20, 30, 40, 60, 100) if s <= schedule.T]
+    found += [_plain("adaptive", schedule, AdaptiveNoise(s)) for s in sizes]
+    return [*found, _plain("DDPM", schedule, DDPM())]
+
+
+def _ends(case: Case, model: Any, method: Method) -> Ends:
+    n = int(np.clip(case.pick(*_BUDGET) / method.cost, *_SAMPLES))
+    x, n_eval = method.draw(model, n, case.stream("frontier"))
+    return ends_of(case.mixture, x, n_eval)
+
+
+def run(case: Case) -> dict[str, Any]:
+    """models (M,); family (K,); n_eval, spread, weight_error (M, K); counts (M, K, 3); n (2,) the
+    smallest and largest number of samples of a sampler.
+
+    weight_error is (chi-square - degrees of freedom)/samples of the mode weights, free of how many
+    samples were drawn; spread is in units of sigma.
+    """
+    _ = require_models(case)
+    models = trained_models(case)
+    compared = methods(case.schedule)
+    ends = [[_ends(case, model.score, method) for method in compared] for model in models]
+    counts = np.array([[e.counts for e in row] for row in ends])
+    samples = counts.sum(axis=2)
+    chi_square = np.array([[e.chi_square for e in row] for row in ends])
+    return {
+        "models": describe_models(models),
+        "family": [method.family for method in compared],
+        "n_eval": np.array([[e.n_eval for e in row] for row in ends]),
+        "counts": counts,
+        "n": np.array([samples.min(), samples.max()]),
+        "weight_error": (chi_square - (case.mixture.N - 1)) / samples,
+        "spread": np.array([[e.spread for e in row] for row in ends]),
+    }

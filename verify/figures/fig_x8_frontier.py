@@ -1,0 +1,127 @@
+"""Samplers of trained networks: errors against evaluations (our result X8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixdyn.geometry import Region
+from mixdyn.statistics import clopper_pearson
+
+from .spec import FigureSpec, Results
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Look,
+    finish,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from mixdyn.validation import Array, IntArray
+    from verify.experiments import Result
+
+_LOOKS = {
+    "DDIM": Look(BLUE, "o"),
+    "eta = 1": Look(SKY, "v", "-."),
+    "eta = 1.25": Look(GREEN, "^", "-."),
+    "bridge noise late": Look(PURPLE, "P", "-."),
+    "second order": Look(GREY, "x", ":"),
+    "restart": Look(ORANGE, "D", ":"),
+    "DDPM": Look(VERMILION, "s", "--"),
+    "adaptive": Look(BLACK, "*"),
+}
+_WRONG = (Region.INTERPOLATION, Region.INVALID)
+
+
+def _members(result: Result, family: str) -> IntArray:
+    names = np.array(result.labels("family"))
+    where = np.flatnonzero(names == family)
+    return where[np.argsort(result["n_eval"].mean(axis=0)[where])]
+
+
+def _rates(result: Result, where: IntArray) -> tuple[Array, Array, Array]:
+    """Wrong samples in per cent over all networks, with 95 % limits; (K,) each."""
+    pooled = result["counts"][:, where].sum(axis=0)
+    hits, n = pooled[:, list(_WRONG)].sum(axis=1), pooled.sum(axis=1)
+    limits = [clopper_pearson(int(k), int(m)) for k, m in zip(hits, n, strict=True)]
+    low, high = (100.0 * np.array(side) for side in zip(*limits, strict=True))
+    return 100.0 * hits / n, low, high
+
+
+def _draw_rates(ax: Axes, result: Result, family: str, look: Look) -> None:
+    where = _members(result, family)
+    cost = result["n_eval"].mean(axis=0)[where]
+    rate, low, high = _rates(result, where)
+    seen = rate > 0
+    ax.plot(cost[seen], rate[seen], look.marker, ls=look.line, color=look.color, label=family)
+    ax.vlines(cost[seen], np.maximum(low[seen], 1e-9), high[seen], color=look.color, lw=1.0)
+    # None seen: a caret at the upper limit, as in every figure.
+    ax.plot(cost[~seen], high[~seen], "v", mfc="none", color=look.color)
+
+
+def _draw_means(ax: Axes, result: Result, name: str, family: str, look: Look) -> None:
+    where = _members(result, family)
+    cost, values = result["n_eval"].mean(axis=0)[where], result[name][:, where]
+    ax.plot(cost, values.mean(axis=0), look.marker, ls=look.line, color=look.color, label=family)
+    ax.vlines(cost, values.min(axis=0), values.max(axis=0), color=look.color, lw=1.0)
+
+
+def _message(result: Result) -> str:
+    ours, ddpm, ddim = (_members(result, name) for name in ("adaptive", "DDPM", "DDIM"))
+    costs = result["n_eval"].mean(axis=0)
+    within = ours[costs[ours] <= 50.0]
+    best = within[-1:] if len(within) else ours[:1]
+    near = ddim[[int(np.argmin(np.abs(costs[ddim] - 50.0)))]]
+    rates = [float(_rates(result, where)[0][0]) for where in (best, ddpm, near)]
+    return (
+        f"{costs[best[0]]:.0f} evaluations of AdaptiveNoise leave {rates[0]:.2g} % of the samples "
+        f"outside the modes, DDPM with {costs[ddpm[0]]:.0f} leaves {rates[1]:.2g} %, DDIM with "
+        f"{costs[near[0]]:.0f} {rates[2]:.2g} %"
+    )
+
+
+def draw(results: Results) -> Figure:
+    """Rate, weight error and spread against evaluations."""
+    result = results["frontier"]
+    figure, axes = new_figure(11.0, 4.4, columns=3)
+    for family, look in _LOOKS.items():
+        if family in result.labels("family"):
+            _draw_rates(axes[0], result, family, look)
+            _draw_means(axes[1], result, "weight_error", family, look)
+            _draw_means(axes[2], result, "spread", family, look)
+    for ax in axes:
+        ax.set(xscale="log", xlabel="evaluations of the score per sample")
+    axes[0].set(yscale="log", ylabel="samples outside the modes (%)", title="rate")
+    axes[1].set_yscale("symlog", linthresh=1e-4)
+    axes[1].set(ylabel="(chi-square - degrees)/samples", title="error of the mode weights")
+    axes[2].axhline(1.0, color=GREY, ls=":")
+    axes[2].set(ylabel="std within a mode / sigma", title="spread (dotted: the data)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    note = (
+        f"{len(result.labels('models'))} trained networks. Rates: pooled, bars are 95 % intervals, "
+        "hollow carets upper limits where none was seen. Other panels: mean and range of networks."
+    )
+    return finish(figure, _message(result), result, note, (handles, labels))
+
+
+FIGURE = FigureSpec(
+    id="X8",
+    stem="fig_x8_frontier",
+    title="Samplers of trained networks: errors against evaluations",
+    caption="What each family of samplers gets wrong, against the evaluations of the network that "
+    "a sample costs. Lower is better on the left and in the middle, nearer to 1 on the right.",
+    experiments=("frontier",),
+    claims=("X8",),
+    draw=draw,
+)
