@@ -81,7 +81,7 @@ class Insured:
         """kl^-1(E min(C, K); P) + P(C > K), both at their upper limits; factor on the former is for
         negative controls."""
         n, k = len(self.cost), self.budget
-        mean = float(np.minimum(self.cost, k).mean())
+        mean = min(float(np.minimum(self.cost, k).mean()), k)  # a mean of n times K rounds
         most = factor * bounds.bounded_mean_limit(mean, k, n, miss / 2)
         share = min(self.exceeded.interval(miss)[1], 1.0)
         return float(bounds.stopped_probability(most, share, self.log_p))
@@ -93,6 +93,11 @@ class Insured:
     def divergence_estimate(self) -> float:
         """kl^-1 at the measured mean cost."""
         return float(np.exp(bounds.log_kl_inverse(float(self.cost.mean()), self.log_p)))
+
+
+def with_cost(run: Insured, cost: Array) -> Insured:
+    """The same paths under another reckoning of their costs."""
+    return dataclasses.replace(run, cost=cost)
 
 
 def _share(hits: BoolArray) -> Proportion:

@@ -46,11 +46,13 @@ class CappedDDIM(DDIM):
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A sampler with its plan on a schedule."""
+    """A sampler with its plan on a schedule; factor, on the noise of its law, is 1 but for negative
+    controls."""
 
     name: str
     sampler: DDIM | DDPM
     plan: StepPlan
+    factor: float = 1.0
 
     @classmethod
     def of(cls, name: str, sampler: DDIM | DDPM, schedule: NoiseSchedule) -> Chain:
@@ -67,7 +69,7 @@ class Chain:
         """(S - 1,) noise factor of every noisy step."""
         rho = self.plan.schedule.rho
         change = 1.0 - rho[self.plan.s] / rho[self.plan.t]
-        eta: Array = np.sqrt(self.plan.share / change)[:-1]
+        eta: Array = self.factor * np.sqrt(self.plan.share / change)[:-1]
         return eta
 
 
@@ -95,7 +97,7 @@ def exact_laws(case: Case, chain: Chain) -> Sequence[oracles.AxisLaw]:
     grids."""
     schedule = case.schedule
     return case.memo(
-        f"chain law {chain.name}",
+        f"chain law {chain.name} {chain.factor:g}",
         lambda: oracles.chain_law(
             case.mixture,
             schedule.alpha_bar,

@@ -84,7 +84,7 @@ def shipped_for(case: Case, *, undertrained: bool = False) -> list[Shipped]:
 
 def load(checkpoint: Shipped) -> TrainedModel:
     """The model in a checkpoint. Raises MissingExtraError without torch."""
-    learned.use_one_thread()
+    learned.use_threads()
     score = learned.LearnedScore.load(checkpoint.path)
     about = checkpoint.about
     return TrainedModel(
@@ -107,7 +107,7 @@ def trained_models(case: Case, *, undertrained: bool = False) -> list[TrainedMod
 def _user_model(case: Case, reference: str) -> TrainedModel:
     score: ScoreModel = load_model(reference, case.mixture, case.schedule)
     if learned.available():  # the model may be torch's whatever its name
-        learned.use_one_thread()
+        learned.use_threads()
     return TrainedModel(Path(reference).name, score)
 
 

@@ -92,7 +92,7 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     sampler = build_sampler(request.sampler, request.options, schedule)
     model = build_model(request.model, request.sampler, mixture, schedule)
     if request.model.is_checkpoint:
-        learned.use_one_thread()
+        learned.use_threads()
     began = time.perf_counter()
     drawn = sample(model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress)
     x = np.asarray(drawn.x)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from mixdyn import learned
 from mixdyn.errors import FileError
-from mixdyn.validation import check_integer
 
 from .inputs import read_mixture, read_schedule
 
@@ -53,14 +52,12 @@ class TrainSummary:
 def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
     """Train, or go on with an unfinished run, and write the checkpoint."""
     learned.require()
-    import torch
-
     from mixdyn.learned.recipes import recipe
     from mixdyn.learned.runs import partial_path, train_to_file
     from mixdyn.learned.training import Trainer
 
     if request.threads is not None:
-        torch.set_num_threads(check_integer(request.threads, "threads", 1, 1024))
+        learned.use_threads(request.threads)
     if request.out.exists() and not request.fresh:
         raise FileError(
             "a finished checkpoint is not trained over", str(request.out), "Give --fresh to do so."

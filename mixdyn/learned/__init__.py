@@ -12,6 +12,7 @@ import importlib.util
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..validation import check_integer
 
 _HOME = {
     "Architecture": "networks",
@@ -25,7 +26,7 @@ _HOME = {
     "train": "training",
 }
 
-__all__ = sorted([*_HOME, "available", "require", "use_one_thread"])  # noqa: PLE0605 (names reached through __getattr__)
+__all__ = sorted([*_HOME, "available", "require", "use_threads"])  # noqa: PLE0605 (names reached through __getattr__)
 
 
 def _missing() -> list[str]:
@@ -47,16 +48,16 @@ def require() -> None:
         )
 
 
-def use_one_thread() -> None:
-    """Let torch compute on one thread in this process from now on.
+def use_threads(count: int = 1) -> None:
+    """Let torch compute on `count` CPU threads in this process from now on.
 
-    The networks are small: a second thread saves little on an idle machine, and on a busy one each
-    of thousands of calls waits for it.
+    One by default: the networks are small, so a second thread saves little on an idle machine, and
+    on a busy one each of thousands of calls waits for it.
     """
     require()
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(check_integer(count, "threads", 1, 1024))
 
 
 def __getattr__(name: str) -> Any:

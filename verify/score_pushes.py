@@ -15,7 +15,7 @@ import numpy as np
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import PerturbedScore
-from mixdyn.validation import Array
+from mixdyn.validation import Array, IntArray
 
 from .insured_chains import Chain
 
@@ -26,7 +26,7 @@ class Push:
     the score; cost: what every path pays."""
 
     axis: int
-    times: Array
+    times: IntArray
     size: Array
     cost: float
 

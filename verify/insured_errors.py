@@ -1,0 +1,159 @@
+"""The sampled row of the guarantee: score errors of known size on product grids."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixdyn import bounds, oracles
+from mixdyn.sampling import sample
+from mixdyn.statistics import Proportion
+
+from . import insurance
+from .claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from .experiments.blurred import blurred_score
+from .insurance import Insured, insure
+from .insured_chains import Chain, Gaps, exact_laws, find_chains
+from .relations import Comparison, Equality, Statistical, compare, compare_rate
+from .score_pushes import push
+
+BLURS = (0.05, 0.1, 0.25)  # of the shortest distance between two modes
+PUSHES = (0.6, 1.3)  # cost over L: within the pathwise budget, and beyond L
+_WORK = 6_000_000  # samples times steps of one run in the quick profile
+_MOST = 20_000
+_STRAYS = 20_000_000  # samples times steps of the exact chain, whose law is checked
+_DEVIATIONS = 6.0  # that a count may stray from its law: 2e-9 of normal chances
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What a negative control gets wrong: factor on the divergence and on the cost, the factor on
+    eta of the law."""
+
+    divergence: float = 1.0
+    cost: float = 1.0
+    eta: float = 1.0
+
+
+RIGHT = Wrong()
+
+
+def judge(claim: Claim, case: Case, wrong: Wrong = RIGHT) -> Verdict:
+    """Laws, costs and rates. Raises NotApplicableError off product grids."""
+    chains = find_chains(case)
+    runs = case.memo("X11 known errors", lambda: _runs(case, chains))
+    strays = case.memo("X11 strays", lambda: [_strays(case, chain) for chain in chains])
+    finding = Finding(
+        comparisons=[
+            *(_law(case, chain, hits, wrong) for chain, hits in zip(chains, strays, strict=True)),
+            *(c for run, cost in runs if cost is not None for c in _pushed(run, cost, wrong)),
+            *(c for run, cost in runs if cost is None for c in _blurred(run, wrong)),
+        ],
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("product_grid", 1.0, 0.0)],
+        nonvacuous_share=float(np.mean([run.pathwise() < 1.0 for run, _ in runs])),
+        witness=lambda c: {"compared": c.name, "seed": case.stream("insurance")},
+        unit="samples",
+        numbers={"least cost of a path in a gap": insurance.least_cost([r for r, _ in runs])},
+        tables=[
+            Table(
+                "Guarantee and rate under errors of known size",
+                insurance.COLUMNS,
+                [insurance.table_row(run) for run, _ in runs],
+            )
+        ],
+        model="exact score with a known error",
+    )
+    return claim.judge(case, finding, Basis.SAMPLED)
+
+
+def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
+    """Half the divergence, a quarter of the cost, the law of another eta."""
+    return {
+        "half the divergence": judge(claim, case, Wrong(divergence=0.5)),
+        "a quarter of the cost": judge(claim, case, Wrong(cost=0.25)),
+        "law of the chain with half the noise": judge(claim, case, Wrong(eta=0.5)),
+    }
+
+
+def _size(case: Case, chain: Chain) -> int:
+    work = case.pick(_WORK, 20 * _WORK) // (chain.plan.grid.steps * case.mixture.d)
+    return int(np.clip(work, 500, case.pick(_MOST, 20 * _MOST)))
+
+
+def _runs(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | None]]:
+    """Runs with the cost that every path must have, None where it varies."""
+    found: list[tuple[Insured, float | None]] = []
+    mixture, schedule = case.mixture, case.schedule
+    laws = exact_laws(case, chains[0])
+    axis = int(np.argmax([len(law.axis.values) for law in laws]))
+    for chain in chains:
+        n = _size(case, chain)
+        for width in BLURS:
+            model = blurred_score(mixture, schedule, width)
+            found.append((insure(case, chain, (f"blur {width:g}", model), n), None))
+        rarity = -found[-1][0].log_p
+        for share in PUSHES:
+            pushed = push(chain, float(mixture.sigma), axis, share * rarity)
+            label = (f"push {share:g} L", pushed.model(mixture, schedule))
+            found.append((insure(case, chain, label, n), pushed.cost))
+    return found
+
+
+def _pushed(run: Insured, cost: float, wrong: Wrong) -> list[Comparison]:
+    """Every path costs the closed form; both forms of the guarantee at that known cost."""
+    budget, divergence = wrong.cost * cost, wrong.divergence * cost
+    forms = {
+        "pathwise": float(bounds.pathwise_probability(0.0, budget, run.log_p)),
+        "kl": float(np.exp(bounds.log_kl_inverse(divergence, run.log_p))),
+    }
+    return [
+        compare(f"cost of a path, {run.name}", Equality(rtol=1e-6), run.cost, cost),
+        *(_rate(run, name, value) for name, value in forms.items()),
+    ]
+
+
+def _blurred(run: Insured, wrong: Wrong) -> list[Comparison]:
+    return [
+        _rate(run, "pathwise", run.pathwise()),
+        _rate(run, "stopped kl", run.stopped(factor=wrong.divergence)),
+    ]
+
+
+def _rate(run: Insured, form: str, bound: float) -> Comparison:
+    return compare_rate(f"share in a gap, {run.name}, {form}", Statistical(), run.rate, bound)
+
+
+# -- the law of the exact chain --------------------------------------------------------------------
+
+
+def _strays(case: Case, chain: Chain) -> Proportion:
+    """How many outputs of the exact chain are in a gap of one sigma, in the first coordinate that
+    has one."""
+    law, axis = _first_axis(exact_laws(case, chain))
+    n = case.pick(_STRAYS, 20 * _STRAYS) // chain.plan.grid.steps
+    run = sample(case.mixture, case.schedule, chain.sampler, n=n, rng=case.stream("X11 law"))
+    gaps = Gaps((law.axis.values,), float(case.mixture.sigma))
+    return Proportion(int(gaps.hold(np.asarray(run.x)[:, [axis]]).sum()), n)
+
+
+def _first_axis(laws: Sequence[oracles.AxisLaw]) -> tuple[oracles.AxisLaw, int]:
+    axis = next(k for k, law in enumerate(laws) if len(law.axis.values) > 1)
+    return laws[axis], axis
+
+
+def _law(case: Case, chain: Chain, hits: Proportion, wrong: Wrong) -> Comparison:
+    """The share against the law, to within six standard deviations."""
+    used = chain if wrong.eta == 1.0 else dataclasses.replace(chain, factor=wrong.eta)
+    law, _ = _first_axis(exact_laws(case, used))
+    share = math.exp(oracles.log_gap_probability([law], float(case.mixture.sigma)))
+    stray = math.sqrt(share * (1.0 - share) / hits.trials)
+    return compare(
+        f"exact chain in a gap of one sigma, {chain.name}",
+        Equality(atol=_DEVIATIONS * stray),
+        hits.rate,
+        share,
+    )
