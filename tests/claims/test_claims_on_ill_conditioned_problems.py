@@ -66,6 +66,7 @@ ROWS = [
     ("C.2", "modes with sigma^2 above 2", Basis.SAMPLED, H),
     ("C.3", "modes with sigma^2 above 2", Basis.SAMPLED, H),
     ("X9", "eight uneven modes", Basis.SAMPLED, I),
+    ("B.1 (2)", "two modes 1e-5 apart", Basis.EXACT, H),
 ]
 
 

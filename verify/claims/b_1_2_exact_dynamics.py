@@ -32,7 +32,6 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import extent
 from verify.relations import Comparison, Equality, Upper, compare
 from verify.traps import neighbour_pairs, separatrix, two_modes
 
@@ -54,7 +53,7 @@ MAX_PAIRS = 8
 RATIOS = (1.0, 2.0, 10.0)
 K_START, K_END = 12.0, 400.0  # two modes: from where both ratios have a saddle until all is decided
 _PLACES, _ROUNDS = 33, 5
-_RESOLVED = 1e-11  # over l: rounding of the engine's saddle is well below it
+_RESOLVED = 1e-11  # in units of `Place.scale`: rounding of the engine's saddle is well below it
 
 
 @dataclass(frozen=True)
@@ -63,6 +62,7 @@ class Place:
 
     along, across: measured distances of the two saddles over l; bound_along, bound_across: theirs.
     response: (drift of the full field at the two-mode saddle)/(its slope), the linear prediction.
+    scale: of rounding, that of the coordinates over l, divided by a slope below one.
     """
 
     pair: Pair
@@ -73,6 +73,11 @@ class Place:
     bound_along: float = math.nan
     bound_across: float = math.nan
     response: float = math.nan
+    scale: float = 1.0
+
+    def resolves(self, what: str) -> bool:
+        """Whether a measured displacement is more than rounding."""
+        return bool(getattr(self, what) > _RESOLVED * self.scale)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def check(case: Case) -> Verdict:
 def mutants(case: Case) -> dict[str, Verdict]:
     """The moving saddle as boundary, and (where it is seen to move) a saddle that stays."""
     found = {"the moving saddle divides the basins": _judge(case, boundary="saddle")}
-    if any(p.along > _RESOLVED for p in _held(case)):
+    if any(p.resolves("along") for p in _held(case)):
         found["E/s scaled by 1e-9"] = _judge(case, factor=1e-9)
     return found
 
@@ -163,18 +168,17 @@ def _displacements(case: Case, held: list[Place], factor: float) -> dict[Compari
         if what == "across" and case.mixture.d == 1:
             continue
         name = f"displacement of the saddle {what} the pair over l"
-        seen = [p for p in held if getattr(p, what) > _RESOLVED]
+        seen = [p for p in held if p.resolves(what)]
         if seen:
             measured = np.log([getattr(p, what) for p in seen])
             bound = np.log([scaled * getattr(p, f"bound_{what}") for p in seen])
             found[compare(name, Upper(rtol=1e-4, log=True), measured, bound)] = seen
-        rest = [p for p in held if getattr(p, what) <= _RESOLVED]
+        rest = [p for p in held if not p.resolves(what)]
         if rest:
-            # Rounding of the coordinates, seen along a pair of length l.
-            scale = [extent(case.mixture) / p.pair.length for p in rest]
+            scale = [p.scale for p in rest]
             measured = np.array([getattr(p, what) for p in rest])
             bound = np.array([scaled * getattr(p, f"bound_{what}") for p in rest])
-            name += ", below 1e-11"
+            name += ", below what doubles resolve"
             found[compare(name, Upper(atol=1e-13), measured, bound, scale=scale)] = rest
     return found
 
@@ -201,14 +205,16 @@ def _place(case: Case, pair: Pair, k: float) -> Place:
     two_mode = pair.mu_j + a * (pair.mu_i - pair.mu_j)
     field = dynamics.mean_field(mixture, two_mode[None], v)[0] - two_mode
     drift = float(field @ pair.direction) / pair.length
-    response = abs(drift) / float(bounds.equilibrium_slope(k, a))
+    slope = float(bounds.equilibrium_slope(k, a))
+    scale = float(np.abs(mixture.means).max()) / pair.length / min(slope, 1.0)
     try:
         full = dynamics.saddle(mixture, pair, v).point[None]
         where, xi = pair.coordinates(full)
         along, across = abs(float(where[0]) - a), float(np.linalg.norm(xi)) / pair.length
     except (ConvergenceError, NotApplicableError):
         along = across = math.inf  # no saddle of the full mixture: the claim's own failure
-    return Place(pair, k, {"saddle": 1.0, "dominance": 1.0}, along, across, *box, response)
+    held = {"saddle": 1.0, "dominance": 1.0}
+    return Place(pair, k, held, along, across, *box, abs(drift) / slope, scale)
 
 
 def _box(case: Case, pair: Pair, k: float, b: float, a: float) -> tuple[float, float] | None:
