@@ -8,7 +8,7 @@ K is fixed by the exact chain alone, before any cost is seen.
 from __future__ import annotations
 
 import dataclasses
-import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array
 
 from .claim import Case
-from .insured_chains import BoolArray, Chain, exact_laws, find_gaps, log_gap
+from .insured_chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
 
 LEVEL = 1e-4  # what the budget leaves to the pathwise bound's second term, where L allows it
 _LEAST_SHARE = 1.0 / 9.0  # of L: the budget where it is small, at a term 2 exp(-4 L/9)
@@ -100,6 +100,12 @@ def with_cost(run: Insured, cost: Array) -> Insured:
     return dataclasses.replace(run, cost=cost)
 
 
+def mean_guarantee(runs: Sequence[Insured]) -> float:
+    """The pathwise form at the mean share of several models under one chain."""
+    share = float(np.mean([run.exceeded.rate for run in runs]))
+    return float(bounds.pathwise_probability(share, runs[0].budget, runs[0].log_p))
+
+
 def _share(hits: BoolArray) -> Proportion:
     return Proportion(int(np.count_nonzero(hits)), len(hits))
 
@@ -136,50 +142,56 @@ def insure(case: Case, chain: Chain, model: tuple[str, Any], n: int, first: int 
 
 # -- the last step, which has no noise -------------------------------------------------------------
 
-_MESH = 121  # points a coordinate around each mode
-_HALF_WIDTH = 0.3  # of the distance between two grid lines
+_CELLS = 121  # of the mesh, a coordinate and mode
+_HALF_WIDTH = 0.3  # of the mesh, over the shortest distance between two grid lines
 
 
-@dataclass(frozen=True)
-class LastMap:
-    """A model's own last step: y within `distance` of a mode in every coordinate does not land in a
-    gap, as far as a mesh of spacing `mesh` can tell."""
+def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
+    """log of the exact chain's probability of the states that the model's own last step sends into
+    a gap; None unless d = 2.
 
-    distance: float
-    mesh: float
-
-
-def last_map(case: Case, chain: Chain, model: Any) -> LastMap | None:
-    """How far from the modes the model's last step still lands in them; None unless d = 2.
-
-    The mesh's spacing is taken off the distance of the nearest point that lands in a gap.
+    On a mesh around every mode; a cell counts if it or a neighbour does, everything off the meshes
+    counts. The mesh does not see what is smaller than a cell.
     """
-    mixture, t = case.mixture, int(chain.plan.t[-1])
-    if mixture.d != 2:
+    if case.mixture.d != 2:
         return None
-    gaps = find_gaps(case, chain)
+    laws, gaps = exact_laws(case, chain), find_gaps(case, chain)
     shortest = min(float(np.diff(v).min()) for v in gaps.values if len(v) > 1)
-    side = _HALF_WIDTH * shortest * np.linspace(-1.0, 1.0, _MESH)
-    offset = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
-    far = np.abs(offset).max(axis=1)
+    edges = _HALF_WIDTH * shortest * np.linspace(-1.0, 1.0, _CELLS + 1)
+    log_cells = [
+        law.log_probability(line[:, None] + edges[:-1], line[:, None] + edges[1:])
+        for law, line in zip(laws, gaps.values, strict=True)
+    ]
+    found = [oracles.log_away_probability(laws, _HALF_WIDTH * shortest)]
+    for i, j in itertools.product(*(range(len(line)) for line in gaps.values)):
+        mean = np.array([gaps.values[0][i], gaps.values[1][j]])
+        hit = _dilated(_lands_in_gap(case, chain, model, gaps, mean, edges))
+        found.extend((log_cells[0][i][:, None] + log_cells[1][j])[hit])
+    return min(float(np.logaddexp.reduce(found)), 0.0)
+
+
+def _lands_in_gap(
+    case: Case, chain: Chain, model: Any, gaps: Gaps, mean: Array, edges: Array
+) -> BoolArray:
+    """Whether the model's last step sends the middle of each cell into a gap, (cells, cells)."""
+    t, middle = int(chain.plan.t[-1]), 0.5 * (edges[:-1] + edges[1:])
+    y = mean + np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
     alpha_t, noise_std = case.schedule.alpha[t], np.sqrt(case.schedule.noise_var[t])
-    nearest = float(far.max())
-    for mean in mixture.means:
-        x = alpha_t * (mean + offset)
-        x_0 = (x - noise_std * model.eps(x, t)) / alpha_t
-        nearest = min(nearest, float(far[gaps.hold(x_0)].min(initial=nearest)))
-    mesh = float(side[1] - side[0])
-    return LastMap(max(nearest - mesh, 0.5 * mesh), mesh)
+    x_0 = y - (noise_std / alpha_t) * model.eps(alpha_t * y, t)
+    return gaps.hold(x_0).reshape(len(middle), len(middle))
+
+
+def _dilated(hit: BoolArray) -> BoolArray:
+    """Cells that hit or have a neighbour that does, the diagonal ones included."""
+    wide = np.pad(hit, 1)
+    rows = wide[:-2] | wide[1:-1] | wide[2:]
+    return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
 
 
 def after_last_step(case: Case, found: Insured, model: Any) -> Insured | None:
-    """The same paths asked about gaps of the output: the event, pulled back through the model's own
-    last step, lies where some coordinate is away from every grid line. None unless d = 2."""
-    reach = last_map(case, found.chain, model)
-    if reach is None:
-        return None
-    log_p = oracles.log_away_probability(exact_laws(case, found.chain), reach.distance)
-    return found.for_event(min(log_p, 0.0), found.final)
+    """The same paths asked about gaps of the output; None unless d = 2."""
+    log_p = log_gap_after(case, found.chain, model)
+    return None if log_p is None else found.for_event(log_p, found.final)
 
 
 # -- showing -------------------------------------------------------------------------------------
@@ -202,7 +214,8 @@ def table_row(found: Insured, miss: float = 0.05) -> tuple[str | float, ...]:
     )
 
 
-def least_cost(runs: Sequence[Insured]) -> float | None:
-    """The least cost of a path that is in a gap at the last noisy time."""
-    costs = [float(run.cost[run.gap].min()) for run in runs if run.gap.any()]
-    return functools.reduce(min, costs) if costs else None
+def gap_costs(runs: Sequence[Insured]) -> dict[str, float | None]:
+    """Least and median cost of the paths that are in a gap at the last noisy time."""
+    costs = np.concatenate([run.cost[run.gap] for run in runs])
+    found = (float(costs.min()), float(np.median(costs))) if costs.size else (None, None)
+    return dict(zip(("least cost of a path in a gap", "median cost"), found, strict=True))

@@ -46,13 +46,11 @@ class CappedDDIM(DDIM):
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A sampler with its plan on a schedule; factor, on the noise of its law, is 1 but for negative
-    controls."""
+    """A sampler with its plan on a schedule."""
 
     name: str
     sampler: DDIM | DDPM
     plan: StepPlan
-    factor: float = 1.0
 
     @classmethod
     def of(cls, name: str, sampler: DDIM | DDPM, schedule: NoiseSchedule) -> Chain:
@@ -69,7 +67,7 @@ class Chain:
         """(S - 1,) noise factor of every noisy step."""
         rho = self.plan.schedule.rho
         change = 1.0 - rho[self.plan.s] / rho[self.plan.t]
-        eta: Array = self.factor * np.sqrt(self.plan.share / change)[:-1]
+        eta: Array = np.sqrt(self.plan.share / change)[:-1]
         return eta
 
 
@@ -97,7 +95,7 @@ def exact_laws(case: Case, chain: Chain) -> Sequence[oracles.AxisLaw]:
     grids."""
     schedule = case.schedule
     return case.memo(
-        f"chain law {chain.name} {chain.factor:g}",
+        f"chain law {chain.name}",
         lambda: oracles.chain_law(
             case.mixture,
             schedule.alpha_bar,

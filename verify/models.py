@@ -24,6 +24,7 @@ from .registry import CHECKPOINTS
 
 # Recipes that are run to convergence; any other ("short", "reduced, changed") is stopped early.
 CONVERGED = ("paper", "reduced", "high-dimensional")
+HIGH_DIMENSIONS = (8, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,18 @@ def shipped_for(case: Case, *, undertrained: bool = False) -> list[Shipped]:
     """The checkpoints trained on this case's problem; those stopped early only if asked for."""
     problem = (case.mixture.digest, case.schedule.digest)
     return [s for s in shipped() if s.fits(*problem) and (s.converged or undertrained)]
+
+
+def high_dimensional_state() -> str:
+    """In words, which of the papers' higher dimensions have a trained network here."""
+    done = {s.about["architecture"]["d"] for s in shipped()}
+    missing = [str(d) for d in HIGH_DIMENSIONS if d not in done]
+    if not missing:
+        return ""
+    return (
+        f"Networks of d = {', '.join(missing)} (recipe high-dimensional) were not run: they need a "
+        "GPU."
+    )
 
 
 def load(checkpoint: Shipped) -> TrainedModel:

@@ -16,6 +16,7 @@ import numpy as np
 from mixdyn.provenance import commit
 
 from .claim import Case, parse_hypotheses
+from .models import shipped
 from .outputs import make_folder, package_versions, write_text
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
@@ -83,6 +84,24 @@ def _describe_claim(entry: Entry) -> dict[str, Any]:
     return {**words, "hypotheses": stated, "does_not_show": entry.claim.does_not_show}
 
 
+def _describe_models(rows: Sequence[Row]) -> dict[str, Any]:
+    """Provenance of the shipped networks that the rows name."""
+    named = {name for row in rows for name in (row["model"] or "").split(", ")}
+    return {
+        checkpoint.name: {
+            "recipe": checkpoint.recipe,
+            "seed": checkpoint.about["seed"],
+            "loss": checkpoint.about["loss"]["loss"],
+            "excess": checkpoint.about["loss"]["excess"],
+            "hardware": checkpoint.about["hardware"],
+            "commit": checkpoint.about["commit"],
+            "command": checkpoint.about["command"],
+        }
+        for checkpoint in shipped()
+        if checkpoint.name in named
+    }
+
+
 def build_document(
     entries: Sequence[Entry],
     cases: Sequence[Case],
@@ -102,6 +121,7 @@ def build_document(
         "verdicts": dict(Counter(row["verdict"] for row in rows)),
         "drift": dict(drift),
         "claims": {entry.claim.id: _describe_claim(entry) for entry in entries},
+        "models": _describe_models(rows),
     }
     return {"header": plain(header), "rows": list(rows)}
 

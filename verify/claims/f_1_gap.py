@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.models import TrainedModel
+from verify.models import TrainedModel, high_dimensional_state
 from verify.paths import DDIM_STEPS
 from verify.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
 from verify.rates import (
@@ -87,6 +87,7 @@ def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdic
         nonvacuous_share=1.0,
         witness=witness_of(case),
         unit="samples",
+        note=high_dimensional_state(),
         numbers=_gaps(rates, few, every),
         tables=[rate_table("Shares per network, with 95 % intervals", rates, shown)],
         model=", ".join(rates.models),
