@@ -158,10 +158,13 @@ def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
     laws, gaps = exact_laws(case, chain), find_gaps(case, chain)
     shortest = min(float(np.diff(v).min()) for v in gaps.values if len(v) > 1)
     edges = _HALF_WIDTH * shortest * np.linspace(-1.0, 1.0, _CELLS + 1)
-    log_cells = [
-        law.log_probability(line[:, None] + edges[:-1], line[:, None] + edges[1:])
-        for law, line in zip(laws, gaps.values, strict=True)
-    ]
+    log_cells = case.memo(
+        f"X11 cells {chain.name}",
+        lambda: [
+            law.log_probability(line[:, None] + edges[:-1], line[:, None] + edges[1:])
+            for law, line in zip(laws, gaps.values, strict=True)
+        ],
+    )
     found = [oracles.log_away_probability(laws, _HALF_WIDTH * shortest)]
     for i, j in itertools.product(*(range(len(line)) for line in gaps.values)):
         mean = np.array([gaps.values[0][i], gaps.values[1][j]])

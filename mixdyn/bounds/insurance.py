@@ -18,7 +18,7 @@ from mixdyn.validation import Array, check_integer, check_nonnegative, check_pos
 
 from .inputs import nonnegative, real
 
-_BISECTIONS = 200  # from a bracket of 1e5 in the logarithm to rounding, with room to spare
+_BISECTIONS = 100  # from a bracket of 1e5 in the logarithm to rounding, with room to spare
 _SERIES = np.array([(-1.0) ** k / (k * (k - 1)) for k in range(2, 14)])  # of _growth at 0
 _NEAR = 0.05  # where the series is used
 
