@@ -7,7 +7,8 @@ Hypotheses:
     - common_sigma: all modes share one sigma.
 Measured: $\tau_2$ of every pair of modes at $\kappa = 7$ in raw time, from the definition in $x$
     coordinates with the engine's diffused mixtures, at every time of the schedule.
-Predicted: at least 1 for every pair, and the last time at which $v_t \le l^2/(4 \kappa d)$.
+Predicted: at least 1 for every pair, and the last time at which $v_t \le l^2/(4 \kappa d)$. An
+    assumption met by no pair does not apply; met by some, it fails.
 Evidence: exact; nothing is drawn. For the closest pair also $\tau_2$ for $\kappa$ = 1 to 20.
 Source: arXiv 2605.06831 v1, Assumption 4.4
 """
@@ -22,7 +23,7 @@ from mixdyn import bounds, crossings, geometry
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
-from verify.relations import Comparison, Equality, Lower, compare
+from verify.relations import Comparison, Equality, Lower, Outcome, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -92,6 +93,10 @@ def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
         ),
         compare("scan against the engine's τ₂", Equality(atol=1.01), measured, engine),
     ]
+
+    if measured.max() < 1 and all(c.outcome is Outcome.HOLDS for c in comparisons[1:]):
+        reason = "No pair of modes is separated with margin 7 at a noisy time."
+        return CLAIM.judge(case, Finding(applicable_share=0.0, note=reason, numbers=_numbers(case)))
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         k = comparison.index

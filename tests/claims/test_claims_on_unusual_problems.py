@@ -1,4 +1,7 @@
-"""Claims where doubles lose digits: rounding must not pass for a violation, nor for a proof."""
+"""Claims on problems far from the papers' own, which adversaries found.
+
+Neither lost digits nor a shortcut of a check's own may pass for a violation, or for a proof.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +12,8 @@ from verify import registry, runner
 from verify.claim import Basis, Case
 from verify.relations import Outcome
 
-H, N, I = Outcome.HOLDS, Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE
+H, F = Outcome.HOLDS, Outcome.FAILS
+N, I = Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
 
@@ -51,9 +55,11 @@ PROBLEMS = {
         0.01,
         np.array([1.0, 2.0, 10.0, 50.0, 20.0, 10.0, 10.0, 5.0]) / 108.0,
     ),
+    "modes too wide to part": lambda: user([[0.0, 0.0], [1.0, 0.0], [0.0, 1.2]], 1.5),
+    "a close pair and a distant mode": lambda: user([[-1.0], [1.0], [1.1]], 0.1),
 }
 
-# The row of each claim and problem that rounding used to decide, and its verdict.
+# A claim, a problem, and the verdict of the row with that basis.
 ROWS = [
     ("G.1", "two modes 1e-5 apart", Basis.SAMPLED, H),
     ("G.2", "noise that rounds to one", Basis.SAMPLED, H),
@@ -67,11 +73,16 @@ ROWS = [
     ("C.3", "modes with sigma^2 above 2", Basis.SAMPLED, H),
     ("X9", "eight uneven modes", Basis.SAMPLED, I),
     ("B.1 (2)", "two modes 1e-5 apart", Basis.EXACT, H),
+    ("A4.1", "modes too wide to part", Basis.SAMPLED, N),
+    ("A4.4", "modes too wide to part", Basis.EXACT, N),
+    ("A4.4", "a close pair and a distant mode", Basis.EXACT, F),
 ]
 
 
 @pytest.mark.parametrize(("claim_id", "name", "basis", "expected"), ROWS)
-def test_rounding_decides_no_verdict_and_lets_no_mutant_pass(claim_id, name, basis, expected):
+def test_the_check_gives_the_claims_verdict_and_lets_no_mutant_pass(
+    claim_id, name, basis, expected
+):
     rows = runner.run_claim(ENTRIES[claim_id], PROBLEMS[name]())
     (row,) = (row for row in rows if row.basis is basis)
     assert row.verdict is expected, (row.note, row.measured, row.bound)
