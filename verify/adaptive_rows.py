@@ -7,21 +7,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mixdyn import oracles
 from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.geometry import Region, classify, two_nearest
 from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Basis, Case, Claim, Finding, Table, Verdict
-from .models import TrainedModel, learned_rows
+from .claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
+from .models import TrainedModel, learned_rows, load, shipped
 from .rates import compare_order, ddim
 from .relations import Comparison, Outcome, Statistical, Upper, compare
 
 EVALUATIONS = 50
-_SAMPLES = {"AdaptiveNoise": (20_000, 200_000), "DDIM": (8_000, 100_000), "DDPM": (3_000, 40_000)}
+_STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
+_SAMPLES = {"AdaptiveNoise": (8_000, 200_000), "DDIM": (4_000, 100_000), "DDPM": (2_000, 40_000)}
 
 
 @dataclass(frozen=True)
@@ -63,40 +66,61 @@ def ends_of(mixture: GaussianMixture, x: Array, n_eval: float) -> Ends:
 
 @dataclass(frozen=True)
 class Trial:
-    """One model under the three samplers, and AdaptiveNoise's weights on as many samples as
-    DDPM's."""
+    """One model under AdaptiveNoise, DDIM and DDPM, and AdaptiveNoise's weights on as many samples
+    as DDPM's. N modes. ddpm is None where the profile has no time for it."""
 
     model: str
+    N: int
     adaptive: Ends
     ddim: Ends
-    ddpm: Ends
+    ddpm: Ends | None
     adaptive_head: Ends
 
 
-def _samplers(case: Case) -> dict[str, Sampler]:
-    steps = min(AdaptiveNoise().steps, case.schedule.T)
-    return {
-        "AdaptiveNoise": AdaptiveNoise(steps, checks=min(AdaptiveNoise().checks, steps)),
-        "DDIM": ddim(case.schedule),
-        "DDPM": DDPM(),
-    }
+def adaptive_for(schedule: NoiseSchedule) -> AdaptiveNoise:
+    """AdaptiveNoise as it is, with fewer steps where the schedule has not that many."""
+    usual = AdaptiveNoise()
+    steps = min(usual.steps, schedule.T)
+    return AdaptiveNoise(steps, checks=min(usual.checks, steps))
 
 
-def _trial(case: Case, model: TrainedModel) -> Trial:
-    found, head = {}, None
-    for name, sampler in _samplers(case).items():
-        n = case.pick(*_SAMPLES[name])
-        run = sample(model.score, case.schedule, sampler, n=n, rng=case.stream("rates"))
-        x = np.asarray(run.x)
-        found[name] = ends_of(case.mixture, x, run.n_eval)
-        if name == "AdaptiveNoise":
-            head = ends_of(case.mixture, x[: case.pick(*_SAMPLES["DDPM"])], run.n_eval)
-    assert head is not None
-    return Trial(model.name, found["AdaptiveNoise"], found["DDIM"], found["DDPM"], head)
+def _ends(problem: Case, model: TrainedModel, sampler: Sampler, n: int) -> tuple[Ends, Array]:
+    run = sample(model.score, problem.schedule, sampler, n=n, rng=problem.stream("rates"))
+    x = np.asarray(run.x)
+    return ends_of(problem.mixture, x, run.n_eval), x
+
+
+def _trial(problem: Case, model: TrainedModel, *, with_ddpm: bool) -> Trial:
+    counts = {name: problem.pick(*sizes) for name, sizes in _SAMPLES.items()}
+    adaptive, x = _ends(problem, model, adaptive_for(problem.schedule), counts["AdaptiveNoise"])
+    few, _ = _ends(problem, model, ddim(problem.schedule), counts["DDIM"])
+    every = _ends(problem, model, DDPM(), counts["DDPM"])[0] if with_ddpm else None
+    head = ends_of(problem.mixture, x[: counts["DDPM"]], adaptive.n_eval)
+    return Trial(model.name, problem.mixture.N, adaptive, few, every, head)
 
 
 def _trials(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
-    return case.memo("X8 trials", lambda: [_trial(case, model) for model in models])
+    """The case's models; on the standard problem also the shipped networks of other problems, on
+    which nothing about the sampler was chosen."""
+
+    def measure() -> list[Trial]:
+        trials = [_trial(case, model, with_ddpm=True) for model in models]
+        if case.name != "standard":
+            return trials
+        own = {model.name for model in models}
+        for checkpoint in shipped():
+            if checkpoint.converged and checkpoint.name not in own:
+                problem = replace(
+                    case,
+                    mixture=checkpoint.mixture(),
+                    schedule=checkpoint.schedule(),
+                    workspace={},
+                )
+                full = case.profile is Profile.FULL
+                trials.append(_trial(problem, load(checkpoint), with_ddpm=full))
+        return trials
+
+    return case.memo("X8 trials", measure)
 
 
 def judge_sampler(
@@ -106,15 +130,16 @@ def judge_sampler(
     trials = _trials(case, models)
     if swapped:
         trials = [replace(t, adaptive=t.ddim, adaptive_head=t.ddim) for t in trials]
-    comparisons = [c for trial in trials for c in _compare(case, trial)]
+    comparisons = [c for trial in trials for c in _compare(trial)]
     finding = Finding(
         comparisons=comparisons,
         nonvacuous_share=1.0,
         witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
         unit="samples",
-        tables=[_table(case, trials)],
+        tables=[_table(trials), case.memo("X8 eta", lambda: _over_noised(case, models))],
         model=", ".join(trial.model for trial in trials),
-        note="Not above DDPM means that no pair of intervals says so.",
+        note="Not above DDPM means that no pair of intervals says so. Networks of other problems "
+        "are held against DDPM in the full profile only.",
     )
     return claim.judge(case, finding, Basis.LEARNED)
 
@@ -127,11 +152,16 @@ def sampler_mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
     return dict(zip(["DDIM in place of AdaptiveNoise"], rows, strict=False))
 
 
-def _compare(case: Case, trial: Trial) -> list[Comparison]:
-    adaptive, ddpm, name = trial.adaptive, trial.ddpm, trial.model
-    below = compare_order(
-        f"DDIM above AdaptiveNoise, {name}", trial.ddim.interpolation, adaptive.interpolation
-    )
+def _compare(trial: Trial) -> list[Comparison]:
+    adaptive, ddpm, name, exact = trial.adaptive, trial.ddpm, trial.model, Upper(rtol=1e-12)
+    found = [
+        compare_order(
+            f"DDIM above AdaptiveNoise, {name}", trial.ddim.interpolation, adaptive.interpolation
+        ),
+        compare(f"evaluations, {name}", exact, adaptive.n_eval, EVALUATIONS),
+    ]
+    if ddpm is None:
+        return found
     above = compare_order(
         f"AdaptiveNoise above DDPM, {name}", adaptive.interpolation, ddpm.interpolation
     )
@@ -143,12 +173,10 @@ def _compare(case: Case, trial: Trial) -> list[Comparison]:
         relation=Statistical("upper"),
         outcome=Outcome.FAILS if worse else Outcome.HOLDS,
     )
-    limit = max(ddpm.chi_square, _chi_square_limit(case))
-    exact = Upper(rtol=1e-12)
+    limit = max(ddpm.chi_square, _chi_square_limit(trial.N))
     return [
-        below,
+        *found,
         not_above,
-        compare(f"evaluations, {name}", exact, adaptive.n_eval, EVALUATIONS),
         compare(f"chi-square of the weights, {name}", exact, trial.adaptive_head.chi_square, limit),
         compare(
             f"|spread/σ - 1|, {name}", exact, abs(adaptive.spread - 1.0), abs(ddpm.spread - 1.0)
@@ -156,27 +184,64 @@ def _compare(case: Case, trial: Trial) -> list[Comparison]:
     ]
 
 
-def _chi_square_limit(case: Case) -> float:
+def _chi_square_limit(n_modes: int) -> float:
     from scipy.stats import chi2
 
-    return float(chi2.isf(VERDICT_MISS, max(case.mixture.N - 1, 1)))
+    return float(chi2.isf(VERDICT_MISS, max(n_modes - 1, 1)))
 
 
-def _table(case: Case, trials: Sequence[Trial]) -> Table:
+def _table(trials: Sequence[Trial]) -> Table:
     rows = []
     for trial in trials:
-        for name in ("AdaptiveNoise", "DDIM", "DDPM"):
-            ends: Ends = getattr(trial, name.lower() if name != "AdaptiveNoise" else "adaptive")
-            rate, n = ends.interpolation, int(ends.counts.sum())
-            invalid = float(ends.counts[Region.INVALID] / n)
-            freedom = max(case.mixture.N - 1, 1)
-            # What the statistic exceeds its mean by, per sample: free of how many were drawn.
-            excess = (ends.chi_square - freedom) / n
-            cells = (rate.rate, *rate.interval(), invalid, excess, ends.spread)
-            rows.append((trial.model, name, n, ends.n_eval, *cells))
+        ends = {"AdaptiveNoise": trial.adaptive, "DDIM": trial.ddim, "DDPM": trial.ddpm}
+        rows += [_row(trial, name, found) for name, found in ends.items() if found is not None]
     columns = (
         *("model", "sampler", "samples", "evaluations", "interpolation", "from", "to"),
         *("invalid", "weight error", "spread/σ"),
     )
     caption = "Rates with 95 % intervals; weight error: (chi-square - degrees)/samples"
     return Table(caption, columns, rows)
+
+
+def _row(trial: Trial, name: str, ends: Ends) -> tuple[float | str, ...]:
+    rate, n = ends.interpolation, int(ends.counts.sum())
+    # What the statistic exceeds its mean by, per sample: free of how many were drawn.
+    excess = (ends.chi_square - (trial.N - 1)) / n
+    invalid = float(ends.counts[Region.INVALID] / n)
+    cells = (rate.rate, *rate.interval(), invalid, excess, ends.spread)
+    return (trial.model, name, n, ends.n_eval, *cells)
+
+
+def _over_noised(case: Case, models: Sequence[TrainedModel]) -> Table:
+    """What more noise buys and costs: DDIM(eta) with few steps, and the price by the recursion."""
+    n, rows = case.pick(1_000, 20_000), []
+    for steps in (s for s in _STEPS if s <= case.schedule.T):
+        grid = ddim(case.schedule, steps).grid(case.schedule)
+        rho = case.schedule.rho[grid.times[:-1]]
+        cap = float(1.0 / np.sqrt(np.max(1.0 - rho[1:] / rho[:-1], initial=0.25)))
+        for eta in (eta for eta in _ETAS if eta <= cap):
+            ends = [_ends(case, model, ddim(case.schedule, steps, eta), n)[0] for model in models]
+            hits = Proportion(
+                int(sum(e.counts[Region.INTERPOLATION] for e in ends)), n * len(models)
+            )
+            excess = float(np.mean([(e.chi_square - (case.mixture.N - 1)) / n for e in ends]))
+            spread = float(np.mean([e.spread for e in ends]))
+            cells = (hits.rate, *hits.interval(), excess, spread, _recursion(case, grid, eta))
+            rows.append((steps, eta, *cells))
+    columns = (
+        *("steps", "eta", "interpolation", "from", "to", "weight error", "spread/σ"),
+        "spread by the recursion",
+    )
+    caption = f"DDIM(eta), all networks, {n:,} samples each: rate, weights and spread"
+    return Table(caption, columns, rows)
+
+
+def _recursion(case: Case, grid: TimeGrid, eta: float) -> float | None:
+    """The spread within one mode over sigma that the linear recursion (X7) gives."""
+    if not isinstance(case.mixture.sigma, float):
+        return None
+    schedule, sigma = case.schedule, case.mixture.sigma
+    std = oracles.linear_recursion_std(
+        schedule.alpha_bar, grid.times, eta, sigma, noise_var=schedule.noise_var
+    )
+    return float(std[-1]) / sigma

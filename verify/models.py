@@ -16,7 +16,9 @@ from typing import Any
 from mixdyn import learned
 from mixdyn.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.learned.headers import read_about
+from mixdyn.mixture import GaussianMixture
 from mixdyn.models import load_model
+from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ScoreModel
 
 from .claim import Basis, Case, Claim, Verdict
@@ -48,6 +50,14 @@ class Shipped:
     def converged(self) -> bool:
         """Whether the recipe was meant to run to convergence."""
         return self.recipe in CONVERGED
+
+    def mixture(self) -> GaussianMixture:
+        """What it was trained on."""
+        return GaussianMixture(**self.about["mixture"])
+
+    def schedule(self) -> NoiseSchedule:
+        """The clock it was trained on."""
+        return NoiseSchedule.from_parameters(self.about["schedule"])
 
     def fits(self, mixture_digest: str, beta_digest: str) -> bool:
         """Whether it was trained on this mixture under this schedule."""

@@ -18,6 +18,7 @@ from . import (
     dominance,
     eta,
     frontier,
+    insurance_eta,
     learned_ablations,
     learned_distance,
     learned_drift,
@@ -58,13 +59,14 @@ _MODULES = (
     learned_distance,
     learned_radius,
     learned_tau_3,
+    insurance_eta,
 )
 
 _OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
 _LEARNED = (
     frontier,
     *(learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift),
-    *(learned_distance, learned_radius, learned_tau_3),
+    *(learned_distance, learned_radius, learned_tau_3, insurance_eta),
 )
 
 
