@@ -266,13 +266,25 @@ def parse_hypotheses(text: str) -> dict[str, str]:
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
+def coinciding_modes(mixture: GaussianMixture) -> tuple[int, int] | None:
+    """The first two modes with one mean, which make no pair, or None."""
+    _, place = np.unique(mixture.means, axis=0, return_inverse=True)
+    first: dict[int, int] = {}
+    for k, label in enumerate(place.reshape(-1).tolist()):
+        if label in first:
+            return first[label], k
+        first[label] = k
+    return None
+
+
 @dataclass(frozen=True)
 class Claim:
     """The machine-readable header of a claim file.
 
     basis: the kinds of evidence its rows have. min_modes, common_sigma: what a mixture must offer
-    for the claim to be stated at all; otherwise every row is `not applicable`. derivation: the
-    SymPy file that derives it, from the root of the repository.
+    for the claim to be stated at all; otherwise every row is `not applicable`. From two modes on
+    their means must differ. derivation: the SymPy file that derives it, from the root of the
+    repository.
     """
 
     id: str
@@ -293,6 +305,10 @@ class Claim:
         least, n_modes = self.min_modes, mixture.N
         if n_modes < least:
             return f"the claim is about {least} or more modes; this mixture has {n_modes}"
+        same = coinciding_modes(mixture) if least >= 2 else None
+        if same is not None:
+            where = f"modes {same[0]} and {same[1]} share one mean"
+            return f"the claim is about modes at different places; {where}: merge them"
         if self.common_sigma and not mixture.has_common_sigma:
             low, high = mixture.sigmas.min(), mixture.sigmas.max()
             return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"

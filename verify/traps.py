@@ -17,7 +17,7 @@ from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Case
+from verify.claim import Case, coinciding_modes
 from verify.paths import KAPPA, ddim_grid
 
 LOG_10 = math.log(10.0)
@@ -28,7 +28,7 @@ _DEEPEST = -1500.0 * LOG_10
 
 def require_distinct_means(mixture: GaussianMixture) -> None:
     """Raise NotApplicableError for two modes with one mean: they make no pair."""
-    if len(np.unique(mixture.means, axis=0)) < mixture.N:
+    if coinciding_modes(mixture) is not None:
         raise NotApplicableError(
             "a claim about pairs needs modes at different places",
             "two modes with the same mean",

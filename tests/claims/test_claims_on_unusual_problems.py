@@ -57,6 +57,11 @@ PROBLEMS = {
     ),
     "modes too wide to part": lambda: user([[0.0, 0.0], [1.0, 0.0], [0.0, 1.2]], 1.5),
     "a close pair and a distant mode": lambda: user([[-1.0], [1.0], [1.1]], 0.1),
+    "two modes at one place": lambda: Case(
+        "user",
+        GaussianMixture([[0.0], [0.0], [1.0]], 0.05, allow_duplicates=True),
+        NoiseSchedule.linear(),
+    ),
 }
 
 # A claim, a problem, and the verdict of the row with that basis.
@@ -76,6 +81,7 @@ ROWS = [
     ("A4.1", "modes too wide to part", Basis.SAMPLED, N),
     ("A4.4", "modes too wide to part", Basis.EXACT, N),
     ("A4.4", "a close pair and a distant mode", Basis.EXACT, F),
+    ("A4.4", "two modes at one place", Basis.EXACT, N),
 ]
 
 

@@ -129,6 +129,14 @@ def test_obstacles_name_the_modes_and_the_sigmas(case):
     assert needy.obstacle(presets.line()) is None
 
 
+def test_a_claim_about_pairs_names_the_modes_that_share_a_mean():
+    twice = GaussianMixture([[1.0], [0.0], [2.0], [0.0]], [0.1, 0.1, 0.1, 0.2])
+    header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
+    pairs = Claim.from_docstring(DOC, **header, min_modes=2)
+    assert "modes 1 and 3 share one mean" in pairs.obstacle(twice)
+    assert Claim.from_docstring(DOC, **header).obstacle(twice) is None
+
+
 def test_streams_differ_by_use_and_seed_but_not_by_order(case):
     other = Case("toy", case.mixture, case.schedule, seed=1)
     assert case.stream("a") == Case("toy", case.mixture, case.schedule).stream("a")
