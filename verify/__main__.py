@@ -111,7 +111,8 @@ def _run(
 def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
     """Search for a violation of each claim that the name fits, and print what was found.
 
-    Returns the exit status: 2 if a check of ours broke, else 1 if a claim was violated, else 0.
+    Returns the exit status: 2 if a check of ours broke, else 1 if a claim was violated, else 0; 130
+    after an interrupt.
     """
     from .search import search  # Hypothesis is loaded for this alone
     from .search_terminal import print_search, search_progress
@@ -119,9 +120,15 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
 
     console = terminal.make_console()
     status = 0
+    folder = out / "search"
     for entry in registry.select(registry.load_claims(), [claim_id]):
-        with search_progress(console, entry.claim.id, profile) as progress:
-            result = search(entry, seed, profile, out / "search", progress)
+        try:
+            with search_progress(console, entry.claim.id, profile) as progress:
+                result = search(entry, seed, profile, folder, progress)
+        except KeyboardInterrupt:
+            kept = f"the worst found so far, if anything, is in {folder}"
+            typer.echo(f"interrupted: {kept}; the same command starts over.", err=True)
+            return EXIT_INTERRUPT
         print_search(console, result)
         if result.found(Kind.CRASH) is not None:
             status = EXIT_ERROR

@@ -33,8 +33,10 @@ def flow_map_arb(
 
     y is (n, d): floats, or flint.arb where a double cannot hold the start (1e-265 from a
     separatrix). v_from, v_to > 0: floats or arb. Each ball encloses the exact end point with a
-    radius of at most 2^-prec (extent of the means + |y'|). Points whose own radius does not allow
-    that raise ConvergenceError.
+    radius of at most 2^-prec (extent of the means + |y'|). `prec` is the accuracy of the result,
+    not the working precision, which starts at 128 bits and rises as far as that takes; 32 is the
+    fast setting, for comparisons with doubles. Points whose own radius does not allow the accuracy
+    raise ConvergenceError.
 
     Raises NotApplicableError unless the mixture is a product grid with one sigma.
     """

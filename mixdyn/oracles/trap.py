@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,8 @@ class Trap:
 
     log10_radius: log10 of its half-width over l; radius: the same as a float (0 if it underflows).
     center_offset: its centre minus the midpoint, positive towards mode i (the separatrix of an
-    asymmetric pair is not the midpoint).
+    asymmetric pair is not the midpoint). NaN where it is so far below the radius that its sign is
+    not known; 0 means that the mixture is symmetric about the midpoint.
     """
 
     log10_radius: float
@@ -66,8 +68,19 @@ def trap_radius(
     with ctx.workprec(1 << 16):
         log10_radius = float((width / (2 * length)).log().mid()) / math.log(10.0)
         offset = (center - middle) / length
-    shift = 0.0 if offset.contains(0) else float(offset.mid())
-    return Trap(log10_radius, 10.0**log10_radius, orientation * shift + 0.0)
+    if _is_symmetric(axis, lower):
+        shift = 0.0
+    else:
+        shift = math.nan if offset.contains(0) else orientation * float(offset.mid())
+    return Trap(log10_radius, 10.0**log10_radius, shift)
+
+
+def _is_symmetric(axis: Axis, lower: int) -> bool:
+    """Whether the axis is its own mirror image in the midpoint of values lower and lower + 1."""
+    values = [Fraction(m) for m in axis.values.tolist()]
+    sums = {a + b for a, b in zip(values, reversed(values), strict=True)}
+    even_weights = bool((axis.weights == axis.weights[::-1]).all())
+    return sums == {values[lower] + values[lower + 1]} and even_weights
 
 
 def _pair_axis(mixture: GaussianMixture, pair: tuple[int, int]) -> tuple[Axis, int, int]:

@@ -129,7 +129,8 @@ def test_the_exact_trap_of_the_standard_problem(standard, end, fraction, expecte
     )
     assert trap.radius == pytest.approx(expected, rel=0.02)
     assert trap.log10_radius == pytest.approx(math.log10(expected), abs=0.01)
-    assert abs(trap.center_offset) < 1e-30 or trap.radius < 1e-2
+    # Other modes move the centre by less than the radius resolves: that is no zero.
+    assert math.isnan(trap.center_offset) or 0.0 < abs(trap.center_offset) < 1e-12
 
 
 def test_the_trap_is_what_the_flow_does_at_its_edge_and_just_outside(standard):
@@ -138,7 +139,7 @@ def test_the_trap_is_what_the_flow_does_at_its_edge_and_just_outside(standard):
     mixture = GaussianMixture(standard.mixture.means[[6, 11]], standard.mixture.sigma)
     v_from, v_to = standard.v[standard.tau], standard.v[1]
     trap = oracles.trap_radius(mixture, (1, 0), 0.35, v_from, v_to)
-    assert trap.center_offset == pytest.approx(0.0, abs=1e-50)
+    assert trap.center_offset == 0.0  # by symmetry
     with ctx.workprec(400):
         length = ball(float(mixture.means[1, 0])) - ball(float(mixture.means[0, 0]))
         middle = (ball(float(mixture.means[1, 0])) + ball(float(mixture.means[0, 0]))) / 2

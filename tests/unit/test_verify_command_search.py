@@ -16,3 +16,17 @@ def test_search_refuses_what_it_would_ignore(extra, tmp_path):
     assert result.exit_code == 2
     assert "--search draws its own problems" in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_search_says_where_its_findings_are_and_that_it_starts_over(
+    tmp_path, monkeypatch
+):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.search.search", interrupted)
+    result = CliRunner().invoke(app, ["--search", "D.1", "--out", str(tmp_path)])
+    assert result.exit_code == 130
+    assert f"is in {tmp_path / 'search'}" in result.output
+    assert "starts over" in result.output
+    assert "goes on" not in result.output
