@@ -227,6 +227,22 @@ def _learned_tau_3():
     }
 
 
+def _frontier():
+    family = ["DDIM", "DDIM", "eta = 1", "DDPM", "adaptive", "adaptive"]
+    counts = np.array([[900, 95, 5], [980, 20, 0], [998, 2, 0], [1000, 0, 0], [998, 2, 0]])
+    counts = np.concatenate([counts, [[1000, 0, 0]]])
+    cost = np.array([20.0, 50.0, 50.0, 1000.0, 24.0, 46.0])
+    return {
+        "n": [1000, 1000],
+        "models": ["reduced, seed 0", "reduced, seed 1"],
+        "family": family,
+        "n_eval": np.stack([cost, cost]),
+        "counts": np.stack([counts, counts]),
+        "weight_error": np.tile([0.01, 0.002, 0.003, -0.0002, 0.001, 0.0004], (2, 1)),
+        "spread": np.tile([0.9, 0.78, 0.69, 0.68, 1.1, 1.1], (2, 1)),
+    }
+
+
 def _learned_saddles():
     exact = np.array([[1.5, 1.5], [17.0, 17.0], [832.0, 832.0]])
     growth = np.array([[1.7, 1.9], [3.9, 4.2], [0.35, -0.2]])
@@ -335,6 +351,7 @@ MADE_UP = {
     "learned_distance": _learned_distance,
     "learned_radius": _learned_radius,
     "learned_tau_3": _learned_tau_3,
+    "frontier": _frontier,
     "learned_steps": _learned_steps,
     "learned_eta": _learned_eta,
     "learned_ablations": _learned_ablations,

@@ -75,6 +75,6 @@ FIGURE = FigureSpec(
     "blurred by a quarter of the mode distance). Right: the standard deviation within the modes "
     "on the linear recursion that holds where one mode owns the point.",
     experiments=("eta",),
-    claims=("X7", "X8"),
+    claims=("X7",),
     draw=draw,
 )

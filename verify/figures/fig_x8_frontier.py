@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
-from mixdyn.statistics import clopper_pearson
 
 from .spec import FigureSpec, Results
 from .style import (
@@ -21,6 +20,7 @@ from .style import (
     VERMILION,
     Look,
     finish,
+    intervals,
     new_figure,
 )
 
@@ -54,9 +54,9 @@ def _rates(result: Result, where: IntArray) -> tuple[Array, Array, Array]:
     """Wrong samples in per cent over all networks, with 95 % limits; (K,) each."""
     pooled = result["counts"][:, where].sum(axis=0)
     hits, n = pooled[:, list(_WRONG)].sum(axis=1), pooled.sum(axis=1)
-    limits = [clopper_pearson(int(k), int(m)) for k, m in zip(hits, n, strict=True)]
-    low, high = (100.0 * np.array(side) for side in zip(*limits, strict=True))
-    return 100.0 * hits / n, low, high
+    found = [intervals(int(k), int(m)) for k, m in zip(hits, n, strict=True)]
+    rate, low, high = (100.0 * np.array(side).ravel() for side in zip(*found, strict=True))
+    return rate, low, high
 
 
 def _draw_rates(ax: Axes, result: Result, family: str, look: Look) -> None:
