@@ -39,6 +39,7 @@ from . import (
     fig_e16l_learned_ablations,
     fig_x3_basin,
     fig_x8_frontier,
+    fig_x11_insurance,
     style,
 )
 from .spec import FigureSpec
@@ -66,6 +67,7 @@ _MODULES = (
     fig_d1_diagonals,
     fig_x3_basin,
     fig_x8_frontier,
+    fig_x11_insurance,
 )
 
 FIGURES: Mapping[str, FigureSpec] = MappingProxyType(
