@@ -359,6 +359,7 @@ MADE_UP = {
 
 # A number of each made-up result that its message must state.
 STATED = {
+    "X8": r"46 evaluations of AdaptiveNoise leave 0 % .* DDPM with 1000 leaves 0 %, .* 50 2 %",
     "1": r"in 2 to 9 % of samples with DDIM in 50 steps, in 0 to 2 % with DDPM",
     "3L": "from 5.5 % at 50 to 2 % at 1000 steps; DDPM makes 1 %",
     "E.13L": r"from 9 % at eta = 0 to 1 % at eta = 1, .* from 0\.81 to 0\.70 sigma",
