@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,10 +76,14 @@ def trap_radius(
 
 def _is_symmetric(axis: Axis, lower: int) -> bool:
     """Whether the axis is its own mirror image in the midpoint of values lower and lower + 1."""
-    values = [Fraction(m) for m in axis.values.tolist()]
-    sums = {a + b for a, b in zip(values, reversed(values), strict=True)}
-    even_weights = bool((axis.weights == axis.weights[::-1]).all())
-    return sums == {values[lower] + values[lower + 1]} and even_weights
+    from flint import ctx
+
+    if (axis.weights != axis.weights[::-1]).any():
+        return False
+    with ctx.workprec(4096):  # every sum of two doubles is exact
+        values = [as_arb(m) for m in axis.values]
+        middle = values[lower] + values[lower + 1]
+        return all(a + b == middle for a, b in zip(values, reversed(values), strict=True))
 
 
 def _pair_axis(mixture: GaussianMixture, pair: tuple[int, int]) -> tuple[Axis, int, int]:
