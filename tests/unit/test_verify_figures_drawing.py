@@ -243,6 +243,21 @@ def _frontier():
     }
 
 
+def _insurance_eta():
+    one = {
+        "n": 1000,
+        "steps": 50,
+        "eta": np.array([0.5, 1.0, 2.0]),
+        "log_p": np.array([-15.0, -23.0, -40.0]),
+        "gap": np.array([[60, 8, 0], [52, 6, 1]]),
+        "plain": np.array([70, 80]),
+        "guarantee": np.array([[0.1, 0.02, 0.001], [0.12, 0.031, 0.002], [0.14, 0.04, 0.003]]),
+        "agree": np.array([3, 2]),
+    }
+    grids = {f"{grid}_{key}": value for grid in ("coarse", "full") for key, value in one.items()}
+    return {"n": 1000, "models": ["reduced, seed 0", "reduced, seed 1"], **grids}
+
+
 def _learned_saddles():
     exact = np.array([[1.5, 1.5], [17.0, 17.0], [832.0, 832.0]])
     growth = np.array([[1.7, 1.9], [3.9, 4.2], [0.35, -0.2]])
@@ -352,6 +367,7 @@ MADE_UP = {
     "learned_radius": _learned_radius,
     "learned_tau_3": _learned_tau_3,
     "frontier": _frontier,
+    "insurance_eta": _insurance_eta,
     "learned_steps": _learned_steps,
     "learned_eta": _learned_eta,
     "learned_ablations": _learned_ablations,
@@ -359,6 +375,7 @@ MADE_UP = {
 
 # A number of each made-up result that its message must state.
 STATED = {
+    "X11": r"at most 3.1 % of .* are in a gap, and 0.7 % are; 4 of 6 pairs of eta",
     "X8": r"46 evaluations of AdaptiveNoise leave 0 % .* DDPM with 1000 leaves 0 %, .* 50 2 %",
     "1": r"in 2 to 9 % of samples with DDIM in 50 steps, in 0 to 2 % with DDPM",
     "3L": "from 5.5 % at 50 to 2 % at 1000 steps; DDPM makes 1 %",

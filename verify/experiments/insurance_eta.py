@@ -6,16 +6,20 @@ largest that a step allows. Without noise nothing is guaranteed: DDIM's rate sta
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from mixdyn import bounds
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.score import ExactScore
+from mixdyn.statistics import clopper_pearson
+from mixdyn.validation import Array, IntArray
 from verify.claim import Case
-from verify.insurance import insure
+from verify.insurance import Insured, insure
 from verify.insured_chains import CappedDDIM, Chain, find_gaps
 from verify.models import TrainedModel
 from verify.paths import DDIM_STEPS
@@ -24,14 +28,16 @@ from .common import describe_models, require_models, require_window
 
 ETAS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 FULL_ETAS = (0.5, 1.0, 1.5, 2.0)
-_COARSE, _FULL = 12_000, 1800  # samples of all models together in the quick profile
+_COARSE, _FULL = 12_000, 2400  # samples of all models together in the quick profile
 _MORE = 30  # times as many in the full one
 
 
 def run(case: Case) -> dict[str, Any]:
     """models (M,); for the coarse and the full grid, names starting so: steps, n per model, eta
     (E,), log_p and budget (E,), exceeded and gap (M, E) counts at the last noisy time, mean_cost
-    (M, E), plain (M,) counts without noise."""
+    (M, E), plain (M,) counts without noise; guarantee (3, E), pathwise for the mean over models,
+    with its 95 % limits around it; agree (2,), the pairs of eta that differ in rate beyond 95 %
+    limits, and how many of them the guarantee puts in the same order."""
     require_window(case)
     models = require_models(case)
     steps = min(DDIM_STEPS, case.schedule.T)
@@ -61,20 +67,48 @@ def _sweep(
         [insure(case, chain, (m.name, m.score), n, k * n) for chain in chains]
         for k, m in enumerate(models)
     ]
+    exceeded, gap = (
+        np.array([[getattr(run, name).successes for run in row] for row in runs])
+        for name in ("exceeded", "rate")
+    )
+    bound = _guarantees(runs[0], exceeded.sum(axis=0), n * len(models))
     return {
         "steps": len(chains[0].plan.t),
         "n": n,
         "eta": np.array(etas),
         "log_p": [run.log_p for run in runs[0]],
         "budget": [run.budget for run in runs[0]],
-        "exceeded": [[run.exceeded.successes for run in row] for row in runs],
-        "gap": [[run.rate.successes for run in row] for row in runs],
+        "exceeded": exceeded,
+        "gap": gap,
+        "guarantee": bound,
+        "agree": _agreement(gap.sum(axis=0), bound[1], n * len(models)),
         "mean_cost": [[float(run.cost.mean()) for run in row] for row in runs],
         "plain": [
             _plain(case, chains[0], base, m, range(k * n, (k + 1) * n))
             for k, m in enumerate(models)
         ],
     }
+
+
+def _guarantees(runs: Sequence[Insured], exceeded: IntArray, n: int) -> Array:
+    """(3, E) lower limit, value and upper limit of the pathwise form, from n paths at each eta."""
+    shares = np.array([_limits(int(k), n) for k in exceeded]).T
+    budget, log_p = np.array([(run.budget, run.log_p) for run in runs]).T
+    return bounds.pathwise_probability(shares, budget, log_p)
+
+
+def _limits(hits: int, n: int) -> tuple[float, float, float]:
+    low, high = clopper_pearson(hits, n)
+    return low, hits / n, high
+
+
+def _agreement(hits: IntArray, bound: Array, n: int) -> list[int]:
+    """Pairs whose 95 % intervals lie apart; those among them that the guarantee orders alike."""
+    ends = [_limits(int(k), n) for k in hits]
+    apart = [
+        (i, j) for i, j in itertools.permutations(range(len(hits)), 2) if ends[i][0] > ends[j][2]
+    ]
+    return [len(apart), sum(bool(bound[i] > bound[j]) for i, j in apart)]
 
 
 def _plain(case: Case, chain: Chain, base: DDIM, model: TrainedModel, rows: range) -> int:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from mixdyn import bounds
-from mixdyn.statistics import clopper_pearson
-from mixdyn.validation import Array
 
 from .spec import FigureSpec, Results
 from .style import (
@@ -34,25 +29,23 @@ if TYPE_CHECKING:
 _MEASURED = Look(VERMILION, "o", "-")
 
 
-def _guarantees(result: Result, grid: str, exceeded: Array) -> Array:
-    """The pathwise form at shares P(C > K) (E,)."""
-    budget, log_p = result[f"{grid}_budget"], result[f"{grid}_log_p"]
-    return bounds.pathwise_probability(exceeded, budget, log_p)
+def _floor(result: Result) -> float:
+    """Half a path of the larger sample, in per cent: the same axis in both panels."""
+    most = max(result.count(f"{grid}_n") for grid in ("coarse", "full"))
+    return 50.0 / (most * len(result.labels("models")))
 
 
 def _panel(ax: Axes, result: Result, grid: str) -> None:
     eta, models = result[f"{grid}_eta"], len(result.labels("models"))
     n = models * result.count(f"{grid}_n")
-    exceeded = result[f"{grid}_exceeded"].sum(axis=0)
-    ends = np.array([clopper_pearson(int(k), n) for k in exceeded]).T
-    low, mid, high = (_guarantees(result, grid, p) for p in (ends[0], exceeded / n, ends[1]))
+    low, mid, high = result[f"{grid}_guarantee"]
     ax.plot(eta, 100.0 * mid, "s-", color=BLUE, label="guarantee")
     ax.fill_between(eta, 100.0 * low, 100.0 * high, color=BLUE, alpha=0.2, lw=0.0)
     plot_rate(ax, eta, result[f"{grid}_gap"].sum(axis=0), n, _MEASURED, "measured")
     plain = 100.0 * result[f"{grid}_plain"].sum() / n
     ax.axhline(plain, color=GREY, ls=":", label="eta = 0: measured, no guarantee")
     explain_limits(ax)
-    percent_axis(ax, 50.0 / n, 150.0)
+    percent_axis(ax, _floor(result), 150.0)
     ax.set(
         title=f"{result.count(f'{grid}_steps')} steps",
         xlabel="eta (times the standard deviation of the bridge noise)",
@@ -61,28 +54,12 @@ def _panel(ax: Axes, result: Result, grid: str) -> None:
     ax.legend()
 
 
-def _orders_agree(result: Result, grid: str) -> tuple[int, int]:
-    """Pairs of eta whose measured rates differ beyond their 95 % intervals: how many the guarantee
-    orders in the same way, and how many there are."""
-    n = len(result.labels("models")) * result.count(f"{grid}_n")
-    hits, exceeded = (result[f"{grid}_{name}"].sum(axis=0) for name in ("gap", "exceeded"))
-    bound = _guarantees(result, grid, exceeded / n)
-    ends = [clopper_pearson(int(k), n) for k in hits]
-    same = total = 0
-    for i, j in itertools.combinations(range(len(hits)), 2):
-        if ends[i][0] > ends[j][1] or ends[j][0] > ends[i][1]:
-            total += 1
-            same += (hits[i] > hits[j]) == (bound[i] > bound[j])
-    return same, total
-
-
 def _message(result: Result) -> str:
     n = len(result.labels("models")) * result.count("coarse_n")
-    bound = 100.0 * _guarantees(result, "coarse", result["coarse_exceeded"].sum(axis=0) / n)
+    bound = 100.0 * result["coarse_guarantee"][1]
     rates = 100.0 * result["coarse_gap"].sum(axis=0) / n
     one = int(np.argmin(np.abs(result["coarse_eta"] - 1.0)))
-    pairs = [_orders_agree(result, grid) for grid in ("coarse", "full")]
-    same, total = (sum(pair[k] for pair in pairs) for k in (0, 1))
+    total, same = result["coarse_agree"] + result["full_agree"]
     count = "all" if same == total else f"{same} of"
     order = f"; {count} {total} pairs of eta that differ in rate are in the guarantee's order"
     return (
