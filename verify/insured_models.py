@@ -22,9 +22,9 @@ from .rates import ddim
 from .relations import Comparison, Statistical, compare_rate
 
 # Samples that all models together draw in the quick profile; those stopped early, each.
-_DDPM, _COARSE = 4500, 18_000
-_DDPM_EARLY, _COARSE_EARLY = 400, 2000
-_FULL = 15
+_DDPM, _COARSE = 3600, 15_000
+_DDPM_EARLY, _COARSE_EARLY = 300, 2000
+_FULL = 20
 
 Bound = Callable[[Insured], float]
 Judge = Callable[[Sequence[TrainedModel]], Verdict]
