@@ -16,12 +16,12 @@ import numpy as np
 from mixdyn.provenance import commit
 
 from .claim import Case, parse_hypotheses
-from .models import shipped
 from .outputs import make_folder, package_versions, write_text
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
 from .registry import ROOT, Entry
 from .relations import Outcome
+from .trained.models import shipped
 from .typeset import to_latex, to_markdown_cell, to_markup
 
 Document = dict[str, Any]

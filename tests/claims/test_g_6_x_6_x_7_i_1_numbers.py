@@ -8,11 +8,12 @@ import pytest
 
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
-from verify import cases, paths, registry, runner, visits
+from verify import cases, paths, registry, runner
 from verify.claim import Basis, Profile
 from verify.claims import g_6_confinement as g6
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7
+from verify.trained import visits
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}

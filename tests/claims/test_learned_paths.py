@@ -19,17 +19,18 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
-from verify import cases, envelopes, learned_paths, registry, runner, visits
+from verify import cases, registry, runner
 from verify.claim import Basis, Case, Profile
 from verify.claims import e_11_visit_window as e11
 from verify.claims import f_4_learned_tube as f4
 from verify.claims import i_1_decomposition as i1
 from verify.experiments import EXPERIMENTS, store
-from verify.learned_decomposition import judge
-from verify.models import TrainedModel, load, shipped
 from verify.paths import ddim_grid
 from verify.relations import Outcome
-from verify.visits import Decomposition, Visits
+from verify.trained import envelopes, learned_paths, visits
+from verify.trained.learned_decomposition import judge
+from verify.trained.models import TrainedModel, load, shipped
+from verify.trained.visits import Decomposition, Visits
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 IDS = ("E.11", "F4", "F5")

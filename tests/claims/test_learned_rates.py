@@ -18,15 +18,17 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
-from verify import ablated, cases, registry, runner
-from verify.ablated import BASE, SAMPLERS, Setting
+from verify import cases, registry, runner
+from verify.blurred import blurred_score
 from verify.claim import Basis, Case, Profile
 from verify.experiments import EXPERIMENTS, common, store
-from verify.experiments.blurred import blurred_score
 from verify.figures import FIGURES, style
-from verify.models import TrainedModel, load, shipped
-from verify.rate_sweeps import ddim_name, eta_name
-from verify.rates import (
+from verify.relations import Outcome
+from verify.trained import ablated
+from verify.trained.ablated import BASE, SAMPLERS, Setting
+from verify.trained.models import TrainedModel, load, shipped
+from verify.trained.rate_sweeps import ddim_name, eta_name
+from verify.trained.rates import (
     STEPS_ALONE,
     Draws,
     Rates,
@@ -36,7 +38,6 @@ from verify.rates import (
     count_models,
     over_seeds,
 )
-from verify.relations import Outcome
 
 torch = pytest.importorskip("torch")
 

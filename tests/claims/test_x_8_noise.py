@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule, presets
-from verify import adaptive_rows
 from verify.claim import Case
 from verify.claims import x_8_noise
 from verify.relations import Outcome
+from verify.trained import adaptive_rows
 
 PROBLEMS = {
     "standard": presets.grid(),

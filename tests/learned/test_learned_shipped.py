@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from mixdyn.cli import app
 from mixdyn.learned import load_checkpoint
 from mixdyn.learned.objective import Validation
-from verify import models
 from verify.cases import random, standard
 from verify.claim import Case, Profile
 from verify.registry import CHECKPOINTS
+from verify.trained import models
 
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
 

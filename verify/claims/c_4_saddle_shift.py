@@ -37,7 +37,6 @@ from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify import learned_shift
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.inexact import (
     Curve,
@@ -50,6 +49,7 @@ from verify.inexact import (
 )
 from verify.paths import KAPPA, ddim_grid
 from verify.relations import Comparison, Equality, Upper, compare
+from verify.trained import learned_shift
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -34,11 +34,11 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify import learned_flip
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.inexact import Curve, ErrorField, PerturbedField, Ridge, across, amplitude, fixed
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, Lower, Upper, compare
+from verify.trained import learned_flip
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -36,10 +36,10 @@ from mixdyn.sampling import sample
 from mixdyn.score import PerturbedScore
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
-from verify import learned_escape
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.inexact import Curve, ErrorField, Ridge, amplitude, fixed, perturbed_model
 from verify.relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
+from verify.trained import learned_escape
 from verify.window import (
     HALF_WIDTH,
     DriftRange,

@@ -25,12 +25,12 @@ import numpy as np
 
 from mixdyn.statistics import Proportion
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.learned_paths import WINDOWS
-from verify.models import TrainedModel, learned_rows
-from verify.rates import compare_order, over_seeds
 from verify.relations import Comparison, Outcome
-from verify.visit_windows import THETAS, Choice, Visited, visits_by_choice
-from verify.visits import STEPS_LEFT, THETA, Decomposition, window_time, with_interval
+from verify.trained.learned_paths import WINDOWS
+from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.rates import compare_order, over_seeds
+from verify.trained.visit_windows import THETAS, Choice, Visited, visits_by_choice
+from verify.trained.visits import STEPS_LEFT, THETA, Decomposition, window_time, with_interval
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.learned_field import field_mutants, field_rows, find_segments, named, spread
-from verify.learned_flip import MidpointSlopes, midpoint_slopes
-from verify.models import TrainedModel
 from verify.relations import Comparison, Equality, Lower, Upper, compare
+from verify.trained.learned_field import field_mutants, field_rows, find_segments, named, spread
+from verify.trained.learned_flip import MidpointSlopes, midpoint_slopes
+from verify.trained.models import TrainedModel
 
 CLAIM = Claim.from_docstring(
     __doc__,

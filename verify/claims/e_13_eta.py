@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.models import TrainedModel
-from verify.rate_sweeps import allowed_etas, eta_name, eta_rates
-from verify.rates import (
+from verify.relations import Comparison
+from verify.trained.models import TrainedModel
+from verify.trained.rate_sweeps import allowed_etas, eta_name, eta_rates
+from verify.trained.rates import (
     Change,
     Rates,
     compare_fall,
@@ -33,7 +34,6 @@ from verify.rates import (
     steps_alone,
     witness_of,
 )
-from verify.relations import Comparison
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -23,7 +23,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixdyn.statistics import DISPLAY_MISS
-from verify.ablated import (
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.relations import Outcome
+from verify.trained.ablated import (
     AXES,
     BASE,
     SAMPLERS,
@@ -32,9 +34,8 @@ from verify.ablated import (
     every_setting,
     settings_along,
 )
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.models import TrainedModel
-from verify.rates import (
+from verify.trained.models import TrainedModel
+from verify.trained.rates import (
     COLUMNS,
     STEPS_ALONE,
     Cell,
@@ -46,7 +47,6 @@ from verify.rates import (
     rate_rows,
     witness_of,
 )
-from verify.relations import Outcome
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -23,10 +23,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.models import TrainedModel, high_dimensional_state
 from verify.paths import DDIM_STEPS
-from verify.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
-from verify.rates import (
+from verify.relations import Comparison
+from verify.trained.models import TrainedModel, high_dimensional_state
+from verify.trained.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
+from verify.trained.rates import (
     Change,
     Rates,
     compare_order,
@@ -38,7 +39,6 @@ from verify.rates import (
     steps_alone,
     witness_of,
 )
-from verify.relations import Comparison
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -21,9 +21,10 @@ import itertools
 from collections.abc import Sequence
 
 from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.models import TrainedModel
-from verify.rate_sweeps import step_rates
-from verify.rates import (
+from verify.relations import Outcome
+from verify.trained.models import TrainedModel
+from verify.trained.rate_sweeps import step_rates
+from verify.trained.rates import (
     Change,
     Rates,
     compare_fall,
@@ -34,7 +35,6 @@ from verify.rates import (
     steps_alone,
     witness_of,
 )
-from verify.relations import Outcome
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -31,12 +31,12 @@ from mixdyn import geometry
 from mixdyn.geometry import Mask
 from mixdyn.statistics import Proportion
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.envelopes import DELTA, Envelope, Followed, follow
-from verify.learned_paths import ReverseRuns, by_sampler, reverse_runs
-from verify.models import TrainedModel, learned_rows
 from verify.paths import KAPPA, node_of_tau_2
 from verify.relations import Comparison, Statistical, compare_rate
-from verify.visits import with_interval
+from verify.trained.envelopes import DELTA, Envelope, Followed, follow
+from verify.trained.learned_paths import ReverseRuns, by_sampler, reverse_runs
+from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.visits import with_interval
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -30,17 +30,17 @@ import numpy as np
 
 from mixdyn import geometry
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.models import TrainedModel, learned_rows
-from verify.radius_sweep import (
+from verify.relations import Comparison, Outcome, Statistical, compare_rate
+from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.radius_sweep import (
     LEARNED_RADII,
     NEAR,
     Sweep,
     ddim_contraction,
     learned_sweep,
 )
-from verify.rates import compare_order
-from verify.relations import Comparison, Outcome, Statistical, compare_rate
-from verify.visits import STEPS_LEFT, with_interval
+from verify.trained.rates import compare_order
+from verify.trained.visits import STEPS_LEFT, with_interval
 from verify.window import Window, find_window
 
 CLAIM = Claim.from_docstring(

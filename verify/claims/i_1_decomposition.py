@@ -31,12 +31,12 @@ from mixdyn import geometry
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
-from verify import learned_decomposition
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.models import learned_rows
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, compare
-from verify.visits import Decomposition, MidpointVisits, Visits, window_time, with_interval
+from verify.trained import learned_decomposition
+from verify.trained.models import learned_rows
+from verify.trained.visits import Decomposition, MidpointVisits, Visits, window_time, with_interval
 
 CLAIM = Claim.from_docstring(
     __doc__,

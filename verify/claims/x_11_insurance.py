@@ -25,8 +25,8 @@ Source: our result, in place of arXiv 2605.06831 v1, Proposition 5.1 and Appendi
 
 from __future__ import annotations
 
-from verify import insured_errors, insured_models
 from verify.claim import Basis, Case, Claim, Verdict
+from verify.trained import insured_errors, insured_models
 
 CLAIM = Claim.from_docstring(
     __doc__,

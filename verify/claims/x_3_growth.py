@@ -38,11 +38,11 @@ from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify import learned_growth
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.paths import FLOW_RTOL
 from verify.quantities import Log10
 from verify.relations import Comparison, Equality, Lower, Upper, compare
+from verify.trained import learned_growth
 from verify.traps import (
     VACUOUS_LOG_RADIUS,
     exact_log_trap,

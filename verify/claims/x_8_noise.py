@@ -27,11 +27,11 @@ import numpy as np
 from mixdyn import geometry, oracles
 from mixdyn.score import ExactScore
 from mixdyn.validation import Array
-from verify.adaptive_rows import judge_sampler, sampler_mutants
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.models import learned_rows
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, compare
+from verify.trained.adaptive_rows import judge_sampler, sampler_mutants
+from verify.trained.models import learned_rows
 
 CLAIM = Claim.from_docstring(
     __doc__,

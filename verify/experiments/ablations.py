@@ -15,11 +15,11 @@ import numpy as np
 from mixdyn.geometry import pairwise_distances
 from mixdyn.samplers import DDPM
 from mixdyn.validation import IntArray
-from verify.ablated import AXES, BASE, SAMPLERS, Setting, settings_along
+from verify.blurred import BLUR, BlurredScore
 from verify.claim import Case
-from verify.rates import Draws
+from verify.trained.ablated import AXES, BASE, SAMPLERS, Setting, settings_along
+from verify.trained.rates import Draws
 
-from .blurred import BLUR, BlurredScore
 from .common import ddim
 
 

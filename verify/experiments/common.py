@@ -11,9 +11,9 @@ from mixdyn import learned, oracles
 from mixdyn.errors import MissingExtraError, NotApplicableError
 from mixdyn.validation import Array
 from verify.claim import Case
-from verify.models import TrainedModel, trained_models
-from verify.rates import ddim
 from verify.registry import CHECKPOINTS, ROOT
+from verify.trained.models import TrainedModel, trained_models
+from verify.trained.rates import ddim
 from verify.window import Window, find_window
 
 from .store import Experiment
@@ -99,7 +99,7 @@ class LearnedExperiment(Experiment):
     def code_digest(self) -> str:
         """SHA-256 over what every experiment depends on, the ledger's sources, all checkpoints."""
         h = hashlib.sha256(super().code_digest.encode())
-        sources = sorted((ROOT / "verify").glob("*.py"))
+        sources = sorted([*(ROOT / "verify").glob("*.py"), *(ROOT / "verify").glob("trained/*.py")])
         for path in [*sources, *sorted(CHECKPOINTS.glob("*.safetensors"))]:
             h.update(path.name.encode())
             h.update(path.read_bytes())

@@ -20,9 +20,9 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import grid
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
+from verify.blurred import BLUR, blurred_score
 from verify.claim import Case
 
-from .blurred import BLUR, blurred_score
 from .common import ddim
 
 SIDE = 5

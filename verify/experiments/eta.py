@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from verify.blurred import BLUR, blurred_score
 from verify.claim import Case
-from verify.rate_sweeps import allowed_etas
-from verify.rates import Draws
+from verify.trained.rate_sweeps import allowed_etas
+from verify.trained.rates import Draws
 
-from .blurred import BLUR, blurred_score
 from .common import ddim, require_window, within_mode_std
 from .steps import SCORES
 

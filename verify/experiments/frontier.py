@@ -23,11 +23,11 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
-from verify.adaptive_rows import Ends, ends_of
 from verify.claim import Case
-from verify.models import trained_models
-from verify.rate_sweeps import largest_eta
-from verify.rates import ddim
+from verify.trained.adaptive_rows import Ends, ends_of
+from verify.trained.models import trained_models
+from verify.trained.rate_sweeps import largest_eta
+from verify.trained.rates import ddim
 
 from .common import describe_models, require_models
 

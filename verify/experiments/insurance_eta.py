@@ -20,9 +20,9 @@ from mixdyn.statistics import clopper_pearson
 from mixdyn.validation import Array, IntArray
 from verify.claim import Case
 from verify.insurance import Insured, insure
-from verify.insured_chains import CappedDDIM, Chain, find_gaps
-from verify.models import TrainedModel
 from verify.paths import DDIM_STEPS
+from verify.trained.insured_chains import CappedDDIM, Chain, find_gaps
+from verify.trained.models import TrainedModel
 
 from .common import describe_models, require_models, require_window
 

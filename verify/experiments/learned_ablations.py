@@ -11,8 +11,8 @@ import numpy as np
 
 from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
-from verify.ablated import AXES, SAMPLERS, ablated_rates, every_setting, settings_along
 from verify.claim import Case
+from verify.trained.ablated import AXES, SAMPLERS, ablated_rates, every_setting, settings_along
 
 from .common import require_torch
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Case
-from verify.learned_field import PLACES, find_segments, segment_errors
-from verify.learned_saddles import learned_saddles
+from verify.trained.learned_field import PLACES, find_segments, segment_errors
+from verify.trained.learned_saddles import learned_saddles
 
 from .common import describe_models, require_models, require_window
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Case
-from verify.rate_sweeps import allowed_etas, eta_rates
+from verify.trained.rate_sweeps import allowed_etas, eta_rates
 
 from .common import describe_models, require_models, require_window, within_mode_std
 

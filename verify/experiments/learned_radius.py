@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Case
-from verify.radius_sweep import LEARNED_RADII, learned_sweep
-from verify.visits import STEPS_LEFT
+from verify.trained.radius_sweep import LEARNED_RADII, learned_sweep
+from verify.trained.visits import STEPS_LEFT
 
 from .common import describe_models, require_models, require_window
 

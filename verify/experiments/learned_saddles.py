@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Case
-from verify.learned_field import find_segments
-from verify.learned_flip import midpoint_slopes
-from verify.learned_growth import exact_trap
-from verify.learned_traps import end_reach, exact_traps, observed, start_nodes, traps
+from verify.trained.learned_field import find_segments
+from verify.trained.learned_flip import midpoint_slopes
+from verify.trained.learned_growth import exact_trap
+from verify.trained.learned_traps import end_reach, exact_traps, observed, start_nodes, traps
 
 from .common import describe_models, require_models, require_window
 

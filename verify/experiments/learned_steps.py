@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from verify.claim import Case
-from verify.rate_sweeps import allowed_steps, step_rates
+from verify.trained.rate_sweeps import allowed_steps, step_rates
 
 from .common import describe_models, require_models
 

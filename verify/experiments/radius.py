@@ -19,10 +19,10 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
+from verify.blurred import BLUR, blurred_score
 from verify.claim import Case
-from verify.radius_sweep import RADII, Start, ddim_contraction, outcomes, samplers
+from verify.trained.radius_sweep import RADII, Start, ddim_contraction, outcomes, samplers
 
-from .blurred import BLUR, blurred_score
 from .common import ddim, require_window
 
 LATE_STEPS = 3

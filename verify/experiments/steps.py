@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from mixdyn.samplers import DDPM
+from verify.blurred import BLUR, blurred_score
 from verify.claim import Case
-from verify.rates import Draws
+from verify.trained.rates import Draws
 
-from .blurred import BLUR, blurred_score
 from .common import ddim, require_window
 
 STEPS = (10, 20, 50, 100, 200, 500, 1000)

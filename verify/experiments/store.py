@@ -32,8 +32,9 @@ Data = Mapping[str, ArrayLike]
 _PACKAGES = ("numpy", "scipy", "numba")
 # What experiments have in common, below verify/.
 _SHARED = (
-    *("experiments/blurred.py", "experiments/common.py", "paths.py", "window.py"),
-    *("ablated.py", "radius_sweep.py", "rate_sweeps.py", "rates.py"),
+    *("blurred.py", "experiments/common.py", "paths.py", "window.py"),
+    *("trained/ablated.py", "trained/radius_sweep.py"),
+    *("trained/rate_sweeps.py", "trained/rates.py"),
 )
 # What NumPy, zipfile and json raise on a damaged or foreign file.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)

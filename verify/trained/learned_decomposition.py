@@ -10,11 +10,11 @@ import numpy as np
 
 from mixdyn.statistics import Proportion
 
-from .claim import Basis, Case, Claim, Finding, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Table, Verdict
+from ..relations import Comparison, Equality, compare
 from .learned_paths import WINDOW, ReverseRuns, by_sampler, of_recipe, reverse_runs
 from .models import TrainedModel
 from .rates import compare_order, over_seeds
-from .relations import Comparison, Equality, compare
 from .visits import THETA, Decomposition, window_time, with_interval
 
 Cell = float | str | None

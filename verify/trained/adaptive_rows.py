@@ -17,10 +17,10 @@ from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
+from ..relations import Comparison, Outcome, Statistical, Upper, compare
 from .models import TrainedModel, learned_rows, load, shipped
 from .rates import compare_order, ddim
-from .relations import Comparison, Outcome, Statistical, Upper, compare
 
 EVALUATIONS = 50
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)

@@ -24,9 +24,9 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array, IntArray
 
-from .claim import Basis, Case, Claim, Table, Verdict
+from ..claim import Basis, Case, Claim, Table, Verdict
+from ..paths import ddim_grid
 from .models import TrainedModel, learned_rows
-from .paths import ddim_grid
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them

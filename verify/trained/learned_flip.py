@@ -16,7 +16,8 @@ from mixdyn import bounds
 from mixdyn.geometry import Mask
 from mixdyn.validation import Array, IntArray
 
-from .claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..relations import Comparison, Equality, compare
 from .learned_field import (
     field_mutants,
     field_rows,
@@ -30,7 +31,6 @@ from .learned_field import (
 )
 from .learned_saddles import LearnedSaddles, learned_saddles
 from .models import TrainedModel
-from .relations import Comparison, Equality, compare
 
 # n is an eigenvector of the exact Jacobian, so that De n is parallel to n iff J n is, J the learned
 # one. Tangent of the angle between n and J n up to which the two count as parallel.

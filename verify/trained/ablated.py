@@ -16,7 +16,7 @@ from mixdyn.presets import grid
 from mixdyn.samplers import DDPM
 from mixdyn.schedule import NoiseSchedule
 
-from .claim import Case
+from ..claim import Case
 from .models import TrainedModel, trained_models
 from .rates import Rates, Run, count_models, ddim
 

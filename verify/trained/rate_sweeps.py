@@ -13,9 +13,9 @@ import numpy as np
 from mixdyn.samplers import DDPM
 from mixdyn.schedule import NoiseSchedule
 
-from .claim import Case
+from ..claim import Case
+from ..paths import DDIM_STEPS
 from .models import TrainedModel
-from .paths import DDIM_STEPS
 from .rates import Rates, Run, count_models, ddim
 
 # Steps of DDIM, and how many samples all models together draw with them in the quick profile.

@@ -20,7 +20,7 @@ from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
+from ..claim import Case
 from .models import TrainedModel
 from .rates import ddim
 from .visits import window_time

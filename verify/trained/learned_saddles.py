@@ -14,7 +14,7 @@ from mixdyn import dynamics
 from mixdyn.geometry import Mask
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
+from ..claim import Case
 from .learned_field import (
     PLACES,
     LearnedFlow,

@@ -19,9 +19,9 @@ from mixdyn import bounds, geometry
 from mixdyn.geometry import Mask
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
+from ..claim import Case
+from ..paths import KAPPA, Paths, Tails, dominated_tails, node_of_tau_2
 from .learned_paths import ReverseRuns
-from .paths import KAPPA, Paths, Tails, dominated_tails, node_of_tau_2
 
 DELTA = 0.02  # the high-probability form fails with at most this probability
 _ROUNDING = 1e-9

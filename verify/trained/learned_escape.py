@@ -15,7 +15,11 @@ from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
 
-from .claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from ..paths import ddim_grid
+from ..quantities import Number
+from ..relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
+from ..window import HALF_WIDTH, DriftRange, Window, drift_range, elapsed_noise, find_window
 from .learned_field import (
     field_mutants,
     field_rows,
@@ -26,10 +30,6 @@ from .learned_field import (
     variances,
 )
 from .models import TrainedModel
-from .paths import ddim_grid
-from .quantities import Number
-from .relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
-from .window import HALF_WIDTH, DriftRange, Window, drift_range, elapsed_noise, find_window
 
 _PLACES = np.arange(1, 21) / 20  # |a| over 2 theta
 

@@ -21,9 +21,9 @@ from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
+from ..claim import Case
+from ..paths import Paths, ddim_grid
 from .models import TrainedModel
-from .paths import Paths, ddim_grid
 from .visits import STEPS_LEFT, MidpointVisits, Visits, window_time
 
 EXACT = "exact score"

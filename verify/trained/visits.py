@@ -18,8 +18,8 @@ from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
-from .paths import ddim_grid
+from ..claim import Case
+from ..paths import ddim_grid
 
 THETA = 0.35  # in lengths l, as in arXiv 2605.06831 v1, appendix I.1
 STEPS_LEFT = 11  # tau_3 there, in DDIM steps

@@ -28,10 +28,10 @@ from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case, Claim, Hypothesis, Table, Verdict
+from ..claim import Case, Claim, Hypothesis, Table, Verdict
+from ..paths import DDIM_STEPS
+from ..relations import Comparison, Outcome, Statistical, compare_rate
 from .models import TrainedModel, learned_rows
-from .paths import DDIM_STEPS
-from .relations import Comparison, Outcome, Statistical, compare_rate
 
 Cell = float | str | None
 COLUMNS = (

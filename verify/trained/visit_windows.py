@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .claim import Case
+from ..claim import Case
 from .learned_paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
 from .models import TrainedModel
 from .visits import STEPS_LEFT, THETA, Decomposition

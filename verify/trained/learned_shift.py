@@ -15,7 +15,9 @@ import numpy as np
 from mixdyn.geometry import Mask
 from mixdyn.validation import Array
 
-from .claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..paths import KAPPA
+from ..relations import Comparison, Equality, Upper, compare
 from .learned_field import (
     error_table,
     field_mutants,
@@ -30,8 +32,6 @@ from .learned_field import (
 )
 from .learned_saddles import LearnedSaddles, learned_saddles
 from .models import TrainedModel
-from .paths import KAPPA
-from .relations import Comparison, Equality, Upper, compare
 
 ABOUT = Equality(rtol=0.5, atol=0.01)  # "about -delta/lambda": to a half, or to 1 % of l
 

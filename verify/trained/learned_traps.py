@@ -27,7 +27,8 @@ from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
-from .claim import Case
+from ..claim import Case
+from ..paths import ddim_grid
 from .learned_field import (
     LearnedFlow,
     Segments,
@@ -37,7 +38,6 @@ from .learned_field import (
     variances,
 )
 from .models import TrainedModel
-from .paths import ddim_grid
 
 MAX_STARTS = 6
 _MAX_BISECTIONS, _RESOLVED = 40, 1e-3  # halvings, or until a width is known to this share of it

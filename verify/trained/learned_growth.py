@@ -9,7 +9,10 @@ import numpy as np
 
 from mixdyn import bounds
 
-from .claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..quantities import Log10, Number
+from ..relations import Comparison, Equality, Lower, compare
+from ..traps import flow_of_log_distance
 from .learned_field import field_mutants, field_rows, find_segments, named, spread, variances
 from .learned_traps import (
     Trap,
@@ -23,9 +26,6 @@ from .learned_traps import (
     traps,
 )
 from .models import TrainedModel
-from .quantities import Log10, Number
-from .relations import Comparison, Equality, Lower, compare
-from .traps import flow_of_log_distance
 
 PREDICTED = Equality(rtol=0.5, atol=10.0)  # the predicted rate, to a half of it and ten runs
 

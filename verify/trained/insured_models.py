@@ -13,13 +13,13 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
-from . import insurance
-from .claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from .insurance import Insured, after_last_step, insure
+from .. import insurance
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..insurance import Insured, after_last_step, insure
+from ..relations import Comparison, Statistical, compare_rate
 from .insured_chains import Chain, coarse_name, find_chains, find_gaps
 from .models import TrainedModel, learned_rows, trained_models
 from .rates import ddim
-from .relations import Comparison, Statistical, compare_rate
 
 # Samples that all models together draw in the quick profile; those stopped early, each.
 _DDPM, _COARSE = 3600, 15_000

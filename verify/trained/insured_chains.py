@@ -23,8 +23,8 @@ from mixdyn.samplers import DDIM, DDPM
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
 
-from .claim import Case
-from .paths import DDIM_STEPS
+from ..claim import Case
+from ..paths import DDIM_STEPS
 from .rate_sweeps import ddpm_name
 
 BoolArray = NDArray[np.bool_]
