@@ -12,6 +12,7 @@ from mixdyn import bounds
 from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
 
+from . import compare_insurance
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
 POINTS = 6
@@ -343,4 +344,4 @@ def _agree_box(box, w, v):
         assert box.slack < 0.0
 
 
-COMPARISONS = collect(globals())
+COMPARISONS = [*collect(globals()), *collect(vars(compare_insurance))]

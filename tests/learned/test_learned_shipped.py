@@ -87,7 +87,7 @@ def test_bad_input_to_train_is_one_line_and_writes_nothing(options, rule, tmp_pa
 def test_samples_can_be_drawn_from_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["sample", "--mixture", "grid", "-n", "50", "--steps", "5", "--out", "s.npz"]
-    path = str(SHIPPED[0])
+    path = str(CHECKPOINTS / "grid-short-0.safetensors")
     assert CliRunner().invoke(app, [*words, "--model", path]).exit_code == 0
     refused = CliRunner().invoke(app, [*words, "--model", path, "--predicts", "x0"])
     assert refused.exit_code == 2

@@ -51,13 +51,17 @@ class Site:
         return (self.path, self.function, self.inner)
 
 
+# No derivation has their numbers in closed form: tests/oracle holds each against another quadrature.
+QUADRATURES = frozenset({"chain_law.py"})
+
+
 def files() -> list[Path]:
     """The files whose constants are mutated."""
     found: list[Path] = []
     for package in PACKAGES:
         path = ROOT / package
         found += sorted(path.glob("*.py")) if path.is_dir() else [path]
-    return found
+    return [path for path in found if path.name not in QUADRATURES]
 
 
 def sites(path: Path) -> list[Site]:
