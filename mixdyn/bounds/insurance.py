@@ -19,7 +19,6 @@ from mixdyn.validation import Array, check_integer, check_nonnegative, check_pos
 from .inputs import nonnegative, real
 
 _BISECTIONS = 100  # from a bracket of 1e5 in the logarithm to rounding, with room to spare
-_SERIES = np.array([(-1.0) ** k / (k * (k - 1)) for k in range(2, 14)])  # of _growth at 0
 _NEAR = 0.05  # where the series is used
 
 
@@ -55,7 +54,8 @@ def _divergence_from(log_x: Array, log_p: Array) -> Array:
 def _growth(a: Array) -> Array:
     """(1 + a) log(1 + a) - a for a >= -1."""
     small = np.clip(a, -_NEAR, _NEAR)  # elsewhere the series is not used
-    near = small * small * np.polyval(_SERIES[::-1], small)
+    series = [(-1.0) ** k / (k * (k - 1)) for k in range(13, 1, -1)]
+    near = small * small * np.polyval(series, small)
     with np.errstate(divide="ignore", invalid="ignore"):
         far = np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)
     return np.where(np.abs(a) < _NEAR, near, far)

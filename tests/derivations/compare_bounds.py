@@ -270,11 +270,17 @@ def start_probability():
         return (1 - 1 / a) * log_p + mpmath.log(sum(terms)) / a
 
     for log_p in (-0.1, -3.0, -14.0):
-        # The smallest over a fine grid of orders: never below the true infimum, and near it.
-        orders = [1.0 + 10.0 ** (0.002 * k) for k in range(-1500, 1351)]
-        least = min(bound(mpmath.mpf(a), log_p) for a in orders)
+        # The smallest over the same orders: any choice of them gives a bound.
+        orders = [1.0 + float(a) for a in np.geomspace(1e-3, 1e8, 1200)]
+        exist = [a for a in orders if min(a * x**2 - (a - 1.0) for x in s) > 0.0]
+        least = min(bound(mpmath.mpf(a), log_p) for a in exist)
         value = bounds.log_start_probability(mixture, log_p, abar, noise_var=noise)
-        agree(value, least, rtol=1e-5)
+        agree(value, least, rtol=1e-9)
+    # 1 - abar is what a caller who knows no better would pass.
+    alone = bounds.log_start_probability(mixture, -3.0, 0.25)
+    agree(
+        alone, mpmath.mpf(float(bounds.log_start_probability(mixture, -3.0, 0.25, noise_var=0.75)))
+    )
     assert bounds.log_start_probability(mixture, -1e-12, 0.9) == 0.0
 
 
@@ -291,8 +297,10 @@ def last_step():
         kept = [g for g in gaps if 2 * rho * g[2] > v * delta]
         return own + sum(exact(a, b, 3, rho, v, delta, gap) for a, b, gap in kept)
 
-    least = min(bound(radius * mpmath.mpf(10) ** (-0.005 * k)) for k in range(1, 1200))
-    agree(bounds.last_step_probability(mixture, rho, radius), least, rtol=0.02)
+    # The smallest over the same shares of the radius: any choice of them gives a bound.
+    shares = np.geomspace(1e-6, 1.0, 400, endpoint=False)
+    least = min(bound(mpmath.mpf(radius) * mpmath.mpf(float(share))) for share in shares)
+    agree(bounds.last_step_probability(mixture, rho, radius), least, rtol=1e-9)
 
 
 # -- a saddle of the full mixture ----------------------------------------------------------------

@@ -32,7 +32,7 @@ def covers(*functions: Callable[..., Any]) -> Callable[[Comparison], Comparison]
 
 def collect(namespace: Mapping[str, Any]) -> list[Comparison]:
     """The comparisons of a module, in the order of the file."""
-    return [f for f in namespace.values() if hasattr(f, "covers")]
+    return [f for f in namespace.values() if callable(f) and hasattr(f, "covers")]
 
 
 def formula(name: str, key: str) -> Formula:

@@ -22,7 +22,29 @@ _COUNT = "counts or indexes"
 _BRACKET = "an end of a bracket that holds the root with room to spare"
 _STATIC = "any alpha_bar gives the same law in static coordinates, given the noise-to-signal ratio"
 
+_INSURANCE, _OUTSIDE = "mixdyn/bounds/insurance.py", "mixdyn/bounds/outside.py"
+_GUARD = "refuses input, or catches an end at which nothing is left to compute"
+_COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
+_GROWTH_END = "np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)"
+
 EXEMPT: dict[tuple[str, str, str], str] = {
+    (_INSURANCE, "_divergence_from", "np.minimum(log_x - log_p, 1.0)"): _FORM,
+    (_INSURANCE, "_divergence_from", "excess < 1.0"): _FORM,
+    (_INSURANCE, "_growth", "a > -1.0"): _GUARD,
+    (_INSURANCE, "_growth", _GROWTH_END): "the limit at a = -1, a point that no double reaches",
+    (_INSURANCE, "pathwise_probability", "np.minimum(share + rest, 1.0)"): _GUARD,
+    (_INSURANCE, "path_budget", "room >= 2.0"): _GUARD,
+    (_INSURANCE, "bounded_mean_limit", "share > 1.0"): _GUARD,
+    (_INSURANCE, "bounded_mean_limit", "chance >= 1.0"): _GUARD,
+    (_INSURANCE, "_coin", "x == 1.0"): _GUARD,
+    (_INSURANCE, "_coin", "m == 1.0"): _GUARD,
+    (_INSURANCE, "_probability", "array <= 1.0"): _GUARD,
+    (_OUTSIDE, "", "np.geomspace(0.001, 100000000.0, 1200)"): "ends of a grid of orders, far out",
+    (_OUTSIDE, "", "np.geomspace(1e-06, 1.0, 400, endpoint=False)"): (
+        "ends of a grid of shares: every one of them gives a bound"
+    ),
+    (_OUTSIDE, "last_step_probability", "most > 1.0"): "a pair at the edge adds next to nothing",
+    (_OUTSIDE, "last_step_probability", "min(1.0, (own + between).min())"): _GUARD,
     (_TERMINAL, "log_linear_confinement", "np.minimum(log_z, 10.0)"): _FORM,
     (_TERMINAL, "log_linear_confinement", "log_z < -10.0"): _FORM,
     (_FLOW, "", "0.5 * math.log(2.0 * math.pi)"): _SLOPE,
