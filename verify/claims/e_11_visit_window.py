@@ -27,7 +27,7 @@ from mixdyn.statistics import Proportion
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.relations import Comparison, Outcome
 from verify.trained.learned_paths import WINDOWS
-from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.models import TrainedModel, learned_mutants, learned_rows
 from verify.trained.rates import compare_order, over_seeds
 from verify.trained.visit_windows import THETAS, Choice, Visited, visits_by_choice
 from verify.trained.visits import STEPS_LEFT, THETA, Decomposition, window_time, with_interval
@@ -58,11 +58,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
         "DDIM and DDPM exchanged": partial(_judge, case, exchanged=True),
         "visits of other runs": partial(_judge, case, shifted=True),
     }
-    found = {}
-    for name, judge in changed.items():
-        for row in learned_rows(CLAIM, case, judge):
-            found[name] = row
-    return found
+    return learned_mutants(CLAIM, case, changed)
 
 
 def _judge(

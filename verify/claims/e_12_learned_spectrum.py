@@ -24,9 +24,9 @@ import numpy as np
 
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.relations import Comparison, Equality, Lower, Upper, compare
-from verify.trained.learned_field import field_mutants, field_rows, find_segments, named, spread
+from verify.trained.learned_field import field_mutants, find_segments, named, spread
 from verify.trained.learned_flip import MidpointSlopes, midpoint_slopes
-from verify.trained.models import TrainedModel
+from verify.trained.models import TrainedModel, learned_rows
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -46,7 +46,7 @@ _SIGN = 1e-9
 
 def check(case: Case) -> list[Verdict]:
     """Signs, then sizes."""
-    return field_rows(CLAIM, case, lambda models: _judge(case, models))
+    return learned_rows(CLAIM, case, lambda models: _judge(case, models))
 
 
 def mutants(case: Case) -> dict[str, Verdict]:

@@ -35,7 +35,7 @@ from verify.paths import KAPPA, node_of_tau_2
 from verify.relations import Comparison, Statistical, compare_rate
 from verify.trained.envelopes import DELTA, Envelope, Followed, follow
 from verify.trained.learned_paths import ReverseRuns, by_sampler, reverse_runs
-from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.models import TrainedModel, learned_mutants, learned_rows
 from verify.trained.visits import with_interval
 
 CLAIM = Claim.from_docstring(
@@ -68,11 +68,8 @@ def mutants(case: Case) -> dict[str, Verdict]:
         "e^(-2u) in place of e^(-u), R = 0": Envelope(speed=2.0, remainder=0.0),
         "R = 0": Envelope(remainder=0.0),
     }
-    found = {}
-    for name, envelope in changed.items():
-        for row in learned_rows(CLAIM, case, partial(_judge, case, envelope)):
-            found[name] = row
-    return found
+    judges = {name: partial(_judge, case, envelope) for name, envelope in changed.items()}
+    return learned_mutants(CLAIM, case, judges)
 
 
 def _judge(case: Case, envelope: Envelope, models: Sequence[TrainedModel]) -> Verdict:

@@ -31,7 +31,7 @@ import numpy as np
 from mixdyn import geometry
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.relations import Comparison, Outcome, Statistical, compare_rate
-from verify.trained.models import TrainedModel, learned_rows
+from verify.trained.models import TrainedModel, learned_mutants, learned_rows
 from verify.trained.radius_sweep import (
     LEARNED_RADII,
     NEAR,
@@ -69,11 +69,8 @@ def check(case: Case) -> list[Verdict]:
 def mutants(case: Case) -> dict[str, Verdict]:
     """The order reversed, and the exact score in place of the models."""
     changed = {"samplers in reverse order": _reversed, "the exact score": _exact}
-    found = {}
-    for name, measure in changed.items():
-        for row in learned_rows(CLAIM, case, partial(_judge, case, measure)):
-            found[name] = row
-    return found
+    judges = {name: partial(_judge, case, measure) for name, measure in changed.items()}
+    return learned_mutants(CLAIM, case, judges)
 
 
 def _measure(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:

@@ -35,7 +35,7 @@ from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, compare
 from verify.trained import learned_decomposition
-from verify.trained.models import learned_rows
+from verify.trained.models import learned_mutants, learned_rows
 from verify.trained.visits import Decomposition, MidpointVisits, Visits, window_time, with_interval
 
 CLAIM = Claim.from_docstring(
@@ -79,10 +79,10 @@ def mutants(case: Case) -> dict[str, Verdict]:
         "P(H|M) P(M) alone": _judge(case, lambda visited, hit: int((hit & visited).sum())),
         "P(H|M) + P(H|M^c)": _judge(case, _unweighted),
     }
-    for name, judge in learned_decomposition.MUTANTS.items():
-        for row in learned_rows(CLAIM, case, partial(judge, CLAIM, case)):
-            found[name] = row
-    return found
+    judges = learned_decomposition.MUTANTS.items()
+    return found | learned_mutants(
+        CLAIM, case, {name: partial(judge, CLAIM, case) for name, judge in judges}
+    )
 
 
 def _unweighted(visited: geometry.Mask, hit: geometry.Mask) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,7 @@ from mixdyn.validation import Array, IntArray
 
 from ..claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
 from ..relations import Comparison, Outcome, Statistical, Upper, compare
-from .models import TrainedModel, learned_rows, load, shipped
+from .models import TrainedModel, learned_mutants, load, shipped
 from .rates import compare_order, ddim
 
 EVALUATIONS = 50
@@ -146,10 +147,8 @@ def judge_sampler(
 
 def sampler_mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
     """DDIM's samples under the adaptive sampler's name."""
-    rows = learned_rows(
-        claim, case, lambda models: judge_sampler(claim, case, models, swapped=True)
-    )
-    return dict(zip(["DDIM in place of AdaptiveNoise"], rows, strict=False))
+    swapped = functools.partial(judge_sampler, claim, case, swapped=True)
+    return learned_mutants(claim, case, {"DDIM in place of AdaptiveNoise": swapped})
 
 
 def _compare(trial: Trial) -> list[Comparison]:

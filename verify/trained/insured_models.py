@@ -18,7 +18,7 @@ from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ..insurance import Insured, after_last_step, insure
 from ..relations import Comparison, Statistical, compare_rate
 from .insured_chains import Chain, coarse_name, find_chains, find_gaps
-from .models import TrainedModel, learned_rows, trained_models
+from .models import TrainedModel, learned_mutants, learned_rows, trained_models
 from .rates import ddim
 
 # Samples that all models together draw in the quick profile; those stopped early, each.
@@ -27,12 +27,11 @@ _DDPM_EARLY, _COARSE_EARLY = 300, 2000
 _FULL = 20
 
 Bound = Callable[[Insured], float]
-Judge = Callable[[Sequence[TrainedModel]], Verdict]
 
 
-def rows(claim: Claim, case: Case, bounding: Mapping[str, Bound] | None = None) -> list[Verdict]:
+def rows(claim: Claim, case: Case) -> list[Verdict]:
     """The learned row, or why there is none."""
-    return learned_rows(claim, case, functools.partial(_judge, claim, case, bounding))
+    return learned_rows(claim, case, functools.partial(_judge, claim, case, GUARANTEES))
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
@@ -43,12 +42,12 @@ def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
         ),
         "standard deviation of the noise in place of its variance": _mixed_up,
     }
-    return {
-        name: row
+    judges = {
+        name: functools.partial(_judge, claim, case, {name: bound})
         for name, bound in changed.items()
-        for row in rows(claim, case, {name: bound})
-        if row.bound is not None
     }
+    found = learned_mutants(claim, case, judges)
+    return {name: row for name, row in found.items() if row.bound is not None}
 
 
 def _mixed_up(run: Insured) -> float:
@@ -62,12 +61,11 @@ GUARANTEES: Mapping[str, Bound] = {
 
 
 def _judge(
-    claim: Claim, case: Case, bounding: Mapping[str, Bound] | None, models: Sequence[TrainedModel]
+    claim: Claim, case: Case, given: Mapping[str, Bound], models: Sequence[TrainedModel]
 ) -> Verdict:
-    """bounding: the guarantees by name (mutants replace them)."""
+    """given: the guarantees by name (mutants replace them)."""
     runs = measured(case, models)
     last = case.memo("X11 last step", lambda: _after(case, models, runs))
-    given = GUARANTEES if bounding is None else bounding
     found = _comparisons(runs, given) + _comparisons(last, given, "after its own last step, ")
     every = [bound(run) for bound in given.values() for run in runs]
     finding = Finding(

@@ -22,14 +22,13 @@ from ..relations import Comparison, Lower, Statistical, Upper, compare, compare_
 from ..window import HALF_WIDTH, DriftRange, Window, drift_range, elapsed_noise, find_window
 from .learned_field import (
     field_mutants,
-    field_rows,
     find_segments,
     flow_of,
     named,
     spread,
     variances,
 )
-from .models import TrainedModel
+from .models import TrainedModel, learned_rows
 
 _PLACES = np.arange(1, 21) / 20  # |a| over 2 theta
 
@@ -104,7 +103,7 @@ class Terms:
 
 def rows(claim: Claim, case: Case) -> list[Verdict]:
     """The learned row of a case, where it has trained models."""
-    return field_rows(claim, case, lambda models: _row(claim, case, models))
+    return learned_rows(claim, case, lambda models: _row(claim, case, models))
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,9 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array, IntArray
 
-from ..claim import Basis, Case, Claim, Table, Verdict
+from ..claim import Case, Claim, Table, Verdict
 from ..paths import ddim_grid
-from .models import TrainedModel, learned_rows
+from .models import Measure, TrainedModel, learned_mutants
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
@@ -293,26 +293,11 @@ def path_errors(case: Case, model: TrainedModel) -> dict[str, Array]:
 
 # -- for the ledger ------------------------------------------------------------------------------
 
-Measure = Callable[[Sequence[TrainedModel]], Verdict]
-
-
-def field_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
-    """`learned_rows`; a case on which the learned field cannot be measured gets a row that says
-    why, and keeps the claim's other rows."""
-
-    def guarded(models: Sequence[TrainedModel]) -> Verdict:
-        try:
-            return measure(models)
-        except NotApplicableError as refusal:
-            return claim.not_applicable(case, str(refusal), Basis.LEARNED)
-
-    return learned_rows(claim, case, guarded)
-
 
 def field_mutants(claim: Claim, case: Case, mutants: Mapping[str, Measure]) -> dict[str, Verdict]:
     """The verdicts of mutants of a learned row, none where the row itself measures nothing."""
-    rows = {name: field_rows(claim, case, measure) for name, measure in mutants.items()}
-    return {name: found[0] for name, found in rows.items() if found and found[0].bound is not None}
+    rows = learned_mutants(claim, case, mutants)
+    return {name: row for name, row in rows.items() if row.bound is not None}
 
 
 def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:

@@ -20,7 +20,6 @@ from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ..relations import Comparison, Equality, compare
 from .learned_field import (
     field_mutants,
-    field_rows,
     find_segments,
     flow_of,
     late_nodes,
@@ -30,7 +29,7 @@ from .learned_field import (
     variances,
 )
 from .learned_saddles import LearnedSaddles, learned_saddles
-from .models import TrainedModel
+from .models import TrainedModel, learned_rows
 
 # n is an eigenvector of the exact Jacobian, so that De n is parallel to n iff J n is, J the learned
 # one. Tangent of the angle between n and J n up to which the two count as parallel.
@@ -83,7 +82,7 @@ def _measure(case: Case, model: TrainedModel) -> MidpointSlopes:
 
 def rows(claim: Claim, case: Case) -> list[Verdict]:
     """The learned row of a case, where it has trained models."""
-    return field_rows(claim, case, lambda models: _row(claim, case, models))
+    return learned_rows(claim, case, lambda models: _row(claim, case, models))
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:

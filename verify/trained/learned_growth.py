@@ -13,7 +13,7 @@ from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ..quantities import Log10, Number
 from ..relations import Comparison, Equality, Lower, compare
 from ..traps import flow_of_log_distance
-from .learned_field import field_mutants, field_rows, find_segments, named, spread, variances
+from .learned_field import field_mutants, find_segments, named, spread, variances
 from .learned_traps import (
     Trap,
     end_reach,
@@ -25,14 +25,14 @@ from .learned_traps import (
     strip_mass,
     traps,
 )
-from .models import TrainedModel
+from .models import TrainedModel, learned_rows
 
 PREDICTED = Equality(rtol=0.5, atol=10.0)  # the predicted rate, to a half of it and ten runs
 
 
 def rows(claim: Claim, case: Case) -> list[Verdict]:
     """The learned row of a case, where it has trained models."""
-    return field_rows(claim, case, lambda models: _row(claim, case, models))
+    return learned_rows(claim, case, lambda models: _row(claim, case, models))
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:

@@ -21,7 +21,6 @@ from ..relations import Comparison, Equality, Upper, compare
 from .learned_field import (
     error_table,
     field_mutants,
-    field_rows,
     find_segments,
     median,
     named,
@@ -31,14 +30,14 @@ from .learned_field import (
     variances,
 )
 from .learned_saddles import LearnedSaddles, learned_saddles
-from .models import TrainedModel
+from .models import TrainedModel, learned_rows
 
 ABOUT = Equality(rtol=0.5, atol=0.01)  # "about -delta/lambda": to a half, or to 1 % of l
 
 
 def rows(claim: Claim, case: Case) -> list[Verdict]:
     """The learned row of a case, where it has trained models."""
-    return field_rows(claim, case, lambda models: _row(claim, case, models))
+    return learned_rows(claim, case, lambda models: _row(claim, case, models))
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:

@@ -8,7 +8,7 @@ uses that one alone. Finding needs no torch, using does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,9 +134,10 @@ def _user_model(case: Case, reference: str) -> TrainedModel:
     return TrainedModel(Path(reference).name, score)
 
 
-def learned_rows(
-    claim: Claim, case: Case, measure: Callable[[Sequence[TrainedModel]], Verdict]
-) -> list[Verdict]:
+Measure = Callable[[Sequence[TrainedModel]], Verdict]
+
+
+def learned_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
     """The learned rows of a claim: what `measure` makes of the case's models.
 
     Random problems have no trained models and no row. Elsewhere a row that cannot be measured says
@@ -156,3 +157,14 @@ def learned_rows(
         return [claim.not_applicable(case, str(refusal), Basis.LEARNED)]
     except InputError as fault:  # such as NaN from a user's model; the exact rows are unharmed
         return [claim.broken(case, str(fault), Basis.LEARNED)]
+
+
+def learned_mutants(
+    claim: Claim, case: Case, measures: Mapping[str, Measure]
+) -> dict[str, Verdict]:
+    """The same row under changed measures: negative controls by name."""
+    return {
+        name: row
+        for name, measure in measures.items()
+        for row in learned_rows(claim, case, measure)
+    }

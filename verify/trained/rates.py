@@ -31,7 +31,7 @@ from mixdyn.validation import Array, IntArray
 from ..claim import Case, Claim, Hypothesis, Table, Verdict
 from ..paths import DDIM_STEPS
 from ..relations import Comparison, Outcome, Statistical, compare_rate
-from .models import TrainedModel, learned_rows
+from .models import TrainedModel, learned_mutants, learned_rows
 
 Cell = float | str | None
 COLUMNS = (
@@ -165,11 +165,8 @@ def judge_changed(
     claim: Claim, case: Case, judge: Judge, changes: Mapping[str, Change]
 ) -> dict[str, Verdict]:
     """Negative controls of a claim about rates: the same judgement on changed counts."""
-    return {
-        name: row
-        for name, change in changes.items()
-        for row in judge_rates(claim, case, judge, change)
-    }
+    judges = {name: functools.partial(judge, case, change) for name, change in changes.items()}
+    return learned_mutants(claim, case, judges)
 
 
 def _proportion(counts: IntArray, region: Region) -> Proportion:
