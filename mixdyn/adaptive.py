@@ -29,6 +29,7 @@ import numpy as np
 
 from .errors import InputError
 from .noise import Stream, standard_normals
+from .plans import bridge_plan
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
 from .steppers import Rows, step_noise
@@ -120,14 +121,15 @@ class AdaptiveStepper:
     ) -> None:
         self.model, self.schedule, self.grid, self.how = model, schedule, grid, how
         self.extra = 0
-        t, s = grid.times[:-1], grid.times[1:]
-        rho, nu = schedule.rho, schedule.noise_var
-        self._rho: Array = rho[t]
+        self._rho: Array = schedule.rho[grid.times[:-1]]
         late = self._rho <= how.late_rho
-        share = np.where(late & (s > 0), 1.0 - rho[s] / rho[t], 0.0)
-        self._keep = np.sqrt(nu[s] * (1.0 - share) / nu[t])
-        self._denoise = schedule.alpha[s] - self._keep * schedule.alpha[t]
-        self._noise_std = np.sqrt(nu[s] * share)
+        bridge = bridge_plan(schedule, grid, 1.0)
+        plan = dataclasses.replace(
+            bridge,
+            share=np.where(late, bridge.share, 0.0),
+            noise_std=np.where(late, bridge.noise_std, 0.0),
+        )
+        self._keep, self._denoise, self._noise_std = plan.keep, plan.denoise, plan.noise_std
         self._ratio = np.full(grid.steps, np.inf)  # of a step to the one before it, in log-SNR
         half_log_snr = -0.5 * np.log(self._rho)
         length = np.diff(half_log_snr)

@@ -124,10 +124,13 @@ class StepPlan:
         return c_x, c_eps, self.noise_std
 
 
-def bridge_plan(schedule: NoiseSchedule, grid: TimeGrid, eta: float) -> StepPlan:
+def bridge_plan(
+    schedule: NoiseSchedule, grid: TimeGrid, eta: float, *, capped: bool = False
+) -> StepPlan:
     """DDIM(eta) on a grid: share = eta^2 (1 - q) with q = rho_s/rho_t.
 
-    Raises InputError where share > 1: more noise than x_s carries.
+    capped: lower eta, step by step, to the largest that the step allows. Otherwise InputError is
+    raised where share > 1: more noise than x_s carries.
     """
     t, s = grid.times[:-1], grid.times[1:]
     rho = schedule.rho
@@ -137,6 +140,8 @@ def bridge_plan(schedule: NoiseSchedule, grid: TimeGrid, eta: float) -> StepPlan
     share = np.where(s > 0, eta**2 * change, 0.0)
     # At eta = 1/sqrt(1 - q) the share is 1 to rounding: all of the noise is fresh.
     share = np.where(np.abs(share - 1.0) < 8 * np.finfo(float).eps, 1.0, share)
+    if capped:
+        share = np.minimum(share, 1.0)
     if (share > 1.0).any():
         k = int(np.argmax(share))
         raise InputError(

@@ -231,3 +231,20 @@ def test_a_spacing_names_its_grid(spacing, expected):
 def test_bad_samplers_and_starts_are_refused(build, rule):
     with pytest.raises(InputError, match=rule):
         build()
+
+
+def test_a_capped_bridge_is_the_bridge_where_a_step_allows_it_and_all_fresh_noise_elsewhere():
+    grid = TimeGrid.quadratic(1000, 50)
+    schedule = NoiseSchedule.linear()
+    rest = 1.0 - schedule.rho[grid.times[1:]] / schedule.rho[grid.times[:-1]]
+    eta = 1.5
+    beyond = eta**2 * rest > 1.0
+    beyond[-1] = False
+    assert 0 < beyond.sum() < grid.steps - 1
+    with pytest.raises(InputError, match="eta must not exceed"):
+        bridge_plan(schedule, grid, eta)
+    capped = bridge_plan(schedule, grid, eta, capped=True)
+    assert (capped.share[beyond] == 1.0).all()
+    assert np.allclose(capped.share[~beyond][:-1], (eta**2 * rest)[~beyond][:-1], rtol=1e-14)
+    allowed = bridge_plan(schedule, grid, 1.0)
+    assert np.array_equal(bridge_plan(schedule, grid, 1.0, capped=True).share, allowed.share)

@@ -7,9 +7,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mixdyn import learned, oracles
+from mixdyn import learned
 from mixdyn.errors import MissingExtraError, NotApplicableError
-from mixdyn.validation import Array
 from verify.claim import Case
 from verify.registry import CHECKPOINTS, ROOT
 from verify.trained.models import TrainedModel, trained_models
@@ -26,7 +25,6 @@ __all__ = [
     "require_models",
     "require_torch",
     "require_window",
-    "within_mode_std",
 ]
 
 # Fractions of the distance l between two modes: how far from the midpoint counts as "ends there".
@@ -47,19 +45,6 @@ def require_window(case: Case) -> Window:
             "Use modes farther apart, or a schedule with finer last steps.",
         )
     return window
-
-
-def within_mode_std(case: Case, eta: float) -> float:
-    """The standard deviation within one mode by the linear recursion, in data units."""
-    schedule = case.schedule
-    std: Array = oracles.linear_recursion_std(
-        schedule.alpha_bar,
-        ddim(schedule).grid(schedule).times,
-        eta,
-        float(case.mixture.sigma),
-        noise_var=schedule.noise_var,
-    )
-    return float(std[-1])
 
 
 def require_torch() -> None:

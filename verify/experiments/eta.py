@@ -13,10 +13,10 @@ import numpy as np
 
 from verify.blurred import BLUR, blurred_score
 from verify.claim import Case
-from verify.trained.rate_sweeps import allowed_etas
+from verify.trained.rate_sweeps import allowed_etas, within_mode_std
 from verify.trained.rates import Draws
 
-from .common import ddim, require_window, within_mode_std
+from .common import ddim, require_window
 from .steps import SCORES
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from verify.claim import Case
-from verify.trained.rate_sweeps import allowed_etas, eta_rates
+from verify.trained.rate_sweeps import allowed_etas, eta_rates, within_mode_std
 
-from .common import describe_models, require_models, require_window, within_mode_std
+from .common import describe_models, require_models, require_window
 
 
 def run(case: Case) -> dict[str, Any]:

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mixdyn import oracles
 from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.geometry import Region, classify, two_nearest
 from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
 from ..claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
 from ..relations import Comparison, Outcome, Statistical, Upper, compare
 from .models import TrainedModel, learned_mutants, load, shipped
+from .rate_sweeps import largest_eta, within_mode_std
 from .rates import compare_order, ddim
 
 EVALUATIONS = 50
@@ -215,32 +215,19 @@ def _over_noised(case: Case, models: Sequence[TrainedModel]) -> Table:
     """What more noise buys and costs: DDIM(eta) with few steps, and the price by the recursion."""
     n, rows = case.pick(1_000, 20_000), []
     for steps in (s for s in _STEPS if s <= case.schedule.T):
-        grid = ddim(case.schedule, steps).grid(case.schedule)
-        rho = case.schedule.rho[grid.times[:-1]]
-        cap = float(1.0 / np.sqrt(np.max(1.0 - rho[1:] / rho[:-1], initial=0.25)))
-        for eta in (eta for eta in _ETAS if eta <= cap):
+        for eta in (eta for eta in _ETAS if eta <= largest_eta(case.schedule, steps)):
             ends = [_ends(case, model, ddim(case.schedule, steps, eta), n)[0] for model in models]
             hits = Proportion(
                 int(sum(e.counts[Region.INTERPOLATION] for e in ends)), n * len(models)
             )
             excess = float(np.mean([(e.chi_square - (case.mixture.N - 1)) / n for e in ends]))
             spread = float(np.mean([e.spread for e in ends]))
-            cells = (hits.rate, *hits.interval(), excess, spread, _recursion(case, grid, eta))
-            rows.append((steps, eta, *cells))
+            sigma = case.mixture.sigma
+            alone = within_mode_std(case, eta, steps) / sigma if isinstance(sigma, float) else None
+            rows.append((steps, eta, hits.rate, *hits.interval(), excess, spread, alone))
     columns = (
         *("steps", "eta", "interpolation", "from", "to", "weight error", "spread/σ"),
         "spread by the recursion",
     )
     caption = f"DDIM(eta), all networks, {n:,} samples each: rate, weights and spread"
     return Table(caption, columns, rows)
-
-
-def _recursion(case: Case, grid: TimeGrid, eta: float) -> float | None:
-    """The spread within one mode over sigma that the linear recursion (X7) gives."""
-    if not isinstance(case.mixture.sigma, float):
-        return None
-    schedule, sigma = case.schedule, case.mixture.sigma
-    std = oracles.linear_recursion_std(
-        schedule.alpha_bar, grid.times, eta, sigma, noise_var=schedule.noise_var
-    )
-    return float(std[-1]) / sigma

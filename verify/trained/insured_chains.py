@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mixdyn import oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.mixture import GaussianMixture
-from mixdyn.plans import StepPlan
+from mixdyn.plans import StepPlan, bridge_plan
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
@@ -38,10 +38,7 @@ class CappedDDIM(DDIM):
 
     def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
         """The bridge with as much of this eta as each step allows."""
-        t, s = grid.times[:-1], grid.times[1:]
-        change = 1.0 - schedule.rho[s] / schedule.rho[t]
-        share = np.where(s > 0, np.minimum(self.eta**2 * change, 1.0), 0.0)
-        return StepPlan(grid, schedule, share, np.sqrt(schedule.noise_var[s] * share))
+        return bridge_plan(schedule, grid, self.eta, capped=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mixdyn import oracles
 from mixdyn.samplers import DDPM
 from mixdyn.schedule import NoiseSchedule
+from mixdyn.validation import Array
 
 from ..claim import Case
 from ..paths import DDIM_STEPS
@@ -61,10 +63,24 @@ def step_rates(case: Case, models: Sequence[TrainedModel]) -> Rates:
     return case.memo("learned rates over steps", measure)
 
 
-def largest_eta(schedule: NoiseSchedule) -> float:
+def largest_eta(schedule: NoiseSchedule, steps: int = DDIM_STEPS) -> float:
     """The largest eta <= 1/sqrt(1 - rho_s/rho_t) at every noisy step of DDIM."""
-    rho = schedule.rho[ddim(schedule).grid(schedule).times[:-1]]
+    rho = schedule.rho[ddim(schedule, steps).grid(schedule).times[:-1]]
     return float(1.0 / np.sqrt(np.max(1.0 - rho[1:] / rho[:-1], initial=0.25)))
+
+
+def within_mode_std(case: Case, eta: float, steps: int = DDIM_STEPS) -> float:
+    """What DDIM(eta) leaves as standard deviation within one mode by the linear recursion, in data
+    units."""
+    schedule = case.schedule
+    std: Array = oracles.linear_recursion_std(
+        schedule.alpha_bar,
+        ddim(schedule, steps).grid(schedule).times,
+        eta,
+        float(case.mixture.sigma),
+        noise_var=schedule.noise_var,
+    )
+    return float(std[-1])
 
 
 def allowed_etas(schedule: NoiseSchedule) -> list[float]:
