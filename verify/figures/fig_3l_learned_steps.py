@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixdyn.geometry import Region
-from mixdyn.validation import Array, IntArray
 
 from .fig_3_steps import ddpm_reference, step_axis
 from .spec import FigureSpec, Results
 from .style import (
     GREY,
     LOOKS,
-    PALETTE,
     Look,
     explain_limits,
     finish,
+    network_look,
     new_figure,
     percent_axis,
-    plot_rate,
+    plot_rates,
 )
 
 if TYPE_CHECKING:
@@ -26,24 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from verify.experiments import Result
-
-_MARKERS = "oDv^<>ph"
-
-
-def network_look(k: int) -> Look:
-    """Colour and marker of the k-th network, the same in every figure."""
-    return Look(PALETTE[k % len(PALETTE)], _MARKERS[k % len(_MARKERS)])
-
-
-def plot_rates(ax: Axes, x: Array, counts: IntArray, look: Look, label: str) -> None:
-    """Interpolation rates as `style.plot_rate` shows them, each among its own number of samples:
-    class counts (V, 3)."""
-    hits, n = counts[:, Region.INTERPOLATION], counts.sum(axis=1)
-    seen = hits > 0
-    ax.plot(x[seen], 100.0 * hits[seen] / n[seen], look.line, color=look.color, lw=1.2)
-    for at in range(len(x)):
-        name = label if at == 0 else "_"
-        plot_rate(ax, x[at : at + 1], hits[at : at + 1], int(n[at]), look, name)
 
 
 def _each(ax: Axes, result: Result) -> None:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .fig_3l_learned_steps import network_look
 from .fig_4_distance import place, time_axis
 from .spec import FigureSpec, Results
-from .style import BLACK, GREEN, GREY, LOOKS, ORANGE, finish, new_figure
+from .style import BLACK, GREEN, GREY, LOOKS, ORANGE, finish, network_look, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .fig_3l_learned_steps import network_look
 from .spec import FigureSpec, Results
-from .style import BLACK, GREY, ORANGE, finish, new_figure
+from .style import BLACK, GREY, ORANGE, finish, network_look, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -21,11 +21,13 @@ from .style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from verify.experiments import Result
 
 _LOOKS = {"exact": Look(BLUE, "o"), "blurred": Look(VERMILION, "s", "--")}
+_CLOSED_FORM = "closed form: linear recursion"
 _NAMES = {"exact": "exact score", "blurred": "score with a synthetic error"}
 
 
@@ -41,6 +43,19 @@ def _message(result: Result) -> str:
     )
 
 
+def dress(left: Axes, right: Axes, result: Result) -> None:
+    """Closed form, labels and legends of rate and spread over eta."""
+    right.plot(result["eta"], result["recursion"], color=BLACK, label=_CLOSED_FORM)
+    right.axhline(1.0, color=GREY, ls=":", label="the data")
+    explain_limits(left)
+    left.set(ylabel="interpolations (% of samples)", title="rate")
+    right.set(ylabel="std within a mode / sigma", title="spread")
+    right.set_ylim(0.0, None)
+    for ax in (left, right):
+        ax.set_xlabel("eta (times the standard deviation of the bridge noise)")
+        ax.legend()
+
+
 def draw(results: Results) -> Figure:
     """Interpolation rate left, standard deviation within the modes right."""
     result = results["eta"]
@@ -50,16 +65,8 @@ def draw(results: Results) -> Figure:
         look, label = _LOOKS[name], _NAMES[name]
         plot_rate(left, eta, result["counts"][row, :, Region.INTERPOLATION], n, look, label)
         right.plot(eta, result["spread"][row], look.marker, color=look.color, label=label)
-    right.plot(eta, result["recursion"], color=BLACK, label="closed form: linear recursion")
-    right.axhline(1.0, color=GREY, ls=":", label="the data")
-    explain_limits(left)
+    dress(left, right, result)
     percent_axis(left, 50.0 / n)
-    left.set(ylabel="interpolations (% of samples)", title="rate")
-    right.set(ylabel="std within a mode / sigma", title="spread")
-    right.set_ylim(0.0, None)
-    for ax in (left, right):
-        ax.set_xlabel("eta (times the standard deviation of the bridge noise)")
-        ax.legend()
     note = (
         f"DDIM with 50 steps. Synthetic error: responsibilities blurred by "
         f"{result.number('blur'):g} of the shortest mode distance. Bars: 95 % intervals."

@@ -8,17 +8,9 @@ import numpy as np
 
 from mixdyn.geometry import Region
 
-from .fig_3l_learned_steps import network_look, plot_rates
+from .fig_e13_eta import dress
 from .spec import FigureSpec, Results
-from .style import (
-    BLACK,
-    GREY,
-    Look,
-    explain_limits,
-    finish,
-    new_figure,
-    percent_axis,
-)
+from .style import GREY, Look, finish, network_look, new_figure, percent_axis, plot_rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -56,16 +48,8 @@ def draw(results: Results) -> Figure:
     plot_rates(left, eta, exact, _EXACT, "exact score")
     spread = result["exact_spread"].mean(axis=0)
     right.plot(eta, spread, _EXACT.marker, color=_EXACT.color, label="exact score")
-    right.plot(eta, result["recursion"], color=BLACK, label="closed form: linear recursion")
-    right.axhline(1.0, color=GREY, ls=":", label="the data")
-    explain_limits(left)
+    dress(left, right, result)
     percent_axis(left, 50.0 / exact[0].sum(), 10.0)
-    left.set(ylabel="interpolations (% of samples)", title="rate")
-    right.set(ylabel="std within a mode / sigma", title="spread")
-    right.set_ylim(0.0, None)
-    for ax in (left, right):
-        ax.set_xlabel("eta (times the standard deviation of the bridge noise)")
-        ax.legend()
     note = (
         "DDIM with 50 steps; the exact score on the same noise. Bars: 95 % intervals; n counts a "
         "network's samples, by eta."

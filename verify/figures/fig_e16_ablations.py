@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixdyn.geometry import Region
 
 from .spec import FigureSpec, Results
-from .style import GREY, LOOKS, Look, finish, new_figure, percent_axis, plot_rate
+from .style import GREY, LOOKS, Look, finish, joint_legend, new_figure, percent_axis, plot_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,18 +58,11 @@ def draw(results: Results) -> Figure:
         _panel(ax, result, name)
         ax.set_title(f"{name}, all else as in the standard problem", color=GREY)
     axes[0].set_ylabel("samples outside every mode (%)")
-    every: dict[str, Any] = {}
-    for ax in axes:
-        handles, labels = ax.get_legend_handles_labels()
-        every |= dict(zip(labels, handles, strict=True))
-    limit = axes[0].plot([], [], marker=7, ls="none", color=GREY, mfc="none")[0]
-    every["none seen: upper limit"] = limit
     note = (
         f"DDIM with 50 steps, DDPM with T. Synthetic error: responsibilities blurred by a width of "
         f"{result.number('width'):g} in raw units, the same everywhere. Bars: 95 % intervals."
     )
-    legend = list(every.values()), list(every)
-    return finish(figure, _message(result), result, note, legend)
+    return finish(figure, _message(result), result, note, joint_legend(axes))
 
 
 FIGURE = FigureSpec(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixdyn.geometry import Region
 from mixdyn.validation import Array
 
-from .fig_3l_learned_steps import plot_rates
 from .fig_e16_ablations import AXES
 from .spec import FigureSpec, Results
-from .style import GREY, LOOKS, Look, finish, new_figure, percent_axis
+from .style import GREY, LOOKS, Look, finish, joint_legend, new_figure, percent_axis, plot_rates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,20 +54,14 @@ def draw(results: Results) -> Figure:
     """One panel for T, one for sigma, one for the spacing."""
     result = results["learned_ablations"]
     figure, axes = new_figure(11.0, 4.2, columns=3)
-    every: dict[str, Any] = {}
     for ax, name in zip(axes, AXES, strict=True):
         _panel(ax, result, name)
         ax.set_title(f"{name}, all else as in the standard problem", color=GREY)
-        handles, labels = ax.get_legend_handles_labels()
-        every |= dict(zip(labels, handles, strict=True))
     axes[0].set_ylabel("interpolations (% of samples)")
-    limit = axes[0].plot([], [], marker=7, ls="none", color=GREY, mfc="none")[0]
-    every["none seen: upper limit"] = limit
     missing = result.labels("missing")
     gap = f" No network yet for {'; '.join(missing)}." if missing else ""
     note = f"DDIM with 50 steps, DDPM with T; one network a setting. Bars: 95 % intervals.{gap}"
-    legend = list(every.values()), list(every)
-    return finish(figure, _message(result), result, note, legend)
+    return finish(figure, _message(result), result, note, joint_legend(axes))
 
 
 FIGURE = FigureSpec(

@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn.files import write_atomically
+from mixdyn.geometry import Region
 from mixdyn.statistics import clopper_pearson
-from mixdyn.validation import Array
+from mixdyn.validation import Array, IntArray
 from verify.experiments import Result
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ LOOKS: Mapping[str, Look] = {
     "hybrid z=5": Look(GREEN, "v", "-."),
     "hybrid z=8": Look(ORANGE, "D", "-."),
 }
+
+_NETWORK_MARKERS = "oDv^<>ph"
+
+
+def network_look(k: int) -> Look:
+    """Colour and marker of the k-th trained network, the same in every figure."""
+    return Look(PALETTE[k % len(PALETTE)], _NETWORK_MARKERS[k % len(_NETWORK_MARKERS)])
+
 
 _SETTINGS: Mapping[str, Any] = {
     "font.size": 9.0,
@@ -171,6 +180,17 @@ def plot_rate(ax: Axes, x: ArrayLike, hits: ArrayLike, n: int, look: Look, label
     ax.plot(place[~seen], high[~seen], markerfacecolor="none", zorder=3, **limit)
 
 
+def plot_rates(ax: Axes, x: Array, counts: IntArray, look: Look, label: str) -> None:
+    """Interpolation rates as `plot_rate` shows them, each among its own number of samples: class
+    counts (V, 3)."""
+    hits, n = counts[:, Region.INTERPOLATION], counts.sum(axis=1)
+    seen = hits > 0
+    ax.plot(x[seen], 100.0 * hits[seen] / n[seen], look.line, color=look.color, lw=1.2)
+    for at in range(len(x)):
+        name = label if at == 0 else "_"
+        plot_rate(ax, x[at : at + 1], hits[at : at + 1], int(n[at]), look, name)
+
+
 def percent_axis(ax: Axes, low: float, high: float = 100.0) -> None:
     """A logarithmic vertical axis in per cent, its ticks written out."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
@@ -183,6 +203,17 @@ def percent_axis(ax: Axes, low: float, high: float = 100.0) -> None:
 def explain_limits(ax: Axes) -> None:
     """A legend entry for the hollow carets of `plot_rate`."""
     ax.plot([], [], marker=7, ls="none", color=GREY, mfc="none", label="none seen: upper limit")
+
+
+def joint_legend(axes: Sequence[Axes]) -> tuple[list[Any], list[str]]:
+    """Handles and labels of all panels, each label once, and the hollow carets of `plot_rate`."""
+    every: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        every |= dict(zip(labels, handles, strict=True))
+    limit = axes[0].plot([], [], marker=7, ls="none", color=GREY, mfc="none")[0]
+    every["none seen: upper limit"] = limit
+    return list(every.values()), list(every)
 
 
 def save(figure: Figure, folder: Path, stem: str, title: str) -> list[Path]:
