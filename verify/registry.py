@@ -55,7 +55,7 @@ class Entry:
         h = hashlib.sha256(_shared_digest().encode())
         h.update(self.path.read_bytes())
         if Basis.LEARNED in self.claim.basis:
-            h.update(_checkpoints_digest())
+            h.update(checkpoints_digest())
         return h.hexdigest()
 
 
@@ -71,7 +71,8 @@ def _shared_digest() -> str:
 
 
 @functools.cache
-def _checkpoints_digest() -> bytes:
+def checkpoints_digest() -> bytes:
+    """SHA-256 over the shipped models."""
     h = hashlib.sha256()
     for path in sorted(CHECKPOINTS.glob("*.safetensors")):
         h.update(path.name.encode())

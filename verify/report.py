@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.provenance import commit
+from mixdyn.provenance import commit, usable_cores
 
 from .claim import Case, parse_hypotheses
 from .outputs import make_folder, package_versions, write_text
@@ -45,7 +44,7 @@ def _machine() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "processor": platform.machine(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "cores": usable_cores(),
     }
 
 

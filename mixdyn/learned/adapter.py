@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import numpy as np
@@ -11,15 +13,23 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..mixture import GaussianMixture
+from ..provenance import usable_cores
 from ..schedule import NoiseSchedule
 from ..validation import Array, check_integer, check_points
 from .checkpoints import Checkpoint, load_checkpoint
 from .networks import Network
 from .training import check_device
 
-# Rows in one call: their hidden states stay in the second-level cache.
-_CPU_ROWS, _GPU_ROWS = 4096, 1 << 20
+# Rows in one call: their hidden states stay in the second-level cache of a core.
+_CPU_ROWS, _GPU_ROWS = 1024, 1 << 20
 _JACOBIAN_ROWS = 256
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """One thread for each core that this process may use; torch's own threads off in each."""
+    one_each = functools.partial(torch.set_num_threads, 1)
+    return ThreadPoolExecutor(usable_cores(), "score", one_each)
 
 
 class LearnedScore:
@@ -32,8 +42,9 @@ class LearnedScore:
     precision : "float32" as trained, or "float64" for derivatives and for checks of rounding.
     device : "cpu" or "cuda".
 
-    A batch is computed in blocks of fixed size; single rows may differ in the last bits of float32
-    between batch sizes, as with any matrix library.
+    A batch is computed in blocks of fixed size, on a CPU one block a core when torch itself has one
+    thread (`use_threads`). Single rows may differ in the last bits of float32 between batch sizes,
+    as with any matrix library, not between numbers of cores.
     """
 
     def __init__(
@@ -83,14 +94,19 @@ class LearnedScore:
     def _time(self, t: int) -> Tensor:
         return torch.tensor([check_integer(t, "t", 1, self.schedule.T)], device=self.device)
 
-    @torch.inference_mode()
     def eps(self, x: ArrayLike, t: int) -> Array:
         """Noise prediction at x (n, d) and time t in 1..T."""
         points, time = check_points(x, self.d), self._time(t)
         state = torch.from_numpy(points).to(device=self.device, dtype=self.dtype)
-        rows = _CPU_ROWS if self.device.type == "cpu" else _GPU_ROWS
-        out = torch.cat([self.network(block, time) for block in state.split(rows)])
-        return out.double().cpu().numpy()
+        on_cpu = self.device.type == "cpu"
+        blocks = state.split(_CPU_ROWS if on_cpu else _GPU_ROWS)
+        several = on_cpu and len(blocks) > 1 and torch.get_num_threads() == 1
+        parts = (_pool().map if several else map)(lambda block: self._infer(block, time), blocks)
+        return torch.cat(list(parts)).double().cpu().numpy()
+
+    @torch.inference_mode()  # holds in the calling thread alone
+    def _infer(self, block: Tensor, time: Tensor) -> Tensor:
+        return self.network(block, time)
 
     def score(self, x: ArrayLike, t: int) -> Array:
         """Score -eps/noise_std at x (n, d) and time t in 1..T."""

@@ -110,8 +110,11 @@ class ResidualMLP(Network):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Noise prediction (n, d)."""
-        e = self.time_second(functional.leaky_relu(self.time_first(self.time_table), _SLOPE))
-        e = functional.embedding(t, e) if len(t) > 1 else e[t]
+        shared = len(t) == 1  # by all rows; else every time is embedded once and looked up
+        times = self.time_table[t] if shared else self.time_table
+        e = self.time_second(functional.leaky_relu(self.time_first(times), _SLOPE))
+        if not shared:
+            e = functional.embedding(t, e)
         h = self.enter(x)
         for block in self.blocks:
             h = block(h, e)

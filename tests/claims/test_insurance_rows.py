@@ -15,12 +15,10 @@ from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
-from verify import insurance
 from verify.claim import Basis, Case
 from verify.claims import x_11_insurance
 from verify.relations import Outcome
-from verify.score_pushes import push
-from verify.trained import insured_errors
+from verify.trained import insurance, insured_errors
 from verify.trained.insured_chains import (
     CappedDDIM,
     Chain,
@@ -29,6 +27,7 @@ from verify.trained.insured_chains import (
     find_chains,
     log_gap,
 )
+from verify.trained.score_pushes import push
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.25)
 MIXTURE = GaussianMixture([[x, y] for x in (-1.0, 0.2, 1.0) for y in (-0.7, 0.7)], 0.05)

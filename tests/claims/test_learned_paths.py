@@ -183,7 +183,7 @@ def made_up_runs(
     middle = pair(case.mixture, *nearest_pairs(case.mixture)[0]).midpoint
     end = np.where(hit[:, None], middle, case.mixture.means[0])
     seen = Visits(closest, np.zeros(closest.shape, np.int64), end)
-    return learned_paths.ReverseRuns(model, sampler, seen, None, Proportion(hits, n))
+    return learned_paths.ReverseRuns(model, sampler, seen, hit, None, Proportion(hits, n))
 
 
 def with_runs(ddim, ddpm) -> Case:

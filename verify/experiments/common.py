@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mixdyn import learned
 from mixdyn.errors import MissingExtraError, NotApplicableError
 from verify.claim import Case
-from verify.registry import CHECKPOINTS, ROOT
+from verify.registry import ROOT, checkpoints_digest
 from verify.trained.models import TrainedModel, trained_models
 from verify.trained.rates import ddim
 from verify.window import Window, find_window
@@ -85,7 +85,8 @@ class LearnedExperiment(Experiment):
         """SHA-256 over what every experiment depends on, the ledger's sources, all checkpoints."""
         h = hashlib.sha256(super().code_digest.encode())
         sources = sorted([*(ROOT / "verify").glob("*.py"), *(ROOT / "verify").glob("trained/*.py")])
-        for path in [*sources, *sorted(CHECKPOINTS.glob("*.safetensors"))]:
+        for path in sources:
             h.update(path.name.encode())
             h.update(path.read_bytes())
+        h.update(checkpoints_digest())
         return h.hexdigest()

@@ -19,9 +19,10 @@ from mixdyn.score import ExactScore
 from mixdyn.statistics import clopper_pearson
 from mixdyn.validation import Array, IntArray
 from verify.claim import Case
-from verify.insurance import Insured, insure
 from verify.paths import DDIM_STEPS
+from verify.trained.insurance import Insured, insure
 from verify.trained.insured_chains import CappedDDIM, Chain, find_gaps
+from verify.trained.learned_paths import NodeStates
 from verify.trained.models import TrainedModel
 
 from .common import describe_models, require_models, require_window
@@ -113,6 +114,7 @@ def _agreement(hits: IntArray, bound: Array, n: int) -> list[int]:
 
 def _plain(case: Case, chain: Chain, base: DDIM, model: TrainedModel, rows: range) -> int:
     """How many paths without noise are in a gap at the same last noisy time."""
+    t = int(chain.plan.t[-1])
     out = sample(
         model.score,
         case.schedule,
@@ -120,8 +122,9 @@ def _plain(case: Case, chain: Chain, base: DDIM, model: TrainedModel, rows: rang
         n=len(rows),
         rng=case.stream("insurance"),
         first=rows.start,
-        keep="trajectory",
+        observers=[NodeStates(case.schedule, np.array([t]), rows.start, len(rows))],
+        keep="none",
     )
-    x, t = np.asarray(out.trajectory)[-2], int(out.times[-2])
+    x = case.schedule.alpha[t] * out.observations[0][0]
     x_0 = ExactScore(case.mixture, case.schedule).x0(x, t)
     return int(find_gaps(case, chain).hold(x_0).sum())

@@ -12,13 +12,13 @@ from mixdyn import bounds, oracles
 from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
-from .. import insurance
 from ..blurred import blurred_score
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..insurance import Insured, insure
 from ..relations import Comparison, Equality, Statistical, compare, compare_rate
-from ..score_pushes import push
+from . import insurance
+from .insurance import Insured, insure
 from .insured_chains import Chain, Gaps, exact_laws, find_chains
+from .score_pushes import push
 
 BLURS = (0.05, 0.1, 0.25)  # of the shortest distance between two modes
 PUSHES = (0.6, 1.3)  # cost over L: within the pathwise budget, and beyond L

@@ -13,10 +13,10 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
-from .. import insurance
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..insurance import Insured, after_last_step, insure
 from ..relations import Comparison, Statistical, compare_rate
+from . import insurance
+from .insurance import Insured, after_last_step, insure
 from .insured_chains import Chain, coarse_name, find_chains, find_gaps
 from .models import TrainedModel, learned_mutants, learned_rows, trained_models
 from .rates import ddim

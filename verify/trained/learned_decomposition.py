@@ -22,11 +22,9 @@ _RATES = ("p_visit", "hit_given_visit", "hit_given_none", "visit_given_hit", "p_
 _NAMES = ("P(M)", "P(H|M)", "P(H|not M)", "P(M|H)", "P(H)")
 
 
-def decompose(
-    case: Case, run: ReverseRuns, window: int = WINDOW, theta: float = THETA
-) -> Decomposition:
+def decompose(run: ReverseRuns, window: int = WINDOW, theta: float = THETA) -> Decomposition:
     """Visits and interpolations of one sampler's runs with one score."""
-    return Decomposition.of(run.visits.visited(window, theta), run.interpolations(case))
+    return Decomposition.of(run.visits.visited(window, theta), run.interpolates)
 
 
 def judge(
@@ -41,7 +39,7 @@ def judge(
     for DDIM's and the reverse. Either change makes a negative control."""
     runs = reverse_runs(case, models)
     groups = by_sampler(runs)
-    parts = {name: [decompose(case, run) for run in group] for name, group in groups.items()}
+    parts = {name: [decompose(run) for run in group] for name, group in groups.items()}
     first, second = parts.values()
     comparisons = _conditionals(models, *((second, first) if exchanged else (first, second)))
     for name, group in groups.items():
@@ -111,7 +109,7 @@ def _conditionals(
 
 def _end_near(case: Case, group: Sequence[ReverseRuns]) -> float | None:
     """The share of interpolations that end within theta l of the midpoint."""
-    ends = [run.visits.end_distance(case.mixture)[run.interpolations(case)] for run in group]
+    ends = [run.visits.end_distance(case.mixture)[run.interpolates] for run in group]
     distance = np.concatenate(ends)
     return float(np.mean(distance <= THETA)) if len(distance) else None
 
@@ -130,7 +128,7 @@ def _numbers(
     case: Case, runs: Sequence[ReverseRuns], pooled: Mapping[str, Decomposition]
 ) -> dict[str, float | None]:
     numbers: dict[str, float | None] = {}
-    exact = {run.sampler: decompose(case, run) for run in runs if not run.learned}
+    exact = {run.sampler: decompose(run) for run in runs if not run.learned}
     groups = by_sampler(runs)
     for name, part in pooled.items():
         numbers[f"P(H|M), {name}"] = None if not part.visits else _rate(part.hit_given_visit)
@@ -144,12 +142,12 @@ def _table(case: Case, runs: Sequence[ReverseRuns]) -> Table:
     """Per score and sampler with 95 % intervals; then the means over training seeds."""
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
-        part = decompose(case, run)
+        part = decompose(run)
         shares = [with_interval(getattr(part, rate)) for rate in _RATES]
         rows.append((run.model.name, run.sampler, part.n, *(c for cells in shares for c in cells)))
     for name, group in by_sampler(runs).items():
         for recipe, members in of_recipe(group).items():
-            parts = [decompose(case, run) for run in members]
+            parts = [decompose(run) for run in members]
             means = [_seed_cells(parts, rate) for rate in _RATES]
             label = f"{recipe}: over {len(members)} seeds"
             rows.append((label, name, None, *(c for cells in means for c in cells)))

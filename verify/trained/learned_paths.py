@@ -38,13 +38,15 @@ _DDIM_RUNS, _DDPM_RUNS = 60_000, 12_000
 class ReverseRuns:
     """Runs of one sampler with one score.
 
-    visits: of all runs, one window for each of WINDOWS. paths: the first runs at the papers' nodes.
-    counted: interpolations among all, streamed during the run.
+    visits: of all runs, one window for each of WINDOWS. interpolates (n,): H, the end is an
+    interpolation. paths: the first runs at the papers' nodes. counted: interpolations among all,
+    streamed during the run.
     """
 
     model: TrainedModel
     sampler: str
     visits: Visits
+    interpolates: geometry.Mask
     paths: Paths
     counted: Proportion
 
@@ -52,11 +54,6 @@ class ReverseRuns:
     def learned(self) -> bool:
         """Whether the score is a trained one."""
         return self.model.name != EXACT
-
-    def interpolations(self, case: Case) -> geometry.Mask:
-        """H, (n,): the end is an interpolation."""
-        codes = geometry.classify(case.mixture, self.visits.end)
-        return np.asarray(codes == geometry.Region.INTERPOLATION)
 
 
 class NodeStates:
@@ -138,7 +135,8 @@ def _run(
     visits, y, counts = seen.observations
     v = case.schedule.effective_variance(float(case.mixture.sigmas.max()))[times]
     hits = int(counts[geometry.Region.INTERPOLATION])
-    return ReverseRuns(model, label, visits, Paths(times, v, y), Proportion(hits, n))
+    ends = np.asarray(geometry.classify(case.mixture, visits.end) == geometry.Region.INTERPOLATION)
+    return ReverseRuns(model, label, visits, ends, Paths(times, v, y), Proportion(hits, n))
 
 
 def by_sampler(runs: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:

@@ -13,7 +13,6 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,7 +20,7 @@ from numpy.typing import ArrayLike
 from mixdyn import geometry
 from mixdyn.geometry import Mask, Region
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import Samples, sample
+from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
@@ -37,6 +36,7 @@ from .learned_field import (
     late_nodes,
     variances,
 )
+from .learned_paths import NodeStates
 from .models import TrainedModel
 
 MAX_STARTS = 6
@@ -212,12 +212,11 @@ def observed(case: Case, model: TrainedModel) -> Observed:
 
 
 def _observe(case: Case, model: TrainedModel) -> Observed:
-    found, out = traps(case, model), _run(case, model, ddim_grid(case), keep="trajectory")
-    states = dict(zip(out.times.tolist(), np.asarray(out.trajectory), strict=True))
-    interpolates = _interpolates(case, states[0])
+    found = traps(case, model)
+    states, interpolates = _run(case, model, ddim_grid(case), start_nodes(case))
     rows = []
-    for trap in found:
-        inside = in_trap(case, trap, states[trap.t] / case.schedule.alpha[trap.t])
+    for trap, y in zip(found, states, strict=True):
+        inside = in_trap(case, trap, y)
         both = float(np.mean(inside & interpolates))
         parts = (max(1.0 / len(inside), float(np.mean(part))) for part in (inside, interpolates))
         rows.append((np.mean(inside), *(both / part for part in parts)))
@@ -231,22 +230,20 @@ def observed_fine(case: Case, model: TrainedModel) -> Proportion:
     def run() -> Proportion:
         first, times = int(start_nodes(case)[0]), ddim_grid(case).times
         grid = TimeGrid.from_times([*times[times > first].tolist(), *fine_times(first).tolist()])
-        hits = _interpolates(case, np.asarray(_run(case, model, grid, keep="final").x))
+        _, hits = _run(case, model, grid, np.empty(0, np.int64))
         return Proportion(int(np.count_nonzero(hits)), len(hits))
 
     return case.memo(f"fine learned DDIM runs {model.name}", run)
 
 
-def _run(
-    case: Case, model: TrainedModel, grid: TimeGrid, keep: Literal["final", "trajectory"]
-) -> Samples:
+def _run(case: Case, model: TrainedModel, grid: TimeGrid, times: IntArray) -> tuple[Array, Mask]:
+    """y at the given times (K, n, d), latest first, and which runs interpolate (n,)."""
     n, rng = case.pick(10_000, 100_000), case.stream("learned DDIM runs")
+    nodes = NodeStates(case.schedule, times, 0, n)
     sampler = DDIM(spacing=grid)
-    return sample(model.score, case.schedule, sampler, n=n, rng=rng, keep=keep)
-
-
-def _interpolates(case: Case, x: Array) -> Mask:
-    return np.asarray(geometry.classify(case.mixture, x) == Region.INTERPOLATION)
+    out = sample(model.score, case.schedule, sampler, n=n, rng=rng, observers=[nodes])
+    ends = geometry.classify(case.mixture, np.asarray(out.x))
+    return out.observations[0], np.asarray(ends == Region.INTERPOLATION)
 
 
 def in_trap(case: Case, trap: Trap, y: Array) -> Mask:

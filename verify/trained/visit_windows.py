@@ -41,14 +41,12 @@ def visits_by_choice(
     """
     groups = by_sampler(reverse_runs(case, models))
     return {
-        name: {
-            choice: [_count(case, r, choice, int(shifted)) for r in group] for choice in choices()
-        }
+        name: {choice: [_count(r, choice, int(shifted)) for r in group] for choice in choices()}
         for name, group in groups.items()
     }
 
 
-def _count(case: Case, run: ReverseRuns, choice: Choice, shift: int) -> Decomposition:
+def _count(run: ReverseRuns, choice: Choice, shift: int) -> Decomposition:
     window = WINDOWS.index(choice.steps_left)
     visited = run.visits.visited(window, choice.theta)
-    return Decomposition.of(np.roll(visited, shift), run.interpolations(case))
+    return Decomposition.of(np.roll(visited, shift), run.interpolates)

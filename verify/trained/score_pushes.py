@@ -17,7 +17,7 @@ from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import PerturbedScore
 from mixdyn.validation import Array, IntArray
 
-from .trained.insured_chains import Chain
+from .insured_chains import Chain
 
 
 @dataclass(frozen=True, eq=False)

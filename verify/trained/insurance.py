@@ -22,8 +22,8 @@ from mixdyn.score import ExactScore
 from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array
 
-from .claim import Case
-from .trained.insured_chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
+from ..claim import Case
+from .insured_chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
 
 LEVEL = 1e-4  # what the budget leaves to the pathwise bound's second term, where L allows it
 _LEAST_SHARE = 1.0 / 9.0  # of L: the budget where it is small, at a term 2 exp(-4 L/9)
