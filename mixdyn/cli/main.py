@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -31,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+FilterName = Literal["none", "random", "hal"]  # mixdyn.recursion.Filter, without its imports
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -253,6 +254,56 @@ def train_command(
         with _training_progress() as progress:
             summary = run_training(request, progress)
         print_training(summary, _console(), as_json)
+
+
+@app.command("recurse")
+def recurse_command(
+    *,
+    mixture: MixtureText,
+    out: Annotated[Path, typer.Option(help="A folder of its own; an unfinished one goes on.")],
+    schedule: ScheduleText = "linear:T=500,beta_start=0.001,beta_end=0.2",
+    filter_: Annotated[
+        FilterName, typer.Option("--filter", help="What is dropped before the next training.")
+    ] = "none",
+    generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 5,
+    recipe: Annotated[str, typer.Option(help="reduced or full.")] = "reduced",
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None,
+    points: Annotated[
+        int | None, typer.Option(help="Samples a generation, if not the recipe's.")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None,
+    discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1,
+    window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 15,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train each generation on the samples of the one before. An interrupted run goes on."""
+    with _exit_codes():
+        from .recursion import RecurseRequest, run_recursion
+        from .render import print_recursion
+
+        request = RecurseRequest(
+            mixture=mixture,
+            schedule=schedule,
+            recipe=recipe,
+            changes={"steps": steps, "batch": batch, "points": points, "hidden": hidden},
+            filter=filter_,
+            discard=discard,
+            window=window,
+            generations=generations,
+            seed=seed,
+            device=device,
+            threads=threads,
+            out=out,
+        )
+        with _progress("recursion") as progress:
+            summary = run_recursion(request, progress)
+        print_recursion(summary, _console(), as_json)
 
 
 @contextmanager

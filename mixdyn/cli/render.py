@@ -14,6 +14,7 @@ from .words import explain
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .recursion import RecurseSummary
     from .sampling import SampleSummary
     from .training import TrainSummary
 
@@ -52,6 +53,35 @@ def print_training(summary: TrainSummary, console: Console, as_json: bool) -> No
         f"{summary.excess:.5f} (standard error {summary.excess_std:.5f}), up to sampling noise"
     )
     console.print(f"wrote {summary.checkpoint}", soft_wrap=True)
+
+
+def print_recursion(summary: RecurseSummary, console: Console, as_json: bool) -> None:
+    """The result of `mixdyn recurse`."""
+    if as_json:
+        sys.stdout.write(dump_json(vars(summary)))
+        return
+    heads = ["generation", "trained on", "samples", "between modes", "95 % interval", "invalid"]
+    heads += ["modes left", "KL of weights", "spread"]
+    rows = [
+        [
+            str(g.index),
+            f"{g.trained_on:,}",
+            f"{g.n:,}",
+            _percent(g.interpolation),
+            _range(g.interpolation_low, g.interpolation_high),
+            _percent(g.invalid),
+            f"{g.modes} of {g.of_modes}",
+            show_number(g.weight_divergence, 3),
+            show_number(g.spread, 3),
+        ]
+        for g in summary.generations
+    ]
+    _table(console, f"Generations, filter {summary.filter}", heads, rows)
+    console.print(
+        f"spread in sigma; {summary.recipe} recipe, seed {summary.seed}, {summary.seconds:.0f} s; "
+        f"wrote {summary.folder}",
+        soft_wrap=True,
+    )
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console, as_json: bool) -> None:

@@ -1,0 +1,165 @@
+"""`mixdyn recurse`: train generation after generation on its own samples."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixdyn import learned
+from mixdyn.errors import InputError
+from mixdyn.geometry import Region
+from mixdyn.recursion import Filter, RecursionPlan, recurse
+from mixdyn.validation import Array
+
+from .inputs import read_mixture, read_schedule
+
+if TYPE_CHECKING:
+    from mixdyn.generations import Generation
+    from mixdyn.learned.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class RecurseRequest:
+    """One run of `mixdyn recurse`. `changes` are the values of the recipe that the user set."""
+
+    mixture: str
+    schedule: str
+    recipe: str
+    changes: dict[str, Any]
+    filter: Filter
+    discard: float
+    window: int
+    generations: int
+    seed: int
+    device: str
+    threads: int | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class GenerationSummary:
+    """What is printed of a generation: shares with 95 % intervals, modes, their weights' KL
+    divergence from the mixture's, and the spread within them in units of sigma."""
+
+    index: int
+    trained_on: int
+    n: int
+    interpolation: float
+    interpolation_low: float
+    interpolation_high: float
+    invalid: float
+    modes: int
+    of_modes: int
+    weight_divergence: float | None
+    spread: float | None
+
+
+@dataclass(frozen=True)
+class RecurseSummary:
+    """What is printed."""
+
+    folder: str
+    recipe: str
+    filter: str
+    seed: int
+    generations: list[GenerationSummary]
+    seconds: float
+
+
+def run_recursion(
+    request: RecurseRequest, progress: Callable[[int, int, str], None]
+) -> RecurseSummary:
+    """Run, or go on with, the recursion in the folder `out`."""
+    learned.require()
+    if request.threads is not None:
+        learned.use_threads(request.threads)
+    plan = RecursionPlan(
+        read_mixture(request.mixture),
+        read_schedule(request.schedule),
+        _recipe(request),
+        request.filter,
+        request.seed,
+        request.discard,
+        request.window,
+    )
+
+    def show(generation: int, stage: str, done: int, total: int) -> None:
+        progress(done, total, f"generation {generation} of {request.generations}: {stage}")
+
+    began = time.perf_counter()
+    found = recurse(
+        plan,
+        request.out,
+        request.generations,
+        device=request.device,
+        command=command(request),
+        progress=show,
+    )
+    return RecurseSummary(
+        folder=str(request.out),
+        recipe=plan.recipe.name,
+        filter=plan.filter,
+        seed=plan.seed,
+        generations=[_summary(generation, plan.mixture.weights) for generation in found],
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _recipe(request: RecurseRequest) -> Recipe:
+    from mixdyn.learned.recursion import RECIPES
+
+    if request.recipe not in RECIPES:
+        raise InputError(
+            f"a recipe of a recursion is one of {', '.join(RECIPES)}",
+            repr(request.recipe),
+            "Choose one of them.",
+        )
+    recipe = RECIPES[request.recipe]
+    given = {key: value for key, value in request.changes.items() if value is not None}
+    if not given:
+        return recipe
+    return dataclasses.replace(recipe, name=f"{recipe.name}, changed", **given)
+
+
+def _summary(generation: Generation, weights: Array) -> GenerationSummary:
+    between = generation.share(Region.INTERPOLATION)
+    low, high = between.interval()
+    divergence = generation.divergence(weights)
+    return GenerationSummary(
+        index=generation.index,
+        trained_on=generation.trained_on,
+        n=generation.n,
+        interpolation=between.rate,
+        interpolation_low=low,
+        interpolation_high=high,
+        invalid=generation.share(Region.INVALID).rate,
+        modes=generation.surviving(weights),
+        of_modes=len(weights),
+        weight_divergence=divergence if math.isfinite(divergence) else None,
+        spread=generation.spread,
+    )
+
+
+def command(request: RecurseRequest) -> str:
+    """What to type to run the same recursion again."""
+    options = {
+        "mixture": request.mixture,
+        "schedule": request.schedule,
+        "recipe": request.recipe,
+        **{key: value for key, value in request.changes.items() if value is not None},
+        "filter": request.filter,
+        "discard": f"{request.discard:g}",
+        "window": request.window,
+        "generations": request.generations,
+        "seed": request.seed,
+        "device": request.device,
+        "out": request.out.name,
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    return shlex.join(["mixdyn", "recurse", *words])
