@@ -61,7 +61,7 @@ class RecursionPlan:
     filter: Filter = "none"
     seed: int = 0
     discard: float = 0.1
-    window: int = 15
+    window: int = 4
 
     def __post_init__(self) -> None:
         if self.filter not in get_args(Filter):

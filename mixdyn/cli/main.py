@@ -274,7 +274,7 @@ def recurse_command(
     ] = None,
     hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None,
     discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1,
-    window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 15,
+    window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 4,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[
