@@ -39,7 +39,14 @@ CHAPTERS = (
         "Against these the engine and the samplers are measured: the exact law of the reverse"
         " SDE, the exact"
         " flow of separable mixtures, and the directions in which everything is linear.",
-        ("reverse_law", "cdf_conservation", "hull_reduction", "two_modes", "hybrid"),
+        (
+            "reverse_law",
+            "cdf_conservation",
+            "hull_reduction",
+            "two_modes",
+            "hybrid",
+            "window_variance",
+        ),
     ),
     Chapter(
         "Convergence to the segment between two modes",
