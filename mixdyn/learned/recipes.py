@@ -56,6 +56,8 @@ class Recipe:
 
 # "paper" is appendix F of arXiv 2605.06831 v1; "reduced" sees an eighth of its samples at a higher
 # rate, which two CPU cores manage in minutes; "short" is stopped far from convergence on purpose.
+# "interpolation" trains the network of arXiv 2406.09358 v1 (three residual blocks of width 128) as
+# "paper" does; "interpolation-reduced" takes one CPU core two minutes in one dimension.
 RECIPES = MappingProxyType(
     {
         recipe.name: recipe
@@ -63,6 +65,8 @@ RECIPES = MappingProxyType(
             Recipe("paper", 100_000, 10_000, 1e-4, 1e-5),
             Recipe("reduced", 30_000, 4_096, 1e-3, 1e-5),
             Recipe("short", 3_000, 4_096, 1e-3, 1e-5),
+            Recipe("interpolation", 100_000, 10_000, 1e-4, 1e-5, hidden=128),
+            Recipe("interpolation-reduced", 12_000, 2_048, 1e-3, 1e-5),
             Recipe(
                 "high-dimensional",
                 100_000,
