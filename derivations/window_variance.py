@@ -24,7 +24,7 @@ from ._derivation import Derivation, Proof, Wrong
 from ._formula import Formula
 from ._rewriting import RATIONAL, SUMS, Rewriting
 
-rho_t, rho_s, sigma, l, V_t, a_1, a_2 = sp.symbols("rho_t rho_s sigma l V_t a_1 a_2", positive=True)
+rho_t, rho_s, sigma, l, V_t = sp.symbols("rho_t rho_s sigma l V_t", positive=True)
 y_t, second, y, gamma = sp.symbols("y_t m_2 y gamma", real=True)
 q = sp.Symbol("q", positive=True)
 w = sp.Symbol("w", integer=True, positive=True)
@@ -54,9 +54,11 @@ def _martingale(share: sp.Expr) -> Chain:
 
 
 def _covariance() -> Chain:
-    carried = v_s / v_t * V_t  # Cov(y_s, y_t): the coefficient of a step is v_s/v_t
-    return Chain("Cov(D_t, D_s) inside one mode", sigma**2 / v_t * sigma**2 / v_s * carried).equals(
-        sigma**4 * V_t / v_t**2, RATIONAL, "D = sigma^2 y/v"
+    share = rho_s / rho_t
+    coefficient = share + (1 - share) * sigma**2 / v_t  # of y_t in E[y_s | y_t]
+    product = sigma**2 / v_t * sigma**2 / v_s * coefficient * V_t
+    return Chain("Cov(D_t, D_s) inside one mode", product).equals(
+        sigma**4 * V_t / v_t**2, RATIONAL, "D = sigma^2 y/v, and the coefficient is v_s/v_t"
     )
 
 
@@ -69,20 +71,13 @@ def _pairs() -> Chain:
 
 def _mean(sign: int) -> Chain:
     a_i = second - M[i]
-    weight = 1 / w - (2 * (w - i) + 1) / w**2
-    gained = sp.Sum((w + sign * 1 - 2 * i) * M[i], (i, 1, w)) / w**2
-    rest = second * sp.Sum(2 * i - w - 1, (i, 1, w)) / w**2
+    weight = w - (2 * (w - i) + 1)
+    learned = sp.Sum((w + sign * 1 - 2 * i) * M[i], (i, 1, w))
+    rest = second * sp.Sum(2 * i - w - 1, (i, 1, w))
     return (
-        Chain("E Hal of a martingale", sp.Sum(weight * a_i, (i, 1, w)))
-        .equals(gained + rest, SUMS, "mean of squares minus squared mean; a_i = m_2 - M_i")
-        .equals(gained, ARITHMETIC, "the weights add up to nothing")
-    )
-
-
-def _two_steps() -> Chain:
-    square = (a_2 - 2 * a_1 + a_1) / 4  # E (D_2 - D_1)^2/4 with E D_1 D_2 = a_1
-    return Chain("w = 2: the one eigenvalue", square).equals(
-        (a_2 - a_1) / 4, RATIONAL, "E D_1 D_2 = a_1"
+        Chain("w^2 E Hal of a martingale", sp.Sum(weight * a_i, (i, 1, w)))
+        .equals(learned + rest, SUMS, "mean of squares minus squared mean; a_i = m_2 - M_i")
+        .equals(learned, ARITHMETIC, "the weights add up to nothing")
     )
 
 
@@ -110,13 +105,11 @@ def _build() -> Proof:
             _covariance(),
             _pairs(),
             _mean(1),
-            _two_steps(),
             _between(),
         ),
         formulas={
             "covariance": Formula(sigma**4 * V_t / v_t**2, (V_t, rho_t, sigma)),
             "pair_error": Formula(_between().end, (rho_t, sigma, l, gamma)),
-            "two_steps": Formula((a_2 - a_1) / 4, (a_1, a_2)),
         },
         wrong=(
             Wrong(_martingale(sp.sqrt(rho_s / rho_t)), numbers),

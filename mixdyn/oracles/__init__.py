@@ -7,6 +7,7 @@ O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE 
 O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.
 O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
 O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 spread of samplers.
+M5 `window_variance_law`, `expected_window_variance`: the detector Hal.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 """
 
@@ -39,14 +40,23 @@ from .two_modes import (
     two_mode_logit,
     two_mode_slope,
 )
+from .window_variance import (
+    QuadraticForm,
+    expected_window_variance,
+    pair_error,
+    window_covariance,
+    window_variance_law,
+)
 
 __all__ = [
     "AffineHull",
     "AxisLaw",
+    "QuadraticForm",
     "ReverseLaw",
     "Trap",
     "affine_hull",
     "chain_law",
+    "expected_window_variance",
     "flow_map",
     "flow_map_arb",
     "hybrid_log_interval",
@@ -59,6 +69,7 @@ __all__ = [
     "ode_contraction",
     "orthogonal_flow",
     "orthogonal_reverse",
+    "pair_error",
     "reverse_bisector_drift",
     "reverse_law",
     "reverse_mixture",
@@ -69,4 +80,6 @@ __all__ = [
     "two_mode_equilibria",
     "two_mode_logit",
     "two_mode_slope",
+    "window_covariance",
+    "window_variance_law",
 ]

@@ -13,7 +13,15 @@ from derivations._chain import Chain
 from derivations._rewriting import AT, DERIVATIVES
 
 DIGITS = 50
-LENGTHS = {"N": 3, "d": 2, "M": 2, "r": 2, "p": 2, "n": 1}  # lengths of sums; n counts series terms
+LENGTHS = {
+    "N": 3,
+    "d": 2,
+    "M": 2,
+    "r": 2,
+    "p": 2,
+    "w": 3,
+    "n": 1,
+}  # lengths of sums; n counts series terms
 INDICES = {"i": 0, "j": 1, "k": 2, "q": 2, "e": 1, "f": 0, "c": 0, "l": 1}
 
 
