@@ -128,24 +128,30 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_summary(path: Path) -> Generation:
     """A generation from the file that `write_json` made of it; FileError for a damaged one."""
-    held = read_json(path)
-
-    def counts(key: str) -> tuple[int, ...]:
-        return tuple(int(k) for k in held[key])
-
     try:
-        return Generation(
-            index=int(held["index"]),
-            trained_on=int(held["trained_on"]),
-            regions=counts("regions"),
-            kept_regions=counts("kept_regions"),
-            mode_counts=counts("mode_counts"),
-            spread=None if held["spread"] is None else float(held["spread"]),
-            excess=float(held["excess"]),
-        )
+        return generation_from(read_json(path))
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, FileError):
+            raise
         raise FileError(
             "a generation's file must hold its counts",
             f"{path} ({type(error).__name__}: {error})",
             "Remove it to run that generation again.",
         ) from None
+
+
+def generation_from(held: dict[str, Any]) -> Generation:
+    """A generation from plain values; KeyError, TypeError or ValueError where they do not fit."""
+
+    def counts(key: str) -> tuple[int, ...]:
+        return tuple(int(k) for k in held[key])
+
+    return Generation(
+        index=int(held["index"]),
+        trained_on=int(held["trained_on"]),
+        regions=counts("regions"),
+        kept_regions=counts("kept_regions"),
+        mode_counts=counts("mode_counts"),
+        spread=None if held["spread"] is None else float(held["spread"]),
+        excess=float(held["excess"]),
+    )
