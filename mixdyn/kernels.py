@@ -20,9 +20,10 @@ and on the midpoint of two.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,21 +40,29 @@ _rollout = njit(parallel=True, cache=True, error_model="numpy")
 SERIAL_BELOW = 1024
 
 
+@contextlib.contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Kernels on so many threads inside the block; None leaves the number as it is.
+
+    Idle threads wait in a busy loop for their next kernel. Between the calls of a model that
+    computes on threads of its own they would take the cores from it.
+    """
+    before = get_num_threads()
+    set_num_threads(before if count is None else count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
 def _parallel(function: Callable[..., None]) -> Callable[..., None]:
     """A parallel kernel over the rows of its first argument, on one thread where they are few."""
     kernel = _rollout(function)
 
     @functools.wraps(function)
     def run(rows: Any, *arguments: Any) -> None:
-        if rows.shape[0] >= SERIAL_BELOW:
+        with threads(None if rows.shape[0] >= SERIAL_BELOW else 1):
             kernel(rows, *arguments)
-            return
-        threads = get_num_threads()
-        set_num_threads(1)
-        try:
-            kernel(rows, *arguments)
-        finally:
-            set_num_threads(threads)
 
     return run
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import kernels
 from .errors import InputError, MemoryLimitError
 from .noise import Seed, Stream, resolve_seed, standard_normals
 from .observers import Observer
@@ -91,6 +92,7 @@ def sample(
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, d, grid, memory_limit)
     states = [observer.init(grid, d) for observer in observers]
+    alone = 1 if getattr(target, "own_threads", False) else None
     for rows in _blocks(count, d):
         if given is None:
             t = int(grid.times[0])
@@ -99,7 +101,8 @@ def sample(
         else:
             block = given[rows].copy()
         where = _Block(rows, Rows(offset + rows.start, seed, noise))
-        seen = _run_block(stepper, block, where, observers, out)
+        with kernels.threads(alone):
+            seen = _run_block(stepper, block, where, observers, out)
         states = [o.merge(a, b) for o, a, b in zip(observers, states, seen, strict=True)]
         if keep == "final" and out is not None:
             out[rows] = block

@@ -52,8 +52,8 @@ def use_threads(count: int = 1) -> None:
     """Let torch compute on `count` CPU threads in this process from now on.
 
     One by default: the networks are small, so a second thread inside a call saves little on an idle
-    machine, and on a busy one each of thousands of calls waits for it. With one, `LearnedScore`
-    gives each core blocks of its own instead.
+    machine, and on a busy one each of thousands of calls waits for it. `LearnedScore`
+    gives each core blocks of its own instead, whatever is set here.
     """
     require()
     import torch

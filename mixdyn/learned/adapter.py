@@ -27,7 +27,11 @@ _JACOBIAN_ROWS = 256
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """One thread for each core that this process may use; torch's own threads off in each."""
+    """One thread for each core that this process may use; torch's own threads off in each.
+
+    Where torch shares its OpenMP library with the engine's kernels, these undo in the main thread
+    what `torch.set_num_threads` asked for; here they never run.
+    """
     one_each = functools.partial(torch.set_num_threads, 1)
     return ThreadPoolExecutor(usable_cores(), "score", one_each)
 
@@ -42,10 +46,12 @@ class LearnedScore:
     precision : "float32" as trained, or "float64" for derivatives and for checks of rounding.
     device : "cpu" or "cuda".
 
-    A batch is computed in blocks of fixed size, on a CPU one block a core when torch itself has one
-    thread (`use_threads`). Single rows may differ in the last bits of float32 between batch sizes,
-    as with any matrix library, not between numbers of cores.
+    A batch is computed in blocks of fixed size, on a CPU one block a core. Single rows may differ in
+    the last bits of float32 between batch sizes, as with any matrix library, not between numbers of
+    cores.
     """
+
+    own_threads = True  # the engine's threads rest while this model's work
 
     def __init__(
         self,
@@ -100,8 +106,7 @@ class LearnedScore:
         state = torch.from_numpy(points).to(device=self.device, dtype=self.dtype)
         on_cpu = self.device.type == "cpu"
         blocks = state.split(_CPU_ROWS if on_cpu else _GPU_ROWS)
-        several = on_cpu and len(blocks) > 1 and torch.get_num_threads() == 1
-        parts = (_pool().map if several else map)(lambda block: self._infer(block, time), blocks)
+        parts = (_pool().map if on_cpu else map)(lambda block: self._infer(block, time), blocks)
         return torch.cat(list(parts)).double().cpu().numpy()
 
     @torch.inference_mode()  # holds in the calling thread alone
@@ -123,6 +128,7 @@ class LearnedScore:
             return self.network(row[None], time)[0]
 
         rows = torch.func.vmap(torch.func.jacrev(at_one))
-        parts = [rows(block) for block in state.split(_JACOBIAN_ROWS)]
-        eps_jacobian = torch.cat(parts).double().cpu().numpy()
+        on_cpu = self.device.type == "cpu"
+        parts = (_pool().map if on_cpu else map)(rows, state.split(_JACOBIAN_ROWS))
+        eps_jacobian = torch.cat(list(parts)).double().cpu().numpy()
         return -eps_jacobian / np.sqrt(self.schedule.noise_var[t])

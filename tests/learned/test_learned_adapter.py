@@ -5,7 +5,7 @@ import pytest
 
 import mixdyn
 from mixdyn.errors import InputError
-from mixdyn.learned import LearnedScore, load_checkpoint, use_threads
+from mixdyn.learned import LearnedScore, load_checkpoint
 from mixdyn.learned.adapter import _CPU_ROWS
 from mixdyn.score import checked_eps
 from verify.registry import CHECKPOINTS
@@ -25,8 +25,6 @@ def test_values_are_float64_and_do_not_depend_on_the_batch_beyond_float32(score)
 
 
 def test_cores_share_blocks_without_changing_a_bit(score):
-    """A call of one block stays in the calling thread; a longer one is shared out."""
-    use_threads()
     x = np.random.default_rng(3).standard_normal((5000, 2))
     alone = [score.eps(x[k : k + _CPU_ROWS], 7) for k in range(0, len(x), _CPU_ROWS)]
     assert len(alone) > 1
