@@ -18,6 +18,7 @@ from . import (
     dominance,
     eta,
     frontier,
+    frontier_elsewhere,
     insurance_eta,
     learned_ablations,
     learned_distance,
@@ -46,6 +47,7 @@ _MODULES = (
     saddles,
     eta,
     frontier,
+    frontier_elsewhere,
     terminal,
     ablations,
     weights,
@@ -64,7 +66,7 @@ _MODULES = (
 
 _OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
 _LEARNED = (
-    frontier,
+    *(frontier, frontier_elsewhere),
     *(learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift),
     *(learned_distance, learned_radius, learned_tau_3, insurance_eta),
 )

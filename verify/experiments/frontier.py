@@ -3,15 +3,15 @@
 Per trained model and per sampler, with its evaluations of the score: the rate of interpolations,
 the error of the mode weights and the spread within the modes. The families:
 
-DDIM and DDIM(eta) on the papers' quadratic grid; DDPM; "bridge noise late": DDIM's nodes above raw
-time 100, every time below, eta = 1; "second order": AdaptiveNoise's deterministic two-step solver
-by itself; "restart": DDIM, then all samples noised to a node near rho = 0.1 and run again, up to
-three times (in the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise.
+DDIM and DDIM(eta) on the papers' quadratic grid; DDPM; "bridge noise late", a hybrid: DDIM's
+nodes above raw time 100, DDPM's below, eta = 1; "second order": AdaptiveNoise's deterministic
+two-step solver by itself; "restart": DDIM, then all samples noised to a node near rho = 0.1 and
+run again, up to three times (in the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,16 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
 from verify.claim import Case
-from verify.trained.adaptive_rows import Ends, ends_of
+from verify.paths import DDIM_STEPS
+from verify.trained.adaptive_rows import Ends, adaptive_for, ends_of
 from verify.trained.models import trained_models
 from verify.trained.rate_sweeps import largest_eta
 from verify.trained.rates import ddim
 
 from .common import describe_models, require_models
 
-_LATE, _RESTART_RHO = 100, 0.1
-_BUDGET = (1_000_000, 40_000_000)  # evaluations per model and sampler: quick, full
+_LATE, _RESTARTED, _RESTART_RHO = 100, 35, 0.1
+_BUDGET = (1_000_000, 12_000_000)  # evaluations per model and sampler: quick, full
 _SAMPLES = (500, 200_000)  # at least and at most
 
 
@@ -78,6 +79,12 @@ def _late_bridge(schedule: NoiseSchedule, steps: int) -> Sampler:
     return DDIM(spacing=TimeGrid([*above, *range(late, -1, -1)], schedule.T), eta=1.0)
 
 
+def _deterministic(schedule: NoiseSchedule, steps: int) -> Method:
+    """AdaptiveNoise's two-step solver by itself."""
+    alone = AdaptiveNoise(steps, late_rho=1e-12, checks=0, rounds=0, last_noise=False)
+    return _plain("second order", schedule, alone)
+
+
 def methods(schedule: NoiseSchedule) -> list[Method]:
     """The samplers compared, family by family."""
     counts = [s for s in (10, 20, 35, 50, 100, 200, 500) if s <= schedule.T]
@@ -87,16 +94,29 @@ def methods(schedule: NoiseSchedule) -> list[Method]:
     if largest_eta(schedule) >= 1.25:
         found += [_plain("eta = 1.25", schedule, ddim(schedule, s, 1.25)) for s in few if s <= 100]
     found += [_plain("bridge noise late", schedule, _late_bridge(schedule, s)) for s in few[:1]]
-    alone = {"late_rho": 1e-12, "checks": 0, "rounds": 0, "last_noise": False}
-    found += [_plain("second order", schedule, AdaptiveNoise(s, **alone)) for s in counts[:5]]  # type: ignore[arg-type]
-    found += [_restarts(schedule, s, k) for s, k in ((35, 1), (35, 2), (35, 3)) if s in counts]
+    found += [_deterministic(schedule, s) for s in counts[:5]]
+    found += [_restarts(schedule, _RESTARTED, k) for k in (1, 2, 3) if _RESTARTED in counts]
     sizes = [s for s in (15, 20, 30, 40, 60, 100) if s <= schedule.T]
     found += [_plain("adaptive", schedule, AdaptiveNoise(s)) for s in sizes]
     return [*found, _plain("DDPM", schedule, DDPM())]
 
 
-def _ends(case: Case, model: Any, method: Method) -> Ends:
-    n = int(np.clip(case.pick(*_BUDGET) / method.cost, *_SAMPLES))
+def headline(schedule: NoiseSchedule) -> list[Method]:
+    """One sampler of each family, at about 50 evaluations where it has the choice, and DDPM."""
+    steps = min(DDIM_STEPS, schedule.T)
+    found = [
+        _plain("DDIM", schedule, ddim(schedule)),
+        _plain("eta = 1", schedule, ddim(schedule, eta=1.0)),
+        _deterministic(schedule, steps),
+        _restarts(schedule, min(_RESTARTED, schedule.T), 1),
+        _plain("adaptive", schedule, adaptive_for(schedule)),
+    ]
+    return [*found, _plain("DDPM", schedule, DDPM())]
+
+
+def ends(case: Case, model: Any, method: Method, budget: float) -> Ends:
+    """What a sampler makes of a model with about `budget` evaluations."""
+    n = int(np.clip(budget / method.cost, *_SAMPLES))
     x, n_eval = method.draw(model, n, case.stream("frontier"))
     return ends_of(case.mixture, x, n_eval)
 
@@ -111,16 +131,24 @@ def run(case: Case) -> dict[str, Any]:
     _ = require_models(case)
     models = trained_models(case)
     compared = methods(case.schedule)
-    ends = [[_ends(case, model.score, method) for method in compared] for model in models]
-    counts = np.array([[e.counts for e in row] for row in ends])
-    samples = counts.sum(axis=2)
-    chi_square = np.array([[e.chi_square for e in row] for row in ends])
+    budget = case.pick(*_BUDGET)
+    found = [[ends(case, model.score, method, budget) for method in compared] for model in models]
     return {
         "models": describe_models(models),
         "family": [method.family for method in compared],
-        "n_eval": np.array([[e.n_eval for e in row] for row in ends]),
+        **tabulate(found, [case.mixture.N] * len(models)),
+    }
+
+
+def tabulate(found: Sequence[Sequence[Ends]], n_modes: Sequence[int]) -> dict[str, Any]:
+    """The arrays of `run` that rows of ends make, one row a model with so many modes."""
+    counts = np.array([[e.counts for e in row] for row in found])
+    samples = counts.sum(axis=2)
+    chi_square = np.array([[e.chi_square for e in row] for row in found])
+    return {
+        "n_eval": np.array([[e.n_eval for e in row] for row in found]),
         "counts": counts,
         "n": np.array([samples.min(), samples.max()]),
-        "weight_error": (chi_square - (case.mixture.N - 1)) / samples,
-        "spread": np.array([[e.spread for e in row] for row in ends]),
+        "weight_error": (chi_square - (np.array(n_modes)[:, None] - 1)) / samples,
+        "spread": np.array([[e.spread for e in row] for row in found]),
     }

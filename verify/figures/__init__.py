@@ -38,6 +38,7 @@ from . import (
     fig_e16_ablations,
     fig_e16l_learned_ablations,
     fig_x3_basin,
+    fig_x8_elsewhere,
     fig_x8_frontier,
     fig_x11_insurance,
     style,
@@ -66,6 +67,7 @@ _MODULES = (
     fig_b1_weights,
     fig_d1_diagonals,
     fig_x3_basin,
+    fig_x8_elsewhere,
     fig_x8_frontier,
     fig_x11_insurance,
 )

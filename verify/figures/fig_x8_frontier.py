@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mixdyn.validation import Array, IntArray
     from verify.experiments import Result
 
-_LOOKS = {
+LOOKS = {
     "DDIM": Look(BLUE, "o"),
     "eta = 1": Look(SKY, "v", "-."),
     "eta = 1.25": Look(GREEN, "^", "-."),
@@ -95,7 +95,7 @@ def draw(results: Results) -> Figure:
     """Rate, weight error and spread against evaluations."""
     result = results["frontier"]
     figure, axes = new_figure(11.0, 4.4, columns=3)
-    for family, look in _LOOKS.items():
+    for family, look in LOOKS.items():
         if family in result.labels("family"):
             _draw_rates(axes[0], result, family, look)
             _draw_means(axes[1], result, "weight_error", family, look)

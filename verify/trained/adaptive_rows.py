@@ -19,7 +19,7 @@ from mixdyn.validation import Array, IntArray
 
 from ..claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
 from ..relations import Comparison, Outcome, Statistical, Upper, compare
-from .models import TrainedModel, learned_mutants, load, shipped
+from .models import TrainedModel, elsewhere, learned_mutants, load
 from .rate_sweeps import largest_eta, within_mode_std
 from .rates import compare_order, ddim
 
@@ -108,18 +108,9 @@ def _trials(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
         trials = [_trial(case, model, with_ddpm=True) for model in models]
         if case.name != "standard":
             return trials
-        own = {model.name for model in models}
-        for checkpoint in shipped():
-            if checkpoint.converged and checkpoint.name not in own:
-                problem = replace(
-                    case,
-                    mixture=checkpoint.mixture(),
-                    schedule=checkpoint.schedule(),
-                    workspace={},
-                )
-                full = case.profile is Profile.FULL
-                trials.append(_trial(problem, load(checkpoint), with_ddpm=full))
-        return trials
+        full = case.profile is Profile.FULL
+        others = [(problem, load(checkpoint)) for problem, checkpoint in elsewhere(case)]
+        return trials + [_trial(problem, model, with_ddpm=full) for problem, model in others]
 
     return case.memo("X8 trials", measure)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,15 @@ def _user_model(case: Case, reference: str) -> TrainedModel:
     if learned.available():  # the model may be torch's whatever its name
         learned.use_threads()
     return TrainedModel(Path(reference).name, score)
+
+
+def elsewhere(case: Case) -> list[tuple[Case, Shipped]]:
+    """The converged checkpoints of other problems than the case's, each with its own problem."""
+    own = (case.mixture.digest, case.schedule.digest)
+    others = [s for s in shipped() if s.converged and not s.fits(*own)]
+    return [
+        (replace(case, mixture=s.mixture(), schedule=s.schedule(), workspace={}), s) for s in others
+    ]
 
 
 Measure = Callable[[Sequence[TrainedModel]], Verdict]
