@@ -1,0 +1,170 @@
+r"""Interpolation joins nearest neighbours only.
+
+Statement: On a square grid of modes, and on the same grid turned by 45 degrees (the diamond), a
+    learned score interpolates along the sides of a cell, which join nearest neighbours, whatever
+    their direction; it does not along the diagonals, which on the diamond lie along the axes.
+Hypotheses:
+    - trained: a network is shipped for the grid and for the diamond.
+    - steps: with the exact score, on the same noise, at most one sample in 1,000 lies between
+      modes.
+Measured: among final states outside every mode, those within a mode's radius of a side and, of
+    the rest, of a diagonal: under DDPM and under DDIM with 50 steps. With the exact score, on
+    which the coordinates of a grid are independent, logarithms of the probabilities that exactly
+    one coordinate of $\hat{x}_0$ at the last noisy time lies in a gap (a side), or that both do.
+Predicted: of the states on sides and diagonals, at least 95 % on sides; more on sides than on
+    diagonals. With the exact score the probability of a diagonal is at most 5 % of that of a side.
+Evidence: exact for the exact score, the same for both planes, as noise and score turn with them;
+    learned by counts, decided by Clopper-Pearson intervals that miss with probability 1e-6.
+Source: arXiv 2406.09358 v2, section 4 and figure 3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mixdyn import oracles
+from mixdyn.geometry import mode_radius
+from mixdyn.schedule import TimeGrid
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.interpolation_problems import PLANES, grid, schedule
+from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.trained.interpolation import (
+    DIAGONAL,
+    KINDS,
+    OWN_PROBLEMS,
+    SIDE,
+    PlaneCounts,
+    is_standard,
+    own_rows,
+    plane_counts,
+)
+from verify.trained.models import TrainedModel
+from verify.trained.rates import STEPS_ALONE, compare_order
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="M3",
+    basis=(Basis.EXACT, Basis.LEARNED),
+    does_not_show=(
+        "That pairs farther apart than a diagonal are never joined: states elsewhere are counted "
+        "apart. One network a plane, trained for fewer samples than the paper's."
+    ),
+)
+MOST_ON_SIDES = 0.95
+Change = Callable[[str], str]
+_SWAPPED = {SIDE: DIAGONAL, DIAGONAL: SIDE}
+
+
+def check(case: Case) -> list[Verdict]:
+    """Both coordinates of the exact chain; counts of the networks."""
+    return [*_exact(case, swapped=False), *_learned(case, lambda kind: kind)]
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """Sides and diagonals in each other's place."""
+    swapped = {
+        "sides and diagonals swapped, exact": _exact(case, swapped=True),
+        "sides and diagonals swapped": _learned(case, lambda kind: _SWAPPED[kind]),
+    }
+    return {name: row for name, rows in swapped.items() for row in rows}
+
+
+def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
+    if case.random:
+        return []
+    if not is_standard(case):
+        return [CLAIM.not_applicable(case, OWN_PROBLEMS, Basis.EXACT)]
+    log_gap = case.memo("M3 exact", _log_gap)
+    side, diagonal = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap)), 2.0 * log_gap
+    if swapped:
+        side, diagonal = diagonal, side
+    share = math.log(1.0 - MOST_ON_SIDES)
+    name = "probability of a diagonal against 5 % of that of a side, exact score"
+    finding = Finding(
+        comparisons=[compare(name, Upper(rtol=1e-3, log=True), diagonal, side + share)],
+        nonvacuous_share=1.0,
+        witness=lambda comparison: {"sampler": "DDPM", "log of one coordinate in a gap": log_gap},
+        unit="mixtures",
+    )
+    return [CLAIM.judge(case, finding, Basis.EXACT)]
+
+
+def _log_gap() -> float:
+    """log P(one coordinate of x0_hat lies in a gap) under DDPM on the grid."""
+    mixture, clock = grid(), schedule()
+    times = TimeGrid.full(clock.T).times
+    laws = oracles.chain_law(
+        mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=1.0
+    )
+    return oracles.log_gap_probability(laws[:1], float(mode_radius(mixture)[0]))
+
+
+def _learned(case: Case, change: Change) -> list[Verdict]:
+    def measure(models: Sequence[TrainedModel]) -> Verdict:
+        counts = plane_counts(case)
+        found = {c.plane for c in counts}
+        alone = [STEPS_ALONE - float(c.exact.sum()) / c.n for c in counts]
+        hypotheses = [Hypothesis("trained", len(found) / len(PLANES))]
+        if alone:
+            hypotheses.append(Hypothesis.from_slack("steps", np.array(alone)))
+        finding = Finding(
+            comparisons=[c for counted in counts for c in _compare(counted, change)],
+            hypotheses=hypotheses,
+            nonvacuous_share=1.0,
+            witness=lambda comparison: {
+                "compared": comparison.name,
+                "seed": case.stream("interpolation planes"),
+            },
+            unit="samples",
+            note=_note(counts),
+            tables=[_table(counts)],
+            model=", ".join(dict.fromkeys(c.model for c in counts)),
+        )
+        return CLAIM.judge(case, finding, Basis.LEARNED)
+
+    return own_rows(CLAIM, case, measure)
+
+
+def _compare(counted: PlaneCounts, change: Change) -> list[Comparison]:
+    """Sides against diagonals; and their share, where enough were seen to decide it."""
+    where = f"{counted.plane}, {counted.sampler}"
+    side, diagonal = change(SIDE), change(DIAGONAL)
+    compared = [
+        compare_order(f"{where}: sides above diagonals", counted.of(side), counted.of(diagonal))
+    ]
+    share = counted.joined(side)
+    if share.trials >= _ENOUGH:
+        name = f"{where}: share on sides"
+        compared.append(compare_rate(name, Statistical("lower"), share, MOST_ON_SIDES))
+    return compared
+
+
+_ENOUGH = math.ceil(math.log(1e-6 / 2.0) / math.log(MOST_ON_SIDES))  # all on sides would decide
+
+
+def _note(counts: Sequence[PlaneCounts]) -> str:
+    few = [f"{c.plane}, {c.sampler}" for c in counts if c.joined(SIDE).trials < _ENOUGH]
+    return (
+        f"Too few interpolations for a share of {MOST_ON_SIDES:.0%}: {'; '.join(few)}."
+        if few
+        else ""
+    )
+
+
+def _table(counts: Sequence[PlaneCounts]) -> Table:
+    rows: list[list[str | int | float]] = []
+    for c in counts:
+        cells: list[float] = []
+        for kind in KINDS:
+            cells += [c.of(kind).rate, *c.of(kind).interval()]
+        share = c.joined(SIDE)
+        exact = int(c.exact.sum())
+        rows.append([c.plane, c.sampler, c.n, *cells, share.rate, *share.interval(), exact])
+    columns: list[str] = ["plane", "sampler", "samples"]
+    for kind in (*KINDS, "sides among both"):
+        columns += [kind, "from", "to"]
+    caption = "Where final states outside every mode lie, with 95 % intervals"
+    return Table(caption, (*columns, "outside with the exact score"), rows)
