@@ -10,12 +10,16 @@ Arithmetic. No fast-math flag is set anywhere: each rounding is written down (`_
 operations are fused), so a sample's bits depend on its inputs alone, not on its place in a tile,
 the number of threads, or whether it went through a fused rollout or a single evaluation.
 
-Mode tables. A mixture at one noise level is (a, h, lw, r): means a (N, d), h = 1/(2 var) (N,),
-lw = log weight - d/2 log(var/var_ref) (N,), and r = var_ref/var (N,) with var_ref the smallest
-variance (the rest of the normalisation would only cost digits). With q_k = |x - a_k|^2 and e_k =
-exp(lw_k - h_k q_k - max) the score is sum_k e_k r_k (a_k - x)/(var_ref sum_k e_k). Differences
+Mode tables. A mixture at one noise level is (a, h, lw, ratio), in bits (logarithms to base 2):
+means a (N, d), h = log2(e)/(2 var) (N,), ratio = var/var_ref (N,) with var_ref the smallest
+variance, and lw = log2(weight) - (d/2 + 1) log2(ratio) (N,). With q_k = |x - a_k|^2 and e_k =
+2^(lw_k - h_k q_k - max) the score is sum_k e_k (a_k - x)/(var_ref sum_k e_k ratio_k). Differences
 a_k - x are formed before they are weighted: the score then keeps its digits both beside a mode
 and on the midpoint of two.
+
+Speed. Exponentials are what a score costs. Modes are taken five at a time, with the steps of their
+polynomials interleaved: one chain of multiply-adds alone waits for itself. Base 2 saves the
+reduction by log 2.
 """
 
 from __future__ import annotations
@@ -27,7 +31,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import config, get_num_threads, njit, prange, set_num_threads, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 # The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
@@ -84,6 +90,9 @@ if config.DISABLE_JIT:
     def _scale(p: float, shifted: float) -> float:
         return math.ldexp(p, int(shifted - _ROUND))
 
+    def _larger(a: float, b: float) -> float:
+        return a if a > b else b
+
     def _wide() -> None:
         pass
 
@@ -111,6 +120,19 @@ else:
         return types.float64(types.uint64), generate
 
     @intrinsic
+    def _larger(typing_context, a, b):  # type: ignore[no-untyped-def]
+        """max(a, b) of two numbers. `max` compares and selects, of which LLVM makes a masked store
+        where the result goes back to memory, and the next load has to wait for that."""
+
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            double = ir.DoubleType()
+            signature = ir.FunctionType(double, [double, double])
+            function = cgutils.get_or_insert_function(builder.module, signature, "llvm.maxnum.f64")
+            return builder.call(function, args, fastmath=("nnan", "nsz"))
+
+        return types.float64(types.float64, types.float64), generate
+
+    @intrinsic
     def _wide(typing_context):  # type: ignore[no-untyped-def]
         """Ask LLVM for the widest vectors in the calling function: its default on AVX-512
         machines is half of that, which costs a quarter of the speed of `_exp`."""
@@ -122,44 +144,132 @@ else:
 
         return types.void(), generate
 
-    @_inline
-    def _scale(p, shifted):  # type: ignore[no-untyped-def]
+    @intrinsic
+    def _scale(typing_context, p, shifted):  # type: ignore[no-untyped-def]
         """p 2^k, k the low bits of `shifted` = _ROUND + k: moved up, they add to p's exponent."""
-        return _from_bits(_to_bits(p) + (_to_bits(shifted) << np.uint64(52)))
+
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            word = ir.IntType(64)
+            p, shifted = (builder.bitcast(value, word) for value in args)
+            scaled = builder.add(p, builder.shl(shifted, word(52)))
+            return builder.bitcast(scaled, ir.DoubleType())
+
+        return types.float64(types.float64, types.float64), generate
 
 
-# A normal double that no sum of exponentials >= 1 can feel. Below EXP_FLOOR `_exp` returns
-# exp(EXP_FLOOR) = 2.7e-261: products with coordinates stay normal (denormals are 10x slower).
-EXP_FLOOR = -600.0
+# A normal double that no sum of powers >= 1 can feel. Below EXP2_FLOOR `_exp2` returns
+# 2^EXP2_FLOOR = 2.0e-261: products with coordinates stay normal (denormals are 10x slower).
+EXP2_FLOOR = -866.0
 # 1.5 * 2^52: adding it leaves the nearest integer in the low bits of the sum.
 _ROUND = 6755399441055744.0
-_LOG2E = 1.4426950408889634
 _LN2_HIGH = 0.6931471803691238  # 21 trailing zero bits: k * _LN2_HIGH is exact
 _LN2_LOW = 1.9082149292705877e-10
+_LN2, _LOG2E = 0.6931471805599453, 1.4426950408889634
+# 2^r = 1 + r(ln 2 + r q(r)) on |r| <= 1/2, q the Chebyshev fit of degree 9 (error 3e-17).
+_C1, _C2, _C3 = 0.6931471805599453, 0.24022650695910075, 0.05550410866482158
+_C4, _C5, _C6 = 0.009618129107618665, 0.0013333558146423213, 0.00015403530424776529
+_C7, _C8, _C9 = 1.5252733820795803e-05, 1.3215451633221434e-06, 1.0178067267449427e-07
+_C10, _C11 = 7.070977866508138e-09, 4.45410341058704e-10
 
 
 @_inline
-def _exp(x):  # type: ignore[no-untyped-def]
-    """exp(max(x, EXP_FLOOR)) for x <= 0 (valid to 700), at most 1 ulp off.
-
-    x = k ln 2 + r, exp r = 1 + r + r^2 q(r) with q a Chebyshev fit of degree 9 (error 1.3e-17).
-    """
-    z = max(x, EXP_FLOOR)
-    shifted = _fma(z, _LOG2E, _ROUND)
-    k = shifted - _ROUND
-    r = _fma(k, -_LN2_LOW, _fma(k, -_LN2_HIGH, z))
-    p = _fma(2.5100472505694996e-08, r, 2.7620201591031547e-07)
-    p = _fma(p, r, 2.7557268276905696e-06)
-    p = _fma(p, r, 2.4801521057868204e-05)
-    p = _fma(p, r, 0.00019841269863171557)
-    p = _fma(p, r, 0.0013888888917367081)
-    p = _fma(p, r, 0.008333333333330039)
-    p = _fma(p, r, 0.041666666666623824)
-    p = _fma(p, r, 0.16666666666666669)
-    p = _fma(p, r, 0.5000000000000001)
-    p = _fma(p, r, 1.0)
+def _exp2(z):  # type: ignore[no-untyped-def]
+    """2^max(z, EXP2_FLOOR) for z <= 0 (valid to 1000), at most 1 ulp off: z = k + r, exactly."""
+    z = _larger(z, EXP2_FLOOR)
+    shifted = z + _ROUND
+    r = z - (shifted - _ROUND)
+    p = _fma(_C11, r, _C10)
+    p = _fma(p, r, _C9)
+    p = _fma(p, r, _C8)
+    p = _fma(p, r, _C7)
+    p = _fma(p, r, _C6)
+    p = _fma(p, r, _C5)
+    p = _fma(p, r, _C4)
+    p = _fma(p, r, _C3)
+    p = _fma(p, r, _C2)
+    p = _fma(p, r, _C1)
     p = _fma(p, r, 1.0)
     return _scale(p, shifted)
+
+
+@_inline
+def _exp2_of_5(z0, z1, z2, z3, z4):  # type: ignore[no-untyped-def]
+    """`_exp2` of five numbers to the same bits, step by step beside one another.
+
+    Written out, since LLVM moves a step that stands in a function of its own down to its use, and
+    so undoes the interleaving.
+    """
+    z0 = _larger(z0, EXP2_FLOOR)
+    z1 = _larger(z1, EXP2_FLOOR)
+    z2 = _larger(z2, EXP2_FLOOR)
+    z3 = _larger(z3, EXP2_FLOOR)
+    z4 = _larger(z4, EXP2_FLOOR)
+    s0 = z0 + _ROUND
+    s1 = z1 + _ROUND
+    s2 = z2 + _ROUND
+    s3 = z3 + _ROUND
+    s4 = z4 + _ROUND
+    r0 = z0 - (s0 - _ROUND)
+    r1 = z1 - (s1 - _ROUND)
+    r2 = z2 - (s2 - _ROUND)
+    r3 = z3 - (s3 - _ROUND)
+    r4 = z4 - (s4 - _ROUND)
+    p0 = _fma(_C11, r0, _C10)
+    p1 = _fma(_C11, r1, _C10)
+    p2 = _fma(_C11, r2, _C10)
+    p3 = _fma(_C11, r3, _C10)
+    p4 = _fma(_C11, r4, _C10)
+    p0 = _fma(p0, r0, _C9)
+    p1 = _fma(p1, r1, _C9)
+    p2 = _fma(p2, r2, _C9)
+    p3 = _fma(p3, r3, _C9)
+    p4 = _fma(p4, r4, _C9)
+    p0 = _fma(p0, r0, _C8)
+    p1 = _fma(p1, r1, _C8)
+    p2 = _fma(p2, r2, _C8)
+    p3 = _fma(p3, r3, _C8)
+    p4 = _fma(p4, r4, _C8)
+    p0 = _fma(p0, r0, _C7)
+    p1 = _fma(p1, r1, _C7)
+    p2 = _fma(p2, r2, _C7)
+    p3 = _fma(p3, r3, _C7)
+    p4 = _fma(p4, r4, _C7)
+    p0 = _fma(p0, r0, _C6)
+    p1 = _fma(p1, r1, _C6)
+    p2 = _fma(p2, r2, _C6)
+    p3 = _fma(p3, r3, _C6)
+    p4 = _fma(p4, r4, _C6)
+    p0 = _fma(p0, r0, _C5)
+    p1 = _fma(p1, r1, _C5)
+    p2 = _fma(p2, r2, _C5)
+    p3 = _fma(p3, r3, _C5)
+    p4 = _fma(p4, r4, _C5)
+    p0 = _fma(p0, r0, _C4)
+    p1 = _fma(p1, r1, _C4)
+    p2 = _fma(p2, r2, _C4)
+    p3 = _fma(p3, r3, _C4)
+    p4 = _fma(p4, r4, _C4)
+    p0 = _fma(p0, r0, _C3)
+    p1 = _fma(p1, r1, _C3)
+    p2 = _fma(p2, r2, _C3)
+    p3 = _fma(p3, r3, _C3)
+    p4 = _fma(p4, r4, _C3)
+    p0 = _fma(p0, r0, _C2)
+    p1 = _fma(p1, r1, _C2)
+    p2 = _fma(p2, r2, _C2)
+    p3 = _fma(p3, r3, _C2)
+    p4 = _fma(p4, r4, _C2)
+    p0 = _fma(p0, r0, _C1)
+    p1 = _fma(p1, r1, _C1)
+    p2 = _fma(p2, r2, _C1)
+    p3 = _fma(p3, r3, _C1)
+    p4 = _fma(p4, r4, _C1)
+    p0 = _fma(p0, r0, 1.0)
+    p1 = _fma(p1, r1, 1.0)
+    p2 = _fma(p2, r2, 1.0)
+    p3 = _fma(p3, r3, 1.0)
+    p4 = _fma(p4, r4, 1.0)
+    return _scale(p0, s0), _scale(p1, s1), _scale(p2, s2), _scale(p3, s3), _scale(p4, s4)
 
 
 @_inline
@@ -288,28 +398,41 @@ def _unit(high, low):  # type: ignore[no-untyped-def]
 
 
 @_inline
-def _two_normals(i, t, word, k0, k1):  # type: ignore[no-untyped-def]
-    """Two independent standard normals of sample i at time t, by Box-Muller."""
+def _uniforms(i, t, word, k0, k1):  # type: ignore[no-untyped-def]
+    """The two uniforms of block `word` of sample i at time t."""
     r0, r1, r2, r3 = _philox(i & _LOW32, i >> _U32, t, word, k0, k1)
-    radius = math.sqrt(-2.0 * _log(_unit(r0, r1)))
-    sin_v, cos_v = _sincos_turn(_unit(r2, r3))
+    return _unit(r0, r1), _unit(r2, r3)
+
+
+@_inline
+def _box_muller(u, v):  # type: ignore[no-untyped-def]
+    """Two independent standard normals from two uniforms."""
+    radius = math.sqrt(-2.0 * _log(u))
+    sin_v, cos_v = _sincos_turn(v)
     return radius * cos_v, radius * sin_v
 
 
 @_tile
-def _normal_rows(xi, first, t, stream, seed):  # type: ignore[no-untyped-def]
+def _normal_rows(xi, spare, first, t, stream, seed):  # type: ignore[no-untyped-def]
     """Fill xi (d, TILE) with the normals of samples first.. at time t: rows 2p, 2p + 1 are the
-    two normals of block p (the second is dropped where d is odd)."""
+    two normals of block p (the second is dropped, into `spare` (TILE,), where d is odd).
+
+    Two loops: the counters' multiplications need other units than square roots and divisions.
+    """
     _wide()
     k0, k1 = seed & _LOW32, seed >> _U32
+    t = t & _LOW32  # tells LLVM that a 32-bit multiplication will do
     d = xi.shape[0]
-    spare = np.empty(TILE)
     for p in range((d + 1) // 2):
-        word = stream | np.uint64(p)
+        word = (stream | np.uint64(p)) & _LOW32
         even = xi[2 * p]
         odd = xi[2 * p + 1] if 2 * p + 1 < d else spare
         for b in range(TILE):
-            z0, z1 = _two_normals(first + np.uint64(b), t, word, k0, k1)
+            u, v = _uniforms(first + np.uint64(b), t, word, k0, k1)
+            even[b] = u
+            odd[b] = v
+        for b in range(TILE):
+            z0, z1 = _box_muller(even[b], odd[b])
             even[b] = z0
             odd[b] = z1
 
@@ -319,8 +442,8 @@ def normals(out, first, t, stream, seed):  # type: ignore[no-untyped-def]
     """Fill out (n, d) with the normals of samples first..first + n - 1 at time t."""
     n, d = out.shape
     for tile in prange((n + TILE - 1) // TILE):
-        xi = np.empty((d, TILE))
-        _normal_rows(xi, first + np.uint64(tile * TILE), t, stream, seed)
+        xi, spare = np.empty((d, TILE)), np.empty(TILE)
+        _normal_rows(xi, spare, first + np.uint64(tile * TILE), t, stream, seed)
         for b in range(min(TILE, n - tile * TILE)):
             for j in range(d):
                 out[tile * TILE + b, j] = xi[j, b]
@@ -331,10 +454,10 @@ def path_normals(out, first, times, weights, seed):  # type: ignore[no-untyped-d
     """Fill out (n, d) with sum_r weights[r] xi(times[r]), xi the step normals of `normals`."""
     n, d = out.shape
     for tile in prange((n + TILE - 1) // TILE):
-        xi = np.empty((d, TILE))
+        xi, spare = np.empty((d, TILE)), np.empty(TILE)
         total = np.zeros((d, TILE))
         for r in range(times.shape[0]):
-            _normal_rows(xi, first + np.uint64(tile * TILE), times[r], _STREAM_STEP, seed)
+            _normal_rows(xi, spare, first + np.uint64(tile * TILE), times[r], _STREAM_STEP, seed)
             for j in range(d):
                 for b in range(TILE):
                     total[j, b] = _fma(weights[r], xi[j, b], total[j, b])
@@ -346,98 +469,281 @@ def path_normals(out, first, times, weights, seed):  # type: ignore[no-untyped-d
 # -- mixture fields on a tile --------------------------------------------------------------------
 
 
+# In these loops an array that is written must be told apart from those that are read before LLVM
+# vectorises, and it gives up beyond eight such pairs. So the rows of a tile lie in one flat array,
+# row j from j TILE on: (rows TILE,) below means that.
+
+
+@_inline
+def _rows(flat, j, count):  # type: ignore[no-untyped-def]
+    """Rows j..j + count - 1 of a flat array."""
+    return flat[j * TILE : (j + count) * TILE]
+
+
 @_tile
 def _logits(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
-    """logit (N, TILE) = lw - h |x - a|^2 and its maximum over the modes, top (TILE,)."""
+    """logit (N TILE,) = lw - h |x - a|^2, x (d TILE,), and its maximum over the modes (TILE,)."""
     _wide()
-    d = x.shape[0]
+    n_modes, d = a.shape
     for b in range(TILE):
         top[b] = -np.inf
-    for k in range(a.shape[0]):
-        row, minus_h, w = logit[k], -h[k], lw[k]
-        x0, a0 = x[0], a[k, 0]
+    whole = n_modes - n_modes % 5
+    if d == 1:
+        _logits_by_5_in_1d(x, a, h, lw, logit, top)
+    elif d == 2:
+        _logits_by_5_in_2d(x, a, h, lw, logit, top)
+    else:
+        _square_distances(x, a, logit)
+    for k in range(whole if d <= 2 else 0, n_modes):
+        row, minus_h, w = _rows(logit, k, 1), -h[k], lw[k]
         if d == 1:
+            a0 = a[k, 0]
             for b in range(TILE):
-                u = x0[b] - a0
-                z = _fma(minus_h, u * u, w)
+                z = _fma(minus_h, (x[b] - a0) * (x[b] - a0), w)
                 row[b] = z
-                top[b] = max(top[b], z)
+                top[b] = _larger(top[b], z)
         elif d == 2:
-            x1, a1 = x[1], a[k, 1]
+            a0, a1 = a[k, 0], a[k, 1]
             for b in range(TILE):
-                u, v = x0[b] - a0, x1[b] - a1
-                z = _fma(minus_h, _fma(v, v, u * u), w)
+                z = _fma(minus_h, _square_2d(x[b] - a0, x[TILE + b] - a1), w)
                 row[b] = z
-                top[b] = max(top[b], z)
+                top[b] = _larger(top[b], z)
         else:
-            for b in range(TILE):
-                u = x0[b] - a0
-                row[b] = u * u
-            for j in range(1, d):
-                xj, aj = x[j], a[k, j]
-                for b in range(TILE):
-                    u = xj[b] - aj
-                    row[b] = _fma(u, u, row[b])
             for b in range(TILE):
                 z = _fma(minus_h, row[b], w)
                 row[b] = z
-                top[b] = max(top[b], z)
+                top[b] = _larger(top[b], z)
+
+
+@_inline
+def _square_2d(u, v):  # type: ignore[no-untyped-def]
+    return _fma(v, v, u * u)
+
+
+@_inline
+def _largest_of_5(z0, z1, z2, z3, z4, m):  # type: ignore[no-untyped-def]
+    return _larger(m, _larger(_larger(_larger(z0, z1), _larger(z2, z3)), z4))
 
 
 @_tile
-def _pull(x, a, r, logit, top, total, pull):  # type: ignore[no-untyped-def]
-    """total (TILE,) = sum_k e_k and pull (d, TILE) = sum_k e_k r_k (a_k - x), e_k = exp(logit_k
-    - top); logit is overwritten by e_k r_k."""
+def _logits_by_5_in_1d(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
+    """`_logits` of modes on a line, as many as fives hold."""
     _wide()
-    d = x.shape[0]
+    for k in range(0, a.shape[0] - 4, 5):
+        z = _rows(logit, k, 5)
+        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
+        h0, h1, h2, h3, h4 = -h[k], -h[k + 1], -h[k + 2], -h[k + 3], -h[k + 4]
+        w0, w1, w2, w3, w4 = lw[k], lw[k + 1], lw[k + 2], lw[k + 3], lw[k + 4]
+        for b in range(TILE):
+            u = x[b]
+            z0 = _fma(h0, (u - a0) * (u - a0), w0)
+            z1 = _fma(h1, (u - a1) * (u - a1), w1)
+            z2 = _fma(h2, (u - a2) * (u - a2), w2)
+            z3 = _fma(h3, (u - a3) * (u - a3), w3)
+            z4 = _fma(h4, (u - a4) * (u - a4), w4)
+            z[b] = z0
+            z[TILE + b] = z1
+            z[2 * TILE + b] = z2
+            z[3 * TILE + b] = z3
+            z[4 * TILE + b] = z4
+            top[b] = _largest_of_5(z0, z1, z2, z3, z4, top[b])
+
+
+@_tile
+def _logits_by_5_in_2d(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
+    """`_logits` of modes in the plane, as many as fives hold."""
+    _wide()
+    for k in range(0, a.shape[0] - 4, 5):
+        z = _rows(logit, k, 5)
+        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
+        b0, b1, b2, b3, b4 = a[k, 1], a[k + 1, 1], a[k + 2, 1], a[k + 3, 1], a[k + 4, 1]
+        h0, h1, h2, h3, h4 = -h[k], -h[k + 1], -h[k + 2], -h[k + 3], -h[k + 4]
+        w0, w1, w2, w3, w4 = lw[k], lw[k + 1], lw[k + 2], lw[k + 3], lw[k + 4]
+        for b in range(TILE):
+            u, v = x[b], x[TILE + b]
+            z0 = _fma(h0, _square_2d(u - a0, v - b0), w0)
+            z1 = _fma(h1, _square_2d(u - a1, v - b1), w1)
+            z2 = _fma(h2, _square_2d(u - a2, v - b2), w2)
+            z3 = _fma(h3, _square_2d(u - a3, v - b3), w3)
+            z4 = _fma(h4, _square_2d(u - a4, v - b4), w4)
+            z[b] = z0
+            z[TILE + b] = z1
+            z[2 * TILE + b] = z2
+            z[3 * TILE + b] = z3
+            z[4 * TILE + b] = z4
+            top[b] = _largest_of_5(z0, z1, z2, z3, z4, top[b])
+
+
+@_tile
+def _square_distances(x, a, square):  # type: ignore[no-untyped-def]
+    """square (N TILE,) = |x - a|^2: five modes read x once, two coordinates write them once."""
+    _wide()
+    n_modes, d = a.shape
+    for b in range(n_modes * TILE):
+        square[b] = 0.0
+    whole, even = n_modes - n_modes % 5, d - d % 2
+    for k in range(0, whole, 5):
+        s = _rows(square, k, 5)
+        for j in range(0, even, 2):
+            two = _rows(x, j, 2)
+            a0, a1, a2, a3, a4 = a[k, j], a[k + 1, j], a[k + 2, j], a[k + 3, j], a[k + 4, j]
+            b0, b1, b2 = a[k, j + 1], a[k + 1, j + 1], a[k + 2, j + 1]
+            b3, b4 = a[k + 3, j + 1], a[k + 4, j + 1]
+            for b in range(TILE):
+                u, v = two[b], two[TILE + b]
+                s0, s1, s2 = s[b], s[TILE + b], s[2 * TILE + b]
+                s3, s4 = s[3 * TILE + b], s[4 * TILE + b]
+                s[b] = _fma(v - b0, v - b0, _fma(u - a0, u - a0, s0))
+                s[TILE + b] = _fma(v - b1, v - b1, _fma(u - a1, u - a1, s1))
+                s[2 * TILE + b] = _fma(v - b2, v - b2, _fma(u - a2, u - a2, s2))
+                s[3 * TILE + b] = _fma(v - b3, v - b3, _fma(u - a3, u - a3, s3))
+                s[4 * TILE + b] = _fma(v - b4, v - b4, _fma(u - a4, u - a4, s4))
+    for k in range(n_modes):
+        row = _rows(square, k, 1)
+        for j in range(even if k < whole else 0, d):
+            xj, aj = _rows(x, j, 1), a[k, j]
+            for b in range(TILE):
+                row[b] = _fma(xj[b] - aj, xj[b] - aj, row[b])
+
+
+@_tile
+def _pull(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
+    """total (TILE,) = sum_k e_k ratio_k and pull (d TILE,) = sum_k e_k (a_k - x), e_k =
+    2^(logit_k - top); logit is overwritten."""
+    _wide()
+    n_modes, d = a.shape
     for b in range(TILE):
         total[b] = 0.0
-    for j in range(d):
+    for b in range(d * TILE):
+        pull[b] = 0.0
+    whole = n_modes - n_modes % 5
+    if d == 1:
+        _pull_by_5_in_1d(x, a, ratio, logit, top, total, pull)
+    elif d == 2:
+        _pull_by_5_in_2d(x, a, ratio, logit, top, total, pull)
+    else:
+        _weights_by_5(ratio, logit, top, total)
+        _add_pull_by_5(x, a, logit, pull)
+    for k in range(whole, n_modes):
+        row, ratio_k = _rows(logit, k, 1), ratio[k]
+        if d == 2:
+            a0, a1 = a[k, 0], a[k, 1]
+            for b in range(TILE):
+                e = _exp2(row[b] - top[b])
+                total[b] = _fma(e, ratio_k, total[b])
+                pull[b] = _fma(e, a0 - x[b], pull[b])
+                pull[TILE + b] = _fma(e, a1 - x[TILE + b], pull[TILE + b])
+            continue
         for b in range(TILE):
-            pull[j, b] = 0.0
-    for k in range(a.shape[0]):
-        row, r_k = logit[k], r[k]
-        x0, a0, pull0 = x[0], a[k, 0], pull[0]
-        if d == 1:
+            e = _exp2(row[b] - top[b])
+            total[b] = _fma(e, ratio_k, total[b])
+            row[b] = e
+        for j in range(d):
+            xj, aj, pull_j = _rows(x, j, 1), a[k, j], _rows(pull, j, 1)
             for b in range(TILE):
-                e = _exp(row[b] - top[b])
-                total[b] += e
-                pull0[b] = _fma(e * r_k, a0 - x0[b], pull0[b])
-        elif d == 2:
-            x1, a1, pull1 = x[1], a[k, 1], pull[1]
+                pull_j[b] = _fma(row[b], aj - xj[b], pull_j[b])
+
+
+@_inline
+def _powers_of_5(z, b, m):  # type: ignore[no-untyped-def]
+    """2^(z_k - m) of sample b, z (5 TILE,) five rows."""
+    z3, z4 = z[3 * TILE + b], z[4 * TILE + b]
+    return _exp2_of_5(z[b] - m, z[TILE + b] - m, z[2 * TILE + b] - m, z3 - m, z4 - m)
+
+
+@_inline
+def _sum_of_5(e0, e1, e2, e3, e4, f0, f1, f2, f3, f4, start):  # type: ignore[no-untyped-def]
+    """start + sum_k e_k f_k, in this order."""
+    return _fma(e4, f4, _fma(e3, f3, _fma(e2, f2, _fma(e1, f1, _fma(e0, f0, start)))))
+
+
+@_tile
+def _pull_by_5_in_1d(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
+    """What modes on a line, as many as fives hold, add to `total` and `pull`."""
+    _wide()
+    for k in range(0, a.shape[0] - 4, 5):
+        z = _rows(logit, k, 5)
+        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
+        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
+        for b in range(TILE):
+            u = x[b]
+            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
+            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
+            pull[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, pull[b])
+
+
+@_tile
+def _pull_by_5_in_2d(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
+    """What modes in the plane, as many as fives hold, add to `total` and `pull`."""
+    _wide()
+    for k in range(0, a.shape[0] - 4, 5):
+        z = _rows(logit, k, 5)
+        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
+        b0, b1, b2, b3, b4 = a[k, 1], a[k + 1, 1], a[k + 2, 1], a[k + 3, 1], a[k + 4, 1]
+        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
+        for b in range(TILE):
+            u, v, p, q = x[b], x[TILE + b], pull[b], pull[TILE + b]
+            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
+            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
+            pull[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, p)
+            pull[TILE + b] = _sum_of_5(
+                e0, e1, e2, e3, e4, b0 - v, b1 - v, b2 - v, b3 - v, b4 - v, q
+            )
+
+
+@_tile
+def _weights_by_5(ratio, logit, top, total):  # type: ignore[no-untyped-def]
+    """logit <- 2^(logit - top) of as many modes as fives hold, and what they add to `total`."""
+    _wide()
+    for k in range(0, ratio.shape[0] - 4, 5):
+        z = _rows(logit, k, 5)
+        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
+        for b in range(TILE):
+            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
+            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
+            z[b] = e0
+            z[TILE + b] = e1
+            z[2 * TILE + b] = e2
+            z[3 * TILE + b] = e3
+            z[4 * TILE + b] = e4
+
+
+@_tile
+def _add_pull_by_5(x, a, weight, pull):  # type: ignore[no-untyped-def]
+    """What modes of weights `weight` (N TILE,), as many as fives hold, add to the pull."""
+    _wide()
+    for k in range(0, a.shape[0] - 4, 5):
+        e = _rows(weight, k, 5)
+        for j in range(a.shape[1]):
+            row, to = _rows(x, j, 1), _rows(pull, j, 1)
+            a0, a1, a2, a3, a4 = a[k, j], a[k + 1, j], a[k + 2, j], a[k + 3, j], a[k + 4, j]
             for b in range(TILE):
-                e = _exp(row[b] - top[b])
-                total[b] += e
-                e *= r_k
-                pull0[b] = _fma(e, a0 - x0[b], pull0[b])
-                pull1[b] = _fma(e, a1 - x1[b], pull1[b])
-        else:
-            for b in range(TILE):
-                e = _exp(row[b] - top[b])
-                total[b] += e
-                row[b] = e * r_k
-            for j in range(d):
-                xj, aj, pull_j = x[j], a[k, j], pull[j]
-                for b in range(TILE):
-                    pull_j[b] = _fma(row[b], aj - xj[b], pull_j[b])
+                u, p, e0, e1, e2 = row[b], to[b], e[b], e[TILE + b], e[2 * TILE + b]
+                e3, e4 = e[3 * TILE + b], e[4 * TILE + b]
+                to[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, p)
 
 
 @_tile
 def _load(points, start, x):  # type: ignore[no-untyped-def]
-    """x (d, TILE) = rows start.. of points (n, d); past the end, the last row again."""
+    """x (d TILE,) = rows start.. of points (n, d); past the end, the last row again.
+
+    Eight columns at a time: one cache line of `points` then feeds eight of x that stay in reach.
+    """
     n, d = points.shape
-    for b in range(TILE):
-        i = min(start + b, n - 1)
-        for j in range(d):
-            x[j, b] = points[i, j]
+    for first in range(0, d, 8):
+        for b in range(TILE):
+            i = min(start + b, n - 1)
+            for j in range(first, min(first + 8, d)):
+                x[j * TILE + b] = points[i, j]
 
 
 @_tile
 def _store(x, start, points):  # type: ignore[no-untyped-def]
     n, d = points.shape
-    for b in range(min(TILE, n - start)):
-        for j in range(d):
-            points[start + b, j] = x[j, b]
+    for first in range(0, d, 8):
+        for b in range(min(TILE, n - start)):
+            for j in range(first, min(first + 8, d)):
+                points[start + b, j] = x[j * TILE + b]
 
 
 # -- one evaluation of a mixture -----------------------------------------------------------------
@@ -447,32 +753,39 @@ def _store(x, start, points):  # type: ignore[no-untyped-def]
 def _density_tiles(x, a, h, lw, out):  # type: ignore[no-untyped-def]
     n, d = x.shape
     for tile in prange((n + TILE - 1) // TILE):
-        rows, logit = np.empty((d, TILE)), np.empty((a.shape[0], TILE))
+        rows, logit = np.empty(d * TILE), np.empty(a.shape[0] * TILE)
         top = np.empty(TILE)
         _load(x, tile * TILE, rows)
         _logits(rows, a, h, lw, logit, top)
         for b in range(min(TILE, n - tile * TILE)):
             total = 0.0
             for k in range(a.shape[0]):
-                total += _exp(logit[k, b] - top[b])
-            out[tile * TILE + b] = top[b] + math.log(total)
+                total += _exp2(logit[k * TILE + b] - top[b])
+            out[tile * TILE + b] = _LN2 * (top[b] + math.log2(total))
+
+
+@_tile
+def _scale_row(scale, pull, total):  # type: ignore[no-untyped-def]
+    """pull <- scale * pull/total, one row."""
+    _wide()
+    for b in range(TILE):
+        pull[b] = scale * (pull[b] / total[b])
 
 
 @_parallel
 def _score_tiles(x, table, scale, out):  # type: ignore[no-untyped-def]
     """out (n, d) = scale * pull/total."""
-    a, h, lw, r = table
+    a, h, lw, ratio = table
     n, d = x.shape
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty((d, TILE)), np.empty((d, TILE))
-        logit = np.empty((a.shape[0], TILE))
+        rows, pull = np.empty(d * TILE), np.empty(d * TILE)
+        logit = np.empty(a.shape[0] * TILE)
         top, total = np.empty(TILE), np.empty(TILE)
         _load(x, tile * TILE, rows)
         _logits(rows, a, h, lw, logit, top)
-        _pull(rows, a, r, logit, top, total, pull)
+        _pull(rows, a, ratio, logit, top, total, pull)
         for j in range(d):
-            for b in range(TILE):
-                pull[j, b] = scale * (pull[j, b] / total[b])
+            _scale_row(scale, _rows(pull, j, 1), total)
         _store(pull, tile * TILE, out)
 
 
@@ -481,7 +794,7 @@ def _responsibility_tiles(x, a, h, lw, out):  # type: ignore[no-untyped-def]
     n, d = x.shape
     n_modes = a.shape[0]
     for tile in prange((n + TILE - 1) // TILE):
-        rows, logit = np.empty((d, TILE)), np.empty((n_modes, TILE))
+        rows, logit = np.empty(d * TILE), np.empty(n_modes * TILE)
         top = np.empty(TILE)
         _load(x, tile * TILE, rows)
         _logits(rows, a, h, lw, logit, top)
@@ -489,7 +802,7 @@ def _responsibility_tiles(x, a, h, lw, out):  # type: ignore[no-untyped-def]
             total = 0.0
             for k in range(n_modes):
                 # math.exp, not _exp: a far mode's share is reported down to zero, unfloored.
-                e = math.exp(logit[k, b] - top[b])
+                e = math.exp(logit[k * TILE + b] - top[b])
                 out[tile * TILE + b, k] = e
                 total += e
             for k in range(n_modes):
@@ -519,16 +832,22 @@ def _jacobian_rows(x, means, var, gamma, out):  # type: ignore[no-untyped-def]
 
 
 def mode_table(means: Any, var: Any, log_weights: Any) -> tuple[Any, Any, Any, Any]:
-    """The mode table (a, h, lw, r) of the module docstring."""
-    r = var.min() / var
-    return means, 0.5 / var, log_weights + 0.5 * means.shape[1] * np.log(r), r
+    """The mode table (a, h, lw, ratio) of the module docstring, from natural log weights."""
+    ratio = var / var.min()
+    lw = log_weights - (0.5 * means.shape[1] + 1.0) * np.log(ratio)
+    return means, bits(0.5 / var), bits(lw), ratio
+
+
+def bits(logarithm: Any) -> Any:
+    """A natural logarithm in base 2."""
+    return _LOG2E * logarithm
 
 
 def log_density(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
     """log p at x (n, d) -> (n,)."""
-    a, h, lw, _ = mode_table(means, var, log_weights)
+    lw = log_weights - 0.5 * means.shape[1] * np.log(var / var.min())
     out = np.empty(len(x))
-    _density_tiles(x, a, h, lw, out)
+    _density_tiles(x, means, bits(0.5 / var), bits(lw), out)
     out -= 0.5 * x.shape[1] * math.log(2 * math.pi * var.min())
     return out
 
@@ -539,7 +858,7 @@ def score(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
 
 
 def scaled_pull(x: Any, table: Any, scale: float) -> Any:
-    """scale * sum_k gamma_k r_k (a_k - x): x (n, d) -> (n, d)."""
+    """scale * sum_k gamma_k (a_k - x) var_ref/var_k: x (n, d) -> (n, d)."""
     out = np.empty_like(x)
     _score_tiles(x, table, scale, out)
     return out
@@ -547,9 +866,9 @@ def scaled_pull(x: Any, table: Any, scale: float) -> Any:
 
 def responsibilities(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
     """Posterior mode probabilities at x (n, d) -> (n, N)."""
-    a, h, lw, _ = mode_table(means, var, log_weights)
+    lw = log_weights - 0.5 * means.shape[1] * np.log(var / var.min())
     out = np.empty((len(x), len(means)))
-    _responsibility_tiles(x, a, h, lw, out)
+    _responsibility_tiles(x, means, 0.5 / var, lw, out)
     return out
 
 
@@ -590,53 +909,101 @@ def _advance_row(x, pull, total, xi, row):  # type: ignore[no-untyped-def]
 
 
 @_rollout
-def rollout(x, first, seed, plan, times, means, alpha, h, lw, r):  # type: ignore[no-untyped-def]
+def rollout(x, first, seed, plan, times, means, alpha, h, lw, ratio):  # type: ignore[no-untyped-def]
     """All steps of a plan in place on x (n, d), with the exact score of a general mixture.
 
-    plan (S, 4), times (S,) uint64 the t of each step, alpha (S,), mode tables h, lw, r (S, N).
+    plan (S, 4), times (S,) uint64 the t of each step, alpha (S,), mode tables h, lw, ratio (S, N).
     """
     n, d = x.shape
     n_modes = means.shape[0]
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull, xi = np.empty((d, TILE)), np.empty((d, TILE)), np.zeros((d, TILE))
-        logit, a = np.empty((n_modes, TILE)), np.empty((n_modes, d))
-        top, total = np.empty(TILE), np.empty(TILE)
+        rows, pull, xi = np.empty(d * TILE), np.empty(d * TILE), np.zeros((d, TILE))
+        logit, a = np.empty(n_modes * TILE), np.empty((n_modes, d))
+        top, total, spare = np.empty(TILE), np.empty(TILE), np.empty(TILE)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             for k in range(n_modes):
                 for j in range(d):
                     a[k, j] = alpha[s] * means[k, j]
             _logits(rows, a, h[s], lw[s], logit, top)
-            _pull(rows, a, r[s], logit, top, total, pull)
+            _pull(rows, a, ratio[s], logit, top, total, pull)
             if plan[s, 2] != 0.0:
-                _normal_rows(xi, first + np.uint64(tile * TILE), times[s], _STREAM_STEP, seed)
+                at = first + np.uint64(tile * TILE)
+                _normal_rows(xi, spare, at, times[s], _STREAM_STEP, seed)
             for j in range(d):
-                _advance_row(rows[j], pull[j], total, xi[j], plan[s])
+                _advance_row(_rows(rows, j, 1), _rows(pull, j, 1), total, xi[j], plan[s])
         _store(rows, tile * TILE, x)
+
+
+@_tile
+def _axis_sizes(lw):  # type: ignore[no-untyped-def]
+    """How many values each axis has: rows of lw (d, M) are padded with -inf."""
+    sizes = np.empty(lw.shape[0], np.int64)
+    for j in range(lw.shape[0]):
+        size = lw.shape[1]
+        while lw[j, size - 1] == -np.inf:
+            size -= 1
+        sizes[j] = size
+    return sizes
+
+
+@_tile
+def _five_on_an_axis(x, a, h, lw, total, pull):  # type: ignore[no-untyped-def]
+    """`_axis_pull` of five values, with nothing kept between its two passes."""
+    _wide()
+    a0, a1, a2, a3, a4 = a[0, 0], a[1, 0], a[2, 0], a[3, 0], a[4, 0]
+    w0, w1, w2, w3, w4 = lw[0], lw[1], lw[2], lw[3], lw[4]
+    minus_h = -h
+    for b in range(TILE):
+        u0, u1, u2, u3, u4 = a0 - x[b], a1 - x[b], a2 - x[b], a3 - x[b], a4 - x[b]
+        z0, z1 = _fma(minus_h, u0 * u0, w0), _fma(minus_h, u1 * u1, w1)
+        z2, z3 = _fma(minus_h, u2 * u2, w2), _fma(minus_h, u3 * u3, w3)
+        z4 = _fma(minus_h, u4 * u4, w4)
+        m = _larger(_larger(_larger(z0, z1), _larger(z2, z3)), z4)
+        e0, e1, e2, e3, e4 = _exp2_of_5(z0 - m, z1 - m, z2 - m, z3 - m, z4 - m)
+        total[b] = ((e0 + e1) + (e2 + e3)) + e4
+        pull[b] = _sum_of_5(e0, e1, e2, e3, e4, u0, u1, u2, u3, u4, 0.0)
+
+
+@_tile
+def _axis_pull(x, a, h, lw, one, logit, top, total, pull):  # type: ignore[no-untyped-def]
+    """`_logits` and `_pull` of one coordinate x (TILE,) on an axis of values a (M, 1)."""
+    if a.shape[0] == 5:
+        _five_on_an_axis(x, a, h[0], lw, total, pull)
+        return
+    if a.shape[0] > 1:
+        _logits(x, a, h, lw, logit, top)
+        _pull(x, a, one, logit, top, total, pull)
+        return
+    for b in range(TILE):
+        total[b] = 1.0
+        pull[b] = a[0, 0] - x[b]
 
 
 @_rollout
 def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw):  # type: ignore[no-untyped-def]
     """`rollout` for a product mixture of one sigma: axes (d, M) mode values per coordinate, lw
-    (d, M) their log weights (-inf pads short axes), h (S,) = 1/(2 var)."""
+    (d, M) the log2 of their weights (-inf pads short axes), h (S,) = log2(e)/(2 var)."""
     n, d = x.shape
-    n_values = axes.shape[1]
+    n_values, sizes = axes.shape[1], _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull, xi = np.empty((d, TILE)), np.empty((1, TILE)), np.zeros((d, TILE))
-        logit, a = np.empty((n_values, TILE)), np.empty((n_values, 1))
-        h_s, r = np.empty(n_values), np.ones(n_values)
-        top, total = np.empty(TILE), np.empty(TILE)
+        rows, pull, xi = np.empty(d * TILE), np.empty(TILE), np.zeros((d, TILE))
+        logit, a, h_s = np.empty(n_values * TILE), np.empty((n_values, 1)), np.empty(n_values)
+        top, total, spare = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+        one = np.ones(n_values)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             if plan[s, 2] != 0.0:
-                _normal_rows(xi, first + np.uint64(tile * TILE), times[s], _STREAM_STEP, seed)
-            h_s[:] = h[s]
+                at = first + np.uint64(tile * TILE)
+                _normal_rows(xi, spare, at, times[s], _STREAM_STEP, seed)
+            for k in range(n_values):
+                h_s[k] = h[s]
             for j in range(d):
-                for k in range(n_values):
+                size, row = sizes[j], _rows(rows, j, 1)
+                for k in range(size):
                     a[k, 0] = alpha[s] * axes[j, k]
-                _logits(rows[j : j + 1], a, h_s, lw[j], logit, top)
-                _pull(rows[j : j + 1], a, r, logit, top, total, pull)
-                _advance_row(rows[j], pull[0], total, xi[j], plan[s])
+                _axis_pull(row, a[:size], h_s, lw[j], one, logit, top, total, pull)
+                _advance_row(row, pull, total, xi[j], plan[s])
         _store(rows, tile * TILE, x)
 
 
@@ -645,18 +1012,18 @@ def product_pull(x, axes, h, lw, scale, out):  # type: ignore[no-untyped-def]
     """`scaled_pull` of a product mixture, with the operations of `rollout_product`: axes (d, M)
     already scaled by alpha, h (M,)."""
     n, d = x.shape
-    n_values = axes.shape[1]
+    n_values, sizes = axes.shape[1], _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty((d, TILE)), np.empty((d, TILE))
-        logit, a = np.empty((n_values, TILE)), np.empty((n_values, 1))
-        r, top, total = np.ones(n_values), np.empty(TILE), np.empty(TILE)
+        rows, pull = np.empty(d * TILE), np.empty(d * TILE)
+        logit, a, one = np.empty(n_values * TILE), np.empty((n_values, 1)), np.ones(n_values)
+        top, total = np.empty(TILE), np.empty(TILE)
         _load(x, tile * TILE, rows)
         for j in range(d):
-            a[:, 0] = axes[j]
-            _logits(rows[j : j + 1], a, h, lw[j], logit, top)
-            _pull(rows[j : j + 1], a, r, logit, top, total, pull[j : j + 1])
-            for b in range(TILE):
-                pull[j, b] = scale * (pull[j, b] / total[b])
+            size, to = sizes[j], _rows(pull, j, 1)
+            for k in range(size):
+                a[k, 0] = axes[j, k]
+            _axis_pull(_rows(rows, j, 1), a[:size], h, lw[j], one, logit, top, total, to)
+            _scale_row(scale, to, total)
         _store(pull, tile * TILE, out)
 
 
@@ -693,7 +1060,8 @@ def reverse_draw(x, first, t, seed, means, log_weights, var_t, keep, spread, lev
             left -= logit[mode]
             mode += 1
         for p in range((d + 1) // 2):
-            z0, z1 = _two_normals(index, t, _STREAM_STEP | np.uint64(p), k0, k1)
+            u, v = _uniforms(index, t, _STREAM_STEP | np.uint64(p), k0, k1)
+            z0, z1 = _box_muller(u, v)
             for j in range(2 * p, min(2 * p + 2, d)):
                 z = z0 if j == 2 * p else z1
                 mu = means[mode, j]

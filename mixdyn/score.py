@@ -128,7 +128,7 @@ class ExactScore:
         if self.axes is not None:
             values, log_weights = self.axes
             out = np.empty_like(x)
-            h = np.full(values.shape[1], 0.5 / var[0])
+            h = np.full(values.shape[1], kernels.bits(0.5 / var[0]))
             kernels.product_pull(x, alpha_t * values, h, log_weights, scale, out)
             return out
         log_weights = np.log(self.mixture.weights)
@@ -197,7 +197,7 @@ def checked_eps(model: ScoreModel, x: Array, t: int) -> Array:
 
 
 def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:
-    """(values, log weights), each (d, M), of a product mixture; short axes end in weight zero."""
+    """(values, log2 weights), each (d, M), of a product mixture; short axes end in weight zero."""
     axes = mixture.product_axes()
     if axes is None:
         return None
@@ -206,7 +206,7 @@ def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:
     log_weights = np.full((len(axes), width), -np.inf)
     for j, (axis, weights) in enumerate(axes):
         values[j, : len(axis)] = axis
-        log_weights[j, : len(axis)] = np.log(weights)
+        log_weights[j, : len(axis)] = kernels.bits(np.log(weights))
     return values, log_weights
 
 

@@ -1,4 +1,4 @@
-"""The kernels' own exp, log and sincos against 160-bit arithmetic, in ulps of the exact value."""
+"""The kernels' own 2^z, log and sincos against 160-bit arithmetic, in ulps of the exact value."""
 
 import mpmath
 import numpy as np
@@ -11,14 +11,24 @@ from mixdyn import kernels
 EXTRA_ULP = 0.5 if config.DISABLE_JIT else 0.0
 N = 1_000 if config.DISABLE_JIT else 10_000
 
-_exp, _log, _sincos_turn = kernels._exp, kernels._log, kernels._sincos_turn
+_exp2, _log, _sincos_turn = kernels._exp2, kernels._log, kernels._sincos_turn
+_exp2_of_5 = kernels._exp2_of_5
 
 
 @njit(error_model="numpy")
-def exp_all(x):
+def exp2_all(x):
     out = np.empty_like(x)
     for i in range(len(x)):
-        out[i] = _exp(x[i])
+        out[i] = _exp2(x[i])
+    return out
+
+
+@njit(error_model="numpy")
+def exp2_by_fives(x):
+    """x (n, 5)."""
+    out = np.empty_like(x)
+    for i in range(len(x)):
+        out[i] = _exp2_of_5(x[i, 0], x[i, 1], x[i, 2], x[i, 3], x[i, 4])
     return out
 
 
@@ -50,30 +60,42 @@ def ulps(values, x, exact):
     return np.array(worst)
 
 
-def test_exp_is_within_one_ulp_down_to_its_floor():
+def power(z):
+    return mpmath.mpf(2) ** z
+
+
+def test_exp2_is_within_one_ulp_down_to_its_floor():
     rng = np.random.default_rng(0)
     small = -(10.0 ** rng.uniform(-20, 0, N // 2))
-    k_ln2 = -np.arange(1, 866) * np.log(2.0)  # where the reduced argument is smallest ...
-    halfway = k_ln2 + 0.5 * np.log(2.0)  # ... and where it is largest
-    edges = [0.0, -5e-324, np.nextafter(kernels.EXP_FLOOR, 0), kernels.EXP_FLOOR]
-    x = np.concatenate([-rng.uniform(0, 600, N), small, k_ln2, halfway, edges])
-    assert ulps(exp_all(x), x, mpmath.exp).max() <= 1.0 + EXTRA_ULP
+    whole = -np.arange(866.0)  # where the reduced argument is smallest ...
+    halfway = whole - 0.5  # ... and where it is largest
+    edges = [0.0, -5e-324, np.nextafter(kernels.EXP2_FLOOR, 0), kernels.EXP2_FLOOR]
+    x = np.concatenate([-rng.uniform(0, 866, N), small, whole, halfway, edges])
+    x = x[x >= kernels.EXP2_FLOOR]
+    assert ulps(exp2_all(x), x, power).max() <= 1.0 + EXTRA_ULP
 
 
-def test_exp_is_within_one_ulp_up_to_its_stated_end():
-    x = np.concatenate([np.random.default_rng(1).uniform(0, 700, N), [700.0]])
-    assert ulps(exp_all(x), x, mpmath.exp).max() <= 1.0 + EXTRA_ULP
+def test_exp2_is_within_one_ulp_up_to_its_stated_end_and_exact_at_whole_numbers():
+    x = np.concatenate([np.random.default_rng(1).uniform(0, 1000, N), [1000.0]])
+    assert ulps(exp2_all(x), x, power).max() <= 1.0 + EXTRA_ULP
+    whole = np.arange(-800.0, 1000.0)
+    assert (exp2_all(whole) == np.exp2(whole)).all()
 
 
-def test_exp_below_its_floor_is_exp_of_the_floor_which_no_sum_from_one_up_can_feel():
-    below = np.array([np.nextafter(kernels.EXP_FLOOR, -np.inf), -1e3, -1e300, -np.inf])
-    floor = exp_all(np.array([kernels.EXP_FLOOR]))[0]
-    assert (exp_all(below) == floor).all()
-    assert 2.6e-261 < floor < 2.7e-261
+def test_exp2_below_its_floor_is_that_of_the_floor_which_no_sum_from_one_up_can_feel():
+    below = np.array([np.nextafter(kernels.EXP2_FLOOR, -np.inf), -1e3, -1e300, -np.inf])
+    floor = exp2_all(np.array([kernels.EXP2_FLOOR]))[0]
+    assert (exp2_all(below) == floor).all()
+    assert floor == 2.0**-866
     # Ten million modes at the floor, each with a coordinate of the largest size allowed.
     assert 1.0 + 1e7 * floor * 1e75 == 1.0
     # A product with the smallest coordinate that matters beside 1e75 stays a normal double.
     assert floor * 1e75 * 2**-60 > np.finfo(float).tiny
+
+
+def test_five_powers_at_a_time_are_each_power_alone_bit_for_bit():
+    x = -(10.0 ** np.random.default_rng(2).uniform(-3, 4, (N // 5, 5)))
+    assert exp2_by_fives(x).tobytes() == exp2_all(x.ravel()).reshape(x.shape).tobytes()
 
 
 @pytest.mark.parametrize(
