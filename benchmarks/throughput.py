@@ -1,135 +1,183 @@
-"""How many nanoseconds does a sampler step cost per sample and mode, against plain NumPy?
+"""Score evaluation, DDIM-50 and DDPM-1000 against NumPy, torch and JAX, in one process.
 
-    python -m benchmarks.throughput [--small] [--json FILE]
-
-25 modes in the plane, float64. Peers run in the same process on the same samples: NumPy in matrix
-form (|x|^2 - 2 x.mu + |mu|^2 through BLAS) and by broadcast differences. Compilation is timed
-apart. Quote the ratios; the times belong to one machine and one day.
+25 modes in the plane (the standard problem of arXiv 2605.06831), float64. The unit is nanoseconds
+per sample, step and mode. All contenders of a task start from the same states; each gets as many
+of them as a turn of about a second allows, and never fewer than fill its blocks.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
-import numba
 import numpy as np
 
-import mixdyn
-from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, presets, sample
-from mixdyn.files import write_atomically
+from mixdyn import DDIM, DDPM, ExactScore, NoiseSchedule, presets, sample
+from mixdyn.provenance import usable_cores
+from mixdyn.validation import Array
+
+from . import harness, peers, style
+
+PAPERS = "torch, the papers' way"
+MATRIX = "NumPy, matrix form"
+JAX = "JAX, hand-written"
+JAX_BLOCKS = "JAX, in blocks that fit the cache"
+OURS = "mixdyn, general mixture"
+_BLOCK = 4096  # rows of 25 modes: 0.8 MB an array
+_GOALS = {PAPERS: 150.0, MATRIX: 25.0, JAX: 5.0}
+
+Contenders = Mapping[str, tuple[int, Callable[[Array], object]]]  # name: (samples, run)
 
 
-def numpy_ddim(
-    mixture: GaussianMixture, schedule: NoiseSchedule, x: np.ndarray, matrix: bool
-) -> np.ndarray:
-    """DDIM-50 as one would write it in NumPy, in blocks that fit the cache."""
-    grid = DDIM().grid(schedule)
-    c_x, c_eps, _ = DDIM().plan(schedule, grid).eps_form()
-    x = x.copy()
-    for begin in range(0, len(x), 4096):
-        block = x[begin : begin + 4096]
-        for k, (t, _) in enumerate(grid.pairs):
-            mu, nu = schedule.alpha[t] * mixture.means, schedule.noise_var[t]
-            var = schedule.alpha_bar[t] * mixture.sigma**2 + nu
-            if matrix:
-                square = (block**2).sum(1)[:, None] - 2 * block @ mu.T + (mu**2).sum(1)
-            else:
-                square = ((block[:, None, :] - mu) ** 2).sum(-1)
-            logit = square / (-2 * var)
-            gamma = np.exp(logit - logit.max(1, keepdims=True))
-            gamma /= gamma.sum(1, keepdims=True)
-            eps = np.sqrt(nu) / var * (block - gamma @ mu)
-            block = c_x[k] * block + c_eps[k] * eps
-        x[begin : begin + 4096] = block
-    return x
+def set_up_torch(threads: int) -> None:
+    """Let torch use as many cores as the engine does."""
+    if peers.installed("torch"):
+        import torch
+
+        torch.set_num_threads(threads)
 
 
-def repeat(run: Callable[[], object], times: int) -> list[float]:
-    """Seconds of each of `times` runs."""
-    seconds = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - begin)
-    return seconds
-
-
-def measure(n: int, repeats: int) -> dict[str, dict[str, float]]:
-    """ns per (sample x step x mode) of every contender: median and spread."""
-    mixture, schedule = presets.grid(), NoiseSchedule.linear()
+def score_contenders(n: int) -> Contenders:
+    """One evaluation of the score in the middle of the schedule."""
+    mixture, schedule, t = presets.grid(), NoiseSchedule.linear(), 200
     general = ExactScore(mixture, schedule, detect_product=False)
     product = ExactScore(mixture, schedule)
-    few = max(n // 20, 1)
-    x = np.random.default_rng(0).standard_normal((n, 2))
-    runs: dict[str, tuple[int, int, Callable[[], object]]] = {
-        "DDIM-50, general mixture": (n, 50, lambda: sample(general, schedule, DDIM(), x=x)),
-        "DDIM-50, product grid": (n, 50, lambda: sample(product, schedule, DDIM(), x=x)),
-        "DDPM-1000, general mixture": (few, 1000, lambda: sample(general, schedule, DDPM(), n=few)),
-        "DDPM-1000, product grid": (few, 1000, lambda: sample(product, schedule, DDPM(), n=few)),
-        "DDIM-50, NumPy matrix form": (
-            few,
-            50,
-            lambda: numpy_ddim(mixture, schedule, x[:few], True),
-        ),
-        "DDIM-50, NumPy differences": (
-            few,
-            50,
-            lambda: numpy_ddim(mixture, schedule, x[:few], False),
-        ),
+    alpha, nu = float(schedule.alpha[t]), float(schedule.noise_var[t])
+    mu, var = alpha * mixture.means, float(general.variances(t)[0])
+
+    def by(squares: Callable[..., Array]) -> peers.Run:
+        return peers.in_blocks(lambda x: peers.numpy_eps(x, mu, nu, var, squares), _BLOCK)
+
+    found: dict[str, tuple[int, Callable[[Array], object]]] = {
+        OURS: (n, lambda x: general.eps(x, t)),
+        "mixdyn, product grid": (n, lambda x: product.eps(x, t)),
+        MATRIX: (n // 4, by(peers.matrix_squares)),
+        "NumPy, differences": (n // 10, by(peers.difference_squares)),
     }
-    table = {}
-    for name, (count, steps, run) in runs.items():
-        first = repeat(run, 1)[0]
-        unit = 1e9 / (count * steps * mixture.N)
-        times = sorted(t * unit for t in repeat(run, repeats))
-        table[name] = {
-            "ns": statistics.median(times),
-            "ns_min": times[0],
-            "ns_max": times[-1],
-            "first_call_s": first,
-        }
-    reference = table["DDIM-50, general mixture"]["ns"]
-    for row in table.values():
-        row["ratio"] = row["ns"] / reference
-    return table
+    if peers.installed("torch"):
+        import torch
 
-
-def main() -> None:
-    """Print the table and, if asked, write it with the machine it was measured on."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--small", action="store_true", help="check that it works, not its times")
-    parser.add_argument("--json", type=Path, help="write the result here")
-    options = parser.parse_args()
-    table = measure(2_000 if options.small else 400_000, 1 if options.small else 7)
-    print(f"{'':30}{'ns':>8}{'min':>8}{'max':>8}{'ratio':>8}")
-    for name, row in table.items():
-        print(
-            f"{name:30}{row['ns']:8.3f}{row['ns_min']:8.3f}{row['ns_max']:8.3f}{row['ratio']:8.2f}"
+        modes = torch.from_numpy(mu)
+        run = torch.inference_mode()(
+            lambda x: peers.torch_eps(torch.from_numpy(x), modes, nu, var).numpy()
         )
-    if options.json:
-        result = {
-            "question": __doc__.splitlines()[0],
-            "machine": {
-                "processor": platform.processor() or platform.machine(),
-                "cores": os.cpu_count(),
-            },
-            "versions": {
-                "mixdyn": mixdyn.__version__,
-                "numba": numba.__version__,
-                "numpy": np.__version__,
-            },
-            "rows": table,
+        found[PAPERS] = (n // 10, run)
+    if peers.installed("jax"):
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        compiled = jax.jit(lambda x: peers.jax_eps(x, mu, nu, var))
+        found[JAX] = (n, lambda x: np.asarray(compiled(x)))
+    return found
+
+
+def rollout_contenders(sampler: DDIM | DDPM, n: int) -> Contenders:
+    """A whole rollout; the slow peers get a tenth of the samples."""
+    mixture, schedule = presets.grid(), NoiseSchedule.linear()
+    general = ExactScore(mixture, schedule, detect_product=False)
+    problem = peers.Problem(mixture, schedule, sampler)
+    few = max(n // 10, min(n, 1000))
+    found: dict[str, tuple[int, Callable[[Array], object]]] = {
+        OURS: (n, lambda x: sample(general, schedule, sampler, x=x, rng=0)),
+        "mixdyn, product grid": (n, lambda x: sample(mixture, schedule, sampler, x=x, rng=0)),
+    }
+    by = {MATRIX: peers.matrix_squares, "NumPy, differences": peers.difference_squares}
+    for name, squares in by.items():
+        found[name] = (few, peers.in_blocks(peers.numpy_rollout(problem, squares), _BLOCK))
+    if peers.installed("torch"):
+        run = peers.torch_rollout(problem)
+        found[PAPERS] = (few, run)
+        found["torch, in blocks that fit the cache"] = (few, peers.in_blocks(run, _BLOCK))
+    if peers.installed("jax"):
+        run = peers.jax_rollout(problem)
+        found[JAX] = (few, run)
+        found[JAX_BLOCKS] = (few, peers.in_blocks(run, _BLOCK))
+    return found
+
+
+def race(task: str, contenders: Contenders, steps: int, rounds: int) -> list[dict[str, Any]]:
+    """A row per contender: ns per sample, step and mode, and how much slower than ours."""
+    most = max(count for count, _ in contenders.values())
+    x = np.random.default_rng(0).standard_normal((most, 2))
+    calls = {
+        name: lambda run=run, part=x[:count]: run(part)  # type: ignore[misc]
+        for name, (count, run) in contenders.items()
+    }
+    times = harness.race(calls, rounds)
+    unit = {name: 1e9 / (count * steps * 25) for name, (count, _) in contenders.items()}
+    return [
+        {
+            "task": task,
+            "contender": name,
+            "samples": contenders[name][0],
+            **times[name].row(unit[name]),
+            "ratio": times[name].over(times[OURS]) * unit[name] / unit[OURS],
         }
-        text = json.dumps(result, indent=1).encode()
-        write_atomically(options.json, lambda handle: handle.write(text) and None)
+        for name in contenders
+    ]
 
 
-if __name__ == "__main__":
-    main()
+def measure(small: bool) -> dict[str, Any]:
+    """All three tasks."""
+    set_up_torch(1 if small else usable_cores())
+    n, rounds = (1000, 1) if small else (200_000, 5)
+    ddpm = DDPM()
+    rows = race("score", score_contenders(n * 5), 1, rounds)
+    rows += race("DDIM-50", rollout_contenders(DDIM(), n), 50, rounds)
+    if small:
+        return {"rows": rows, "notes": missing()}
+    rows += race("DDPM-1000", rollout_contenders(ddpm, n // 10), 1000, 3)
+    return {"rows": rows, "notes": missing()}
+
+
+def missing() -> list[str]:
+    """A line for each peer that is not installed."""
+    return [
+        f"{name} is not installed here and was not measured."
+        for name in ("torch", "jax")
+        if not peers.installed(name)
+    ]
+
+
+def conclude(result: harness.Result) -> str:
+    """How many times faster than each peer a DDIM step is, and which goals are missed."""
+    rows = {r["contender"]: r for r in result["rows"] if r["task"] == "DDIM-50"}
+    if JAX in rows:  # against whichever of its two forms is quicker here
+        rows[JAX] = min(rows[JAX], rows[JAX_BLOCKS], key=lambda row: row["ratio"])
+    against = []
+    for name, goal in _GOALS.items():
+        if name in rows:
+            ratio = rows[name]["ratio"]
+            goal_text = f"goal {goal:.0f}{'' if ratio >= goal else ', missed'}"
+            against.append(f"{ratio:.3g} times as fast as {name} ({goal_text})")
+    return (
+        f"A DDIM step on a general mixture takes {rows[OURS]['median']:.2f} ns per sample and "
+        f"mode: {', '.join(against)}."
+    )
+
+
+def draw(result: harness.Result) -> Any:
+    """Every contender of DDIM-50 and, beside it, of the score alone."""
+    figure, axes = style.new_figure(2, 11.0, 4.0)
+    for ax, task in zip(axes, ("DDIM-50", "score"), strict=True):
+        style.bars(ax, [r for r in result["rows"] if r["task"] == task], "ns per sample and mode")
+        ax.set_title(task, loc="left")
+    return figure
+
+
+BENCHMARK = harness.Benchmark(
+    question="What does the exact score cost per sample, step and mode, against its peers?",
+    measure=measure,
+    conclude=conclude,
+    columns={
+        "task": "task",
+        "contender": "contender",
+        "samples": "samples",
+        "median": "ns",
+        "low": "min",
+        "high": "max",
+        "ratio": "times ours",
+        "first_s": "first call, s",
+    },
+    draw=draw,
+)
