@@ -7,9 +7,10 @@ import math
 import mpmath
 import numpy as np
 import pytest
+import pytest
 
 from mixdyn import bounds
-from mixdyn.errors import InputError
+from mixdyn.errors import InputError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 
 from . import compare_insurance
@@ -308,22 +309,39 @@ def last_step():
 
 @covers(bounds.saddle_box)
 def saddle_boxes():
-    means = [[0.5, 0.0], [-0.5, 0.0], [0.3, 1.1], [-1.4, -0.6]]
-    for w in ([0.2, 0.3, 0.4, 0.1], [0.3, 0.3, 0.15, 0.25]):
-        for v in (0.02, 0.07, 0.2):
-            box = bounds.saddle_box(GaussianMixture(means, 0.1, w), 0, 1, v)
-            _agree_box(box, w, v)
+    apart, beside = (
+        ((0.3, 1.1), (-1.4, -0.6)),
+        ((0.0527, 0.7098),),
+    )  # (z_q, xi_q) of the other modes
+    for w, others in (
+        ([0.2, 0.3, 0.4, 0.1], apart),
+        ([0.3, 0.3, 0.15, 0.25], apart),
+        ([0.2915, 0.3371, 0.3714], beside),
+        ([0.45, 0.5, 0.05], beside),
+    ):
+        for length in (1.0, 1.7):  # every power of l shows
+            for share in (0.02, 0.043, 0.07, 0.2, 1 / 4.02):
+                means = length * np.array([[0.5, 0.0], [-0.5, 0.0], *others])
+                v = share * length**2
+                box = bounds.saddle_box(GaussianMixture(means, 0.1, w), 0, 1, v)
+                _agree_box(box, w, v, (length, others))
+    with pytest.raises(NotApplicableError):
+        bounds.saddle_box(GaussianMixture(means, 0.1, w), 0, 1, length**2 / 3.98)
 
 
-def _agree_box(box, w, v):
-    b, k = mpmath.log(mpmath.mpf(w[0]) / w[1]), 1 / mpmath.mpf(v)
-    s, others = mpmath.mpf(box.spread), ((2, 0.3, 1.1), (3, -1.4, 0.6))
+def _agree_box(box, w, v, shape):
+    length, places = shape
+    b, k = mpmath.log(mpmath.mpf(w[0]) / w[1]), mpmath.mpf(length) ** 2 / v
+    others = [(q + 2, z_q, abs(xi_q) * length) for q, (z_q, xi_q) in enumerate(places)]
+    s = mpmath.mpf(box.spread)
+    step = float(25 * s / mpmath.sqrt(1 - 4 / k))  # the spreads tried
+    assert abs(step - round(step)) < 1e-9
     log_share, place = formula("saddle_box", "log_share"), formula("saddle_box", "place")
     ends = [(1 - s) / 2, (1 + s) / 2]
 
     def share(p, q, z_q, h):
         z = place(2 * p - 1, b, k)
-        return mpmath.exp(log_share(w[q], w[0], w[1], p, z, z_q, h, box.radius, 1.0, v))
+        return mpmath.exp(log_share(w[q], w[0], w[1], p, z, z_q, h, box.radius, length, v))
 
     agree(box.z_low, place(-s, b, k), scale=0.1)
     agree(box.z_high, place(s, b, k), scale=0.1)
@@ -334,20 +352,24 @@ def _agree_box(box, w, v):
         for p, sign in zip(ends, (-1, 1), strict=True)
     ]
     agree_all(box.pull, lambda f: pull[f], scale=1e-3)
-    # The largest of a concave function on a fine grid of its interval.
-    grid = [ends[0] + (ends[1] - ends[0]) * n / 400 for n in range(401)]
-    most = [max(share(p, *mode) for p in grid) for mode in others]
-    agree(box.across, sum(m * mode[2] for m, mode in zip(most, others, strict=True)), rtol=1e-5)
+    # Concave in z: largest where its slope vanishes, or at the nearest end; no less than on a grid.
+    top = [min(max(mpmath.mpf("0.5") + mode[1], ends[0]), ends[1]) for mode in others]
+    most = [share(p, *mode) for p, mode in zip(top, others, strict=True)]
+    grid = [ends[0] + (ends[1] - ends[0]) * n / 20 for n in range(21)]
+    assert all(m >= share(p, *mode) for m, mode in zip(most, others, strict=True) for p in grid)
+    agree(box.across, sum(m * mode[2] for m, mode in zip(most, others, strict=True)), rtol=1e-11)
+    anywhere = sum(m * (abs(mode[1]) + s / 2) for m, mode in zip(most, others, strict=True))
+    agree(box.pull_anywhere, anywhere, rtol=1e-11)
     mass = sum(most) / (1 + sum(most))
-    agree(box.mass, mass, rtol=1e-5)
+    agree(box.mass, mass, rtol=1e-11)
     stretch = (1 - mass) * k * ends[0] * ends[1]
     squeeze = sum(m * mode[2] ** 2 for m, mode in zip(most, others, strict=True)) / v
-    agree(box.stretch, stretch, rtol=1e-5)
-    agree(box.squeeze, squeeze, rtol=1e-5)
+    agree(box.stretch, stretch, rtol=1e-11)
+    agree(box.squeeze, squeeze, rtol=1e-11)
     needs = [k * (outward(s, b if f else -b, k) - pull[f]) for f in (0, 1)]
     needs += [stretch - 1, 1 - squeeze, ends[0] - max(most)]
     if box.across <= box.radius:
-        agree(box.slack, min(needs), rtol=1e-4, scale=0.1)
+        agree(box.slack, min(needs), rtol=1e-9, scale=0.1)
     else:
         assert box.slack < 0.0
 

@@ -22,6 +22,7 @@ _COUNT = "counts or indexes"
 _BRACKET = "an end of a bracket that holds the root with room to spare"
 _STATIC = "any alpha_bar gives the same law in static coordinates, given the noise-to-signal ratio"
 
+_SADDLE = "mixdyn/bounds/saddle.py"
 _INSURANCE, _OUTSIDE = "mixdyn/bounds/insurance.py", "mixdyn/bounds/outside.py"
 _GUARD = "refuses input, or catches an end at which nothing is left to compute"
 _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
@@ -45,7 +46,21 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     ),
     (_OUTSIDE, "last_step_probability", "most > 1.0"): "a pair at the edge adds next to nothing",
     (_OUTSIDE, "last_step_probability", "min(1.0, (own + between).min())"): _GUARD,
+    (_SADDLE, "", "np.linspace(0.04, 0.96, 24)"): "ends of the spreads tried: each gives a box",
+    (_SADDLE, "radius", "1.001 * pull"): _STOP,
+    (_SADDLE, "radius", "0.25 * self.length"): "where the search for a radius gives up",
+    (_SADDLE, "_boxes", "np.maximum(radius, 1e-300)"): _GUARD,
+    (_SADDLE, "_boxes", "1.0 - across / np.maximum(radius, 1e-300)"): (
+        "negative either way where it counts, and no part of the slack elsewhere"
+    ),
     (_TERMINAL, "log_linear_confinement", "np.minimum(log_z, 10.0)"): _FORM,
+    (_SADDLE, "", "np.linspace(0.04, 0.96, 24)"): "ends of the spreads tried: each gives a box",
+    (_SADDLE, "radius", "1.001 * pull"): _STOP,
+    (_SADDLE, "radius", "0.25 * self.length"): "where the search for a radius gives up",
+    (_SADDLE, "_boxes", "np.maximum(radius, 1e-300)"): _GUARD,
+    (_SADDLE, "_boxes", "1.0 - across / np.maximum(radius, 1e-300)"): (
+        "negative either way where it counts, and no part of the slack elsewhere"
+    ),
     (_TERMINAL, "log_linear_confinement", "log_z < -10.0"): _FORM,
     (_FLOW, "", "0.5 * math.log(2.0 * math.pi)"): _SLOPE,
     (_FLOW, "", "2.0 * math.pi"): _SLOPE,

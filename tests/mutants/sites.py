@@ -52,9 +52,8 @@ class Site:
 
 
 # Held against something else than a derivation: the law of a chain is a quadrature, compared with
-# another one in tests/oracle; most constants of the saddle's box choose where to look, and the
-# boxes are proved again in ball arithmetic by the certified row of P4.7 (1).
-ELSEWHERE = frozenset({"chain_law.py", "saddle.py"})
+# another one in tests/oracle.
+ELSEWHERE = frozenset({"chain_law.py"})
 
 
 def files() -> list[Path]:
