@@ -48,9 +48,10 @@ NETWORKS = (
     *("modes-1-2-4-100k-0", "modes-1-2-4-5-100k-0", "modes-grid-0", "modes-diamond-0"),
 )
 EDGES = np.linspace(-10.0, 1.0, 441)  # log10 of Hal
-_FORMAT, _START, _UNDECIDED = "verify.detector.1", 16, 0.02
+START = 16
+_FORMAT, _UNDECIDED = "verify.detector.1", 0.02
+_NEWTON, _RIDGE = 30, 1e-5  # steps and penalty of the logistic regression
 _PLAIN, _RARE = 40_000, {1: 400_000, 2: 200_000}
-_CELLS = 24  # per axis of the two-dimensional density
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,19 @@ def run_paths(
 ) -> Paths:
     """DDPM from the states x (n, d) at the time that all paths start from."""
     observer = _Sweep(mixture, schedule)
-    run = sample(score, schedule, DDPM(), x=x, start=_START, rng=rng, observers=[observer])
+    run = sample(score, schedule, DDPM(), x=x, start=START, rng=rng, observers=[observer])
     hal, entropy, margin = run.observations[0]
-    away = np.sqrt(squared_distances(np.asarray(run.x), mixture.means)).min(axis=1)
+    return Paths(hal, entropy, margin, is_hallucination(mixture, np.asarray(run.x)))
+
+
+def is_hallucination(mixture: GaussianMixture, x: Array) -> NDArray[np.bool_]:
+    """Whether samples x (n, d) are out of reach of every mode: beyond 6 sigma in one dimension,
+    beyond the radius of `classify` in more."""
+    away = np.sqrt(squared_distances(x, mixture.means)).min(axis=1)
     sigma = float(mixture.sigmas[0])
     radius = HALLUCINATION * sigma if mixture.d == 1 else float(mode_radius(mixture)[0])
-    return Paths(hal, entropy, margin, away > radius)
+    found: NDArray[np.bool_] = away > radius
+    return found
 
 
 def draw_states(
@@ -120,9 +128,9 @@ def draw_states(
 ) -> tuple[Array, Array]:
     """n draws of p_t at the start, (n, d), and the posterior probability (n,) of their second
     mode."""
-    noise = np.sqrt(schedule.noise_var[_START]) * rng.standard_normal((n, mixture.d))
-    x = schedule.alpha[_START] * mixture.sample(n, rng) + noise
-    shares = mixture.diffused(schedule.alpha_bar[_START]).responsibilities(x)
+    noise = np.sqrt(schedule.noise_var[START]) * rng.standard_normal((n, mixture.d))
+    x = schedule.alpha[START] * mixture.sample(n, rng) + noise
+    shares = mixture.diffused(schedule.alpha_bar[START]).responsibilities(x)
     return x, np.partition(shares, -2, axis=1)[:, -2]
 
 
@@ -149,23 +157,34 @@ def _ranks(values: Array) -> Array:
 
 
 def likelihood_ratio(wrong: Array, right: Array) -> tuple[Array, Array]:
-    """Log likelihood ratio of the two populations (n, 2) by histograms of one half each, on the
-    other half."""
-    edges = [
-        np.quantile(np.concatenate([wrong[:, k], right[:, k]]), np.linspace(0, 1, _CELLS + 1)[1:-1])
-        for k in range(2)
-    ]
+    """Log likelihood ratio of the two populations of log Hal (m, W), (n, W) over all windows: a
+    quadratic form fitted to one half of each by logistic regression, both halves weighted alike,
+    evaluated on the other half."""
+    both = np.concatenate([wrong[::2], right[::2]])
+    centre, scale = both.mean(axis=0), both.std(axis=0)
 
-    def cells(points: Array) -> IntArray:
-        place = [np.searchsorted(edges[k], points[:, k]) for k in range(2)]
-        return place[0] * _CELLS + place[1]
+    def features(h: Array) -> Array:
+        z = (h - centre) / scale
+        squares = z[:, :, None] * z[:, None, :]
+        i, j = np.triu_indices(h.shape[1])
+        return np.concatenate([np.ones((len(z), 1)), z, squares[:, i, j]], axis=1)
 
-    def density(points: Array) -> Array:
-        counts = np.bincount(cells(points[::2]), minlength=_CELLS**2) + 0.5
-        return counts / counts.sum()
+    coefficients = _logistic(features(wrong[::2]), features(right[::2]))
+    return features(wrong[1::2]) @ coefficients, features(right[1::2]) @ coefficients
 
-    ratio = np.log(density(wrong) / density(right))
-    return ratio[cells(wrong[1::2])], ratio[cells(right[1::2])]
+
+def _logistic(wrong: Array, right: Array) -> Array:
+    """Coefficients (P,) of ridge logistic regression, by Newton's method."""
+    x = np.concatenate([wrong, right])
+    label = np.repeat([1.0, 0.0], [len(wrong), len(right)])
+    weight = np.repeat([0.5 / len(wrong), 0.5 / len(right)], [len(wrong), len(right)])
+    found = np.zeros(x.shape[1])
+    for _ in range(_NEWTON):
+        share = 1.0 / (1.0 + np.exp(-np.clip(x @ found, -30.0, 30.0)))
+        slope = x.T @ (weight * (label - share)) - _RIDGE * found
+        curvature = (x * (weight * share * (1.0 - share))[:, None]).T @ x
+        found = found + np.linalg.solve(curvature + _RIDGE * np.eye(len(found)), slope)
+    return found
 
 
 def measure(checkpoint: Shipped, seed: int = 0) -> dict[str, Any]:
@@ -218,14 +237,12 @@ def _populations(
     )
     level = oracles.window_variance_law(covariance, mixture.d).quantile(0.98)
     areas = [area(wrong[:, k], right[:, k]) for k in range(len(WINDOWS))]
-    best = int(np.argmax([a for a, _ in areas]))
-    both = [np.stack([h[:, best], h[:, -1]], axis=1) for h in logs]
     return {
         "areas": {
             **{f"Hal, {w} steps": a for w, a in zip(WINDOWS, areas, strict=True)},
             "posterior entropy": area(rare.entropy[rare.wrong], plain.entropy[~plain.wrong]),
             "distance to the bisector": area(-rare.margin[rare.wrong], -plain.margin[~plain.wrong]),
-            "likelihood ratio of two Hals": area(*likelihood_ratio(*both)),
+            "likelihood ratio of all windows": area(*likelihood_ratio(*logs)),
         },
         "closed law": {
             "level": level,
