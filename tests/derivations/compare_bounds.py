@@ -7,7 +7,6 @@ import math
 import mpmath
 import numpy as np
 import pytest
-import pytest
 
 from mixdyn import bounds
 from mixdyn.errors import InputError, NotApplicableError

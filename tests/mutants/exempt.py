@@ -54,13 +54,6 @@ EXEMPT: dict[tuple[str, str, str], str] = {
         "negative either way where it counts, and no part of the slack elsewhere"
     ),
     (_TERMINAL, "log_linear_confinement", "np.minimum(log_z, 10.0)"): _FORM,
-    (_SADDLE, "", "np.linspace(0.04, 0.96, 24)"): "ends of the spreads tried: each gives a box",
-    (_SADDLE, "radius", "1.001 * pull"): _STOP,
-    (_SADDLE, "radius", "0.25 * self.length"): "where the search for a radius gives up",
-    (_SADDLE, "_boxes", "np.maximum(radius, 1e-300)"): _GUARD,
-    (_SADDLE, "_boxes", "1.0 - across / np.maximum(radius, 1e-300)"): (
-        "negative either way where it counts, and no part of the slack elsewhere"
-    ),
     (_TERMINAL, "log_linear_confinement", "log_z < -10.0"): _FORM,
     (_FLOW, "", "0.5 * math.log(2.0 * math.pi)"): _SLOPE,
     (_FLOW, "", "2.0 * math.pi"): _SLOPE,
