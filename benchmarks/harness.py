@@ -6,6 +6,7 @@ minute of the machine falls on all of them. Quoted are medians over rounds with 
 ratios are taken within a round.
 """
 
+# ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
 import dataclasses
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 Result = Mapping[str, Any]
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = "numpy numba llvmlite scipy torch torchdiffeq torchsde jax diffrax".split()
+_PEERS = ("torch", "torchdiffeq", "torchsde", "jax", "diffrax")
+_PACKAGES = ("numpy", "numba", "llvmlite", "scipy", *_PEERS)
 _VECTOR_SETS = ("avx512f", "avx2", "avx", "sse2", "asimd", "sve")  # widest first
 
 

@@ -6,6 +6,7 @@ evaluate the score: a softmax over the modes of the whole batch. `block` rows ar
 time, so that intermediate arrays stay in the cache; None means the whole batch at once.
 """
 
+# ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
 import dataclasses

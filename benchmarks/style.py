@@ -1,6 +1,7 @@
 """How every plot of the benchmarks looks: colours of Okabe and Ito, markers and lines that differ
 as well, so that no plot needs colour; the answer stands above it, the machine below."""
 
+# ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
 import functools
@@ -74,7 +75,7 @@ def save(figure: Figure, result: Result, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     where, width = result["machine"], figure.get_size_inches()[0]
-    title = "\n".join(textwrap.wrap(result["answer"], int(width * 13.5)))
+    title = "\n".join(textwrap.wrap(result["answer"], int(width * 11.5)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     note = f"{where['processor']}, {where['vectors']}, {where['cores']} cores"
     figure.text(0.99, 0.004, note, fontsize=7, color="#767676", ha="right", va="bottom")

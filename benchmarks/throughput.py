@@ -5,6 +5,7 @@ per sample, step and mode. All contenders of a task start from the same states; 
 of them as a turn of about a second allows, and never fewer than fill its blocks.
 """
 
+# ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
