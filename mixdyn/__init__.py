@@ -25,6 +25,7 @@ _HOME = {
     "Hybrid": "samplers",
     "ExactReverse": "samplers",
     "AdaptiveNoise": "adaptive",
+    "ProbabilityFlow": "flow",
     "sample": "sampling",
     "classify": "geometry",
     "MixdynError": "errors",

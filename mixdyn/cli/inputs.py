@@ -102,13 +102,14 @@ def _literal(name: str, key: str, text: str) -> int | float | bool:
 
 # -- samplers ------------------------------------------------------------------------------------
 
-SamplerName = Literal["ddim", "ddpm", "hybrid", "exact", "adaptive"]
+SamplerName = Literal["ddim", "ddpm", "hybrid", "exact", "adaptive", "ode"]
 _APPLIES: Mapping[SamplerName, frozenset[str]] = {
     "ddim": frozenset({"steps", "spacing", "eta"}),
     "ddpm": frozenset(),
     "hybrid": frozenset({"steps", "spacing", "eta", "z"}),
     "exact": frozenset({"steps", "spacing"}),
     "adaptive": frozenset({"steps"}),
+    "ode": frozenset({"steps", "spacing"}),
 }
 
 
@@ -132,6 +133,7 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
     `exact` takes one exact step unless steps or spacing name a grid.
     """
     from mixdyn.adaptive import AdaptiveNoise
+    from mixdyn.flow import ProbabilityFlow
     from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
 
     given = options.given()
@@ -147,6 +149,8 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
         return DDPM()
     if name == "adaptive":
         return AdaptiveNoise(**given)
+    if name == "ode":
+        return ProbabilityFlow(**given)
     if name == "exact":
         return ExactReverse(DDIM(**given).grid(schedule) if given else None)
     z = {"z": given.pop("z")} if "z" in given else {}

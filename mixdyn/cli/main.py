@@ -54,10 +54,11 @@ ScheduleText = Annotated[
 ]
 Steps = Annotated[
     int | None,
-    typer.Option(help="Number of steps of DDIM, adaptive.", show_default="50, 40"),
+    typer.Option(help="Number of steps of DDIM and ode, of adaptive.", show_default="50, 40"),
 ]
 SpacingOption = Annotated[
-    Spacing | None, typer.Option(help="Spacing of the steps.", show_default="quadratic")
+    Spacing | None,
+    typer.Option(help="Spacing of the steps.", show_default="quadratic; ode log_snr"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]

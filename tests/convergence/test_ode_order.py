@@ -39,6 +39,7 @@ METHODS = {
     "exponential Euler": (ExponentialEuler(), 1, (80, 160)),
     "exponential midpoint": (ExponentialMidpoint(), 2, (80, 160)),
     "exponential multistep": (ExponentialMultistep(), 1, (160, 320)),
+    "exponential multistep, order 1": (ExponentialMultistep(1), 1, (80, 160)),
 }
 GRIDS = {
     "even in u": lambda steps: np.geomspace(V_FROM, CLEAN, steps + 1),
@@ -68,6 +69,29 @@ def test_a_fixed_step_method_has_its_declared_order_and_cost(name, grid, truth, 
     record_property("slope", float(slope(errors)))
     assert errors[1] > 1e-11, "an error at rounding level has no slope"
     assert abs(slope(errors) - method.order) <= 0.25
+
+
+@pytest.mark.parametrize("order", [3, 4])
+@pytest.mark.parametrize("grid", GRIDS)
+def test_a_long_multistep_has_its_order_from_noise_and_less_elsewhere(grid, order, truth):
+    """It starts with one node, then two: errors of second order where m moves there already."""
+    noise, start = 1e5, 300 * Y
+    far = flow_map(MIXTURE, start, noise, CLEAN)
+    steps = np.linspace(0, 1, 481)
+    if grid == "even in u":
+        grids = [np.geomspace(noise, CLEAN, n + 1) for n in (240, 480)]
+    else:
+        fine = noise * (CLEAN / noise) ** (steps + 0.15 * np.sin(np.pi * steps) ** 2)
+        grids = [fine[::2], fine]
+    method = ExponentialMultistep(order)
+    errors = [np.abs(integrate_ode(MIXTURE, start, v, method).y - far).max() for v in grids]
+    assert errors[1] > 1e-11, "an error at rounding level has no slope"
+    assert abs(slope(errors) - order) <= 0.35
+    errors = [
+        np.abs(integrate_ode(MIXTURE, Y, GRIDS[grid](n), method).y - truth).max()
+        for n in (320, 640)
+    ]
+    assert slope(errors) <= 2.75
 
 
 @pytest.mark.parametrize("spacing", ["full", "quadratic", "log_snr"])

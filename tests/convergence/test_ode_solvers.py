@@ -31,7 +31,13 @@ SCHEDULE = NoiseSchedule.linear(60, 1e-4, 0.2)
 MIXTURE = presets.ring(5, sigma=0.2)
 PER_MODE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], [0.1, 0.2, 0.3], [0.2, 0.3, 0.5])
 Y = np.random.default_rng(0).normal(size=(7, 2))
-AT_NODES = [euler(), heun(), ExponentialEuler(), ExponentialMultistep()]
+AT_NODES = [
+    euler(),
+    heun(),
+    ExponentialEuler(),
+    ExponentialMultistep(),
+    ExponentialMultistep(4),
+]
 BETWEEN_NODES = [rk4(), ExponentialMidpoint(), DormandPrince()]
 
 
@@ -108,7 +114,8 @@ def test_a_single_mode_is_solved_exactly_by_the_exponential_methods():
     """m is constant there: y contracts to the mean by sqrt(v_s/v_t)."""
     mixture = GaussianMixture([[0.5, -1.0]], 0.3)
     expected = [0.5, -1.0] + 0.3 / 2 * (Y - [0.5, -1.0])
-    for method in (ExponentialEuler(), ExponentialMidpoint(), ExponentialMultistep()):
+    multistep = [ExponentialMultistep(order) for order in (1, 2, 3, 4)]
+    for method in (ExponentialEuler(), ExponentialMidpoint(), *multistep):
         y = integrate_ode(mixture, Y, [4.0, 1.0, 0.09], method).y
         assert np.allclose(y, expected, rtol=1e-13, atol=1e-14)
 
@@ -144,6 +151,7 @@ BAD = {
     "no field": (lambda: integrate_ode("field", Y, V), "GaussianMixture or a field"),
     "no field, stochastic": (lambda: integrate_sde(None, Y, V), "GaussianMixture or a field"),
     "rtol negative": (lambda: DormandPrince(-1e-3), "rtol must be >= 0"),
+    "order 5": (lambda: ExponentialMultistep(5), r"order must be an integer in 1\.\.4"),
     "atol zero": (lambda: DormandPrince(atol=0.0), "atol must be > 0"),
     "no steps": (lambda: DormandPrince(max_steps=0), "max_steps must be an integer >= 1"),
     "data_var negative": (

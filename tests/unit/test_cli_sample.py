@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from mixdyn import presets
 from mixdyn.cli import app
 from mixdyn.cli import sampling as sampling_module
+from mixdyn.flow import ProbabilityFlow
 from mixdyn.geometry import classify
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
 from mixdyn.sampling import sample
@@ -39,6 +40,7 @@ def _draw(run, *options):
         (["--steps", 4, "--eta", 0.5, "--spacing", "uniform"], DDIM(4, "uniform", 0.5)),
         (["--sampler", "ddpm"], DDPM()),
         (["--sampler", "hybrid", "--z", 2, "--steps", 4], Hybrid(2, DDIM(4))),
+        (["--sampler", "ode", "--steps", 6], ProbabilityFlow(6)),
         (["--sampler", "exact"], ExactReverse()),
         (["--sampler", "exact", "--steps", 3], ExactReverse(DDIM(3).grid(SCHEDULE))),
     ],
