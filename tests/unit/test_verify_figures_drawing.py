@@ -346,6 +346,57 @@ def _learned_ablations():
     return data | {"counts": counts, "missing": ["spacing = 1"]}
 
 
+def _hal_paths():
+    along = np.arange(6.0)[:, None, None] * np.array([0.01, 0.0])
+    right = np.stack([np.repeat(along, 3, axis=1)] * 2)
+    wrong = 7.0 * right
+    wrong[1, :, 2] = np.nan  # fewer hallucinations than places
+    return {
+        "n": [20, 30],
+        "names": ["line", "grid"],
+        "times": np.arange(6, 0, -1),
+        "right": right,
+        "wrong": wrong,
+    }
+
+
+def _hal_populations():
+    edges = np.linspace(-8.0, 0.0, 321)
+    low, high = np.zeros((2, 320), int), np.zeros((2, 320), int)
+    low[:, 80:120], high[:, 200:240] = 5, 2
+    return {
+        "n": [80, 80],
+        "names": ["line", "grid"],
+        "kept": [0.98, 0.95],
+        "window": [15, 5],
+        "edges": edges,
+        "wrong": high,
+        "right": low,
+        "removed": [0.9875, 0.9625],
+        "windows": [2, 15],
+        "every": ["modes-line-0", "modes-grid-0"],
+        "area": np.array([[0.7, 0.99], [0.96, 0.89]]),
+        "error": np.full((2, 2), 0.01),
+    }
+
+
+def _recursions():
+    hits = np.array([[20, 60, 110], [20, 50, 90], [20, 21, 15]])
+    counts = np.stack([1000 - hits, hits, np.zeros_like(hits)], axis=-1)
+    modes = np.array([[250, 250, 250, 250], [200, 300, 260, 240], [150, 350, 260, 240]])
+    return {
+        "n": 1000,
+        "filters": ["none", "random", "hal"],
+        "seeds": [0, 0, 0],
+        "counts": counts,
+        "modes": np.stack([modes + 1] * 3),
+        "spread": np.array([[0.9, 1.1, 1.5], [0.9, 1.0, 1.4], [0.9, 0.8, 0.8]]),
+        "at": [1, 3],
+        "clouds": np.zeros((3, 2, 5, 2)),
+        "means": SQUARE,
+    }
+
+
 MADE_UP = {
     "phase_portrait": _phase_portrait,
     "steps": lambda: {
@@ -385,10 +436,17 @@ MADE_UP = {
     "learned_steps": _learned_steps,
     "learned_eta": _learned_eta,
     "learned_ablations": _learned_ablations,
+    "hal_paths": _hal_paths,
+    "hal_populations": _hal_populations,
+    "recursions": _recursions,
 }
 
 # A number of each made-up result that its message must state.
 STATED = {
+    "M-5": r"last 6 steps .* 7\.0 times as far .* on the line and 7\.0 times on the grid",
+    "M-6": r"removes 98\.8 % .* keeps 98 % of the rest on three modes, 96\.2 % and 95 % on",
+    "M-7": r"interpolates 11 % of the time, after a random filter 9 %, .* by Hal 1\.5 %",
+    "M-8a": r"11 % of them without a filter, 1\.5 % with Hal's",
     "X11": r"at most 3.1 % of .* are in a gap, and 0.7 % are; 4 of 6 pairs of eta",
     "X8E": r"on 2 of 2 \(by a factor of 30 in the median\); its interval lies above DDPM's on 0",
     "X8": r"46 evaluations of AdaptiveNoise leave 0 % .* DDPM with 1000 leaves 0 %, .* 50 2 %",
