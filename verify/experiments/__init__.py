@@ -19,6 +19,8 @@ from . import (
     eta,
     frontier,
     frontier_elsewhere,
+    hal_paths,
+    hal_populations,
     insurance_eta,
     learned_ablations,
     learned_distance,
@@ -30,6 +32,7 @@ from . import (
     learned_tau_3,
     phase_portrait,
     radius,
+    recursions,
     saddles,
     steps,
     terminal,
@@ -62,13 +65,25 @@ _MODULES = (
     learned_radius,
     learned_tau_3,
     insurance_eta,
+    hal_paths,
+    hal_populations,
+    recursions,
 )
 
-_OWN_MIXTURES = (dominance, ablations, diagonals, learned_ablations)
+_OWN_MIXTURES = (
+    dominance,
+    ablations,
+    diagonals,
+    learned_ablations,
+    hal_paths,
+    hal_populations,
+    recursions,
+)
 _LEARNED = (
     *(frontier, frontier_elsewhere),
     *(learned_steps, learned_eta, learned_ablations, learned_saddles, learned_drift),
     *(learned_distance, learned_radius, learned_tau_3, insurance_eta),
+    *(hal_paths, hal_populations, recursions),
 )
 
 

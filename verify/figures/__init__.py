@@ -37,6 +37,10 @@ from . import (
     fig_e14_terminal,
     fig_e16_ablations,
     fig_e16l_learned_ablations,
+    fig_m5_paths,
+    fig_m6_hal,
+    fig_m7_recursion,
+    fig_m8a_generations,
     fig_x3_basin,
     fig_x8_elsewhere,
     fig_x8_frontier,
@@ -70,6 +74,10 @@ _MODULES = (
     fig_x8_elsewhere,
     fig_x8_frontier,
     fig_x11_insurance,
+    fig_m5_paths,
+    fig_m6_hal,
+    fig_m7_recursion,
+    fig_m8a_generations,
 )
 
 FIGURES: Mapping[str, FigureSpec] = MappingProxyType(
