@@ -20,12 +20,20 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .errors import InputError
 from .geometry import Region, classify, distance_to_segment, two_nearest
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule, TimeGrid
-from .validation import Array, IntArray, check_integer, check_positive, check_real
+from .validation import (
+    Array,
+    IntArray,
+    check_array,
+    check_integer,
+    check_positive,
+    check_real,
+)
 
 
 class Observer(Protocol):
@@ -267,3 +275,37 @@ class WindowVariance:
     def result(self, state: Any) -> Array:
         """(n,) variances, in sample order."""
         return np.concatenate(state["done"])
+
+
+class FinalHistogram:
+    """How many final states have one coordinate in each bin: (B + 2,) int64 for B + 1 edges, the
+    first and the last count what lies below and above. edges increase; axis in 0..d - 1."""
+
+    final_only: ClassVar[bool] = True
+
+    def __init__(self, edges: ArrayLike, *, axis: int = 0) -> None:
+        self.edges = check_array(edges, "edges", ndim=1)
+        self.axis = check_integer(axis, "axis", 0)
+        if len(self.edges) < 2 or not (np.diff(self.edges) > 0.0).all():
+            raise InputError("edges must increase, two or more of them", edges, "Sort them.")
+
+    def init(self, grid: TimeGrid, d: int) -> IntArray:
+        """Zero counts."""
+        return np.zeros(len(self.edges) + 1, np.int64)
+
+    def step(
+        self, state: IntArray, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
+    ) -> IntArray:
+        """Count the states at time 0."""
+        if t > 0:
+            return state
+        place = np.searchsorted(self.edges, x[:, self.axis], side="right")
+        return state + np.bincount(place, minlength=len(self.edges) + 1)
+
+    def merge(self, a: IntArray, b: IntArray) -> IntArray:
+        """Sum."""
+        return a + b
+
+    def result(self, state: IntArray) -> IntArray:
+        """The counts."""
+        return state
