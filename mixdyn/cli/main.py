@@ -307,6 +307,23 @@ def recurse_command(
         print_recursion(summary, _console(), as_json)
 
 
+@app.command("warmup")
+def warmup_command(
+    *,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove what is kept, stale or damaged, and start over.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compile every kernel once; later processes start with the kept code."""
+    with _exit_codes():
+        from .warmup import print_warmup, warm_up
+
+        with _progress("compiling") as progress:
+            summary = warm_up(fresh, progress)
+        print_warmup(summary, as_json)
+
+
 @contextmanager
 def _training_progress() -> Iterator[Callable[[Report], None]]:
     """A bar with the loss above its optimum, on stderr where that is a terminal, else nothing."""

@@ -1,0 +1,178 @@
+"""`mixdyn warmup`: compile every kernel once and keep the code where later processes find it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mixdyn.errors import FileError
+from mixdyn.quantities import dump_json
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_REMEDY = "Set NUMBA_CACHE_DIR to a folder you may write to."
+_DAMAGE = (pickle.PickleError, EOFError)  # what Numba lets through from a file cut short
+_KEPT = ("kernels.*.nbi", "kernels.*.nbc")
+
+
+@dataclass(frozen=True)
+class WarmupSummary:
+    """Where the compiled kernels lie, how many files and bytes they are, how long it took, and what
+    had to be avoided (None when the first choice of folder was fine)."""
+
+    folder: str
+    files: int
+    bytes: int
+    seconds: float
+    removed: int
+    warning: str | None
+
+
+def candidates() -> Iterator[tuple[str, Path]]:
+    """The folders in which Numba looks for room, in its order, with what makes each a choice."""
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    if named:
+        yield "NUMBA_CACHE_DIR", Path(named)
+    yield "the package's own folder", _PACKAGE / "__pycache__"
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    yield "the user's cache", Path(home).expanduser() / "numba"
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in `folder`, tried out: permission bits say too little (read-only
+    file systems, full disks, a file in the way)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def check_cache() -> str | None:
+    """A warning where the first choice of folder cannot be used and Numba takes another.
+
+    Raises FileError where none can: Numba would refuse to be imported with a traceback.
+    """
+    tried = list(candidates())
+    usable = [(name, folder) for name, folder in tried if is_writable(folder)]
+    if not usable:
+        folders = ", ".join(str(folder) for _, folder in tried)
+        raise FileError("a folder for compiled kernels must be writable", folders, _REMEDY)
+    if usable[0] == tried[0]:
+        return None
+    (name, first), (other, folder) = tried[0], usable[0]
+    taken = f"compiled kernels go to {other} ({folder})"
+    return f"{name} ({first}) is not writable: {taken}. {_REMEDY}"
+
+
+def cache_folder() -> Path:
+    """Where Numba keeps the kernels of this process (imports them)."""
+    from mixdyn import kernels
+
+    return Path(kernels.rollout.stats.cache_path)
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """The files of compiled kernels in a folder."""
+    return sorted(path for pattern in _KEPT for path in folder.glob(pattern))
+
+
+def clear(folder: Path) -> int:
+    """Remove the kernels kept in a folder, stale and damaged ones too; how many files."""
+    found = kept_files(folder)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
+
+
+def tasks() -> list[tuple[str, Callable[[], object]]]:
+    """Small runs that together meet every kernel, with what to call them."""
+    from mixdyn import presets
+    from mixdyn.adaptive import AdaptiveNoise
+    from mixdyn.fields import v_grid
+    from mixdyn.geometry import classify
+    from mixdyn.integrators import EulerMaruyama, integrate_ode, integrate_sde
+    from mixdyn.noise import path_normals, standard_normals
+    from mixdyn.samplers import DDIM, DDPM, ExactReverse
+    from mixdyn.sampling import sample
+    from mixdyn.schedule import NoiseSchedule
+    from mixdyn.score import ExactScore, as_model
+
+    schedule = NoiseSchedule.linear(T=8, beta_start=0.01, beta_end=0.3)
+    product, general = presets.grid(side=3), presets.ring()
+    ddim, x = DDIM(steps=4), np.linspace(-1.0, 1.0, 8).reshape(4, 2)
+    foreign = as_model(lambda points, _: points)
+    v = v_grid(schedule, ddim.grid(schedule), general)
+
+    def run(model: object, sampler: object = ddim, **options: object) -> Callable[[], object]:
+        return lambda: sample(model, schedule, sampler, x=x, rng=0, **options)  # type: ignore[arg-type]
+
+    return [
+        ("noise", lambda: standard_normals(0, 4, 2, 1)),
+        ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
+        ("general mixture", run(general, DDPM())),
+        ("product mixture", run(product, DDPM())),
+        ("steps of any model", run(foreign)),
+        ("steps of a general mixture", run(general, keep="trajectory")),
+        ("steps of a product mixture", run(product, keep="trajectory")),
+        ("exact reverse draws", run(general, ExactReverse())),
+        ("adaptive noise", run(general, AdaptiveNoise(steps=4))),
+        ("density", lambda: general.log_density(x)),
+        ("score", lambda: general.score(x)),
+        ("responsibilities", lambda: general.responsibilities(x)),
+        ("jacobian", lambda: ExactScore(general, schedule).jacobian(x, 4)),
+        ("probability-flow ODE", lambda: integrate_ode(general, x, v)),
+        ("reverse SDE", lambda: integrate_sde(general, x, v, EulerMaruyama(), rng=0)),
+        ("classification", lambda: classify(general, x)),
+    ]
+
+
+def warm_up(fresh: bool, progress: Callable[[int, int, str], None]) -> WarmupSummary:
+    """Compile what is not kept yet; with `fresh`, everything.
+
+    Raises FileError where no folder is writable, the disk fills up, or what is kept is damaged.
+    """
+    began, warning = time.perf_counter(), check_cache()
+    folder = cache_folder()
+    removed = clear(folder) if fresh else 0
+    work = tasks()
+    for k, (name, task) in enumerate(work):
+        progress(k, len(work), f"compiling: {name}")
+        try:
+            task()
+        except OSError as error:
+            raise FileError(
+                "compiled kernels must fit the disk", f"{folder} ({error.strerror})", _REMEDY
+            ) from None
+        except _DAMAGE as error:
+            raise FileError(
+                "kept kernels must be whole",
+                f"damaged files in {folder} ({type(error).__name__})",
+                "Run `mixdyn warmup --fresh`.",
+            ) from None
+    progress(len(work), len(work), "compiled")
+    kept = kept_files(folder)
+    size = sum(path.stat().st_size for path in kept)
+    took = time.perf_counter() - began
+    return WarmupSummary(str(folder), len(kept), size, took, removed, warning)
+
+
+def print_warmup(summary: WarmupSummary, as_json: bool) -> None:
+    """The result of `mixdyn warmup`; a warning goes to standard error."""
+    if summary.warning is not None:
+        sys.stderr.write(f"warning: {summary.warning}\n")
+    if as_json:
+        sys.stdout.write(dump_json(vars(summary)))
+        return
+    sys.stdout.write(
+        f"{summary.files} files, {summary.bytes / 1e6:.1f} MB, in {summary.folder} "
+        f"({summary.seconds:.1f} s)\n"
+    )
