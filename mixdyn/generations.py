@@ -86,7 +86,9 @@ def summarise(
     x, kept = drawn
     codes = classify(mixture, x)
     inside = x[codes == Region.TRUE_MODE]
-    nearest = two_nearest(mixture.means, inside)[0] if mixture.N > 1 else np.zeros(len(inside), int)
+    nearest = np.zeros(len(inside), np.int64)
+    if mixture.N > 1 and len(inside):
+        nearest = two_nearest(mixture.means, inside)[0]
     away = (inside - mixture.means[nearest]) / mixture.sigmas[nearest, None]
 
     def count(values: NDArray[Any], size: int) -> tuple[int, ...]:

@@ -130,6 +130,14 @@ def test_a_generation_counts_regions_modes_and_spread():
     assert found.surviving(mixture.weights) == 2
 
 
+def test_a_generation_without_a_true_mode_has_no_spread():
+    mixture = GaussianMixture([[-1.0, 0.0], [1.0, 0.0]], 0.1)
+    found = summarise(mixture, 1, 2, (np.full((2, 2), 9.0), np.ones(2, bool)), 0.0)
+    assert found.regions == (0, 0, 2)
+    assert found.spread is None
+    assert found.divergence(mixture.weights) == float("inf")
+
+
 def test_a_mode_is_lost_below_a_tenth_of_its_weight():
     mixture = GaussianMixture([[-1.0], [1.0]], 0.01)
     for lone, modes in ((5, 2), (4, 1)):

@@ -81,9 +81,8 @@ class _Owned:
 def _judge(case: Case, sampler: Sampler, stretch: float = 1.0) -> Verdict:
     owned = case.memo("M5' owned", lambda: _owned(case))
     hypothesis = Hypothesis.from_slack("owned", _OWNED - owned.others)
-    if owned.t < 2 or hypothesis.held_share == 0.0:
-        finding = Finding(hypotheses=[Hypothesis("owned", 0.0)], applicable_share=0.0)
-        return CLAIM.judge(case, finding)
+    if owned.t < 2 or hypothesis.held_share < 0.5:  # no stretch of the path is owned
+        return CLAIM.judge(case, Finding(hypotheses=[hypothesis], applicable_share=0.0))
     comparisons = _inside(case, owned, sampler, stretch)
     if case.mixture.N > 1:
         comparisons.append(_between(case, stretch))
@@ -93,7 +92,7 @@ def _judge(case: Case, sampler: Sampler, stretch: float = 1.0) -> Verdict:
         nonvacuous_share=1.0,
         witness=lambda found: {"compared": found.name, "start": owned.t},
         unit="comparisons",
-        numbers={"paths inside one mode": len(owned.x), "from time": owned.t},
+        numbers={"paths": len(owned.x), "from time": owned.t},
     )
     return CLAIM.judge(case, finding)
 
@@ -117,9 +116,7 @@ def _owned(case: Case) -> _Owned:
             low = middle
         else:
             high = middle
-    best = at(max(low, 1))
-    kept = best.others <= _OWNED
-    return _Owned(best.t, best.x[kept], best.others[kept])
+    return at(max(low, 1))
 
 
 def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> list[Comparison]:
@@ -132,7 +129,7 @@ def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> list
             case.mixture,
             schedule,
             sampler,
-            x=owned.x,
+            x=owned.x[owned.others <= _OWNED],
             start=owned.t,
             rng=case.stream("M5' inside"),
             observers=[WindowVariance(schedule, window)],
