@@ -50,7 +50,7 @@ NETWORKS = (
 EDGES = np.linspace(-10.0, 1.0, 441)  # log10 of Hal
 START = 16
 _FORMAT, _UNDECIDED = "verify.detector.1", 0.02
-_NEWTON, _RIDGE = 30, 1e-5  # steps and penalty of the logistic regression
+_NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
 _PLAIN, _RARE = 40_000, {1: 400_000, 2: 200_000}
 
 
