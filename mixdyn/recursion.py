@@ -133,6 +133,9 @@ def recurse(
     checkpoints. Raises FileError for a folder that cannot be written or holds another recursion.
     """
     learned.require()
+    from .learned.training import check_device
+
+    check_device(device)
     count = check_integer(generations, "generations", 1, 999)
     _open_folder(plan, folder)
     found = []
