@@ -15,7 +15,13 @@ from mixdyn import (
     sampling,
 )
 from mixdyn.errors import InputError
-from mixdyn.observers import ClassCounts, FirstPassage, SegmentDistance, WindowVariance
+from mixdyn.observers import (
+    ClassCounts,
+    FinalHistogram,
+    FirstPassage,
+    SegmentDistance,
+    WindowVariance,
+)
 
 SCHEDULE = NoiseSchedule.linear(12, 0.01, 0.3)
 MIXTURE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], [0.1, 0.2, 0.1], [0.2, 0.3, 0.5])
@@ -126,6 +132,17 @@ def test_several_observers_share_a_run_and_keep_their_order():
         assert np.allclose(seen, observe(watcher)[1], rtol=1e-13)
 
 
+def test_a_final_histogram_counts_every_final_state_once_below_and_above_too():
+    edges = np.array([-0.3, 0.0, 0.1, 0.4])
+    run, counts = observe(FinalHistogram(edges, axis=1))
+    x = run.x[:, 1]
+    inner = np.histogram(x, edges)[0]
+    assert counts.tolist() == [int((x < -0.3).sum()), *inner.tolist(), int((x >= 0.4).sum())]
+    assert counts.sum() == N
+    with pytest.raises(InputError, match="edges must increase"):
+        FinalHistogram([0.0, 0.0])
+
+
 def test_observers_work_on_any_model():
     model = as_model(lambda x, t: x / (1 + t))
     run = sample(
@@ -147,6 +164,7 @@ def test_observers_work_on_any_model():
         SegmentDistance(MIXTURE, SCHEDULE),
         FirstPassage(lambda y, t: y[:, 0], 0.1, SCHEDULE),
         WindowVariance(SCHEDULE, 2),
+        FinalHistogram([-1.0, 0.0, 1.0]),
     ],
     ids=lambda observer: type(observer).__name__,
 )

@@ -397,7 +397,77 @@ def _recursions():
     }
 
 
+def _line_densities():
+    density = np.array([[2.0, 1e-4, 2.0, 1e-6, 2.0]] * 5)
+    return {
+        "n": 1000,
+        "edges": np.linspace(0.5, 5.5, 6),
+        "lines": ["1-2-3", "1-2-4", "1-2", "1-2-4-5"],
+        "own": density[:4],
+        "exact": density[:4],
+        "counts": np.array([300, 0, 400, 0, 300]),
+        "names": ["a", "b", "c", "d", "e"],
+        "line": np.array([0, 0, 1, 2, 3]),
+        "points": np.array([25_000, 500_000, 100_000, 100_000, 100_000]),
+        "density": density,
+        "rate": np.array([1.3e-4, 3.7e-5, 6.5e-5, 1.3e-5, 3.3e-4]),
+    }
+
+
+def _plane_states():
+    return {
+        "n": 4,
+        "planes": ["grid", "diamond"],
+        "kinds": ["side", "diagonal", "elsewhere"],
+        "plane": ["grid", "diamond"],
+        "samplers": ["DDPM", "DDPM"],
+        "draws": [1000, 1000],
+        "counts": np.array([[30, 2, 1], [40, 0, 0]]),
+        "exact": np.zeros((2, 3), int),
+        "grid_means": SQUARE,
+        "grid_x": SQUARE + 0.01,
+        "diamond_means": SQUARE,
+        "diamond_x": SQUARE + 0.01,
+    }
+
+
+def _score_smoothing():
+    times, places = np.array([1, 3, 8, 26]), np.linspace(-0.5, 0.5, 5)
+    flat = np.ones((1, 4))
+    return {
+        "n": 5,
+        "models": ["modes-1-2-3-100k-0"],
+        "times": times,
+        "places": places,
+        "x0_hat": np.stack([np.stack([places] * 4)]),
+        "exact_x0_hat": np.stack([np.sign(places)] * 4),
+        "eigenvalue": 3.0 * flat,
+        "exact_eigenvalue": np.array([70.0, 40.0, 14.0, 1.5]),
+        "width": 5.0 * flat,
+        "sigma": 1.6 * flat,
+        "left": 0.34 * flat,
+        "room": np.array([True, True, True, False]),
+    }
+
+
+def _causes():
+    rate = np.array([[0.0, 1e-9, 0.02, 1e-3], [1e-6, 1e-9, 1e-3, 2e-3]])
+    return {
+        "n": [1000],
+        "problems": ["a line", "the grid"],
+        "cells": ["exact, DDIM", "exact, DDPM", "learned, DDIM", "learned, DDPM"],
+        "rate": rate,
+        "low": np.array([[0.0, np.nan, 0.01, 5e-4], [np.nan] * 4]),
+        "high": np.array([[4e-3, np.nan, 0.03, 2e-3], [np.nan] * 4]),
+        "shares": np.array([[0.01, 0.009], [1e-3, -1e-3]]),
+    }
+
+
 MADE_UP = {
+    "line_densities": _line_densities,
+    "plane_states": _plane_states,
+    "score_smoothing": _score_smoothing,
+    "causes": _causes,
     "phase_portrait": _phase_portrait,
     "steps": lambda: {
         "n": 1000,
@@ -443,6 +513,11 @@ MADE_UP = {
 
 # A number of each made-up result that its message must state.
 STATED = {
+    "M-2": r"goes from 1\.3e-04 to 3\.7e-05 \(modes at 1, 2, 3\) and 6\.5e-05 to 6\.5e-05",
+    "M-3": r"70 lie on sides of cells, 2 on diagonals, 1 on neither",
+    "M-4": r"at t = 3 .* is 3 instead of 40, and a sigma 1\.6 times as large leaves 34 %",
+    "M-9": r"1\.3e-05 of DDPM's samples \(modes at 1, 2\) and 3\.3e-04",
+    "X10": r"at most 1e-06 of the samples .* makes 10 times \(median\) what",
     "M-5": r"last 6 steps .* 7\.0 times as far .* on the line and 7\.0 times on the grid",
     "M-6": r"removes 98\.8 % .* keeps 98 % of the rest on three modes, 96\.2 % and 95 % on",
     "M-7": r"interpolates 11 % of the time, after a random filter 9 %, .* by Hal 1\.5 %",

@@ -81,12 +81,17 @@ def _compare(cells: Cells) -> list[Comparison]:
 
 
 def _note(shown: Sequence[Cells]) -> str:
-    """Where the sampler's share is the larger one, and where DDIM is the better sampler."""
+    """How the causes multiply, whose share is the larger one, where DDIM makes fewer."""
     sampler = [cells.problem for cells in shown if cells.shares()[1] > cells.shares()[0]]
     better = [c.problem for c in shown if c.rate("learned, DDIM") < c.rate("learned, DDPM")]
-    note = "The score's share is the larger one everywhere."
+    factors = [cells.together() for cells in shown]
+    note = (
+        f"Both together add {min(factors):.2g} to {max(factors):.2g} times what each adds alone. "
+    )
     if sampler:
-        note = f"The sampler's share is the larger one on {'; '.join(sampler)}."
+        note += f"The sampler's share is the larger one on {'; '.join(sampler)}."
+    else:
+        note += "The score's share is the larger one everywhere, mostly by little."
     return note + (f" DDIM makes fewer on {'; '.join(better)}." if better else "")
 
 

@@ -68,6 +68,11 @@ class Cells:
         ed, ep, ld, lp = (self.rate(name) for name in NAMES)
         return ld - lp - ed + ep
 
+    def together(self) -> float:
+        """What both causes add to (exact, DDPM), over the sum of what each adds alone."""
+        ed, ep, ld, lp = (self.rate(name) for name in NAMES)
+        return (ld - ep) / max((lp - ep) + (ed - ep), 1e-300)
+
     def without_network(self) -> Cells:
         """The exact score's cells in place of the network's: a negative control."""
         exact = {name: self.cells[name.replace("learned", "exact")] for name in NAMES}

@@ -1,0 +1,253 @@
+"""What M2, M3, M4 and X10 measure, against other routes, and how their rows are judged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mixdyn.mixture import GaussianMixture
+from mixdyn.samplers import DDIM
+from mixdyn.sampling import sample
+from mixdyn.score import model_for
+from mixdyn.statistics import Proportion
+from verify import cases, registry, runner
+from verify.claim import Basis, Case, Profile
+from verify.interpolation_problems import FAR, NEAR, PLANES, line_name, modes_at, schedule
+from verify.outside import ddim_starts, normal_mass
+from verify.relations import Outcome
+from verify.trained.causes import Cells
+from verify.trained.interpolation import (
+    EXACT,
+    PlaneCounts,
+    exact_gap_logs,
+    gap_probabilities,
+    gaps,
+    kinds,
+    law_on_line,
+    networks,
+    own_case,
+)
+from verify.trained.line_law import LineLaw, line_law
+from verify.trained.models import TrainedModel
+from verify.trained.smoothing import smoothing
+
+torch = pytest.importorskip("torch")
+
+ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_torch_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def case() -> Case:
+    return cases.standard(0, Profile.QUICK)
+
+
+def rows_of(claim_id, case) -> dict:
+    return {row.basis: row for row in runner.run_claim(ENTRIES[claim_id], case)}
+
+
+# -- the law of a chain on a line ----------------------------------------------------------------
+
+
+def test_the_quadrature_of_ddpm_gives_the_closed_gaps_of_the_exact_chain(case):
+    law = law_on_line(case, NEAR, "DDPM")
+    assert np.allclose(np.log(gap_probabilities(law, NEAR)), exact_gap_logs(NEAR), atol=5e-3)
+    assert law.mass.sum() + law.escaped == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_law_of_ddim_is_that_of_the_starts_that_bisection_finds(case):
+    clock, sampler = schedule(), DDIM()
+    ends = np.array(gaps(NEAR)).T
+    low, high = ddim_starts(modes_at(NEAR), clock, ends, sampler.grid(clock))
+    starts = 0.5 * (low + high)
+    predicted = normal_mass(starts[0], starts[1])
+    found = gap_probabilities(law_on_line(case, NEAR, "DDIM"), NEAR)
+    assert np.allclose(found, predicted, rtol=0.02)
+
+
+def test_samples_of_a_network_fall_into_the_gaps_as_often_as_its_law_says(case):
+    """The network with a trap between 2 and 4 under DDIM: 5.8 % of the samples."""
+    model = networks(case, modes_at(FAR))[-1].model
+    clock, n = schedule(), 4000
+    x = np.asarray(sample(model.score, clock, DDIM(), n=n, rng=5).x)[:, 0]
+    low, high = gaps(FAR)[1]
+    seen = Proportion(int(((x > low) & (x < high)).sum()), n)
+    least, most = seen.interval(1e-8)
+    assert least < gap_probabilities(law_on_line(case, FAR, "DDIM", model), FAR)[1] < most
+    assert seen.rate > 0.02
+
+
+def test_a_coarse_noisy_chain_loses_no_mass():
+    clock = schedule()
+    plan = DDIM(4, eta=1.0).plan(clock, DDIM(4).grid(clock))
+    law = line_law(model_for(modes_at(NEAR), clock), plan)
+    assert law.probability(-9.0, 9.0) + law.escaped == pytest.approx(1.0, abs=1e-9)
+    density = law.density(np.linspace(-2.0, 6.0, 81))
+    assert density.sum() * 0.1 == pytest.approx(1.0, abs=1e-6)
+
+
+# -- M4 ------------------------------------------------------------------------------------------
+
+
+def made_up_law(places, probabilities) -> LineLaw:
+    """All of the probability of each gap in its middle third, the rest below the first mode."""
+    ends, mass = [0.0, 0.1], [1.0 - sum(probabilities)]
+    for (low, high), p in zip(gaps(places), probabilities, strict=True):
+        third = (high - low) / 3.0
+        ends += [low + third, high - third]
+        mass += [0.0, p]
+    return LineLaw(np.array(ends), np.array(mass))
+
+
+def with_laws(case, near, far) -> Case:
+    """Made-up probabilities of the two gaps in place of every network's, by size."""
+    for places, rates in ((NEAR, near), (FAR, far)):
+        for network, pair in zip(networks(case, modes_at(places)), rates, strict=True):
+            key = f"line law {line_name(places)} {network.model.name} DDPM"
+            case.workspace[key] = made_up_law(places, pair)
+    return case
+
+
+FALLING = [(8e-5, 8e-5), (4e-5, 5e-5), (3e-5, 3e-5), (1e-5, 1e-5)]
+
+
+def test_falling_rates_hold_rising_ones_fail_and_equal_ones_are_no_fall(case):
+    row = rows_of("M4", with_laws(case, FALLING, FALLING))[Basis.LEARNED]
+    assert row.verdict is Outcome.HOLDS
+    assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+    for rates in (FALLING[::-1], [(3e-5, 4e-5)] * 3 + [(3.3e-5, 4.4e-5)]):
+        fresh = cases.standard(0, Profile.QUICK)
+        row = rows_of("M4", with_laws(fresh, rates, FALLING))[Basis.LEARNED]
+        assert row.verdict is Outcome.FAILS
+        assert row.witness
+
+
+def test_the_density_of_the_wide_gap_decides_and_not_its_probability(case):
+    """Gaps 0.4 and 1.4 long: three times the probability is less density, four times is more."""
+    wide = [(p, 3.0 * p) for p, _ in FALLING]
+    assert rows_of("M4", with_laws(case, FALLING, wide))[Basis.LEARNED].verdict is Outcome.HOLDS
+    wider = [(p, 4.0 * p) for p, _ in FALLING]
+    fresh = cases.standard(0, Profile.QUICK)
+    assert rows_of("M4", with_laws(fresh, FALLING, wider))[Basis.LEARNED].verdict is Outcome.FAILS
+
+
+# -- M3 ------------------------------------------------------------------------------------------
+
+
+def test_sides_diagonals_and_what_is_neither_are_told_apart():
+    for name, mixture in PLANES.items():
+        a, b, c = mixture.means[0], mixture.means[1], mixture.means[6]
+        side, diagonal = 0.5 * (a + b), 0.5 * (a + c)
+        neither = a + 0.31 * (b - a) + 0.5 * (c - b)
+        x = np.array([a, side, side + 1e-3, diagonal, neither])
+        assert kinds(mixture, x).tolist() == [2, 1, 1], name
+
+
+def plane_counts(side, diagonal, exact=0) -> list[PlaneCounts]:
+    return [
+        PlaneCounts(
+            plane, "DDIM", "made up", 20_000, np.array([side, diagonal, 0]), np.array([exact, 0, 0])
+        )
+        for plane in PLANES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "diagonal", "outcome"),
+    [
+        (1000, 5, Outcome.HOLDS),
+        (1000, 300, Outcome.FAILS),
+        (5, 1000, Outcome.FAILS),
+        (10, 2, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_m_3_asks_for_nearly_all_interpolations_on_sides(case, side, diagonal, outcome):
+    case.workspace["interpolation plane counts"] = plane_counts(side, diagonal)
+    row = rows_of("M3", case)[Basis.LEARNED]
+    assert row.verdict is outcome
+    if side > diagonal:
+        assert Outcome.HOLDS not in {c.verdict for c in row.mutants}
+
+
+def test_m_3_does_not_apply_where_the_steps_alone_interpolate(case):
+    case.workspace["interpolation plane counts"] = plane_counts(1000, 5, exact=100)
+    assert rows_of("M3", case)[Basis.LEARNED].verdict is Outcome.NOT_APPLICABLE
+
+
+# -- M2 ------------------------------------------------------------------------------------------
+
+
+def wide_score(factor) -> TrainedModel:
+    """The exact score of the modes at 1, 2, 3 with `factor` times their sigma."""
+    wide = GaussianMixture(modes_at(NEAR).means, factor * 0.05)
+    return TrainedModel(f"wide {factor:g}", model_for(wide, schedule()))
+
+
+def test_the_fit_finds_the_sigma_of_wider_modes_and_leaves_nothing(case):
+    found = smoothing(own_case(case, modes_at(NEAR)), wide_score(2.0))
+    assert np.allclose(found.sigma[found.room], 2.0, rtol=0.03)
+    assert (found.left[found.room] < 0.01).all()
+    assert (found.eigenvalue < found.exact_eigenvalue)[found.room].all()
+    assert (found.width > found.exact_width)[found.room].all()
+
+
+def test_the_exact_score_has_no_error_and_its_midpoint_the_eigenvalue_of_two_modes(case):
+    found = smoothing(own_case(case, modes_at(NEAR)), wide_score(1.0))
+    assert np.allclose(found.between, 0.0, atol=1e-9)
+    assert np.allclose(found.near, 0.0, atol=1e-9)
+    clock = schedule()
+    v = 0.05**2 + clock.rho[found.times[:4]]
+    assert np.allclose(found.exact_eigenvalue[:4].T, 1.0 / (4.0 * v) - 1.0, rtol=1e-6)
+
+
+def test_networks_on_lines_flatten_the_turn_and_the_row_sees_the_exact_score_does_not(case):
+    row = rows_of("M2", case)[Basis.LEARNED]
+    assert row.verdict is Outcome.HOLDS
+    assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+    assert 1.2 < row.numbers["fitted sigma over the true one, median"] < 2.0
+    assert row.numbers["eigenvalue over the exact one, median"] < 0.3
+
+
+# -- X10 -----------------------------------------------------------------------------------------
+
+
+def test_the_shares_of_score_and_sampler_add_up_and_swapping_samplers_changes_one_sign():
+    cells = Cells(
+        "made up",
+        "none",
+        {"exact, DDIM": 0.01, "exact, DDPM": 0.002, "learned, DDIM": 0.2, "learned, DDPM": 0.05},
+    )
+    assert sum(cells.shares()) == pytest.approx(0.2 - 0.002)
+    assert cells.swapped().shares() == pytest.approx((cells.shares()[0], -cells.shares()[1]))
+    assert cells.interaction() == pytest.approx(0.2 - 0.05 - 0.01 + 0.002)
+    assert cells.above("learned, DDIM", "learned, DDPM").outcome is Outcome.HOLDS
+    assert cells.without_network().above("learned, DDIM", "exact, DDIM").outcome is Outcome.FAILS
+
+
+def test_a_count_is_compared_with_a_computed_probability_by_its_interval():
+    cells = Cells("made up", "none", {"a": Proportion(7, 12_000), "b": 1e-18, "c": 5e-4, "d": 0.1})
+    outcomes = [cells.above("a", name).outcome for name in "bcd"]
+    assert outcomes == [Outcome.HOLDS, Outcome.INCONCLUSIVE, Outcome.FAILS]
+
+
+# -- where the rows stand ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claim_id", ["M2", "M3", "M4"])
+def test_rows_with_their_own_problems_stand_on_the_standard_case_alone(claim_id):
+    assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
+    mixture = modes_at(NEAR)
+    user = Case("user", mixture, schedule(), 0, Profile.QUICK)
+    rows = runner.run_claim(ENTRIES[claim_id], user)
+    assert {row.verdict for row in rows} == {Outcome.NOT_APPLICABLE}
+
+
+def test_the_exact_gaps_are_small_but_above_the_tail_of_the_data(case):
+    """DDPM's steps alone leave more than the modes' own tails beyond 6 sigma have, 2e-9."""
+    total = gap_probabilities(law_on_line(case, NEAR, "DDPM"), NEAR).sum()
+    assert 2.0e-9 < total < 2.0e-8
+    assert EXACT in next(key for key in case.workspace if key.startswith("line law"))
