@@ -119,7 +119,7 @@ def _build() -> Proof:
 
 
 DERIVATION = Derivation(
-    id="M5",
+    id="M5'",
     doc=__doc__,
     latex=(
         r"E\,\mathrm{Hal} = \frac1{w^2}\sum_{i=1}^w (w+1-2i)M_i, \qquad"

@@ -7,7 +7,7 @@ O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE 
 O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.
 O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
 O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 spread of samplers.
-M5 `window_variance_law`, `expected_window_variance`: the detector Hal.
+M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 """
 

@@ -1,4 +1,4 @@
-"""M5: the law of the variance of x0_hat over a window of steps (Hal of arXiv 2406.09358 v2).
+"""M5': the law of the variance of x0_hat over a window of steps (Hal of arXiv 2406.09358 v2).
 
 Inside one mode DDPM's x0_hat is Gaussian with Cov(x0_hat_t, x0_hat_s) = sigma^4 V_t/v_t^2 for
 s < t, per coordinate, so the variance over the window, averaged over d coordinates, is

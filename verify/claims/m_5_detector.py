@@ -38,7 +38,6 @@ CLAIM = Claim.from_docstring(
     __doc__,
     id="M5",
     basis=(Basis.LEARNED,),
-    derivation="derivations/window_variance.py",
     does_not_show=(
         "That one window or one level serves every problem: it has to lie where a mode owns the "
         "path, and the level comes from samples whose class is known. In the closed law of M5' a "
