@@ -99,6 +99,6 @@ FIGURE = FigureSpec(
     "error (responsibilities blurred by a quarter of the mode distance) that stands in for a "
     "learned score. Hollow carets are 95 % upper limits where no interpolation was seen.",
     experiments=("steps",),
-    claims=("M1", "M2"),
+    claims=("M1",),
     draw=draw,
 )

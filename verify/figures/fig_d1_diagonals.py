@@ -101,6 +101,6 @@ FIGURE = FigureSpec(
     "which modes the interpolations of DDIM join under a synthetic score error (responsibilities "
     "blurred by a quarter of the mode distance).",
     experiments=("diagonals",),
-    claims=("D.1", "M3"),
+    claims=("D.1",),
     draw=draw,
 )

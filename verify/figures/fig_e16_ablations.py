@@ -73,6 +73,6 @@ FIGURE = FigureSpec(
     "time: exact score, and a synthetic score error of fixed resolution (responsibilities blurred "
     "by half a raw unit). Hollow carets are 95 % upper limits.",
     experiments=("ablations",),
-    claims=("M4",),
+    claims=(),
     draw=draw,
 )
