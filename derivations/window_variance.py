@@ -69,10 +69,14 @@ def _pairs() -> Chain:
     )
 
 
+def _learned(sign: int = 1) -> sp.Expr:
+    return sp.Sum((w + sign - 2 * i) * M[i], (i, 1, w))
+
+
 def _mean(sign: int) -> Chain:
     a_i = second - M[i]
     weight = w - (2 * (w - i) + 1)
-    learned = sp.Sum((w + sign * 1 - 2 * i) * M[i], (i, 1, w))
+    learned = _learned(sign)
     rest = second * sp.Sum(2 * i - w - 1, (i, 1, w))
     return (
         Chain("w^2 E Hal of a martingale", sp.Sum(weight * a_i, (i, 1, w)))
@@ -109,6 +113,7 @@ def _build() -> Proof:
         ),
         formulas={
             "covariance": Formula(sigma**4 * V_t / v_t**2, (V_t, rho_t, sigma)),
+            "scaled_mean": Formula(_learned(), (M, w)),
             "pair_error": Formula(_between().end, (rho_t, sigma, l, gamma)),
         },
         wrong=(

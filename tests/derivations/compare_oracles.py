@@ -364,4 +364,57 @@ def linear_recursion():
             agree(value[-1], mpmath.sqrt(V) * last(rho[-2], sigma))
 
 
+@covers(oracles.window_covariance, oracles.window_variance_law, oracles.QuadraticForm)
+def law_over_a_window():
+    schedule = NoiseSchedule.linear(T=60, beta_start=1e-3, beta_end=0.2)
+    times, window, sigma = np.arange(60, -1, -1), 4, 0.3
+    value = oracles.window_covariance(schedule.alpha_bar, times, window, sigma)
+    covariance = formula("window_variance", "covariance")
+    spread = oracles.linear_recursion_std(schedule.alpha_bar, times, 1.0, sigma)[-1 - window : -1]
+    with mpmath.workdps(50):
+        abar = [mpmath.mpf(float(schedule.alpha_bar[t])) for t in range(window, 0, -1)]
+        exact = [
+            covariance(mpmath.mpf(float(s)) ** 2, (1 - a) / a, sigma)
+            for s, a in zip(spread, abar, strict=True)
+        ]
+        agree_all(value, lambda i, j: exact[min(i, j)])
+        centre = mpmath.eye(window) - mpmath.ones(window) / window
+        path = mpmath.matrix([[float(x) for x in row] for row in value])
+        weights = sorted(mpmath.eigsy(centre * path * centre / window, eigvals_only=True))[1:]
+        law = oracles.window_variance_law(value, 2)
+        agree_all(law.weights, lambda k: weights[k], rtol=1e-10)
+        agree(law.mean, sum(weights))
+        agree(law.variance, sum(weight**2 for weight in weights))
+        for ratio in (0.1, 1.0, 4.0):  # in two dimensions a sum of exponentials
+            x = ratio * law.mean
+            tail = sum(
+                mpmath.exp(-x / a) * mpmath.fprod(a / (a - b) for b in weights if b != a)
+                for a in weights
+            )
+            agree(law.tail(x), tail, scale=1.0)
+
+
+@covers(oracles.expected_window_variance)
+def mean_over_a_window():
+    errors = np.sort(numbers(1, 7, 0.1, 1.0))[::-1]
+    exact = formula("window_variance", "scaled_mean")([0.0, *errors], 7) / 49
+    agree(oracles.expected_window_variance(errors), exact, scale=1.0)
+
+
+@covers(oracles.pair_error)
+def error_along_a_pair():
+    error = formula("window_variance", "pair_error")
+    for length, sigma, rho in ((1.0, 0.1, 0.05), (0.7, 0.3, 0.4)):
+        with mpmath.workdps(30):
+            l, v = mpmath.mpf(length), mpmath.mpf(sigma) ** 2 + mpmath.mpf(rho)
+
+            def weighted(z, l=l, v=v, rest=(rho, sigma, length)):
+                y = l / 2 + mpmath.sqrt(v) * z
+                gamma = 1 / (1 + mpmath.exp(-l * y / v))
+                return mpmath.npdf(z) * error(*rest, gamma)
+
+            exact = mpmath.quad(weighted, [-14, -l / (2 * mpmath.sqrt(v)), 0, 3, 14])
+        agree(oracles.pair_error(length, sigma, rho), exact, scale=length**2)
+
+
 COMPARISONS = collect(globals())
