@@ -9,7 +9,8 @@ any noise that a step can carry, so a path decided too late ends between modes. 
 1. Early steps decide nothing yet and need accuracy: deterministic, second order (two-step, as in
    DPM-Solver++ 2M, arXiv 2211.01095). Late steps inject the bridge's noise (eta = 1).
 2. The last step adds Var(x_0 | x_t) itself, which Tweedie's second formula reads off the model:
-   rho_t D_y x0_hat, by one difference along a random direction.
+   rho_t D_y x0_hat, by one difference along a random direction. Of this it takes the share that the
+   spread of the arriving paths leaves to fill (`calibration`): a trained slope claims too much.
 3. A path that ends undecided is recognised by the model alone and tried again. If one mode of a
    locally Gaussian target owns the point, then |eps_hat|^2, and rho^-1 times the squared distance
    from x_0 to x0_hat(x_0 + sqrt(rho) xi), are at most a chi-square of d degrees. A sample that
@@ -17,25 +18,30 @@ any noise that a step can carry, so a path decided too late ends between modes. 
    and runs from there again.
 
 Nothing here knows the mixture. Cost: `steps` evaluations, one for the last step's variance, one a
-check, and the repeated part of the few paths that are tried again.
+check, and the repeated part of the few paths that are tried again; once a run, some thousand
+evaluations for the share of point 2.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 
 import numpy as np
 
+from .calibration import last_noise_share
 from .errors import InputError
 from .noise import Stream, standard_normals
-from .plans import bridge_plan
+from .plans import StepPlan, bridge_plan
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
 from .steppers import Rows, step_noise
 from .validation import Array, IntArray, check_integer, check_positive, check_real
 
 _WATCHED_SHARE, _CHECKED_SHARE = 0.15, 0.3  # of the nodes, counted from the end
+# The pilot: samples, steps, and the noise over the signal from which on their slopes are taken.
+_PILOT, _PILOT_STEPS, _PILOT_RHO = 64, 12, 0.1
 _MAX_ROUNDS = 31  # five bits of the counter's time word
 
 
@@ -124,7 +130,7 @@ class AdaptiveStepper:
         self._rho: Array = schedule.rho[grid.times[:-1]]
         late = self._rho <= how.late_rho
         bridge = bridge_plan(schedule, grid, 1.0)
-        plan = dataclasses.replace(
+        self._plan = plan = dataclasses.replace(
             bridge,
             share=np.where(late, bridge.share, 0.0),
             noise_std=np.where(late, bridge.noise_std, 0.0),
@@ -198,8 +204,25 @@ class AdaptiveStepper:
         y = paths.x[on] / self.schedule.alpha[t]
         moved = self._x0_hat(y + probe, t)
         slope = ((moved - x0_hat) * probe).sum(axis=1) / np.square(probe).sum(axis=1)
-        std = np.sqrt(rho * np.clip(slope, 0.0, 1.0))
+        std = np.sqrt(self._last_share * rho * np.clip(slope, 0.0, 1.0))
         return std[:, None] * self._normals(paths, on, _Use.LAST, t, rows, attempt)
+
+    @functools.cached_property
+    def _last_share(self) -> float:
+        """The part of the claimed variance that the last step injects, from a few pilot samples.
+
+        They depend on the model, the schedule and the grid alone: every block and shard agrees.
+        """
+        d, schedule = self._paths.x.shape[1], self.schedule
+        alone = AdaptiveNoise(min(_PILOT_STEPS, schedule.T), checks=0, rounds=0, last_noise=False)
+        grid = alone.grid(schedule)
+        x = standard_normals(0, _PILOT, d, int(grid.times[0]), stream=Stream.START)
+        alone.stepper(self.model, schedule, grid).run(x, Rows(0, 0))
+        late = int(np.argmax(self._rho <= _PILOT_RHO)) if self._rho[-1] <= _PILOT_RHO else -1
+        nodes = TimeGrid([*self.grid.times[:-1][late:].tolist(), 0], schedule.T)
+        self.extra += _PILOT * (grid.steps + 2 * nodes.steps)
+        share, noise_std = self._plan.share[-nodes.steps :], self._plan.noise_std[-nodes.steps :]
+        return last_noise_share(self.model, StepPlan(nodes, schedule, share, noise_std), x)
 
     def _x0_hat(self, y: Array, t: int) -> Array:
         """The prediction at static points y (n, d), counted as extra evaluations."""
