@@ -7,10 +7,10 @@ decide the width with which paths arrive: in static coordinates the variance abo
 
     V_s = (keep_t + denoise_t D_t)^2 V_t + noise_std_t^2
 
-and forgets where it began. The exact denoiser of a mode of variance sigma^2 has D_t = sigma^2/
-(sigma^2 + rho_t); the sigma^2 whose slopes give the V that the model's slopes give is the width that
-the late steps as a whole know of. The last step keeps D^2 V of it, so that sigma^2 - D^2 V is
-missing.
+and forgets where it began. The exact denoiser of a mode of variance sigma^2 has the slopes D_t =
+sigma^2/(sigma^2 + rho_t). The sigma^2 with which these give the V that the model's slopes give is
+what the late steps as a whole know of the width. The last step keeps D^2 V of it, so that sigma^2 -
+D^2 V is missing: all that D claims where every slope is exact.
 """
 
 from __future__ import annotations
