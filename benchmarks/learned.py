@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from mixdyn.provenance import usable_cores
 from . import harness
 
 _SAMPLES_1D, _STEPS_1D = 100_000_000, 1000
+_PRODUCT = "matrix product on all cores"
 _JOB = "100 million 1-D samples, 1000 steps"
 
 
@@ -43,13 +45,20 @@ def synchronised(run: Callable[[], object], device: str) -> Callable[[], object]
     return call
 
 
-def product(size: int, device: str) -> Callable[[], object]:
-    """A square float32 matrix product, 2 size^3 operations."""
+def product(size: int, device: str, cores: int) -> Callable[[], object]:
+    """A square float32 matrix product on every core at once, or one on the card: 2 size^3
+    operations each."""
     import torch
 
-    a, b = (torch.randn(size, size, device=device) for _ in range(2))
-    out = torch.empty_like(a)
-    return synchronised(lambda: torch.mm(a, b, out=out), device)
+    sides = [[torch.randn(size, size, device=device) for _ in range(3)] for _ in range(cores)]
+    pool = ThreadPoolExecutor(cores, initializer=lambda: torch.set_num_threads(1))
+
+    def multiply(operands: list[Any]) -> None:
+        torch.mm(operands[0], operands[1], out=operands[2])
+
+    if device == "cuda":
+        return synchronised(lambda: multiply(sides[0]), device)
+    return lambda: list(pool.map(multiply, sides))
 
 
 def network(d: int, device: str) -> Any:
@@ -70,13 +79,13 @@ def device_rows(device: str, small: bool) -> list[dict[str, Any]]:
     shape = model.network.architecture
     cost = flops(2, shape.hidden, shape.blocks)
     x = np.random.default_rng(0).standard_normal((n, 2))
-    few = n // 10
+    few, cores = n // 10, usable_cores() if device == "cpu" else 1
     calls = {
-        "matrix product": product(size, device),
+        _PRODUCT: product(size, device, cores),
         "network, one evaluation": lambda: model.eps(x, 500),
         "network, DDIM-50 rollout": lambda: sample(model, model.schedule, DDIM(), x=x[:few]),
     }
-    work = [2.0 * size**3, float(n * cost), float(few * 50 * cost)]
+    work = [2.0 * size**3 * cores, float(n * cost), float(few * 50 * cost)]
     times = harness.race(calls, 1 if small else 5)
     rates = [w / times[name].median / 1e9 for w, name in zip(work, calls, strict=True)]
     evaluations = [None, n, few * 50]
@@ -135,24 +144,13 @@ def measure(small: bool) -> dict[str, Any]:
         return {"rows": [], "notes": ["torch is not installed here: nothing was measured."]}
     import torch
 
-    rows = on_cpu(small)
+    learned.use_threads(1)  # LearnedScore then gives each core blocks of its own
+    rows = device_rows("cpu", small)
     if not torch.cuda.is_available():
         return {"rows": rows, "notes": [f"{_JOB}: not run, torch sees no GPU here."]}
-    rows += [*device_rows("cuda", small), job_row(small)]
-    share = next(row for row in rows if row["what"] == "matrix product" and row["device"] == "cuda")
-    rows[-1]["share"] = 100.0 * rows[-1]["gflops"] / share["gflops"]
-    return {"rows": rows, "notes": [f"GPU: {torch.cuda.get_device_name()}."]}
-
-
-def on_cpu(small: bool) -> list[dict[str, Any]]:
-    """The rows of the CPU; the peak is that of one torch thread times the cores, the network runs
-    one torch thread a core."""
-    learned.use_threads(1)
-    rows, cores = device_rows("cpu", small), 1 if small else usable_cores()
-    rows[0] |= {"what": f"matrix product, one core x {cores}", "gflops": rows[0]["gflops"] * cores}
-    for row in rows[1:]:
-        row["share"] /= cores
-    return rows
+    card, job = device_rows("cuda", small), job_row(small)
+    job["share"] = 100.0 * job["gflops"] / card[0]["gflops"]
+    return {"rows": [*rows, *card, job], "notes": [f"GPU: {torch.cuda.get_device_name()}."]}
 
 
 def conclude(result: harness.Result) -> str:
