@@ -19,7 +19,7 @@ LENGTHS = {
     "M": 2,
     "r": 2,
     "p": 2,
-    "w": 3,
+    "w": 2,
     "n": 1,
 }  # lengths of sums; n counts series terms
 INDICES = {"i": 0, "j": 1, "k": 2, "q": 2, "e": 1, "f": 0, "c": 0, "l": 1}
