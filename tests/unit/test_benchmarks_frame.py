@@ -193,3 +193,9 @@ def test_an_unknown_name_is_refused_by_the_library_too():
 
     with pytest.raises(InputError, match="a benchmark is one of"):
         check(parse(["nothing"]))
+
+
+def test_a_peak_is_the_processs_own_not_that_of_a_larger_one_that_started_it():
+    weight = np.ones(60_000_000)  # 480 MB in this process
+    peak = harness.fresh("benchmarks.memory:peak_mb")
+    assert weight.nbytes / 1e6 > 400.0 > peak
