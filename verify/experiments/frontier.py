@@ -33,6 +33,7 @@ from verify.trained.rates import ddim
 from .common import describe_models, require_models
 
 _LATE, _RESTARTED, _RESTART_RHO = 100, 35, 0.1
+_OVER = 1.25  # more noise than the bridge has
 _BUDGET = (1_000_000, 12_000_000)  # evaluations per model and sampler: quick, full
 _SAMPLES = (500, 200_000)  # at least and at most
 
@@ -91,8 +92,8 @@ def methods(schedule: NoiseSchedule) -> list[Method]:
     found = [_plain("DDIM", schedule, ddim(schedule, s)) for s in counts]
     few = [s for s in counts if 20 <= s <= 200]
     found += [_plain("eta = 1", schedule, ddim(schedule, s, 1.0)) for s in few]
-    if largest_eta(schedule) >= 1.25:
-        found += [_plain("eta = 1.25", schedule, ddim(schedule, s, 1.25)) for s in few if s <= 100]
+    over = [s for s in few if s <= 100 and largest_eta(schedule, s) >= _OVER]
+    found += [_plain(f"eta = {_OVER}", schedule, ddim(schedule, s, _OVER)) for s in over]
     found += [_plain("bridge noise late", schedule, _late_bridge(schedule, s)) for s in few[:1]]
     found += [_deterministic(schedule, s) for s in counts[:5]]
     found += [_restarts(schedule, _RESTARTED, k) for k in (1, 2, 3) if _RESTARTED in counts]
