@@ -25,11 +25,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mixdyn import oracles
-from mixdyn.geometry import mode_radius
-from mixdyn.schedule import TimeGrid
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.interpolation_problems import PLANES, grid, schedule
+from verify.interpolation_problems import PLANES
 from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
 from verify.trained.interpolation import (
     DIAGONAL,
@@ -37,6 +34,7 @@ from verify.trained.interpolation import (
     OWN_PROBLEMS,
     SIDE,
     PlaneCounts,
+    exact_plane_log,
     is_standard,
     own_rows,
     plane_counts,
@@ -77,7 +75,7 @@ def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
         return []
     if not is_standard(case):
         return [CLAIM.not_applicable(case, OWN_PROBLEMS, Basis.EXACT)]
-    log_gap = case.memo("M3 exact", _log_gap)
+    log_gap = exact_plane_log(case)
     side, diagonal = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap)), 2.0 * log_gap
     if swapped:
         side, diagonal = diagonal, side
@@ -90,16 +88,6 @@ def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
         unit="mixtures",
     )
     return [CLAIM.judge(case, finding, Basis.EXACT)]
-
-
-def _log_gap() -> float:
-    """log P(one coordinate of x0_hat lies in a gap) under DDPM on the grid."""
-    mixture, clock = grid(), schedule()
-    times = TimeGrid.full(clock.T).times
-    laws = oracles.chain_law(
-        mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=1.0
-    )
-    return oracles.log_gap_probability(laws[:1], float(mode_radius(mixture)[0]))
 
 
 def _learned(case: Case, change: Change) -> list[Verdict]:

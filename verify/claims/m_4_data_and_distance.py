@@ -21,16 +21,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.interpolation_problems import (
     FAR,
-    LINES,
     NEAR,
     TRAINING_SIZES,
     line_name,
@@ -39,7 +35,7 @@ from verify.interpolation_problems import (
 from verify.relations import Comparison, Upper, compare
 from verify.trained.interpolation import (
     OWN_PROBLEMS,
-    exact_gap_logs,
+    exact_gaps,
     gap_probabilities,
     gaps,
     is_standard,
@@ -108,37 +104,15 @@ def _exact(case: Case, narrow: int, wide: int) -> list[Verdict]:
         return []
     if not is_standard(case):
         return [CLAIM.not_applicable(case, OWN_PROBLEMS, Basis.EXACT)]
-    logs = case.memo("M4 exact", _exact_logs)
     name = "probability of the wide gap against the narrow one, exact score"
-    far = logs[FAR]
+    far = exact_gaps(case)[FAR]
     finding = Finding(
         comparisons=[compare(name, Upper(rtol=1e-3, log=True), far[wide], far[narrow])],
         nonvacuous_share=1.0,
         witness=lambda comparison: {"modes": FAR, "sampler": "DDPM"},
         unit="mixtures",
-        tables=[_tails(logs)],
     )
     return [CLAIM.judge(case, finding, Basis.EXACT)]
-
-
-def _exact_logs() -> dict[Places, Array]:
-    return {places: exact_gap_logs(places) for places in LINES}
-
-
-def _tails(logs: Mapping[Places, Array]) -> Table:
-    """The paper's lines under the exact score, with what the data have there themselves."""
-    rows: list[list[float | str]] = []
-    for places, found in logs.items():
-        total = float(np.exp(found).sum())
-        tail = math.erfc(6.0 / math.sqrt(2.0))
-        steps = [float(value) / math.log(10.0) for value in found]
-        rows.append([line_name(places), *(min(steps), max(steps)), total, tail])
-    columns = ("modes at", "log10 of the least gap", "of the largest", "all gaps", "data's tail")
-    caption = (
-        "DDPM with the exact score: probability of ending between modes, beyond 6 sigma, against "
-        "the tail of the data's own modes. The excess is what the steps add (M1')"
-    )
-    return Table(caption, columns, rows)
 
 
 # -- trained networks ----------------------------------------------------------------------------

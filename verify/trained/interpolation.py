@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,15 @@ from mixdyn.validation import Array, IntArray
 
 from ..cases import standard
 from ..claim import Basis, Case, Claim, Profile, Verdict
-from ..interpolation_problems import HALLUCINATION, PLANES, SIGMA, line_name, modes_at, schedule
+from ..interpolation_problems import (
+    HALLUCINATION,
+    LINES,
+    PLANES,
+    SIGMA,
+    line_name,
+    modes_at,
+    schedule,
+)
 from .line_law import LineLaw, line_law
 from .models import Measure, TrainedModel, learned_rows, load, shipped
 
@@ -136,6 +144,26 @@ def exact_gap_logs(places: tuple[float, ...]) -> Array:
     )[0]
     low, high = (law.pull_back(np.array(side)) for side in zip(*gaps(places), strict=True))
     return np.asarray(law.log_probability(low, high))
+
+
+def exact_gaps(case: Case) -> Mapping[tuple[float, ...], Array]:
+    """The `exact_gap_logs` of every line of the paper, measured once."""
+    return case.memo("exact gaps", lambda: {places: exact_gap_logs(places) for places in LINES})
+
+
+def exact_plane_log(case: Case) -> float:
+    """log P(one coordinate of x0_hat at the last noisy time lies in a gap) under DDPM and the exact
+    score on the grid; the same on the diamond, as score and noise turn with it."""
+
+    def build() -> float:
+        mixture, clock = PLANES["grid"], schedule()
+        times = TimeGrid.full(clock.T).times
+        laws = oracles.chain_law(
+            mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
+        )
+        return oracles.log_gap_probability(laws[:1], float(mode_radius(mixture)[0]))
+
+    return case.memo("exact gap of the grid", build)
 
 
 # -- planes --------------------------------------------------------------------------------------
