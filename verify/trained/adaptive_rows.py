@@ -25,7 +25,7 @@ from .rates import compare_order, ddim
 
 EVALUATIONS = 50
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
-_SAMPLES = {"AdaptiveNoise": (8_000, 200_000), "DDIM": (4_000, 100_000), "DDPM": (2_000, 40_000)}
+_SAMPLES = {"AdaptiveNoise": (12_000, 200_000), "DDIM": (8_000, 100_000), "DDPM": (2_000, 40_000)}
 
 
 @dataclass(frozen=True)
