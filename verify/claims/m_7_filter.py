@@ -38,8 +38,8 @@ CLAIM = Claim.from_docstring(
     basis=(Basis.LEARNED,),
     min_modes=2,
     does_not_show=(
-        "That the filter keeps the distribution: it narrows the modes, and their weights drift as "
-        "they do without it (see the table). Nor how to choose the share to drop, here several "
+        "That the filter keeps the distribution: the modes' weights drift as they do without it "
+        "(see the table). Nor how to choose the share to drop, here several "
         "times that of the hallucinations, or the window, here the one that separates best on "
         "the first generation (M5)."
     ),

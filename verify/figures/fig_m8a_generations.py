@@ -24,7 +24,7 @@ def draw(results: Results) -> Figure:
         for column, generation in enumerate(at):
             ax = axes[row, column]
             points = clouds[row, column]
-            ax.plot(points[:, 0], points[:, 1], ".", ms=3.0, color=LOOKS[name].color)
+            ax.plot(*points.T, ".", ms=3.0, color=LOOKS[name].color, rasterized=True)
             ax.plot(*result["means"].T, "+", ms=4.0, mew=0.7, color=BLACK)
             ax.set_aspect("equal")
             ax.set(xlim=(-1.75, 1.75), ylim=(-1.75, 1.75))
