@@ -831,6 +831,54 @@ def _jacobian_rows(x, means, var, gamma, out):  # type: ignore[no-untyped-def]
                 out[i, m, j] = out[i, j, m]
 
 
+_COLUMNS = 32  # of a tile in one piece: they and the sums stay in the first-level cache
+
+
+@_parallel
+def project(x, centre, directions, z):  # type: ignore[no-untyped-def]
+    """z (n, r) = directions (x - centre), directions (r, d)."""
+    n, d = x.shape
+    rank = directions.shape[0]
+    for tile in prange((n + TILE - 1) // TILE):
+        rows, sums = np.empty(_COLUMNS * TILE), np.zeros(rank * TILE)
+        for first in range(0, d, _COLUMNS):
+            piece = x[:, first : first + _COLUMNS]
+            _load(piece, tile * TILE, rows)
+            for q in range(rank):
+                _add_multiples(
+                    rows, centre[first:], directions[q, first:], _rows(sums, q, 1), piece
+                )
+        _store(sums, tile * TILE, z)
+
+
+@_tile
+def _add_multiples(rows, centre, factors, total, piece):  # type: ignore[no-untyped-def]
+    """total (TILE,) += sum_j factors_j (rows_j - centre_j), j over the columns of `piece`."""
+    _wide()
+    for j in range(piece.shape[1]):
+        row, c, f = _rows(rows, j, 1), centre[j], factors[j]
+        for b in range(TILE):
+            total[b] = _fma(f, row[b] - c, total[b])
+
+
+@_parallel
+def lift(x, factor, shift, directions, along, out):  # type: ignore[no-untyped-def]
+    """out (n, d) = factor x + shift + along directions, shift (d,), along (n, r)."""
+    for i in prange(x.shape[0]):
+        _lift_row(x[i], factor, shift, directions, along[i], out[i])
+
+
+@_tile
+def _lift_row(x, factor, shift, directions, along, out):  # type: ignore[no-untyped-def]
+    _wide()
+    for j in range(x.shape[0]):
+        out[j] = _fma(factor, x[j], shift[j])
+    for q in range(directions.shape[0]):
+        row, a = directions[q], along[q]
+        for j in range(x.shape[0]):
+            out[j] = _fma(a, row[j], out[j])
+
+
 def mode_table(means: Any, var: Any, log_weights: Any) -> tuple[Any, Any, Any, Any]:
     """The mode table (a, h, lw, ratio) of the module docstring, from natural log weights."""
     ratio = var / var.min()

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from . import kernels
 from .errors import InputError
+from .hull import find_hull
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule
 from .validation import Array, check_integer, check_points, describe
@@ -88,16 +89,24 @@ class ExactScore:
     """The exact model of a mixture under a schedule (every marginal p_t is a mixture).
 
     `product` says whether the mixture was recognised as a product of 1-D mixtures; evaluation then
-    costs the sum, not the product, of the axis sizes (equal to the general path to rounding).
+    costs the sum, not the product, of the axis sizes. Otherwise `hull` is the affine hull of the
+    means where its dimension is small beside d (see `hull`). Both are equal to the general path to
+    rounding; `detect_product` and `detect_hull` leave them out.
     Source: arXiv 2605.06831 v1, section 3.
     """
 
     def __init__(
-        self, mixture: GaussianMixture, schedule: NoiseSchedule, *, detect_product: bool = True
+        self,
+        mixture: GaussianMixture,
+        schedule: NoiseSchedule,
+        *,
+        detect_product: bool = True,
+        detect_hull: bool = True,
     ) -> None:
         self.mixture = mixture
         self.schedule = schedule
         self.axes = padded_axes(mixture) if detect_product and mixture.d > 1 else None
+        self.hull = find_hull(mixture) if detect_hull and self.axes is None else None
 
     @property
     def d(self) -> int:
@@ -108,6 +117,13 @@ class ExactScore:
     def product(self) -> bool:
         """Whether evaluation uses the product structure."""
         return self.axes is not None
+
+    @functools.cached_property
+    def along(self) -> ExactScore:
+        """The exact score along the hull: that of the projected mixture."""
+        if self.hull is None:
+            raise TypeError("only a mixture with a hull has a projection")
+        return ExactScore(self.hull.projected, self.schedule, detect_hull=False)
 
     def marginal(self, t: int) -> GaussianMixture:
         """p_t for t in 0..T."""
@@ -131,6 +147,9 @@ class ExactScore:
             h = np.full(values.shape[1], kernels.bits(0.5 / var[0]))
             kernels.product_pull(x, alpha_t * values, h, log_weights, scale, out)
             return out
+        if self.hull is not None:
+            z = self.hull.project(x, alpha_t)
+            return self.hull.lift(x, self.along._eps(z, t) + scale * z, -scale, (alpha_t, 0.0))
         log_weights = np.log(self.mixture.weights)
         table = kernels.mode_table(alpha_t * self.mixture.means, var, log_weights)
         return kernels.scaled_pull(x, table, scale)

@@ -61,8 +61,13 @@ class PlanStepper:
         self.model = model
         self.plan = plan
         self.grid = plan.grid
-        self.fused = is_exact(model) and model.schedule == plan.schedule
         self._coefficients = np.column_stack(plan.eps_form())
+        # Along a hull the noise is the projection of d normals: no fewer than the generic loop's.
+        self.fused = (
+            is_exact(model)
+            and model.schedule == plan.schedule
+            and (model.hull is None or not plan.noise_std.any())
+        )
 
     def eps(self, x: Array, t: int) -> Array:
         """The model's prediction, which must be finite and shaped like x."""
@@ -75,7 +80,10 @@ class PlanStepper:
         kernels.step(x, eps, xi, c_x, c_eps, c_noise)
 
     def run(self, x: Array, rows: Rows) -> None:
-        """One kernel call for the whole grid."""
+        """One kernel call for the whole grid; with a hull on the projection alone."""
+        if self._exact.hull is not None:
+            self._run_along(x, rows)
+            return
         first, seed = np.uint64(rows.first), np.uint64(rows.seed)
         times = self.plan.t.astype(np.uint64)
         head = (x, first, seed, self._plan_table, times)
@@ -85,6 +93,17 @@ class PlanStepper:
             kernels.rollout_product(*head, axes, alpha, h[:, 0].copy(), log_weights)
         else:
             kernels.rollout(*head, self._exact.mixture.means, *self._mode_tables)
+
+    def _run_along(self, x: Array, rows: Rows) -> None:
+        hull, alpha = self._exact.hull, self.plan.schedule.alpha[self.grid.times[[0, -1]]]
+        if hull is None:
+            raise TypeError("only a mixture with a hull has a projection")
+        c_x, c_eps, _, eps_scale = self._plan_table.T
+        across = float(np.prod(c_x - c_eps * eps_scale))
+        z = hull.project(x, alpha[0])
+        begin = z.copy()
+        PlanStepper(self._exact.along, self.plan).run(z, rows)
+        x[...] = hull.lift(x, z - across * begin, across, (alpha[0], alpha[1]))
 
     @property
     def _exact(self) -> ExactScore:

@@ -1,0 +1,67 @@
+"""Means in a low-dimensional affine hull: the score is nonlinear only along it.
+
+With one sigma the responsibilities depend on x only through its projection on the affine hull of
+the means, since what lies across adds the same to every squared distance. With x = alpha c + U z +
+w, c the centre of the means, U (d, r) an orthonormal basis and w across the hull, the noise
+prediction is U eps_r(z) + f w, eps_r that of the projected mixture and f = noise_std/sigma_t^2. So
+an evaluation costs two passes over the data and a mixture in r dimensions, and a noiseless run of
+any number of steps does too: along the hull it is the run of the projected mixture, and w is
+multiplied by one number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from . import kernels
+from .mixture import GaussianMixture
+from .validation import Array, frozen
+
+# The hull is used from this dimension on, where its own is at most this share of d: the projection
+# costs two passes over the data, and must save more.
+SMALLEST_DIMENSION = 16
+LARGEST_SHARE = 0.25
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Hull:
+    """centre (d,), directions (r, d) with orthonormal rows, projected: the mixture in r dimensions
+    whose means are those of the original along the directions, from the centre."""
+
+    centre: Array
+    directions: Array
+    projected: GaussianMixture
+
+    def project(self, x: Array, alpha: float) -> Array:
+        """z (n, r) = U^T (x - alpha c)."""
+        z = np.empty((len(x), len(self.directions)))
+        kernels.project(x, alpha * self.centre, self.directions, z)
+        return z
+
+    def lift(self, x: Array, along: Array, factor: float, alphas: tuple[float, float]) -> Array:
+        """factor (x - alpha_from c) + alpha_to c + U along: (n, d) from x (n, d), along (n, r)."""
+        out = np.empty_like(x)
+        alpha_from, alpha_to = alphas
+        shift = (alpha_to - factor * alpha_from) * self.centre
+        kernels.lift(x, factor, shift, self.directions, along, out)
+        return out
+
+
+def find_hull(mixture: GaussianMixture) -> Hull | None:
+    """The hull of the means where it is worth using, to rounding; else None."""
+    if not mixture.has_common_sigma or mixture.d < SMALLEST_DIMENSION:
+        return None
+    centre = mixture.means.mean(axis=0)
+    offsets = mixture.means - centre
+    _, singular, directions = np.linalg.svd(offsets, full_matrices=False)
+    size = np.finfo(float).eps * max(mixture.means.shape) * np.abs(mixture.means).max()
+    rank = max(int(np.count_nonzero(singular > size)), 1)
+    if rank > LARGEST_SHARE * mixture.d:
+        return None
+    basis = np.ascontiguousarray(directions[:rank])
+    projected = GaussianMixture(
+        offsets @ basis.T, mixture.sigma, mixture.weights, allow_duplicates=True
+    )
+    return Hull(frozen(centre), frozen(basis), projected)
