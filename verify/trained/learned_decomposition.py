@@ -76,9 +76,10 @@ def _products(
     sums = [_rebuilt(part, weighted) for part in parts]
     forward = [part.n * _rate(part.hit_given_visit) * part.p_visit.rate for part in parts]
     backward = [part.n * _rate(part.visit_given_hit) * part.p_hit.rate for part in parts]
+    one_run = Equality(atol=0.5)
     return [
-        compare(f"runs with H, {name}", Equality(atol=0.5), whole, sums),
-        compare(f"runs with M and H by either product, {name}", Equality(0.5), forward, backward),
+        compare(f"runs with H, {name}", one_run, whole, sums),
+        compare(f"runs with M and H by either product, {name}", one_run, forward, backward),
     ]
 
 
