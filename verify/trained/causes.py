@@ -13,7 +13,7 @@ from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import Proportion
 
 from ..claim import Case
-from ..interpolation_problems import FAR, NEAR, PAIR, QUARTET, line_name, modes_at
+from ..interpolation_problems import LINES, PLANES, line_name, modes_at
 from ..relations import Comparison, Lower, Statistical, compare, compare_rate
 from .interpolation import (
     KINDS,
@@ -142,9 +142,14 @@ def paper_cells(case: Case) -> list[Cells]:
     return [*_lines(case), *_planes(plane_counts(case))]
 
 
+def paper_problems(case: Case) -> int:
+    """How many problems of that paper a case shows: four lines and two planes, or none."""
+    return len(LINES) + len(PLANES) if is_standard(case) else 0
+
+
 def _lines(case: Case) -> list[Cells]:
     found = []
-    for places in (NEAR, FAR, PAIR, QUARTET):
+    for places in LINES:
         for network in networks(case, modes_at(places))[-1:]:
             scores = (None, network.model)
             cells = [
