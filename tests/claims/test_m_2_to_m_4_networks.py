@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from mixdyn.score import model_for
 from mixdyn.statistics import Proportion
 from verify import cases, registry, runner
 from verify.claim import Basis, Case, Profile
-from verify.interpolation_problems import FAR, NEAR, PLANES, line_name, modes_at, schedule
+from verify.interpolation_problems import FAR, LINES, NEAR, PLANES, line_name, modes_at, schedule
 from verify.outside import ddim_starts, normal_mass
 from verify.relations import Outcome
 from verify.trained.causes import Cells
@@ -29,6 +31,7 @@ from verify.trained.interpolation import (
 )
 from verify.trained.line_law import LineLaw, line_law
 from verify.trained.models import TrainedModel
+from verify.trained.rates import Rates
 from verify.trained.smoothing import smoothing
 
 torch = pytest.importorskip("torch")
@@ -232,6 +235,48 @@ def test_a_count_is_compared_with_a_computed_probability_by_its_interval():
     cells = Cells("made up", "none", {"a": Proportion(7, 12_000), "b": 1e-18, "c": 5e-4, "d": 0.1})
     outcomes = [cells.above("a", name).outcome for name in "bcd"]
     assert outcomes == [Outcome.HOLDS, Outcome.INCONCLUSIVE, Outcome.FAILS]
+
+
+def with_causes(case, learned_ddpm) -> Case:
+    """Made-up cells everywhere: the exact score's 1e-9, a network's 1e-2 under DDIM."""
+    found = [np.array([4000 - k, k, 0]) for k in (100, round(4000 * learned_ddpm))]
+    shape = (1, 2, 3)
+    case.workspace["learned rates over steps"] = Rates(
+        models=("a network",),
+        recipes=("reduced",),
+        samplers=("DDIM-50", "DDPM-1000"),
+        counts=np.array(found).reshape(shape),
+        exact=np.array([[4000, 0, 0]] * 2).reshape(shape),
+        spread=np.ones((1, 2)),
+        exact_spread=np.ones((1, 2)),
+    )
+    case.workspace["interpolation plane counts"] = [
+        dataclasses.replace(plane, sampler=sampler, learned=plane.learned // divisor)
+        for plane in plane_counts(1000, 5)
+        for sampler, divisor in (("DDIM", 1), ("DDPM", 10))
+    ]
+    for places in LINES:
+        name = networks(case, modes_at(places))[-1].model.name
+        for who, sampler, p in (
+            (EXACT, "DDIM", 1e-9),
+            (EXACT, "DDPM", 1e-9),
+            (name, "DDIM", 1e-2),
+            (name, "DDPM", learned_ddpm),
+        ):
+            law = made_up_law(places, [p] * (len(places) - 1))
+            case.workspace[f"line law {line_name(places)} {who} {sampler}"] = law
+    return case
+
+
+def test_x_10_holds_where_both_causes_matter_and_fails_where_ddpm_is_no_better(case):
+    (row,) = runner.run_claim(ENTRIES["X10"], with_causes(case, 2e-3))
+    assert row.verdict is Outcome.HOLDS
+    assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+    assert len(row.tables[0].rows) == 1 + len(LINES) + len(PLANES)
+    assert [h.held_share for h in row.hypotheses] == [1.0]
+    (row,) = runner.run_claim(ENTRIES["X10"], with_causes(cases.standard(0, Profile.QUICK), 2e-2))
+    assert row.verdict is Outcome.FAILS
+    assert "DDIM makes fewer on modes at 1-2-3" in row.note
 
 
 # -- where the rows stand ------------------------------------------------------------------------

@@ -87,7 +87,8 @@ def _note(shown: Sequence[Cells]) -> str:
     better = [c.problem for c in shown if c.rate("learned, DDIM") < c.rate("learned, DDPM")]
     factors = [cells.together() for cells in shown]
     note = (
-        f"Both together add {min(factors):.2g} to {max(factors):.2g} times what each adds alone. "
+        f"Both together add {min(factors):,.0f} to {max(factors):,.0f} times the sum of what each "
+        "adds alone. "
     )
     if sampler:
         note += f"The sampler's share is the larger one on {'; '.join(sampler)}."
