@@ -44,6 +44,11 @@ def test_random_problems_have_no_saved_row(claim):
     assert ENTRIES[claim].check(cases.random(1, 0, Profile.QUICK)) == []
 
 
+def test_the_users_problem_is_not_the_papers(standard):
+    (row,) = ENTRIES["M5"].check(dataclasses.replace(standard, name="user"))
+    assert row.verdict is Outcome.NOT_APPLICABLE
+
+
 @pytest.mark.parametrize("claim", ["M6", "M7"])
 def test_another_mixture_of_the_user_has_no_saved_recursion(standard, claim):
     other = dataclasses.replace(
