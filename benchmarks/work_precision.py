@@ -195,7 +195,7 @@ def draw(result: harness.Result) -> Figure:
     names = list(dict.fromkeys(row["problem"] for row in result["rows"]))
     shown = [OURS, "DDIM, log SNR", "RK4 in x", "Heun", "RK4", "exponential 1"]
     shown += ["exponential multistep 2", _ADAPTIVE]
-    figure, axes = style.new_figure(len(names), width=10.0, height=4.0)
+    figure, axes = style.new_figure(len(names), width=11.0, height=4.0)
     for ax, name in zip(axes, names, strict=True):
         for k, method in enumerate(shown):
             curve = result["curves"][f"{name}: {method}"]
@@ -204,7 +204,7 @@ def draw(result: harness.Result) -> Figure:
         ax.axhline(result["target"], color="#767676", lw=0.8)
         ax.set(xscale="log", yscale="log", xlabel="evaluations", title=name, ylim=(1e-7, 3e2))
     axes[0].set_ylabel("median error, sigma")
-    axes[-1].legend(loc="lower left", fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return figure
 
 
