@@ -204,7 +204,7 @@ def draw(result: harness.Result) -> Figure:
         ax.axhline(result["target"], color="#767676", lw=0.8)
         ax.set(xscale="log", yscale="log", xlabel="evaluations", title=name, ylim=(1e-7, 3e2))
     axes[0].set_ylabel("median error, sigma")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
     return figure
 
 
