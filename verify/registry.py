@@ -19,6 +19,7 @@ from .claim import Basis, Case, Claim, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "verify" / "checkpoints"  # trained models, shipped with their provenance
+RESULTS = ROOT / "verify" / "results"  # slow measurements, saved with the recipe that made them
 # What a saved row does not depend on: how the ledger is laid out and driven.
 _PRESENTATION = {
     *(
@@ -47,15 +48,15 @@ class Entry:
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """SHA-256 over the claim's file, the ledger's and the engine's sources, and the shipped
-        checkpoints where the claim has learned rows.
+        """SHA-256 over the claim's file, the ledger's and the engine's sources, and what is shipped
+        of trained models and of their saved measurements where the claim has learned rows.
 
         A saved row is reused only while none of them has changed.
         """
         h = hashlib.sha256(_shared_digest().encode())
         h.update(self.path.read_bytes())
         if Basis.LEARNED in self.claim.basis:
-            h.update(checkpoints_digest())
+            h.update(shipped_digest())
         return h.hexdigest()
 
 
@@ -71,10 +72,10 @@ def _shared_digest() -> str:
 
 
 @functools.cache
-def checkpoints_digest() -> bytes:
-    """SHA-256 over the shipped models."""
+def shipped_digest() -> bytes:
+    """SHA-256 over the shipped models and saved measurements."""
     h = hashlib.sha256()
-    for path in sorted(CHECKPOINTS.glob("*.safetensors")):
+    for path in sorted([*CHECKPOINTS.glob("*.safetensors"), *RESULTS.glob("*.json")]):
         h.update(path.name.encode())
         h.update(path.read_bytes())
     return h.digest()

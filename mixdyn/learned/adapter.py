@@ -46,9 +46,9 @@ class LearnedScore:
     precision : "float32" as trained, or "float64" for derivatives and for checks of rounding.
     device : "cpu" or "cuda".
 
-    A batch is computed in blocks of fixed size, on a CPU one block a core. Single rows may differ in
-    the last bits of float32 between batch sizes, as with any matrix library, not between numbers of
-    cores.
+    A batch is computed in blocks of fixed size, on a CPU one block a core. Single rows may differ
+    in the last bits of float32 between batch sizes, as with any matrix library, not between numbers
+    of cores.
     """
 
     own_threads = True  # the engine's threads rest while this model's work

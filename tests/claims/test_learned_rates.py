@@ -319,8 +319,8 @@ def test_a_result_on_trained_networks_is_stale_once_a_checkpoint_changes(tmp_pat
     case, experiment = cases.standard(0, Profile.QUICK), EXPERIMENTS["learned_steps"]
     before = experiment.key(case)
     (tmp_path / "other.safetensors").write_bytes(b"another network")
-    digest = registry.checkpoints_digest.__wrapped__  # what a new process computes
-    monkeypatch.setattr(common, "checkpoints_digest", digest)
+    digest = registry.shipped_digest.__wrapped__  # what a new process computes
+    monkeypatch.setattr(common, "shipped_digest", digest)
     assert dataclasses.replace(experiment).key(case) == before
     monkeypatch.setattr(registry, "CHECKPOINTS", tmp_path)
     assert dataclasses.replace(experiment).key(case) != before

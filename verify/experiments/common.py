@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mixdyn import learned
 from mixdyn.errors import MissingExtraError, NotApplicableError
 from verify.claim import Case
-from verify.registry import ROOT, checkpoints_digest
+from verify.registry import ROOT, shipped_digest
 from verify.trained.models import TrainedModel, trained_models
 from verify.trained.rates import ddim
 from verify.window import Window, find_window
@@ -88,5 +88,5 @@ class LearnedExperiment(Experiment):
         for path in sources:
             h.update(path.name.encode())
             h.update(path.read_bytes())
-        h.update(checkpoints_digest())
+        h.update(shipped_digest())
         return h.hexdigest()

@@ -29,8 +29,8 @@ def _wrong(result: Result) -> tuple[IntArray, IntArray]:
 
 def _places(result: Result, column: int) -> Array:
     """(M,) heights: a row for each network, the families spread within it."""
-    families = len(result.labels("family"))
-    return np.arange(len(result.labels("models"))) + 0.12 * (column - 0.5 * (families - 1))
+    middle = 0.5 * (len(result.labels("family")) - 1)
+    return np.arange(len(result.labels("models")), dtype=np.float64) + 0.12 * (column - middle)
 
 
 def _draw_rates(ax: Axes, result: Result) -> None:

@@ -38,10 +38,10 @@ from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
 from ..outputs import check_writable, write_text
-from ..registry import ROOT
+from ..registry import RESULTS
 from .models import Shipped, load, shipped
 
-SAVED = ROOT / "verify" / "results" / "detector.json"
+SAVED = RESULTS / "detector.json"
 WINDOWS = (2, 3, 4, 5, 6, 8, 10, 12, 15)
 NETWORKS = (
     *("modes-1-2-3-25k-0", "modes-1-2-3-100k-0", "modes-1-2-3-500k-0", "modes-1-2-100k-0"),

@@ -29,9 +29,9 @@ from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Table, Verdict
 from ..outputs import check_writable, write_text
-from ..registry import ROOT
+from ..registry import RESULTS
 
-SAVED = ROOT / "verify" / "results" / "recursion-reduced.json"
+SAVED = RESULTS / "recursion-reduced.json"
 FILTERS = ("none", "random", "hal")
 _FORMAT = "verify.recursions.1"
 _CLOUD, _CLOUD_AT = 400, (1, 3, 5)  # points kept for the figure, of these generations
