@@ -70,7 +70,7 @@ def test_an_unusable_folder_is_named_beside_the_one_taken_instead(folders):
     assert str(folders[2]) in said
 
 
-def test_where_no_folder_is_writable_there_is_one_line_and_no_traceback(folders):
+def test_once_imported_the_command_refuses_in_one_line_where_no_folder_is_writable(folders):
     for folder in folders:
         block(folder)
     with pytest.raises(FileError, match="writable"):
