@@ -20,11 +20,13 @@ from . import harness, style
 Run = Callable[[], object]
 
 
-def rollout(n: int = 20_000, modes: int = 25, d: int = 2, steps: int = 50) -> Run:
-    """DDIM on `modes` scattered modes in d dimensions, which no structure makes cheaper."""
+def rollout(
+    n: int = 20_000, modes: int = 25, d: int = 2, steps: int = 50, hull: bool = False
+) -> Run:
+    """DDIM on `modes` scattered modes in d dimensions, every structure but the hull left unused."""
     rng, schedule = np.random.default_rng(0), NoiseSchedule.linear()
     mixture = GaussianMixture(rng.standard_normal((modes, d)), 0.05)
-    exact = ExactScore(mixture, schedule, detect_product=False)
+    exact = ExactScore(mixture, schedule, detect_product=False, detect_hull=hull)
     x = rng.standard_normal((n, d))
     return lambda: sample(exact, schedule, DDIM(steps=steps, spacing="uniform"), x=x)
 
@@ -62,6 +64,7 @@ def series(small: bool) -> dict[str, dict[int, Run]]:
         "n": {s: rollout(n=s) for s in (100, 1_000, 10_000, 100_000, 1_000_000)},
         "N": {s: rollout(modes=s) for s in (2, 25, 100, 400)},
         "d": {s: rollout(n=2_000, d=s) for s in (1, 2, 8, 64, 512)},
+        "d, hull": {s: rollout(n=2_000, d=s, hull=True) for s in (128, 512, 2_048)},
         "steps": {s: rollout(steps=s) for s in (10, 50, 200, 800)},
         "T": {s: ancestral(5_000, s) for s in (100, 500, 1_000, 4_000)},
         "threads": {s: on_threads(s, rollout(n=200_000)) for s in counts},

@@ -100,6 +100,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     from mixdyn.fields import v_grid
     from mixdyn.geometry import classify
     from mixdyn.integrators import EulerMaruyama, integrate_ode, integrate_sde
+    from mixdyn.mixture import GaussianMixture
     from mixdyn.noise import path_normals, standard_normals
     from mixdyn.samplers import DDIM, DDPM, ExactReverse
     from mixdyn.sampling import sample
@@ -109,7 +110,8 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     schedule = NoiseSchedule.linear(T=8, beta_start=0.01, beta_end=0.3)
     product, general = presets.grid(side=3), presets.ring()
     ddim, x = DDIM(steps=4), np.linspace(-1.0, 1.0, 8).reshape(4, 2)
-    foreign = as_model(lambda points, _: points)
+    foreign, wide = as_model(lambda points, _: points), np.zeros((4, 16))
+    hull = GaussianMixture(np.eye(2, 16), 0.1)
     v = v_grid(schedule, ddim.grid(schedule), general)
 
     def run(model: object, sampler: object = ddim, **options: object) -> Callable[[], object]:
@@ -123,6 +125,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("steps of any model", run(foreign)),
         ("steps of a general mixture", run(general, keep="trajectory")),
         ("steps of a product mixture", run(product, keep="trajectory")),
+        ("means in a hull", lambda: sample(hull, schedule, ddim, x=wide, rng=0)),
         ("exact reverse draws", run(general, ExactReverse())),
         ("adaptive noise", run(general, AdaptiveNoise(steps=4))),
         ("density", lambda: general.log_density(x)),
