@@ -27,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,8 +40,24 @@ from numba.extending import intrinsic
 # The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
 _inline = njit(inline="always", error_model="numpy")
 _tile = njit(error_model="numpy")
-_cached = njit(cache=True, error_model="numpy")
-_rollout = njit(parallel=True, cache=True, error_model="numpy")
+
+
+def _cached(function: Callable[..., Any], **options: Any) -> Any:
+    """`function` compiled at its first call, and kept on disk where Numba finds a folder."""
+    try:
+        return njit(cache=True, error_model="numpy", **options)(function)
+    except RuntimeError:  # no folder that Numba may write to
+        _warn_uncached()
+        return njit(error_model="numpy", **options)(function)
+
+
+@functools.cache  # every kernel meets it: say it once
+def _warn_uncached() -> None:
+    text = "no folder for compiled kernels is writable, so every process compiles its own"
+    warnings.warn(f"{text}. Set NUMBA_CACHE_DIR.", RuntimeWarning, stacklevel=2)
+
+
+_rollout = functools.partial(_cached, parallel=True)
 # Rows below which one thread does a single evaluation alone: waking a second one costs as much as
 # the work, and hundreds of times more while another process holds its core.
 SERIAL_BELOW = 1024

@@ -15,7 +15,6 @@ from mixdyn import presets
 from mixdyn.errors import InputError
 from mixdyn.files import FORMATS
 from mixdyn.mixture import GaussianMixture
-from mixdyn.models import CHECKPOINT
 from mixdyn.plans import Spacing
 from mixdyn.schedule import NoiseSchedule
 
@@ -175,6 +174,8 @@ class ModelOptions:
     @property
     def is_checkpoint(self) -> bool:
         """Whether the reference is a file of `mixdyn train`."""
+        from mixdyn.models import CHECKPOINT  # loads the kernels
+
         return self.reference is not None and self.reference.endswith(CHECKPOINT)
 
 
