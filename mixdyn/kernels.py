@@ -4,7 +4,7 @@ The only module that imports Numba. It imports nothing of mixdyn, validates noth
 raises: the facades (`mixture`, `score`, `noise`, `samplers`) check their arguments first.
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
-inner loop is a plain pass over TILE contiguous doubles. The last tile is padded by repeating rows.
+inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
 
 Arithmetic. No fast-math flag is set anywhere: each rounding is written down (`_fma` where two
 operations are fused), so a sample's bits depend on its inputs alone, not on its place in a tile,
@@ -16,6 +16,10 @@ variance, and lw = log2(weight) - (d/2 + 1) log2(ratio) (N,). With q_k = |x - a_
 2^(lw_k - h_k q_k - max) the score is sum_k e_k (a_k - x)/(var_ref sum_k e_k ratio_k). Differences
 a_k - x are formed before they are weighted: the score then keeps its digits both beside a mode
 and on the midpoint of two.
+
+Precision. Float64, or float32 throughout where the arrays of a call are float32: Numba compiles
+both from one text, and what has constants of its own (`_exp2`) has two sets of them. Noise is drawn
+in double and rounded.
 
 Speed. Exponentials are what a score costs. Modes are taken five at a time, with the steps of their
 polynomials interleaved: one chain of multiply-adds alone waits for itself. Base 2 saves the
@@ -29,7 +33,7 @@ import functools
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -92,10 +96,45 @@ def _parallel(function: Callable[..., None]) -> Callable[..., None]:
 
 # -- single operations ---------------------------------------------------------------------------
 
+
+class _Exp2(NamedTuple):
+    """How 2^z is computed in one precision.
+
+    bits of a number and of its mantissa; shift = 1.5 * 2^mantissa, adding which leaves the nearest
+    integer in the low bits of the sum; floor: below it 2^floor is returned, a normal number that no
+    sum of powers >= 1 can feel, whose products with coordinates stay normal (denormals are 10x
+    slower); coefficients, of the highest power first, of 2^r = 1 + r(ln 2 + r q(r)) on |r| <= 1/2,
+    q a Chebyshev fit.
+    """
+
+    bits: int
+    mantissa: int
+    shift: float
+    floor: float
+    coefficients: tuple[float, ...]
+
+
+_LN2_HIGH = 0.6931471803691238  # 21 trailing zero bits: k * _LN2_HIGH is exact
+_LN2_LOW = 1.9082149292705877e-10
+_LN2, _LOG2E = 0.6931471805599453, 1.4426950408889634
+# fmt: off
+_DOUBLE = _Exp2(64, 52, 6755399441055744.0, -866.0, (  # q of degree 9, error 3e-17
+    4.45410341058704e-10, 7.070977866508138e-09, 1.0178067267449427e-07, 1.3215451633221434e-06,
+    1.5252733820795803e-05, 0.00015403530424776529, 0.0013333558146423213, 0.009618129107618665,
+    0.05550410866482158, 0.24022650695910075, _LN2, 1.0,
+))
+_SINGLE = _Exp2(32, 23, 12582912.0, -80.0, (  # q of degree 4, error 7e-9
+    0.0001545316627016291, 0.00133813067805022, 0.009618083015084267, 0.055503811687231064,
+    0.24022650718688965, _LN2, 1.0,
+))
+# fmt: on
+EXP2_FLOOR, EXP2_FLOOR_SINGLE = _DOUBLE.floor, _SINGLE.floor
+_ROUND = _DOUBLE.shift
+
 if config.DISABLE_JIT:
     TILE = 4
 
-    def _fma(a: float, b: float, c: float) -> float:
+    def _fma(a: Any, b: Any, c: Any) -> Any:
         return a * b + c
 
     def _to_bits(x: float) -> Any:
@@ -104,23 +143,32 @@ if config.DISABLE_JIT:
     def _from_bits(i: Any) -> Any:
         return np.uint64(i).view(np.float64)
 
-    def _scale(p: float, shifted: float) -> float:
-        return math.ldexp(p, int(shifted - _ROUND))
-
-    def _larger(a: float, b: float) -> float:
+    def _larger(a: Any, b: Any) -> Any:
         return a if a > b else b
 
     def _wide() -> None:
         pass
+
+    def _exp2(z: Any) -> Any:
+        number: Any = np.float32 if isinstance(z, np.float32) else np.float64
+        of = _SINGLE if number is np.float32 else _DOUBLE
+        z = _larger(z, number(of.floor))
+        k = (z + number(of.shift)) - number(of.shift)
+        p = number(of.coefficients[0])
+        for c in of.coefficients[1:]:
+            p = _fma(p, z - k, number(c))
+        return number(math.ldexp(p, int(k)))
+
+    def _exp2_of_5(*z: Any) -> tuple[Any, ...]:
+        return tuple(_exp2(one) for one in z)
 
 else:
     TILE = 128
 
     @intrinsic
     def _fma(typing_context, a, b, c):  # type: ignore[no-untyped-def]
-        """a b + c with one rounding."""
-        signature = types.float64(types.float64, types.float64, types.float64)
-        return signature, lambda context, builder, sig, args: builder.fma(*args)
+        """a b + c with one rounding, in the precision of b (a or c may be a written constant)."""
+        return b(b, b, b), lambda context, builder, sig, args: builder.fma(*args)
 
     @intrinsic
     def _to_bits(typing_context, x):  # type: ignore[no-untyped-def]
@@ -136,23 +184,25 @@ else:
 
         return types.float64(types.uint64), generate
 
-    @intrinsic
-    def _larger(typing_context, a, b):  # type: ignore[no-untyped-def]
+    def _maximum(builder, a, b):  # type: ignore[no-untyped-def]
         """max(a, b) of two numbers. `max` compares and selects, of which LLVM makes a masked store
         where the result goes back to memory, and the next load has to wait for that."""
+        signature = ir.FunctionType(a.type, [a.type, a.type])
+        name = f"llvm.maxnum.{'f64' if a.type == ir.DoubleType() else 'f32'}"
+        function = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(function, (a, b), fastmath=("nnan", "nsz"))
 
+    @intrinsic
+    def _larger(typing_context, a, b):  # type: ignore[no-untyped-def]
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            double = ir.DoubleType()
-            signature = ir.FunctionType(double, [double, double])
-            function = cgutils.get_or_insert_function(builder.module, signature, "llvm.maxnum.f64")
-            return builder.call(function, args, fastmath=("nnan", "nsz"))
+            return _maximum(builder, *args)  # type: ignore[no-untyped-call]
 
-        return types.float64(types.float64, types.float64), generate
+        return a(a, a), generate
 
     @intrinsic
     def _wide(typing_context):  # type: ignore[no-untyped-def]
         """Ask LLVM for the widest vectors in the calling function: its default on AVX-512
-        machines is half of that, which costs a quarter of the speed of `_exp`."""
+        machines is half of that, which costs a quarter of the speed of `_exp2`."""
 
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
             # llvmlite knows this attribute not by name, so it goes past the check of `add`.
@@ -161,132 +211,48 @@ else:
 
         return types.void(), generate
 
+    def _powers(builder, z):  # type: ignore[no-untyped-def]
+        """2^z of each of some numbers, step by step beside one another; z = k + r, exactly.
+
+        Written here, in one piece, since LLVM moves a step that stands in a function of its own
+        down to its use, and so undoes the interleaving.
+        """
+        real = z[0].type
+        of = _DOUBLE if real == ir.DoubleType() else _SINGLE
+        word, shift = ir.IntType(of.bits), real(of.shift)
+        z = [_maximum(builder, one, real(of.floor)) for one in z]  # type: ignore[no-untyped-call]
+        shifted = [builder.fadd(one, shift) for one in z]
+        k = [builder.fsub(one, shift) for one in shifted]
+        r = [builder.fsub(*pair) for pair in zip(z, k, strict=True)]
+        p = [real(of.coefficients[0])] * len(z)
+        for c in of.coefficients[1:]:
+            p = [builder.fma(*pair, real(c)) for pair in zip(p, r, strict=True)]
+        scaled = []
+        for pair in zip(p, shifted, strict=True):
+            # The low bits of `shifted` are k: moved up, they add to p's exponent.
+            bits, low = (builder.bitcast(value, word) for value in pair)
+            sum_ = builder.add(bits, builder.shl(low, word(of.mantissa)))
+            scaled.append(builder.bitcast(sum_, real))
+        return scaled
+
     @intrinsic
-    def _scale(typing_context, p, shifted):  # type: ignore[no-untyped-def]
-        """p 2^k, k the low bits of `shifted` = _ROUND + k: moved up, they add to p's exponent."""
+    def _exp2(typing_context, z):  # type: ignore[no-untyped-def]
+        """2^max(z, floor) for z <= 0 (valid to 1000, in single to 120), at most 1 ulp off."""
 
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            word = ir.IntType(64)
-            p, shifted = (builder.bitcast(value, word) for value in args)
-            scaled = builder.add(p, builder.shl(shifted, word(52)))
-            return builder.bitcast(scaled, ir.DoubleType())
+            return _powers(builder, args)[0]  # type: ignore[no-untyped-call]
 
-        return types.float64(types.float64, types.float64), generate
+        return z(z), generate
 
+    @intrinsic
+    def _exp2_of_5(typing_context, z0, z1, z2, z3, z4):  # type: ignore[no-untyped-def]
+        """`_exp2` of five numbers to the same bits."""
 
-# A normal double that no sum of powers >= 1 can feel. Below EXP2_FLOOR `_exp2` returns
-# 2^EXP2_FLOOR = 2.0e-261: products with coordinates stay normal (denormals are 10x slower).
-EXP2_FLOOR = -866.0
-# 1.5 * 2^52: adding it leaves the nearest integer in the low bits of the sum.
-_ROUND = 6755399441055744.0
-_LN2_HIGH = 0.6931471803691238  # 21 trailing zero bits: k * _LN2_HIGH is exact
-_LN2_LOW = 1.9082149292705877e-10
-_LN2, _LOG2E = 0.6931471805599453, 1.4426950408889634
-# 2^r = 1 + r(ln 2 + r q(r)) on |r| <= 1/2, q the Chebyshev fit of degree 9 (error 3e-17).
-_C1, _C2, _C3 = 0.6931471805599453, 0.24022650695910075, 0.05550410866482158
-_C4, _C5, _C6 = 0.009618129107618665, 0.0013333558146423213, 0.00015403530424776529
-_C7, _C8, _C9 = 1.5252733820795803e-05, 1.3215451633221434e-06, 1.0178067267449427e-07
-_C10, _C11 = 7.070977866508138e-09, 4.45410341058704e-10
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            powers = _powers(builder, args)  # type: ignore[no-untyped-call]
+            return context.make_tuple(builder, sig.return_type, powers)
 
-
-@_inline
-def _exp2(z):  # type: ignore[no-untyped-def]
-    """2^max(z, EXP2_FLOOR) for z <= 0 (valid to 1000), at most 1 ulp off: z = k + r, exactly."""
-    z = _larger(z, EXP2_FLOOR)
-    shifted = z + _ROUND
-    r = z - (shifted - _ROUND)
-    p = _fma(_C11, r, _C10)
-    p = _fma(p, r, _C9)
-    p = _fma(p, r, _C8)
-    p = _fma(p, r, _C7)
-    p = _fma(p, r, _C6)
-    p = _fma(p, r, _C5)
-    p = _fma(p, r, _C4)
-    p = _fma(p, r, _C3)
-    p = _fma(p, r, _C2)
-    p = _fma(p, r, _C1)
-    p = _fma(p, r, 1.0)
-    return _scale(p, shifted)
-
-
-@_inline
-def _exp2_of_5(z0, z1, z2, z3, z4):  # type: ignore[no-untyped-def]
-    """`_exp2` of five numbers to the same bits, step by step beside one another.
-
-    Written out, since LLVM moves a step that stands in a function of its own down to its use, and
-    so undoes the interleaving.
-    """
-    z0 = _larger(z0, EXP2_FLOOR)
-    z1 = _larger(z1, EXP2_FLOOR)
-    z2 = _larger(z2, EXP2_FLOOR)
-    z3 = _larger(z3, EXP2_FLOOR)
-    z4 = _larger(z4, EXP2_FLOOR)
-    s0 = z0 + _ROUND
-    s1 = z1 + _ROUND
-    s2 = z2 + _ROUND
-    s3 = z3 + _ROUND
-    s4 = z4 + _ROUND
-    r0 = z0 - (s0 - _ROUND)
-    r1 = z1 - (s1 - _ROUND)
-    r2 = z2 - (s2 - _ROUND)
-    r3 = z3 - (s3 - _ROUND)
-    r4 = z4 - (s4 - _ROUND)
-    p0 = _fma(_C11, r0, _C10)
-    p1 = _fma(_C11, r1, _C10)
-    p2 = _fma(_C11, r2, _C10)
-    p3 = _fma(_C11, r3, _C10)
-    p4 = _fma(_C11, r4, _C10)
-    p0 = _fma(p0, r0, _C9)
-    p1 = _fma(p1, r1, _C9)
-    p2 = _fma(p2, r2, _C9)
-    p3 = _fma(p3, r3, _C9)
-    p4 = _fma(p4, r4, _C9)
-    p0 = _fma(p0, r0, _C8)
-    p1 = _fma(p1, r1, _C8)
-    p2 = _fma(p2, r2, _C8)
-    p3 = _fma(p3, r3, _C8)
-    p4 = _fma(p4, r4, _C8)
-    p0 = _fma(p0, r0, _C7)
-    p1 = _fma(p1, r1, _C7)
-    p2 = _fma(p2, r2, _C7)
-    p3 = _fma(p3, r3, _C7)
-    p4 = _fma(p4, r4, _C7)
-    p0 = _fma(p0, r0, _C6)
-    p1 = _fma(p1, r1, _C6)
-    p2 = _fma(p2, r2, _C6)
-    p3 = _fma(p3, r3, _C6)
-    p4 = _fma(p4, r4, _C6)
-    p0 = _fma(p0, r0, _C5)
-    p1 = _fma(p1, r1, _C5)
-    p2 = _fma(p2, r2, _C5)
-    p3 = _fma(p3, r3, _C5)
-    p4 = _fma(p4, r4, _C5)
-    p0 = _fma(p0, r0, _C4)
-    p1 = _fma(p1, r1, _C4)
-    p2 = _fma(p2, r2, _C4)
-    p3 = _fma(p3, r3, _C4)
-    p4 = _fma(p4, r4, _C4)
-    p0 = _fma(p0, r0, _C3)
-    p1 = _fma(p1, r1, _C3)
-    p2 = _fma(p2, r2, _C3)
-    p3 = _fma(p3, r3, _C3)
-    p4 = _fma(p4, r4, _C3)
-    p0 = _fma(p0, r0, _C2)
-    p1 = _fma(p1, r1, _C2)
-    p2 = _fma(p2, r2, _C2)
-    p3 = _fma(p3, r3, _C2)
-    p4 = _fma(p4, r4, _C2)
-    p0 = _fma(p0, r0, _C1)
-    p1 = _fma(p1, r1, _C1)
-    p2 = _fma(p2, r2, _C1)
-    p3 = _fma(p3, r3, _C1)
-    p4 = _fma(p4, r4, _C1)
-    p0 = _fma(p0, r0, 1.0)
-    p1 = _fma(p1, r1, 1.0)
-    p2 = _fma(p2, r2, 1.0)
-    p3 = _fma(p3, r3, 1.0)
-    p4 = _fma(p4, r4, 1.0)
-    return _scale(p0, s0), _scale(p1, s1), _scale(p2, s2), _scale(p3, s3), _scale(p4, s4)
+        return types.UniTuple(z0, 5)(z0, z0, z0, z0, z0), generate
 
 
 @_inline
@@ -430,26 +396,26 @@ def _box_muller(u, v):  # type: ignore[no-untyped-def]
 
 
 @_tile
-def _normal_rows(xi, spare, first, t, stream, seed):  # type: ignore[no-untyped-def]
-    """Fill xi (d, TILE) with the normals of samples first.. at time t: rows 2p, 2p + 1 are the
-    two normals of block p (the second is dropped, into `spare` (TILE,), where d is odd).
+def _normal_rows(xi, uniform, first, t, stream, seed):  # type: ignore[no-untyped-def]
+    """Fill xi with the normals of samples first.. at time t: rows 2p, 2p + 1 are the two normals
+    of block p, so that xi has one row more than the data where their d is odd. uniform (2, TILE)
+    is a place to work: doubles, whatever xi holds.
 
     Two loops: the counters' multiplications need other units than square roots and divisions.
     """
     _wide()
     k0, k1 = seed & _LOW32, seed >> _U32
     t = t & _LOW32  # tells LLVM that a 32-bit multiplication will do
-    d = xi.shape[0]
-    for p in range((d + 1) // 2):
+    left, right = uniform[0], uniform[1]
+    for p in range(xi.shape[0] // 2):
         word = (stream | np.uint64(p)) & _LOW32
-        even = xi[2 * p]
-        odd = xi[2 * p + 1] if 2 * p + 1 < d else spare
+        even, odd = xi[2 * p], xi[2 * p + 1]
         for b in range(TILE):
             u, v = _uniforms(first + np.uint64(b), t, word, k0, k1)
-            even[b] = u
-            odd[b] = v
+            left[b] = u
+            right[b] = v
         for b in range(TILE):
-            z0, z1 = _box_muller(even[b], odd[b])
+            z0, z1 = _box_muller(left[b], right[b])
             even[b] = z0
             odd[b] = z1
 
@@ -459,8 +425,8 @@ def normals(out, first, t, stream, seed):  # type: ignore[no-untyped-def]
     """Fill out (n, d) with the normals of samples first..first + n - 1 at time t."""
     n, d = out.shape
     for tile in prange((n + TILE - 1) // TILE):
-        xi, spare = np.empty((d, TILE)), np.empty(TILE)
-        _normal_rows(xi, spare, first + np.uint64(tile * TILE), t, stream, seed)
+        xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
+        _normal_rows(xi, uniform, first + np.uint64(tile * TILE), t, stream, seed)
         for b in range(min(TILE, n - tile * TILE)):
             for j in range(d):
                 out[tile * TILE + b, j] = xi[j, b]
@@ -471,10 +437,11 @@ def path_normals(out, first, times, weights, seed):  # type: ignore[no-untyped-d
     """Fill out (n, d) with sum_r weights[r] xi(times[r]), xi the step normals of `normals`."""
     n, d = out.shape
     for tile in prange((n + TILE - 1) // TILE):
-        xi, spare = np.empty((d, TILE)), np.empty(TILE)
+        xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
         total = np.zeros((d, TILE))
         for r in range(times.shape[0]):
-            _normal_rows(xi, spare, first + np.uint64(tile * TILE), times[r], _STREAM_STEP, seed)
+            at = first + np.uint64(tile * TILE)
+            _normal_rows(xi, uniform, at, times[r], _STREAM_STEP, seed)
             for j in range(d):
                 for b in range(TILE):
                     total[j, b] = _fma(weights[r], xi[j, b], total[j, b])
@@ -795,9 +762,9 @@ def _score_tiles(x, table, scale, out):  # type: ignore[no-untyped-def]
     a, h, lw, ratio = table
     n, d = x.shape
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE), np.empty(d * TILE)
-        logit = np.empty(a.shape[0] * TILE)
-        top, total = np.empty(TILE), np.empty(TILE)
+        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        logit = np.empty(a.shape[0] * TILE, x.dtype)
+        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
         _load(x, tile * TILE, rows)
         _logits(rows, a, h, lw, logit, top)
         _pull(rows, a, ratio, logit, top, total, pull)
@@ -818,7 +785,7 @@ def _responsibility_tiles(x, a, h, lw, out):  # type: ignore[no-untyped-def]
         for b in range(min(TILE, n - tile * TILE)):
             total = 0.0
             for k in range(n_modes):
-                # math.exp, not _exp: a far mode's share is reported down to zero, unfloored.
+                # math.exp, not _exp2: a far mode's share is reported down to zero, unfloored.
                 e = math.exp(logit[k * TILE + b] - top[b])
                 out[tile * TILE + b, k] = e
                 total += e
@@ -923,9 +890,11 @@ def score(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
 
 
 def scaled_pull(x: Any, table: Any, scale: float) -> Any:
-    """scale * sum_k gamma_k (a_k - x) var_ref/var_k: x (n, d) -> (n, d)."""
+    """scale * sum_k gamma_k (a_k - x) var_ref/var_k: x (n, d) -> (n, d), in the precision of x."""
     out = np.empty_like(x)
-    _score_tiles(x, table, scale, out)
+    _score_tiles(
+        x, tuple(part.astype(x.dtype, copy=False) for part in table), x.dtype.type(scale), out
+    )
     return out
 
 
@@ -978,13 +947,15 @@ def rollout(x, first, seed, plan, times, means, alpha, h, lw, ratio):  # type: i
     """All steps of a plan in place on x (n, d), with the exact score of a general mixture.
 
     plan (S, 4), times (S,) uint64 the t of each step, alpha (S,), mode tables h, lw, ratio (S, N).
+    In the precision of x, which plan and tables share; means and alpha are double in either.
     """
     n, d = x.shape
     n_modes = means.shape[0]
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull, xi = np.empty(d * TILE), np.empty(d * TILE), np.zeros((d, TILE))
-        logit, a = np.empty(n_modes * TILE), np.empty((n_modes, d))
-        top, total, spare = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        xi, uniform = np.zeros((d + d % 2, TILE), x.dtype), np.empty((2, TILE))
+        logit, a = np.empty(n_modes * TILE, x.dtype), np.empty((n_modes, d), x.dtype)
+        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             for k in range(n_modes):
@@ -994,7 +965,7 @@ def rollout(x, first, seed, plan, times, means, alpha, h, lw, ratio):  # type: i
             _pull(rows, a, ratio[s], logit, top, total, pull)
             if plan[s, 2] != 0.0:
                 at = first + np.uint64(tile * TILE)
-                _normal_rows(xi, spare, at, times[s], _STREAM_STEP, seed)
+                _normal_rows(xi, uniform, at, times[s], _STREAM_STEP, seed)
             for j in range(d):
                 _advance_row(_rows(rows, j, 1), _rows(pull, j, 1), total, xi[j], plan[s])
         _store(rows, tile * TILE, x)
@@ -1052,15 +1023,16 @@ def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw):  # type: i
     n, d = x.shape
     n_values, sizes = axes.shape[1], _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull, xi = np.empty(d * TILE), np.empty(TILE), np.zeros((d, TILE))
-        logit, a, h_s = np.empty(n_values * TILE), np.empty((n_values, 1)), np.empty(n_values)
-        top, total, spare = np.empty(TILE), np.empty(TILE), np.empty(TILE)
-        one = np.ones(n_values)
+        rows, pull = np.empty(d * TILE, x.dtype), np.empty(TILE, x.dtype)
+        xi, uniform = np.zeros((d + d % 2, TILE), x.dtype), np.empty((2, TILE))
+        logit, a = np.empty(n_values * TILE, x.dtype), np.empty((n_values, 1), x.dtype)
+        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+        h_s, one = np.empty(n_values, x.dtype), np.ones(n_values, x.dtype)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             if plan[s, 2] != 0.0:
                 at = first + np.uint64(tile * TILE)
-                _normal_rows(xi, spare, at, times[s], _STREAM_STEP, seed)
+                _normal_rows(xi, uniform, at, times[s], _STREAM_STEP, seed)
             for k in range(n_values):
                 h_s[k] = h[s]
             for j in range(d):
@@ -1075,13 +1047,14 @@ def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw):  # type: i
 @_parallel
 def product_pull(x, axes, h, lw, scale, out):  # type: ignore[no-untyped-def]
     """`scaled_pull` of a product mixture, with the operations of `rollout_product`: axes (d, M)
-    already scaled by alpha, h (M,)."""
+    already scaled by alpha (double), h (M,); the rest in the precision of x."""
     n, d = x.shape
     n_values, sizes = axes.shape[1], _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE), np.empty(d * TILE)
-        logit, a, one = np.empty(n_values * TILE), np.empty((n_values, 1)), np.ones(n_values)
-        top, total = np.empty(TILE), np.empty(TILE)
+        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        logit, a = np.empty(n_values * TILE, x.dtype), np.empty((n_values, 1), x.dtype)
+        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+        one = np.ones(n_values, x.dtype)
         _load(x, tile * TILE, rows)
         for j in range(d):
             size, to = sizes[j], _rows(pull, j, 1)

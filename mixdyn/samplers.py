@@ -179,4 +179,10 @@ class ExactReverse:
                 describe(model),
                 "Pass a GaussianMixture as the model, or use DDPM.",
             )
+        if model.precision != "double":
+            raise InputError(
+                "ExactReverse draws in double precision",
+                f"an ExactScore in {model.precision} precision",
+                "Pass the mixture itself, or use DDPM.",
+            )
         return ReverseStepper(model.mixture, schedule, grid)

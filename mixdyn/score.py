@@ -23,9 +23,13 @@ from .errors import InputError
 from .hull import find_hull
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule
-from .validation import Array, check_integer, check_points, describe
+from .validation import Array, check_array, check_integer, check_points, describe
 
 Predicts = Literal["eps", "x0", "v", "score"]
+Precision = Literal["double", "single"]
+# In single precision states of this size keep every exponent finite; a sigma must be this many
+# times the farthest mean, so that float32 resolves the mode.
+LARGEST_SINGLE, SMALLEST_SHARE_SINGLE = 1e8, 64 * float(np.finfo(np.float32).eps)
 
 
 @runtime_checkable
@@ -92,6 +96,21 @@ class ExactScore:
     costs the sum, not the product, of the axis sizes. Otherwise `hull` is the affine hull of the
     means where its dimension is small beside d (see `hull`). Both are equal to the general path to
     rounding; `detect_product` and `detect_hull` leave them out.
+
+    `precision="single"` computes `eps` and `score`, and steps the DDIM family, in float32. States
+    still come and go as float64 and the noise is the same, rounded; all other predictions, and the
+    passes over the data along a hull, stay double. A noiseless run then costs half, a noisy one two
+    thirds to three quarters; one evaluation alone gains nothing. It errs by at most
+
+        eps32 (2 + sqrt(N)) (|x| + max|alpha mu|)/sigma_t^2 max(1, q),  eps32 = 2^-23,
+
+    in the score, q the largest |x - alpha mu_k|^2/(2 sigma_t^2) among the modes that matter: twice
+    the worst that was measured over N = 2..3000 modes. Samples of the standard 5 x 5 grid then end
+    3e-5 sigma from those in double (99 %; those that start between two basins further), no other
+    class or mode among 40,000.
+
+    Raises InputError for an unknown precision, and in single for means or states beyond 1e8 and for
+    a sigma below 64 spacings of float32 at the farthest mean.
     Source: arXiv 2605.06831 v1, section 3.
     """
 
@@ -102,11 +121,44 @@ class ExactScore:
         *,
         detect_product: bool = True,
         detect_hull: bool = True,
+        precision: Precision = "double",
     ) -> None:
         self.mixture = mixture
         self.schedule = schedule
+        self.precision = precision
         self.axes = padded_axes(mixture) if detect_product and mixture.d > 1 else None
         self.hull = find_hull(mixture) if detect_hull and self.axes is None else None
+        self._check_precision()
+
+    def _check_precision(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise InputError(
+                f"precision must be one of {', '.join(get_args(Precision))}",
+                describe(self.precision),
+                "float64 is 'double', float32 'single'.",
+            )
+        evaluated = self.mixture if self.hull is None else self.hull.projected
+        largest, sigma = float(np.abs(evaluated.means).max()), float(evaluated.sigmas.min())
+        smallest = SMALLEST_SHARE_SINGLE * max(largest, 1.0)
+        if self.precision == "single" and (largest > LARGEST_SINGLE or sigma < smallest):
+            raise InputError(
+                f"single precision needs means up to {LARGEST_SINGLE:g} in size and a sigma >= "
+                f"{smallest:.3g}, 64 spacings of float32 there",
+                f"means up to {largest:.3g}, sigma = {sigma:.3g}",
+                "Use precision='double', or centre the mixture.",
+            )
+
+    @property
+    def dtype(self) -> type[np.float32 | np.float64]:
+        """What its kernels compute in."""
+        return np.float32 if self.precision == "single" else np.float64
+
+    def rounded(self, x: Array) -> Any:
+        """States (n, d) in the precision of the kernels: x itself in double. InputError in single
+        beyond 1e8."""
+        if self.precision == "single":
+            check_array(x, "x", ndim=2, largest=LARGEST_SINGLE)
+        return np.asarray(x, self.dtype)
 
     @property
     def d(self) -> int:
@@ -123,7 +175,9 @@ class ExactScore:
         """The exact score along the hull: that of the projected mixture."""
         if self.hull is None:
             raise TypeError("only a mixture with a hull has a projection")
-        return ExactScore(self.hull.projected, self.schedule, detect_hull=False)
+        return ExactScore(
+            self.hull.projected, self.schedule, detect_hull=False, precision=self.precision
+        )
 
     def marginal(self, t: int) -> GaussianMixture:
         """p_t for t in 0..T."""
@@ -137,31 +191,38 @@ class ExactScore:
         sch = self.schedule
         return sch.alpha_bar[t] * np.square(self.mixture.sigmas) + sch.noise_var[t]
 
-    def _eps(self, x: Array, t: int) -> Array:
-        var = self.variances(t)
-        scale = float(-np.sqrt(self.schedule.noise_var[t]) / var.min())
+    def _scaled_pull(self, x: Array, t: int, scale: float) -> Array:
+        """scale * sum_k gamma_k (alpha mu_k - x) var_ref/var_k, var_ref the smallest variance."""
+        if self.hull is not None:
+            z = self.hull.project(x, self.schedule.alpha[t])
+            along = self.along._scaled_pull(z, t, scale)
+            return self.hull.lift(x, along + scale * z, -scale, (self.schedule.alpha[t], 0.0))
+        states, var = self.rounded(x), self.variances(t)
         alpha_t = self.schedule.alpha[t]
         if self.axes is not None:
             values, log_weights = self.axes
-            out = np.empty_like(x)
-            h = np.full(values.shape[1], kernels.bits(0.5 / var[0]))
-            kernels.product_pull(x, alpha_t * values, h, log_weights, scale, out)
-            return out
-        if self.hull is not None:
-            z = self.hull.project(x, alpha_t)
-            return self.hull.lift(x, self.along._eps(z, t) + scale * z, -scale, (alpha_t, 0.0))
-        log_weights = np.log(self.mixture.weights)
-        table = kernels.mode_table(alpha_t * self.mixture.means, var, log_weights)
-        return kernels.scaled_pull(x, table, scale)
+            out = np.empty_like(states)
+            h = np.full(values.shape[1], kernels.bits(0.5 / var[0]), self.dtype)
+            log_weights = log_weights.astype(self.dtype, copy=False)
+            kernels.product_pull(states, alpha_t * values, h, log_weights, self.dtype(scale), out)
+        else:
+            log_weights = np.log(self.mixture.weights)
+            table = kernels.mode_table(alpha_t * self.mixture.means, var, log_weights)
+            out = kernels.scaled_pull(states, table, scale)
+        return out.astype(np.float64, copy=False)
 
     def eps(self, x: ArrayLike, t: int) -> Array:
         """E[eps | x_t = x], (n, d)."""
-        points, _ = check_points(x, self.d), level(self.schedule, t)
-        return self._eps(points, t)
+        points, at = check_points(x, self.d), level(self.schedule, t)
+        return self._scaled_pull(points, t, float(-at.noise_std / self.variances(t).min()))
 
     def score(self, x: ArrayLike, t: int) -> Array:
         """grad log p_t(x), (n, d), for t in 0..T (time 0 has a score but no noise)."""
-        return self.marginal(t).score(x)
+        if self.precision == "double":
+            return self.marginal(t).score(x)
+        index = check_integer(t, "t", 0, self.schedule.T)
+        scale = 1.0 / float(self.variances(index).min())
+        return self._scaled_pull(check_points(x, self.d), index, scale)
 
     def x0(self, x: ArrayLike, t: int) -> Array:
         """E[x_0 | x_t = x], (n, d): sum_k gamma_k (noise_var mu_k + alpha sigma_k^2 x)/sigma_t,k^2.

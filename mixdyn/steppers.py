@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -52,7 +52,10 @@ class Stepper(Protocol):
 
 
 class PlanStepper:
-    """The step family on any model; one fused kernel where the score is exact."""
+    """The step family on any model; one fused kernel where the score is exact.
+
+    Steps in the precision of an exact score: states are then float32 numbers held in doubles.
+    """
 
     needs_eps = True
     extra = 0
@@ -62,6 +65,7 @@ class PlanStepper:
         self.plan = plan
         self.grid = plan.grid
         self._coefficients = np.column_stack(plan.eps_form())
+        self._dtype = model.dtype if is_exact(model) else np.float64
         # Along a hull the noise is the projection of d normals: no fewer than the generic loop's.
         self.fused = (
             is_exact(model)
@@ -75,9 +79,13 @@ class PlanStepper:
 
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
         """x <- c_x x + c_eps eps + c_noise xi."""
-        c_x, c_eps, c_noise = self._coefficients[k]
-        xi = x if c_noise == 0.0 else step_noise(self.plan.schedule, self.grid, k, rows, x.shape)
-        kernels.step(x, eps, xi, c_x, c_eps, c_noise)
+        factors = self._coefficients[k].astype(self._dtype, copy=False)
+        noisy = factors[2] != 0.0
+        xi = step_noise(self.plan.schedule, self.grid, k, rows, x.shape) if noisy else x
+        states, *rest = (np.asarray(part, self._dtype) for part in (x, eps, xi))
+        kernels.step(states, *rest, *factors)
+        if states is not x:
+            x[...] = states
 
     def run(self, x: Array, rows: Rows) -> None:
         """One kernel call for the whole grid; with a hull on the projection alone."""
@@ -85,20 +93,24 @@ class PlanStepper:
             self._run_along(x, rows)
             return
         first, seed = np.uint64(rows.first), np.uint64(rows.seed)
-        times = self.plan.t.astype(np.uint64)
-        head = (x, first, seed, self._plan_table, times)
+        states = self._exact.rounded(x)
+        head = (states, first, seed, self._plan_table, self.plan.t.astype(np.uint64))
+        alpha = self.plan.schedule.alpha[self.plan.t]
         if self._exact.axes is not None:
             axes, log_weights = self._exact.axes
-            alpha, h, _, _ = self._mode_tables
-            kernels.rollout_product(*head, axes, alpha, h[:, 0].copy(), log_weights)
+            log_weights = log_weights.astype(self._dtype, copy=False)
+            h = self._mode_tables[0][:, 0].copy()
+            kernels.rollout_product(*head, axes, alpha, h, log_weights)
         else:
-            kernels.rollout(*head, self._exact.mixture.means, *self._mode_tables)
+            kernels.rollout(*head, self._exact.mixture.means, alpha, *self._mode_tables)
+        if states is not x:
+            x[...] = states
 
     def _run_along(self, x: Array, rows: Rows) -> None:
         hull, alpha = self._exact.hull, self.plan.schedule.alpha[self.grid.times[[0, -1]]]
         if hull is None:
             raise TypeError("only a mixture with a hull has a projection")
-        c_x, c_eps, _, eps_scale = self._plan_table.T
+        c_x, c_eps, _, eps_scale = self._double_table.T
         across = float(np.prod(c_x - c_eps * eps_scale))
         z = hull.project(x, alpha[0])
         begin = z.copy()
@@ -112,18 +124,22 @@ class PlanStepper:
         return self.model
 
     @functools.cached_property
-    def _mode_tables(self) -> tuple[Array, Array, Array, Array]:
+    def _mode_tables(self) -> tuple[Any, Any, Any]:
         exact = self._exact
         log_weights = np.log(exact.mixture.weights)
         rows = [
             kernels.mode_table(exact.mixture.means, exact.variances(t), log_weights)[1:]
             for t in self.plan.t
         ]
-        h, lw, r = (np.array(part) for part in zip(*rows, strict=True))
-        return self.plan.schedule.alpha[self.plan.t], h, lw, r
+        h, lw, r = (np.array(part).astype(self._dtype) for part in zip(*rows, strict=True))
+        return h, lw, r
 
     @functools.cached_property
-    def _plan_table(self) -> Array:
+    def _plan_table(self) -> Any:
+        return self._double_table.astype(self._dtype)
+
+    @property
+    def _double_table(self) -> Array:
         var_ref = np.array([self._exact.variances(t).min() for t in self.plan.t])
         eps_scale = -np.sqrt(self.plan.schedule.noise_var[self.plan.t]) / var_ref
         return np.column_stack([self._coefficients, eps_scale])
