@@ -1,13 +1,15 @@
 """Score evaluation, DDIM-50 and DDPM-1000 against NumPy, torch and JAX, in one process.
 
-25 modes in the plane (the standard problem of arXiv 2605.06831), float64. The unit is nanoseconds
-per sample, step and mode. All contenders of a task start from the same states; each gets as many
-of them as a turn of about a second allows, and never fewer than fill its blocks.
+25 modes in the plane (the standard problem of arXiv 2605.06831), float64 unless named otherwise.
+The unit is nanoseconds per sample, step and mode. All contenders of a task start from the same
+states; each gets as many of them as a turn of about a second allows, and never fewer than fill its
+blocks.
 """
 
 # ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from mixdyn import DDIM, DDPM, ExactScore, NoiseSchedule, presets, sample
 from mixdyn.provenance import usable_cores
+from mixdyn.score import Precision
 from mixdyn.validation import Array
 
 from . import harness, peers, style
@@ -24,7 +27,9 @@ MATRIX = "NumPy, matrix form"
 JAX = "JAX, hand-written"
 JAX_BLOCKS = "JAX, in blocks that fit the cache"
 OURS = "mixdyn, general mixture"
+PRODUCT = "mixdyn, product grid"
 _BLOCK = 4096  # rows of 25 modes: 0.8 MB an array
+_PRECISIONS: Mapping[str, Precision] = {"": "double", ", float32": "single"}
 _GOALS = {PAPERS: 150.0, MATRIX: 25.0, JAX: 5.0}
 
 Contenders = Mapping[str, tuple[int, Callable[[Array], object]]]  # name: (samples, run)
@@ -51,7 +56,7 @@ def score_contenders(n: int) -> Contenders:
 
     found: dict[str, tuple[int, Callable[[Array], object]]] = {
         OURS: (n, lambda x: general.eps(x, t)),
-        "mixdyn, product grid": (n, lambda x: product.eps(x, t)),
+        PRODUCT: (n, lambda x: product.eps(x, t)),
         MATRIX: (n // 4, by(peers.matrix_squares)),
         "NumPy, differences": (n // 10, by(peers.difference_squares)),
     }
@@ -72,16 +77,20 @@ def score_contenders(n: int) -> Contenders:
     return found
 
 
+def _run(model: ExactScore, schedule: NoiseSchedule, sampler: DDIM | DDPM, x: Array) -> object:
+    return sample(model, schedule, sampler, x=x, rng=0)
+
+
 def rollout_contenders(sampler: DDIM | DDPM, n: int) -> Contenders:
     """A whole rollout; the slow peers get a tenth of the samples."""
     mixture, schedule = presets.grid(), NoiseSchedule.linear()
-    general = ExactScore(mixture, schedule, detect_product=False)
     problem = peers.Problem(mixture, schedule, sampler)
     few = max(n // 10, min(n, 1000))
-    found: dict[str, tuple[int, Callable[[Array], object]]] = {
-        OURS: (n, lambda x: sample(general, schedule, sampler, x=x, rng=0)),
-        "mixdyn, product grid": (n, lambda x: sample(mixture, schedule, sampler, x=x, rng=0)),
-    }
+    found: dict[str, tuple[int, Callable[[Array], object]]] = {}
+    for suffix, precision in _PRECISIONS.items():
+        for name, detect in ((OURS, False), (PRODUCT, True)):
+            exact = ExactScore(mixture, schedule, detect_product=detect, precision=precision)
+            found[name + suffix] = (n, functools.partial(_run, exact, schedule, sampler))
     by = {MATRIX: peers.matrix_squares, "NumPy, differences": peers.difference_squares}
     for name, squares in by.items():
         found[name] = (few, peers.in_blocks(peers.numpy_rollout(problem, squares), _BLOCK))
