@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from mixdyn import geometry
 from mixdyn.geometry import Mask, Region
+from mixdyn.observers import Observer
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
+from mixdyn.sampling import Samples, sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
@@ -213,9 +214,10 @@ def observed(case: Case, model: TrainedModel) -> Observed:
 
 def _observe(case: Case, model: TrainedModel) -> Observed:
     found = traps(case, model)
-    states, interpolates = _run(case, model, ddim_grid(case), start_nodes(case))
+    nodes = NodeStates(case.schedule, start_nodes(case), 0, _runs(case))
+    out, interpolates = _run(case, model, ddim_grid(case), [nodes])
     rows = []
-    for trap, y in zip(found, states, strict=True):
+    for trap, y in zip(found, out.observations[0], strict=True):
         inside = in_trap(case, trap, y)
         both = float(np.mean(inside & interpolates))
         parts = (max(1.0 / len(inside), float(np.mean(part))) for part in (inside, interpolates))
@@ -230,20 +232,24 @@ def observed_fine(case: Case, model: TrainedModel) -> Proportion:
     def run() -> Proportion:
         first, times = int(start_nodes(case)[0]), ddim_grid(case).times
         grid = TimeGrid.from_times([*times[times > first].tolist(), *fine_times(first).tolist()])
-        _, hits = _run(case, model, grid, np.empty(0, np.int64))
+        _, hits = _run(case, model, grid)
         return Proportion(int(np.count_nonzero(hits)), len(hits))
 
     return case.memo(f"fine learned DDIM runs {model.name}", run)
 
 
-def _run(case: Case, model: TrainedModel, grid: TimeGrid, times: IntArray) -> tuple[Array, Mask]:
-    """y at the given times (K, n, d), latest first, and which runs interpolate (n,)."""
-    n, rng = case.pick(10_000, 100_000), case.stream("learned DDIM runs")
-    nodes = NodeStates(case.schedule, times, 0, n)
-    sampler = DDIM(spacing=grid)
-    out = sample(model.score, case.schedule, sampler, n=n, rng=rng, observers=[nodes])
+def _runs(case: Case) -> int:
+    return case.pick(10_000, 100_000)
+
+
+def _run(
+    case: Case, model: TrainedModel, grid: TimeGrid, observers: Sequence[Observer] = ()
+) -> tuple[Samples, Mask]:
+    """DDIM from noise, and which runs interpolate (n,)."""
+    n, rng, sampler = _runs(case), case.stream("learned DDIM runs"), DDIM(spacing=grid)
+    out = sample(model.score, case.schedule, sampler, n=n, rng=rng, observers=observers)
     ends = geometry.classify(case.mixture, np.asarray(out.x))
-    return out.observations[0], np.asarray(ends == Region.INTERPOLATION)
+    return out, np.asarray(ends == Region.INTERPOLATION)
 
 
 def in_trap(case: Case, trap: Trap, y: Array) -> Mask:
