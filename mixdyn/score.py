@@ -109,8 +109,9 @@ class ExactScore:
     3e-5 sigma from those in double (99 %; those that start between two basins further), no other
     class or mode among 40,000.
 
-    Raises InputError for an unknown precision, and in single for means or states beyond 1e8 and for
-    a sigma below 64 spacings of float32 at the farthest mean.
+    Raises InputError for an unknown precision, and in single for means, sigmas or states beyond
+    1e8, for a sigma below 64 spacings of float32 at the farthest mean, and (a run) for a step with
+    a factor beyond 1e8.
     Source: arXiv 2605.06831 v1, section 3.
     """
 
@@ -138,13 +139,14 @@ class ExactScore:
                 "float64 is 'double', float32 'single'.",
             )
         evaluated = self.mixture if self.hull is None else self.hull.projected
-        largest, sigma = float(np.abs(evaluated.means).max()), float(evaluated.sigmas.min())
+        largest, sigma = float(np.abs(evaluated.means).max()), evaluated.sigmas
         smallest = SMALLEST_SHARE_SINGLE * max(largest, 1.0)
-        if self.precision == "single" and (largest > LARGEST_SINGLE or sigma < smallest):
+        outside = max(largest, sigma.max()) > LARGEST_SINGLE or sigma.min() < smallest
+        if self.precision == "single" and outside:
             raise InputError(
-                f"single precision needs means up to {LARGEST_SINGLE:g} in size and a sigma >= "
-                f"{smallest:.3g}, 64 spacings of float32 there",
-                f"means up to {largest:.3g}, sigma = {sigma:.3g}",
+                f"single precision needs means and sigma up to {LARGEST_SINGLE:g} in size and a "
+                f"sigma >= {smallest:.3g}, 64 spacings of float32 at the farthest mean",
+                f"means up to {largest:.3g}, sigma from {sigma.min():.3g} to {sigma.max():.3g}",
                 "Use precision='double', or centre the mixture.",
             )
 

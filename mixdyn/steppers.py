@@ -14,7 +14,7 @@ from .mixture import GaussianMixture
 from .noise import path_normals, standard_normals
 from .plans import StepPlan, check_reach
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ExactScore, ScoreModel, checked_eps, is_exact
+from .score import LARGEST_SINGLE, ExactScore, ScoreModel, checked_eps, is_exact
 from .validation import Array
 
 NoiseKind = Literal["step", "path"]
@@ -66,12 +66,23 @@ class PlanStepper:
         self.grid = plan.grid
         self._coefficients = np.column_stack(plan.eps_form())
         self._dtype = model.dtype if is_exact(model) else np.float64
+        self._check_range()
         # Along a hull the noise is the projection of d normals: no fewer than the generic loop's.
         self.fused = (
             is_exact(model)
             and model.schedule == plan.schedule
             and (model.hull is None or not plan.noise_std.any())
         )
+
+    def _check_range(self) -> None:
+        """Refuse steps whose factors would leave no digit of a float32."""
+        largest = float(np.abs(self._coefficients).max())
+        if self._dtype is np.float32 and largest > LARGEST_SINGLE:
+            raise InputError(
+                f"single precision needs steps with alpha_s/alpha_t up to {LARGEST_SINGLE:g}",
+                f"{largest:.3g}",
+                "Take finer steps, or use precision='double'.",
+            )
 
     def eps(self, x: Array, t: int) -> Array:
         """The model's prediction, which must be finite and shaped like x."""

@@ -23,13 +23,14 @@ def test_an_unknown_precision_is_refused_with_the_two_there_are(precision):
         ([[3000.0], [3001.0]], 0.02),
         ([[0.0], [1.0]], [0.1, 1e-6]),
         ([[0.0], [2e8]], 1e7),
+        ([[0.0], [1.0]], [0.1, 2e8]),
     ],
-    ids=["thin", "far from the origin", "one thin mode", "beyond the range"],
+    ids=["thin", "far from the origin", "one thin mode", "means too large", "a sigma too large"],
 )
 def test_a_mixture_that_float32_does_not_resolve_is_refused_in_single_alone(means, sigma):
     mixture = GaussianMixture(means, sigma)
     assert ExactScore(mixture, SCHEDULE).precision == "double"
-    with pytest.raises(InputError, match="single precision needs means up to 1e\\+08"):
+    with pytest.raises(InputError, match="single precision needs means and sigma up to 1e\\+08"):
         ExactScore(mixture, SCHEDULE, precision="single")
 
 
@@ -52,6 +53,15 @@ def test_a_run_from_states_beyond_the_range_of_single_is_refused():
     single = ExactScore(PAIR, SCHEDULE, precision="single")
     with pytest.raises(InputError, match="at most 1e\\+08"):
         sample(single, SCHEDULE, DDIM(4), x=[[-2e8, 0.0]])
+
+
+def test_a_step_whose_factors_leave_no_digit_of_a_float32_is_refused_in_single_alone():
+    schedule, sampler = NoiseSchedule.from_betas([0.999] * 8), DDIM(1, "uniform")
+    double, single = (ExactScore(PAIR, schedule, precision=p) for p in ("double", "single"))
+    assert np.isfinite(sample(double, schedule, sampler, n=3, rng=0).x).all()
+    with pytest.raises(InputError, match="steps with alpha_s/alpha_t up to 1e\\+08"):
+        sample(single, schedule, sampler, n=3, rng=0)
+    assert np.isfinite(sample(single, schedule, DDPM(), n=3, rng=0).x).all()
 
 
 def test_exact_reverse_draws_refuse_a_score_in_single_precision():
