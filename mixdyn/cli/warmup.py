@@ -117,11 +117,16 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     def run(model: object, sampler: object = ddim, **options: object) -> Callable[[], object]:
         return lambda: sample(model, schedule, sampler, x=x, rng=0, **options)  # type: ignore[arg-type]
 
+    def single(mixture: GaussianMixture) -> ExactScore:
+        return ExactScore(mixture, schedule, precision="single")
+
     return [
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
         ("general mixture", run(general, DDPM())),
         ("product mixture", run(product, DDPM())),
+        ("general mixture, float32", run(single(general), DDPM())),
+        ("product mixture, float32", run(single(product), DDPM())),
         ("steps of any model", run(foreign)),
         ("steps of a general mixture", run(general, keep="trajectory")),
         ("steps of a product mixture", run(product, keep="trajectory")),
