@@ -20,8 +20,9 @@ from .checkpoints import Checkpoint, load_checkpoint
 from .networks import Network
 from .training import check_device
 
-# Rows in one call: their hidden states stay in the second-level cache of a core.
-_CPU_ROWS, _GPU_ROWS = 1024, 1 << 20
+# Rows in one call, at most: their hidden states stay in the second-level cache of a core.
+_CPU_ROWS, _GPU_ROWS = 2048, 1 << 20
+_WORTH_SHARING = 1024  # rows: fewer take one core less time than handing half of them over
 _JACOBIAN_ROWS = 256
 
 
@@ -36,6 +37,13 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), "score", one_each)
 
 
+def _block_rows(n: int) -> int:
+    """Rows of a block on a CPU: an even number of equal blocks, where n rows are worth sharing."""
+    if n < _WORTH_SHARING:
+        return _WORTH_SHARING
+    return -(-n // (2 * -(-n // (2 * _CPU_ROWS))))
+
+
 class LearnedScore:
     """The score interface of a trained network.
 
@@ -46,9 +54,9 @@ class LearnedScore:
     precision : "float32" as trained, or "float64" for derivatives and for checks of rounding.
     device : "cpu" or "cuda".
 
-    A batch is computed in blocks of fixed size, on a CPU one block a core. Single rows may differ
-    in the last bits of float32 between batch sizes, as with any matrix library, not between numbers
-    of cores.
+    A batch is computed in blocks whose size depends on the batch alone, on a CPU one block a core.
+    Single rows may differ in the last bits of float32 between batch sizes, as with any matrix
+    library, not between numbers of cores.
     """
 
     own_threads = True  # the engine's threads rest while this model's work
@@ -105,13 +113,13 @@ class LearnedScore:
         points, time = check_points(x, self.d), self._time(t)
         state = torch.from_numpy(points).to(device=self.device, dtype=self.dtype)
         on_cpu = self.device.type == "cpu"
-        blocks = state.split(_CPU_ROWS if on_cpu else _GPU_ROWS)
+        blocks = state.split(_block_rows(len(state)) if on_cpu else _GPU_ROWS)
         parts = (_pool().map if on_cpu else map)(lambda block: self._infer(block, time), blocks)
         return torch.cat(list(parts)).double().cpu().numpy()
 
     @torch.inference_mode()  # holds in the calling thread alone
     def _infer(self, block: Tensor, time: Tensor) -> Tensor:
-        return self.network(block, time)
+        return self.network.infer(block, time)
 
     def score(self, x: ArrayLike, t: int) -> Array:
         """Score -eps/noise_std at x (n, d) and time t in 1..T."""

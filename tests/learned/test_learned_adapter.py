@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 import mixdyn
 from mixdyn.errors import InputError
 from mixdyn.learned import LearnedScore, load_checkpoint
-from mixdyn.learned.adapter import _CPU_ROWS
+from mixdyn.learned.adapter import _block_rows, _pool
 from mixdyn.score import checked_eps
 from verify.registry import CHECKPOINTS
 
@@ -25,10 +26,16 @@ def test_values_are_float64_and_do_not_depend_on_the_batch_beyond_float32(score)
 
 
 def test_cores_share_blocks_without_changing_a_bit(score):
-    x = np.random.default_rng(3).standard_normal((5000, 2))
-    alone = [score.eps(x[k : k + _CPU_ROWS], 7) for k in range(0, len(x), _CPU_ROWS)]
-    assert len(alone) > 1
-    assert np.array_equal(score.eps(x, 7), np.concatenate(alone))
+    x, time = np.random.default_rng(3).standard_normal((5000, 2)), torch.tensor([7])
+    blocks = torch.from_numpy(x).float().split(_block_rows(len(x)))
+    assert {len(block) for block in blocks} == {1250}
+    alone = torch.cat([_pool().submit(score._infer, b, time).result() for b in blocks])
+    assert np.array_equal(score.eps(x, 7), alone.double().numpy())
+
+
+@pytest.mark.parametrize(("n", "rows"), [(1, 1024), (1023, 1024), (1025, 513), (9000, 1500)])
+def test_blocks_are_equal_and_not_larger_than_the_cache(n, rows):
+    assert _block_rows(n) == rows
 
 
 def test_the_score_is_minus_eps_over_the_noise(score):

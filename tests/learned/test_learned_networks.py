@@ -91,3 +91,10 @@ def test_the_learning_rate_falls_linearly_to_its_end():
     assert paper.learning_rate(paper.steps - 1) == pytest.approx(1e-5, rel=1e-12)
     middle = paper.learning_rate((paper.steps - 1) // 2)
     assert middle == pytest.approx(5.5e-5, rel=1e-4)
+
+
+def test_inference_in_place_agrees_with_the_network():
+    network = Architecture(d=2).build(NoiseSchedule.linear(40, 1e-3, 0.2))
+    x, t = torch.randn(50, 2), torch.tensor([7])
+    with torch.inference_mode():
+        assert (network.infer(x, t) - network(x, t)).abs().max() < 1e-5

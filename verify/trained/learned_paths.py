@@ -31,7 +31,7 @@ EXACT = "exact score"
 WINDOWS = tuple(range(25, 4, -1))
 WINDOW = WINDOWS.index(STEPS_LEFT)
 # Runs of all models together in the quick profile; the full one draws more.
-_DDIM_RUNS, _DDPM_RUNS = 60_000, 12_000
+_DDIM_RUNS, _DDPM_RUNS = 60_000, 8_192
 
 
 @dataclass(frozen=True)

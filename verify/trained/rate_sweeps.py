@@ -21,9 +21,9 @@ from .models import TrainedModel
 from .rates import Rates, Run, count_models, ddim
 
 # Steps of DDIM, and how many samples all models together draw with them in the quick profile.
-_STEPS = {DDIM_STEPS: 24_000, 100: 16_000, 200: 8_000, 500: 6_000, 1000: 8_000}
-_DDPM = 12_000
-_DDPM_LEAST = 3_000  # per model: none in so many is a rate below 0.49 % at the verdict's level
+_STEPS = {DDIM_STEPS: 24_000, 100: 16_000, 200: 8_000, 500: 4_000, 1000: 5_000}
+_DDPM = 10_000
+_DDPM_LEAST = 2_500  # per model: none in so many is a rate below 0.58 % at the verdict's level
 ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
 _ETA_SAMPLES, _ETA_ENDS = 12_000, 24_000  # at eta = 0 and 1, which are judged one by one, more
 _FULL = 15  # the full profile draws so many times more
