@@ -21,7 +21,7 @@ from .models import TrainedModel, trained_models
 from .rates import Rates, Run, count_models, ddim
 
 # Samples of each network under DDIM and DDPM in the quick profile; DDPM's steps are limited too.
-_DDIM_SAMPLES, _DDPM_SAMPLES, _DDPM_STEPS = 10_000, 2_048, 3_200_000
+_DDIM_SAMPLES, _DDPM_SAMPLES, _DDPM_STEPS = 10_000, 2_500, 4_000_000
 _FULL = 15  # the full profile draws so many times more
 SAMPLERS = ("DDIM", "DDPM")
 
