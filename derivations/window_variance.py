@@ -1,4 +1,4 @@
-r"""The law of the variance of $\hat x_0$ over a window of steps.
+r"""The law of the variance of the denoised point over a window of steps.
 
 Hal is the variance of the denoised point $\hat x_0$ over the last $w$ steps. Number them in the
 order of sampling, $i = 1..w$, and let $D_i = \hat x_0$ there, per coordinate.

@@ -22,7 +22,7 @@ _COUNT = "counts or indexes"
 _BRACKET = "an end of a bracket that holds the root with room to spare"
 _STATIC = "any alpha_bar gives the same law in static coordinates, given the noise-to-signal ratio"
 
-_SADDLE = "mixdyn/bounds/saddle.py"
+_SADDLE, _WINDOW = "mixdyn/bounds/saddle.py", "mixdyn/oracles/window_variance.py"
 _INSURANCE, _OUTSIDE = "mixdyn/bounds/insurance.py", "mixdyn/bounds/outside.py"
 _GUARD = "refuses input, or catches an end at which nothing is left to compute"
 _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
@@ -90,6 +90,9 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_SEPARABLE, "_grid_lines", "8 * _ULP"): _TOLERANCE,
     (_SEPARABLE, "_grid_lines", "np.flatnonzero(np.diff(label)) + 1"): _COUNT,
     (_SEPARABLE, "_separate_line", "mixture.d - 1"): _COUNT,
+    (_WINDOW, "quantile", "middle - 40.0"): _BRACKET,
+    (_WINDOW, "quantile", "middle + 8.0"): _BRACKET,
+    (_WINDOW, "_root", "brentq(function, low, high, xtol=1e-12, rtol=1e-12)"): _TOLERANCE,
     (_TWO, "two_mode_equilibria", "[-0.5, 0.5]"): _BRACKET,
     (_TWO, "two_mode_equilibria", "[-0.5, *(t for t in turns if -0.5 < t < 0.5), 0.5]"): _BRACKET,
     (_TWO, "two_mode_equilibria", "-0.5 < t < 0.5"): _BRACKET,
