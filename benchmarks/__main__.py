@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.errors import InputError, MixdynError
+from mixdyn.files import write_text
 from mixdyn.quantities import dump_json
 
 from . import harness, names
@@ -62,7 +63,7 @@ def keep(result: dict[str, Any], json_path: Path | None, plots: Path | None) -> 
         single = json_path.suffix == ".json"
         (json_path.parent if single else json_path).mkdir(parents=True, exist_ok=True)
         path = json_path if single else json_path / f"{result['name']}.json"
-        harness.write_text(path, dump_json(result))
+        write_text(path, dump_json(result))
     draw = harness.load(result["name"]).draw
     if plots is not None and draw is not None:
         from . import style

@@ -22,11 +22,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-import mixdyn
-from mixdyn.files import write_atomically
-from mixdyn.provenance import commit, usable_cores
+from mixdyn.provenance import commit, package_versions, usable_cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,13 +170,7 @@ def machine() -> dict[str, Any]:
 @functools.cache
 def versions() -> Mapping[str, str]:
     """Versions of Python, mixdyn and every contender that is installed."""
-    found = {"python": platform.python_version(), "mixdyn": mixdyn.__version__}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return package_versions(_PACKAGES)
 
 
 # -- running and keeping -------------------------------------------------------------------------
@@ -204,15 +196,6 @@ def run(name: str, small: bool) -> dict[str, Any]:
         "versions": versions(),
         "commit": commit(),
     }
-
-
-def write_text(path: Path, text: str) -> None:
-    """A text file, whole or not at all."""
-
-    def write(handle: IO[bytes]) -> None:
-        handle.write(text.encode())
-
-    write_atomically(path, write)
 
 
 def table(columns: Mapping[str, str], rows: Sequence[Result]) -> list[list[str]]:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.errors import FileError
+from mixdyn.files import write_text
 
 from . import names
-from .harness import Result, load, show, table, write_text
+from .harness import Result, load, show, table
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS, PLOTS = FOLDER / "results", FOLDER / "plots"

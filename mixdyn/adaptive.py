@@ -33,7 +33,7 @@ import numpy as np
 from .calibration import last_noise_share
 from .errors import InputError
 from .noise import Stream, standard_normals
-from .plans import StepPlan, bridge_plan
+from .plans import StepPlan, bridge_plan, stepped_grid
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
 from .steppers import Rows, step_noise
@@ -89,8 +89,7 @@ class AdaptiveNoise:
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """The quadratic grid, cut at `start`."""
-        full = TimeGrid.quadratic(schedule.T, self.steps)
-        return full if start is None else full.cut(start)
+        return stepped_grid(schedule, "quadratic", self.steps, start)
 
     def stepper(
         self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid

@@ -15,7 +15,7 @@ import math
 
 from .errors import InputError
 from .multistep import Past, multistep
-from .plans import Spacing, check_reach, spaced_grid
+from .plans import Spacing, check_reach, stepped_grid
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps, is_exact
 from .steppers import Rows, Stepper
@@ -48,12 +48,7 @@ class ProbabilityFlow:
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """The named grid, cut at `start`."""
-        full = (
-            self.spacing
-            if isinstance(self.spacing, TimeGrid)
-            else spaced_grid(schedule, self.spacing, self.steps)
-        )
-        return full if start is None else full.cut(start)
+        return stepped_grid(schedule, self.spacing, self.steps, start)
 
     def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
         """The multistep method on this model."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import FileError
-from .files import write_atomically
-from .geometry import Region, classify, two_nearest
+from .files import write_text
+from .geometry import Region, within_modes
 from .mixture import GaussianMixture
 from .quantities import dump_json
 from .statistics import Proportion
@@ -84,12 +84,8 @@ def summarise(
 ) -> Generation:
     """What the samples x (n, d), of which `kept` (n,) are left, are on the true mixture."""
     x, kept = drawn
-    codes = classify(mixture, x)
-    inside = x[codes == Region.TRUE_MODE]
-    nearest = np.zeros(len(inside), np.int64)
-    if mixture.N > 1 and len(inside):
-        nearest = two_nearest(mixture.means, inside)[0]
-    away = (inside - mixture.means[nearest]) / mixture.sigmas[nearest, None]
+    codes, nearest, offset = within_modes(mixture, x)
+    away = offset / mixture.sigmas[nearest, None]
 
     def count(values: NDArray[Any], size: int) -> tuple[int, ...]:
         return tuple(int(k) for k in np.bincount(values, minlength=size))
@@ -100,19 +96,14 @@ def summarise(
         regions=count(codes, len(Region)),
         kept_regions=count(codes[kept], len(Region)),
         mode_counts=count(nearest, mixture.N),
-        spread=float(np.sqrt(np.square(away).mean())) if len(inside) else None,
+        spread=float(np.sqrt(np.square(away).mean())) if len(nearest) else None,
         excess=excess,
     )
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write strict JSON, whole or not at all."""
-    data = dump_json(values).encode()
-
-    def write(handle: IO[bytes]) -> None:
-        handle.write(data)
-
-    write_atomically(path, write)
+    write_text(path, dump_json(values))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -257,6 +257,17 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     return codes
 
 
+def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], Indices, Array]:
+    """Codes (n,) of samples x (n, d) by :func:`classify`; and of the m true-mode ones among them,
+    in order, the nearest mode (m,) and the offset x - mu (m, d) from it."""
+    codes = classify(mixture, x)
+    inside = x[codes == Region.TRUE_MODE]
+    nearest = np.zeros(len(inside), np.intp)
+    if mixture.N > 1 and len(inside):
+        nearest = two_nearest(mixture.means, inside)[0]
+    return codes, nearest, inside - mixture.means[nearest]
+
+
 def _between(means: Array, radius: Array, x: Array, d2: Array) -> Mask:
     """Whether each sample lies within the radius of the segment of its two nearest modes."""
     first, second, _, _ = _two_smallest(d2)

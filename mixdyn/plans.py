@@ -44,6 +44,14 @@ def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGr
     )
 
 
+def stepped_grid(
+    schedule: NoiseSchedule, spacing: Spacing | TimeGrid, steps: int, start: int | None = None
+) -> TimeGrid:
+    """A given grid, or the named one of `steps` steps; cut at `start`."""
+    full = spacing if isinstance(spacing, TimeGrid) else spaced_grid(schedule, spacing, steps)
+    return full if start is None else full.cut(start)
+
+
 def check_reach(grid: TimeGrid, schedule: NoiseSchedule) -> None:
     """Refuse a grid that starts beyond the schedule."""
     if grid.times[0] > schedule.T:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import os
+import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -21,6 +24,19 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return found.stdout.strip()
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Versions of mixdyn, Python and those of the named packages that are installed."""
+    from . import __version__
+
+    found = {"mixdyn": __version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
 
 
 def usable_cores() -> int:

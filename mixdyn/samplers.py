@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .errors import InputError
-from .plans import Spacing, StepPlan, bridge_plan, spaced_grid
+from .plans import Spacing, StepPlan, bridge_plan, stepped_grid
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, is_exact
 from .steppers import PlanStepper, ReverseStepper, Stepper
@@ -69,12 +69,7 @@ class DDIM(_PlanSampler):
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """The named grid, cut at `start`."""
-        full = (
-            self.spacing
-            if isinstance(self.spacing, TimeGrid)
-            else spaced_grid(schedule, self.spacing, self.steps)
-        )
-        return full if start is None else full.cut(start)
+        return stepped_grid(schedule, self.spacing, self.steps, start)
 
     def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
         """The bridge with this eta."""

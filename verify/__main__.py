@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from mixdyn.errors import InputError, MixdynError
+from mixdyn.files import write_text
 from mixdyn.validation import check_integer
 
 from . import cases, drift, registry, report, runner, terminal
 from .claim import Case, Profile
-from .outputs import check_writable, write_text
+from .outputs import check_writable
 from .pictures import record_drawn
 from .quantities import dump_json
 from .relations import Outcome

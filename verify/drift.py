@@ -9,9 +9,10 @@ from typing import Any
 
 from mixdyn import learned
 from mixdyn.errors import FileError
+from mixdyn.files import write_text
 
 from .claim import Basis, Case
-from .outputs import make_folder, write_text
+from .outputs import make_folder
 from .quantities import dump_json
 from .registry import ROOT
 from .relations import Outcome

@@ -1,27 +1,11 @@
-"""Writing the ledger's files: through a temporary file and a rename, so none is half-written."""
+"""Where the ledger's files go, and the versions that made them."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
-from collections.abc import Iterable
 from pathlib import Path
 
-import mixdyn
 from mixdyn.errors import FileError
-from mixdyn.files import write_atomically
-
-
-def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Versions of mixdyn, Python and those of the named packages that are installed."""
-    found = {"mixdyn": mixdyn.__version__, "python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def make_folder(path: Path) -> None:
@@ -42,13 +26,3 @@ def check_writable(path: Path) -> None:
             str(path),
             "Create the folder or choose another path.",
         )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text."""
-    data = text.encode("utf-8")
-
-    def write(handle: object) -> None:
-        handle.write(data)  # type: ignore[attr-defined]
-
-    write_atomically(path, write)

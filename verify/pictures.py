@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixdyn.files import write_text
+
 from .claim import Case
-from .outputs import write_text
 from .quantities import dump_json
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.provenance import commit, usable_cores
+from mixdyn.files import write_text
+from mixdyn.provenance import commit, package_versions, usable_cores
 
 from .claim import Case, parse_hypotheses
-from .outputs import make_folder, package_versions, write_text
+from .outputs import make_folder
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
 from .registry import ROOT, Entry

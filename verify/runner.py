@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
+from mixdyn.files import write_text
 
 from .claim import Basis, Case, NegativeControl, Verdict
 from .derived import derived_row
-from .outputs import make_folder, write_text
+from .outputs import make_folder
 from .quantities import dump_json
 from .registry import Entry
 from .relations import Outcome

@@ -31,11 +31,10 @@ from verify.relations import Comparison, Statistical, Upper, compare, compare_ra
 from verify.trained.interpolation import (
     DIAGONAL,
     KINDS,
-    OWN_PROBLEMS,
     SIDE,
     PlaneCounts,
     exact_plane_log,
-    is_standard,
+    on_standard,
     own_rows,
     plane_counts,
 )
@@ -71,10 +70,10 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
-    if case.random:
-        return []
-    if not is_standard(case):
-        return [CLAIM.not_applicable(case, OWN_PROBLEMS, Basis.EXACT)]
+    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge_exact(case, swapped)])
+
+
+def _judge_exact(case: Case, swapped: bool) -> Verdict:
     log_gap = exact_plane_log(case)
     side, diagonal = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap)), 2.0 * log_gap
     if swapped:
@@ -87,7 +86,7 @@ def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
         witness=lambda comparison: {"sampler": "DDPM", "log of one coordinate in a gap": log_gap},
         unit="mixtures",
     )
-    return [CLAIM.judge(case, finding, Basis.EXACT)]
+    return CLAIM.judge(case, finding, Basis.EXACT)
 
 
 def _learned(case: Case, change: Change) -> list[Verdict]:

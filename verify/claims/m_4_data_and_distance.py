@@ -34,13 +34,12 @@ from verify.interpolation_problems import (
 )
 from verify.relations import Comparison, Upper, compare
 from verify.trained.interpolation import (
-    OWN_PROBLEMS,
     exact_gaps,
     gap_probabilities,
     gaps,
-    is_standard,
     law_on_line,
     networks,
+    on_standard,
     own_rows,
 )
 from verify.trained.models import TrainedModel
@@ -100,10 +99,10 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _exact(case: Case, narrow: int, wide: int) -> list[Verdict]:
-    if case.random:
-        return []
-    if not is_standard(case):
-        return [CLAIM.not_applicable(case, OWN_PROBLEMS, Basis.EXACT)]
+    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge_exact(case, narrow, wide)])
+
+
+def _judge_exact(case: Case, narrow: int, wide: int) -> Verdict:
     name = "probability of the wide gap against the narrow one, exact score"
     far = exact_gaps(case)[FAR]
     finding = Finding(
@@ -112,7 +111,7 @@ def _exact(case: Case, narrow: int, wide: int) -> list[Verdict]:
         witness=lambda comparison: {"modes": FAR, "sampler": "DDPM"},
         unit="mixtures",
     )
-    return [CLAIM.judge(case, finding, Basis.EXACT)]
+    return CLAIM.judge(case, finding, Basis.EXACT)
 
 
 # -- trained networks ----------------------------------------------------------------------------

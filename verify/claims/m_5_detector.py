@@ -33,7 +33,7 @@ from verify import interpolation_problems
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.relations import Comparison, Statistical, compare_rate
 from verify.trained.detector import WINDOWS, Detection, saved
-from verify.trained.interpolation import OWN_PROBLEMS, is_standard
+from verify.trained.interpolation import on_standard
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -68,13 +68,12 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _rows(case: Case, change: Change) -> list[Verdict]:
-    if case.random:
-        return []
-    if not is_standard(case):
-        return [CLAIM.not_applicable(case, OWN_PROBLEMS)]
-    detections, about = saved()
-    verdict = CLAIM.judge(case, _judge([change(d) for d in detections], about))
-    return [dataclasses.replace(verdict, origin="saved", seed=int(about["seed"]))]
+    def saved_row() -> list[Verdict]:
+        detections, about = saved()
+        verdict = CLAIM.judge(case, _judge([change(d) for d in detections], about))
+        return [dataclasses.replace(verdict, origin="saved", seed=int(about["seed"]))]
+
+    return on_standard(CLAIM, case, Basis.LEARNED, saved_row)
 
 
 def _judge(detections: Sequence[Detection], about: dict[str, object]) -> Finding:

@@ -16,17 +16,17 @@ Source: arXiv 2406.09358 v2, section 6
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 from verify.claim import Basis, Case, Claim, Finding, Verdict
 from verify.relations import Comparison, Outcome
-from verify.trained.rates import compare_order, over_seeds
+from verify.trained.rates import compare_order
 from verify.trained.recursions import (
     Recursion,
     Recursions,
     describe,
     generation_table,
+    mean_over_seeds,
     saved_mutants,
     saved_rows,
 )
@@ -61,18 +61,13 @@ def mutants(case: Case) -> dict[str, Verdict]:
 def _judge(held: Recursions) -> Finding:
     runs = held.of("none")
     growth = [run.between().rate / run.between(0).rate for run in runs if run.between(0).successes]
-    low, high = over_seeds(growth) or (math.nan, math.nan)
     return Finding(
         comparisons=[c for run in runs for c in _growth(run)],
         nonvacuous_share=1.0,
         witness=lambda c: {"compared": c.name, "command": held.about["command"]},
         unit="samples",
         note=describe(held),
-        numbers={
-            "last share over first, mean over seeds": sum(growth) / max(len(growth), 1),
-            "last share over first: 95 % from": low,
-            "last share over first: to": high,
-        },
+        numbers=mean_over_seeds("last share over first", growth),
         tables=[generation_table(held, ("none",))],
         model=", ".join(run.name for run in runs),
     )

@@ -16,18 +16,18 @@ Source: arXiv 2406.09358 v2, section 6
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from mixdyn.geometry import Region
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.relations import Comparison, Outcome
-from verify.trained.rates import compare_order, over_seeds
+from verify.trained.rates import compare_order
 from verify.trained.recursions import (
     Recursion,
     Recursions,
     describe,
     generation_table,
+    mean_over_seeds,
     saved_mutants,
     saved_rows,
 )
@@ -65,18 +65,13 @@ def mutants(case: Case) -> dict[str, Verdict]:
 def _judge(held: Recursions) -> Finding:
     pairs = held.pairs("random", "hal")
     ratios = [hal.between().rate / random.between().rate for random, hal in pairs]
-    low, high = over_seeds(ratios) or (math.nan, math.nan)
     return Finding(
         comparisons=[c for random, hal in pairs for c in _order(random, hal)],
         nonvacuous_share=1.0,
         witness=lambda c: {"compared": c.name, "command": held.about["command"]},
         unit="samples",
         note=describe(held),
-        numbers={
-            "last share with Hal over random, mean over seeds": sum(ratios) / max(len(ratios), 1),
-            "last share with Hal over random: 95 % from": low,
-            "last share with Hal over random: to": high,
-        },
+        numbers=mean_over_seeds("last share with Hal over random", ratios),
         tables=[generation_table(held, ("random", "hal")), _caught(held)],
         model=", ".join(run.name for pair in pairs for run in pair),
     )

@@ -1,7 +1,8 @@
 """The samplers of `frontier` on trained networks of other problems.
 
 One sampler of each family, on every shipped network whose mixture or schedule is another than the
-standard one. Nothing about AdaptiveNoise was chosen on these.
+standard one. Nothing about AdaptiveNoise was chosen on these but the median
+in `mixdyn.calibration`.
 """
 
 from __future__ import annotations

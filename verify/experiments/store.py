@@ -24,8 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mixdyn.errors import InputError
 from mixdyn.files import write_atomically
+from mixdyn.provenance import package_versions
 from verify.claim import Case
-from verify.outputs import package_versions
 from verify.registry import ROOT
 
 Data = Mapping[str, ArrayLike]

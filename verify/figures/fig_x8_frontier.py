@@ -54,8 +54,7 @@ def _rates(result: Result, where: IntArray) -> tuple[Array, Array, Array]:
     """Wrong samples in per cent over all networks, with 95 % limits; (K,) each."""
     pooled = result["counts"][:, where].sum(axis=0)
     hits, n = pooled[:, list(_WRONG)].sum(axis=1), pooled.sum(axis=1)
-    found = [intervals(int(k), int(m)) for k, m in zip(hits, n, strict=True)]
-    rate, low, high = (100.0 * np.array(side).ravel() for side in zip(*found, strict=True))
+    rate, low, high = (100.0 * side for side in intervals(hits, n))
     return rate, low, high
 
 

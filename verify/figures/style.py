@@ -146,12 +146,15 @@ def describe(result: Result) -> str:
     )
 
 
-def intervals(hits: ArrayLike, n: int) -> tuple[Array, Array, Array]:
-    """Rates and the ends of their 95 % Clopper-Pearson intervals, each the shape of hits."""
+def intervals(hits: ArrayLike, n: ArrayLike) -> tuple[Array, Array, Array]:
+    """Rates and the ends of their 95 % Clopper-Pearson intervals, each the shape of hits; n is one
+    number of samples or one for each."""
     counts = np.atleast_1d(np.asarray(hits))
-    ends = np.array([clopper_pearson(int(k), n) for k in counts.ravel()])
+    trials = np.broadcast_to(np.asarray(n), counts.shape)
+    pairs = zip(counts.ravel(), trials.ravel(), strict=True)
+    ends = np.array([clopper_pearson(int(k), int(m)) for k, m in pairs])
     low, high = (side.reshape(counts.shape) for side in ends.T)
-    return counts / n, low, high
+    return counts / trials, low, high
 
 
 def plot_rate(ax: Axes, x: ArrayLike, hits: ArrayLike, n: int, look: Look, label: str) -> None:

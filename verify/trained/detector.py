@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mixdyn import learned, oracles
 from mixdyn.errors import FileError
+from mixdyn.files import write_text
 from mixdyn.geometry import mode_radius, squared_distances
 from mixdyn.learned.checkpoints import hardware
 from mixdyn.learned.training import check_device
@@ -37,7 +38,7 @@ from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
-from ..outputs import check_writable, write_text
+from ..outputs import check_writable
 from ..registry import RESULTS
 from .models import Shipped, load, shipped
 

@@ -60,13 +60,20 @@ def is_standard(case: Case) -> bool:
     return case.digest == standard(0, Profile.QUICK).digest and not case.random
 
 
-def own_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
-    """The learned rows of a claim that brings its own problems: on the standard case alone."""
+def on_standard(
+    claim: Claim, case: Case, basis: Basis, rows: Callable[[], list[Verdict]]
+) -> list[Verdict]:
+    """The rows of a claim that brings its own problems: on the standard case alone."""
     if case.random:
         return []
     if not is_standard(case):
-        return [claim.not_applicable(case, OWN_PROBLEMS, Basis.LEARNED)]
-    return learned_rows(claim, case, measure)
+        return [claim.not_applicable(case, OWN_PROBLEMS, basis)]
+    return rows()
+
+
+def own_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
+    """The learned rows of such a claim."""
+    return on_standard(claim, case, Basis.LEARNED, lambda: learned_rows(claim, case, measure))
 
 
 OWN_PROBLEMS = (

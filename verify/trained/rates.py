@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.geometry import Region, classify, two_nearest
+from mixdyn.geometry import Region, within_modes
 from mixdyn.mixture import GaussianMixture
 from mixdyn.observers import ClassCounts
 from mixdyn.samplers import DDIM, Sampler
@@ -84,14 +84,9 @@ class Draws:
     ) -> tuple[IntArray, float]:
         """(3,) as in `count`, and the standard deviation per coordinate within the true modes."""
         out = sample(model, self.schedule, sampler, n=self.n, rng=self.seed, first=self.first)
-        x = np.asarray(out.x)
-        codes = classify(mixture, x)
+        codes, nearest, offset = within_modes(mixture, np.asarray(out.x))
         counts: IntArray = np.bincount(codes, minlength=len(Region))
-        inside = x[codes == Region.TRUE_MODE]
-        if len(inside) == 0:
-            return counts, math.nan
-        nearest = two_nearest(mixture.means, inside)[0]
-        return counts, float(np.sqrt(np.square(inside - mixture.means[nearest]).mean()))
+        return counts, float(np.sqrt(np.square(offset).mean())) if len(nearest) else math.nan
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn.errors import FileError
+from mixdyn.files import write_text
 from mixdyn.generations import Generation, generation_from, read_json, read_summary
 from mixdyn.geometry import Region
 from mixdyn.learned.headers import read_about
@@ -28,8 +30,9 @@ from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Table, Verdict
-from ..outputs import check_writable, write_text
+from ..outputs import check_writable
 from ..registry import RESULTS
+from .rates import over_seeds
 
 SAVED = RESULTS / "recursion-reduced.json"
 FILTERS = ("none", "random", "hal")
@@ -164,6 +167,16 @@ def generation_table(held: Recursions, filters: Sequence[str] = FILTERS) -> Tabl
         f"Generations; exact samples would have a KL of about {exact:.2g} nats from counting alone"
     )
     return Table(caption, COLUMNS, rows)
+
+
+def mean_over_seeds(name: str, ratios: Sequence[float]) -> dict[str, float | None]:
+    """A row's numbers: the mean of one ratio a seed, with its 95 % limits over the seeds."""
+    low, high = over_seeds(ratios) or (math.nan, math.nan)
+    return {
+        f"{name}, mean over seeds": sum(ratios) / max(len(ratios), 1),
+        f"{name}: 95 % from": low,
+        f"{name}: to": high,
+    }
 
 
 def describe(held: Recursions) -> str:
