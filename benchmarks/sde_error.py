@@ -184,7 +184,8 @@ def draw(result: harness.Result) -> Figure:
     figure, axes = style.new_figure(2, width=9.0, height=4.0)
     first = result["rows"][0]["problem"]
     for k, method in enumerate(METHODS):
-        curve = result["weak"][f"{first}: {method}"]
+        # Without a sample in a mode there is no spread: NaN as measured, None in a saved result.
+        curve = [p for p in result["weak"][f"{first}: {method}"] if p["spread"] is not None]
         values = [max(point["spread"], 1e-5) for point in curve]
         axes[0].plot([point["steps"] for point in curve], values, label=method, **style.look(k))
     for k, scheme in enumerate(("ExponentialSde", "EulerMaruyama"), start=1):
@@ -195,7 +196,8 @@ def draw(result: harness.Result) -> Figure:
     axes[1].set(title=f"{first}: one Brownian path", ylabel="median distance, sigma")
     for ax in axes:
         ax.set(xscale="log", yscale="log", xlabel="steps")
-        ax.legend(fontsize=7)
+    # The panel on the right shows two of them, in the same looks.
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", fontsize=7)
     return figure
 
 
