@@ -21,9 +21,10 @@ Precision. Float64, or float32 throughout where the arrays of a call are float32
 both from one text, and what has constants of its own (`_exp2`) has two sets of them. Noise is drawn
 in double and rounded.
 
-Speed. Exponentials are what a score costs. Modes are taken five at a time, with the steps of their
-polynomials interleaved: one chain of multiply-adds alone waits for itself. Base 2 saves the
-reduction by log 2.
+Speed. Exponentials are what a score costs. Five modes of two samples are taken at a time, with the
+steps of their ten polynomials interleaved: one chain of multiply-adds alone waits for itself. Base
+2 saves the reduction by log 2; in one and two dimensions logits and powers come in one pass, with
+no maximum (`_move`). Axes of equally spaced modes need one exponential for all (`lattice`).
 """
 
 from __future__ import annotations
@@ -103,14 +104,17 @@ class _Exp2(NamedTuple):
     bits of a number and of its mantissa; shift = 1.5 * 2^mantissa, adding which leaves the nearest
     integer in the low bits of the sum; floor: below it 2^floor is returned, a normal number that no
     sum of powers >= 1 can feel, whose products with coordinates stay normal (denormals are 10x
-    slower); coefficients, of the highest power first, of 2^r = 1 + r(ln 2 + r q(r)) on |r| <= 1/2,
-    q a Chebyshev fit.
+    slower); faint: what a sum of powers must reach to feel no floor; spread: how far variances may
+    lie apart for that; coefficients, of the highest power first, of 2^r = 1 + r(ln 2 + r q(r)) on
+    |r| <= 1/2, q a Chebyshev fit.
     """
 
     bits: int
     mantissa: int
     shift: float
     floor: float
+    faint: float
+    spread: float
     coefficients: tuple[float, ...]
 
 
@@ -118,12 +122,14 @@ _LN2_HIGH = 0.6931471803691238  # 21 trailing zero bits: k * _LN2_HIGH is exact
 _LN2_LOW = 1.9082149292705877e-10
 _LN2, _LOG2E = 0.6931471805599453, 1.4426950408889634
 # fmt: off
-_DOUBLE = _Exp2(64, 52, 6755399441055744.0, -866.0, (  # q of degree 9, error 3e-17
+# q of degree 9, error 3e-17
+_DOUBLE = _Exp2(64, 52, 6755399441055744.0, -866.0, 2.0**-700, 2.0**100, (
     4.45410341058704e-10, 7.070977866508138e-09, 1.0178067267449427e-07, 1.3215451633221434e-06,
     1.5252733820795803e-05, 0.00015403530424776529, 0.0013333558146423213, 0.009618129107618665,
     0.05550410866482158, 0.24022650695910075, _LN2, 1.0,
 ))
-_SINGLE = _Exp2(32, 23, 12582912.0, -80.0, (  # q of degree 4, error 7e-9
+# q of degree 4, error 7e-9
+_SINGLE = _Exp2(32, 23, 12582912.0, -110.0, 2.0**-60, 2.0**20, (
     0.0001545316627016291, 0.00133813067805022, 0.009618083015084267, 0.055503811687231064,
     0.24022650718688965, _LN2, 1.0,
 ))
@@ -149,6 +155,21 @@ if config.DISABLE_JIT:
     def _wide() -> None:
         pass
 
+    def _smaller(a: Any, b: Any) -> Any:
+        return a if a < b else b
+
+    def _nearest(x: Any) -> Any:
+        return np.rint(x)
+
+    def _with_sign_of(size: Any, sign: Any) -> Any:
+        return np.copysign(size, sign)
+
+    def _is_faint(total: Any) -> bool:
+        return bool(total < (_SINGLE if isinstance(total, np.float32) else _DOUBLE).faint)
+
+    def _is_wide(ratio: Any) -> bool:
+        return bool(ratio > (_SINGLE if isinstance(ratio, np.float32) else _DOUBLE).spread)
+
     def _exp2(z: Any) -> Any:
         number: Any = np.float32 if isinstance(z, np.float32) else np.float64
         of = _SINGLE if number is np.float32 else _DOUBLE
@@ -159,11 +180,11 @@ if config.DISABLE_JIT:
             p = _fma(p, z - k, number(c))
         return number(math.ldexp(p, int(k)))
 
-    def _exp2_of_5(*z: Any) -> tuple[Any, ...]:
-        return tuple(_exp2(one) for one in z)
+    def _exp2_of(*groups: Any) -> tuple[Any, ...]:
+        return tuple(tuple(_exp2(one) for one in z) for z in groups)
 
 else:
-    TILE = 128
+    TILE = 256
 
     @intrinsic
     def _fma(typing_context, a, b, c):  # type: ignore[no-untyped-def]
@@ -184,43 +205,91 @@ else:
 
         return types.float64(types.uint64), generate
 
-    def _maximum(builder, a, b):  # type: ignore[no-untyped-def]
+    def _llvm(builder: Any, name: str, *args: Any, fastmath: tuple[str, ...] = ()) -> Any:
+        """LLVM's own function `name` of numbers of one type."""
+        signature = ir.FunctionType(args[0].type, [arg.type for arg in args])
+        name = f"llvm.{name}.{'f64' if args[0].type == ir.DoubleType() else 'f32'}"
+        function = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(function, args, fastmath=fastmath)
+
+    def _maximum(builder: Any, a: Any, b: Any) -> Any:
         """max(a, b) of two numbers. `max` compares and selects, of which LLVM makes a masked store
         where the result goes back to memory, and the next load has to wait for that."""
-        signature = ir.FunctionType(a.type, [a.type, a.type])
-        name = f"llvm.maxnum.{'f64' if a.type == ir.DoubleType() else 'f32'}"
-        function = cgutils.get_or_insert_function(builder.module, signature, name)
-        return builder.call(function, (a, b), fastmath=("nnan", "nsz"))
+        return _llvm(builder, "maxnum", a, b, fastmath=("nnan", "nsz"))
 
     @intrinsic
     def _larger(typing_context, a, b):  # type: ignore[no-untyped-def]
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            return _maximum(builder, *args)  # type: ignore[no-untyped-call]
+            return _maximum(builder, *args)
 
         return a(a, a), generate
 
     @intrinsic
-    def _wide(typing_context):  # type: ignore[no-untyped-def]
-        """Ask LLVM for the widest vectors in the calling function: its default on AVX-512
-        machines is half of that, which costs a quarter of the speed of `_exp2`."""
+    def _smaller(typing_context, a, b):  # type: ignore[no-untyped-def]
+        return a(a, a), lambda context, builder, sig, args: _llvm(
+            builder, "minnum", *args, fastmath=("nnan", "nsz")
+        )
+
+    @intrinsic
+    def _nearest(typing_context, x):  # type: ignore[no-untyped-def]
+        """The nearest whole number."""
+        return x(x), lambda context, builder, sig, args: _llvm(builder, "rint", *args)
+
+    @intrinsic
+    def _with_sign_of(typing_context, size, sign):  # type: ignore[no-untyped-def]
+        """|size| with the sign of `sign`."""
+        return size(size, size), lambda context, builder, sig, args: _llvm(
+            builder, "copysign", *args
+        )
+
+    def _of(number: Any) -> _Exp2:
+        return _DOUBLE if number.type == ir.DoubleType() else _SINGLE
+
+    @intrinsic
+    def _is_faint(typing_context, total):  # type: ignore[no-untyped-def]
+        """Whether a sum of powers may feel the floor of `_exp2`."""
 
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            # llvmlite knows this attribute not by name, so it goes past the check of `add`.
+            return builder.fcmp_ordered("<", args[0], args[0].type(_of(args[0]).faint))
+
+        return types.boolean(total), generate
+
+    @intrinsic
+    def _is_wide(typing_context, ratio):  # type: ignore[no-untyped-def]
+        """Whether a mode is so much wider than another that its floor may be felt."""
+
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            return builder.fcmp_ordered(">", args[0], args[0].type(_of(args[0]).spread))
+
+        return types.boolean(ratio), generate
+
+    @intrinsic
+    def _wide(typing_context):  # type: ignore[no-untyped-def]
+        """Ask LLVM for the widest vectors in the calling function, and to align its stack to them.
+
+        Its default on AVX-512 machines are vectors of half the width, which cost a quarter of the
+        speed of `_exp2`; and a stack aligned for scalars, where what does not fit the registers
+        straddles two cache lines and costs another fifth.
+        """
+
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            # llvmlite knows these attributes not by name, so they go past the check of `add`.
             set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+            set.add(builder.function.attributes, '"frame-pointer"="all"')  # or it cannot be aligned
             return context.get_dummy_value()
 
         return types.void(), generate
 
-    def _powers(builder, z):  # type: ignore[no-untyped-def]
+    def _powers(builder: Any, z: Any) -> list[Any]:
         """2^z of each of some numbers, step by step beside one another; z = k + r, exactly.
 
         Written here, in one piece, since LLVM moves a step that stands in a function of its own
         down to its use, and so undoes the interleaving.
         """
         real = z[0].type
-        of = _DOUBLE if real == ir.DoubleType() else _SINGLE
+        of = _of(z[0])
         word, shift = ir.IntType(of.bits), real(of.shift)
-        z = [_maximum(builder, one, real(of.floor)) for one in z]  # type: ignore[no-untyped-call]
+        z = [_maximum(builder, one, real(of.floor)) for one in z]
         shifted = [builder.fadd(one, shift) for one in z]
         k = [builder.fsub(one, shift) for one in shifted]
         r = [builder.fsub(*pair) for pair in zip(z, k, strict=True)]
@@ -240,19 +309,25 @@ else:
         """2^max(z, floor) for z <= 0 (valid to 1000, in single to 120), at most 1 ulp off."""
 
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            return _powers(builder, args)[0]  # type: ignore[no-untyped-call]
+            return _powers(builder, args)[0]
 
         return z(z), generate
 
     @intrinsic
-    def _exp2_of_5(typing_context, z0, z1, z2, z3, z4):  # type: ignore[no-untyped-def]
-        """`_exp2` of five numbers to the same bits."""
+    def _exp2_of(typing_context, first, second):  # type: ignore[no-untyped-def]
+        """`_exp2` of two tuples of numbers to the same bits."""
 
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            powers = _powers(builder, args)  # type: ignore[no-untyped-call]
-            return context.make_tuple(builder, sig.return_type, powers)
+            z = [cgutils.unpack_tuple(builder, arg) for arg in args]
+            powers = _powers(builder, z[0] + z[1])
+            halves = powers[: len(z[0])], powers[len(z[0]) :]
+            tuples = [
+                context.make_tuple(builder, type_, half)
+                for type_, half in zip(sig.args, halves, strict=True)
+            ]
+            return context.make_tuple(builder, sig.return_type, tuples)
 
-        return types.UniTuple(z0, 5)(z0, z0, z0, z0, z0), generate
+        return types.Tuple((first, second))(first, second), generate
 
 
 @_inline
@@ -464,6 +539,16 @@ def _rows(flat, j, count):  # type: ignore[no-untyped-def]
     return flat[j * TILE : (j + count) * TILE]
 
 
+_HALF, _QUARTER = TILE // 2, TILE // 4
+
+
+@_inline
+def _begin(j):  # type: ignore[no-untyped-def]
+    """Where row j begins in a flat array. The mask tells LLVM that it is not negative, without
+    which every index could count from the end, and no loop over it is vectorised."""
+    return (j & 0x7FFFFFFF) * TILE
+
+
 @_tile
 def _logits(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
     """logit (N TILE,) = lw - h |x - a|^2, x (d TILE,), and its maximum over the modes (TILE,)."""
@@ -471,91 +556,28 @@ def _logits(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
     n_modes, d = a.shape
     for b in range(TILE):
         top[b] = -np.inf
-    whole = n_modes - n_modes % 5
-    if d == 1:
-        _logits_by_5_in_1d(x, a, h, lw, logit, top)
-    elif d == 2:
-        _logits_by_5_in_2d(x, a, h, lw, logit, top)
-    else:
+    if d > 2:
         _square_distances(x, a, logit)
-    for k in range(whole if d <= 2 else 0, n_modes):
+    for k in range(n_modes):
         row, minus_h, w = _rows(logit, k, 1), -h[k], lw[k]
         if d == 1:
             a0 = a[k, 0]
             for b in range(TILE):
-                z = _fma(minus_h, (x[b] - a0) * (x[b] - a0), w)
-                row[b] = z
-                top[b] = _larger(top[b], z)
+                row[b] = _fma(minus_h, (a0 - x[b]) * (a0 - x[b]), w)
         elif d == 2:
             a0, a1 = a[k, 0], a[k, 1]
             for b in range(TILE):
-                z = _fma(minus_h, _square_2d(x[b] - a0, x[TILE + b] - a1), w)
-                row[b] = z
-                top[b] = _larger(top[b], z)
+                row[b] = _fma(minus_h, _square_2d(a0 - x[b], a1 - x[TILE + b]), w)
         else:
             for b in range(TILE):
-                z = _fma(minus_h, row[b], w)
-                row[b] = z
-                top[b] = _larger(top[b], z)
+                row[b] = _fma(minus_h, row[b], w)
+        for b in range(TILE):
+            top[b] = _larger(top[b], row[b])
 
 
 @_inline
 def _square_2d(u, v):  # type: ignore[no-untyped-def]
     return _fma(v, v, u * u)
-
-
-@_inline
-def _largest_of_5(z0, z1, z2, z3, z4, m):  # type: ignore[no-untyped-def]
-    return _larger(m, _larger(_larger(_larger(z0, z1), _larger(z2, z3)), z4))
-
-
-@_tile
-def _logits_by_5_in_1d(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
-    """`_logits` of modes on a line, as many as fives hold."""
-    _wide()
-    for k in range(0, a.shape[0] - 4, 5):
-        z = _rows(logit, k, 5)
-        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
-        h0, h1, h2, h3, h4 = -h[k], -h[k + 1], -h[k + 2], -h[k + 3], -h[k + 4]
-        w0, w1, w2, w3, w4 = lw[k], lw[k + 1], lw[k + 2], lw[k + 3], lw[k + 4]
-        for b in range(TILE):
-            u = x[b]
-            z0 = _fma(h0, (u - a0) * (u - a0), w0)
-            z1 = _fma(h1, (u - a1) * (u - a1), w1)
-            z2 = _fma(h2, (u - a2) * (u - a2), w2)
-            z3 = _fma(h3, (u - a3) * (u - a3), w3)
-            z4 = _fma(h4, (u - a4) * (u - a4), w4)
-            z[b] = z0
-            z[TILE + b] = z1
-            z[2 * TILE + b] = z2
-            z[3 * TILE + b] = z3
-            z[4 * TILE + b] = z4
-            top[b] = _largest_of_5(z0, z1, z2, z3, z4, top[b])
-
-
-@_tile
-def _logits_by_5_in_2d(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
-    """`_logits` of modes in the plane, as many as fives hold."""
-    _wide()
-    for k in range(0, a.shape[0] - 4, 5):
-        z = _rows(logit, k, 5)
-        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
-        b0, b1, b2, b3, b4 = a[k, 1], a[k + 1, 1], a[k + 2, 1], a[k + 3, 1], a[k + 4, 1]
-        h0, h1, h2, h3, h4 = -h[k], -h[k + 1], -h[k + 2], -h[k + 3], -h[k + 4]
-        w0, w1, w2, w3, w4 = lw[k], lw[k + 1], lw[k + 2], lw[k + 3], lw[k + 4]
-        for b in range(TILE):
-            u, v = x[b], x[TILE + b]
-            z0 = _fma(h0, _square_2d(u - a0, v - b0), w0)
-            z1 = _fma(h1, _square_2d(u - a1, v - b1), w1)
-            z2 = _fma(h2, _square_2d(u - a2, v - b2), w2)
-            z3 = _fma(h3, _square_2d(u - a3, v - b3), w3)
-            z4 = _fma(h4, _square_2d(u - a4, v - b4), w4)
-            z[b] = z0
-            z[TILE + b] = z1
-            z[2 * TILE + b] = z2
-            z[3 * TILE + b] = z3
-            z[4 * TILE + b] = z4
-            top[b] = _largest_of_5(z0, z1, z2, z3, z4, top[b])
 
 
 @_tile
@@ -600,24 +622,13 @@ def _pull(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
         total[b] = 0.0
     for b in range(d * TILE):
         pull[b] = 0.0
-    whole = n_modes - n_modes % 5
-    if d == 1:
-        _pull_by_5_in_1d(x, a, ratio, logit, top, total, pull)
-    elif d == 2:
-        _pull_by_5_in_2d(x, a, ratio, logit, top, total, pull)
-    else:
+    whole = 0
+    if d > 2:
+        whole = n_modes - n_modes % 5
         _weights_by_5(ratio, logit, top, total)
         _add_pull_by_5(x, a, logit, pull)
     for k in range(whole, n_modes):
         row, ratio_k = _rows(logit, k, 1), ratio[k]
-        if d == 2:
-            a0, a1 = a[k, 0], a[k, 1]
-            for b in range(TILE):
-                e = _exp2(row[b] - top[b])
-                total[b] = _fma(e, ratio_k, total[b])
-                pull[b] = _fma(e, a0 - x[b], pull[b])
-                pull[TILE + b] = _fma(e, a1 - x[TILE + b], pull[TILE + b])
-            continue
         for b in range(TILE):
             e = _exp2(row[b] - top[b])
             total[b] = _fma(e, ratio_k, total[b])
@@ -629,50 +640,149 @@ def _pull(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
 
 
 @_inline
-def _powers_of_5(z, b, m):  # type: ignore[no-untyped-def]
-    """2^(z_k - m) of sample b, z (5 TILE,) five rows."""
-    z3, z4 = z[3 * TILE + b], z[4 * TILE + b]
-    return _exp2_of_5(z[b] - m, z[TILE + b] - m, z[2 * TILE + b] - m, z3 - m, z4 - m)
+def _five(values, k):  # type: ignore[no-untyped-def]
+    return values[k], values[k + 1], values[k + 2], values[k + 3], values[k + 4]
 
 
 @_inline
-def _sum_of_5(e0, e1, e2, e3, e4, f0, f1, f2, f3, f4, start):  # type: ignore[no-untyped-def]
+def _minus(a, x):  # type: ignore[no-untyped-def]
+    """a_k - x of five numbers."""
+    return a[0] - x, a[1] - x, a[2] - x, a[3] - x, a[4] - x
+
+
+@_inline
+def _logits_1d(h, w, u):  # type: ignore[no-untyped-def]
+    """w_k - h_k u_k^2 of five numbers."""
+    z0, z1 = _fma(-h[0], u[0] * u[0], w[0]), _fma(-h[1], u[1] * u[1], w[1])
+    z2, z3 = _fma(-h[2], u[2] * u[2], w[2]), _fma(-h[3], u[3] * u[3], w[3])
+    return z0, z1, z2, z3, _fma(-h[4], u[4] * u[4], w[4])
+
+
+@_inline
+def _logits_2d(h, w, u, v):  # type: ignore[no-untyped-def]
+    """w_k - h_k (u_k^2 + v_k^2) of five points."""
+    z0, z1 = _fma(-h[0], _square_2d(u[0], v[0]), w[0]), _fma(-h[1], _square_2d(u[1], v[1]), w[1])
+    z2, z3 = _fma(-h[2], _square_2d(u[2], v[2]), w[2]), _fma(-h[3], _square_2d(u[3], v[3]), w[3])
+    return z0, z1, z2, z3, _fma(-h[4], _square_2d(u[4], v[4]), w[4])
+
+
+@_inline
+def _add_5(start, e, f):  # type: ignore[no-untyped-def]
     """start + sum_k e_k f_k, in this order."""
-    return _fma(e4, f4, _fma(e3, f3, _fma(e2, f2, _fma(e1, f1, _fma(e0, f0, start)))))
+    sum_ = _fma(e[2], f[2], _fma(e[1], f[1], _fma(e[0], f[0], start)))
+    return _fma(e[4], f[4], _fma(e[3], f[3], sum_))
 
 
 @_tile
-def _pull_by_5_in_1d(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
-    """What modes on a line, as many as fives hold, add to `total` and `pull`."""
+def _sums_1d(x, a, h, lw, ratio, total, pull):  # type: ignore[no-untyped-def]
+    """`_pull` of modes on a line, of their logits as they are: no maximum, one pass."""
     _wide()
-    for k in range(0, a.shape[0] - 4, 5):
-        z = _rows(logit, k, 5)
-        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
-        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
+    for b in range(TILE):
+        total[b] = 0.0
+        pull[b] = 0.0
+    whole, centres = a.shape[0] - a.shape[0] % 5, a[:, 0]
+    for k in range(0, whole, 5):
+        a5, h5, w5, q5 = _five(centres, k), _five(h, k), _five(lw, k), _five(ratio, k)
+        for b in range(_HALF):
+            c = b + _HALF
+            u, s = _minus(a5, x[b]), _minus(a5, x[c])
+            e, f = _exp2_of(_logits_1d(h5, w5, u), _logits_1d(h5, w5, s))
+            total[b], pull[b] = _add_5(total[b], e, q5), _add_5(pull[b], e, u)
+            total[c], pull[c] = _add_5(total[c], f, q5), _add_5(pull[c], f, s)
+    for k in range(whole, a.shape[0]):
+        a0, minus_h, w, ratio_k = a[k, 0], -h[k], lw[k], ratio[k]
         for b in range(TILE):
-            u = x[b]
-            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
-            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
-            pull[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, pull[b])
+            u0 = a0 - x[b]
+            e0 = _exp2(_fma(minus_h, u0 * u0, w))
+            total[b], pull[b] = _fma(e0, ratio_k, total[b]), _fma(e0, u0, pull[b])
 
 
 @_tile
-def _pull_by_5_in_2d(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
-    """What modes in the plane, as many as fives hold, add to `total` and `pull`."""
+def _sums_2d(x, a, h, lw, ratio, total, pull):  # type: ignore[no-untyped-def]
+    """`_sums_1d` of modes in the plane."""
     _wide()
-    for k in range(0, a.shape[0] - 4, 5):
-        z = _rows(logit, k, 5)
-        a0, a1, a2, a3, a4 = a[k, 0], a[k + 1, 0], a[k + 2, 0], a[k + 3, 0], a[k + 4, 0]
-        b0, b1, b2, b3, b4 = a[k, 1], a[k + 1, 1], a[k + 2, 1], a[k + 3, 1], a[k + 4, 1]
-        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
+    for b in range(TILE):
+        total[b] = 0.0
+        pull[b] = 0.0
+        pull[TILE + b] = 0.0
+    whole, first, second = a.shape[0] - a.shape[0] % 5, a[:, 0], a[:, 1]
+    for k in range(0, whole, 5):
+        a5, b5, h5, w5, q5 = (
+            _five(first, k),
+            _five(second, k),
+            _five(h, k),
+            _five(lw, k),
+            _five(ratio, k),
+        )
+        for b in range(_HALF):
+            c = b + _HALF
+            u, v = _minus(a5, x[b]), _minus(b5, x[TILE + b])
+            s, t = _minus(a5, x[c]), _minus(b5, x[TILE + c])
+            e, f = _exp2_of(_logits_2d(h5, w5, u, v), _logits_2d(h5, w5, s, t))
+            total[b], pull[b] = _add_5(total[b], e, q5), _add_5(pull[b], e, u)
+            pull[TILE + b] = _add_5(pull[TILE + b], e, v)
+            total[c], pull[c] = _add_5(total[c], f, q5), _add_5(pull[c], f, s)
+            pull[TILE + c] = _add_5(pull[TILE + c], f, t)
+    for k in range(whole, a.shape[0]):
+        a0, a1, minus_h, w, ratio_k = a[k, 0], a[k, 1], -h[k], lw[k], ratio[k]
         for b in range(TILE):
-            u, v, p, q = x[b], x[TILE + b], pull[b], pull[TILE + b]
-            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
-            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
-            pull[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, p)
-            pull[TILE + b] = _sum_of_5(
-                e0, e1, e2, e3, e4, b0 - v, b1 - v, b2 - v, b3 - v, b4 - v, q
-            )
+            u0, v0 = a0 - x[b], a1 - x[TILE + b]
+            e0 = _exp2(_fma(minus_h, _square_2d(u0, v0), w))
+            total[b], pull[b] = _fma(e0, ratio_k, total[b]), _fma(e0, u0, pull[b])
+            pull[TILE + b] = _fma(e0, v0, pull[TILE + b])
+
+
+@_tile
+def _sums_hold(ratio, total):  # type: ignore[no-untyped-def]
+    """Whether every sum of a tile is far above what the floor of `_exp2` adds to it."""
+    _wide()
+    least, widest = -total[0], ratio[0]
+    for b in range(TILE):
+        least = _larger(least, -total[b])
+    for k in range(ratio.shape[0]):
+        widest = _larger(widest, ratio[k])
+    return not (_is_faint(-least) or _is_wide(widest))
+
+
+@_tile
+def _move(x, a, h, lw, ratio, logit, top, total, move):  # type: ignore[no-untyped-def]
+    """move (d TILE,) = sum_k e_k (a_k - x)/sum_k e_k ratio_k, what a sample is drawn by.
+
+    In one and two dimensions a power needs no maximum taken off its exponent unless a sample lies
+    so far from every mode, some 30 sigma, that its sum comes near the floor of `_exp2`. Then its
+    tile is done again, that sample with a maximum; the others come to the same bits as before.
+    """
+    _wide()
+    d = a.shape[1]
+    done = False
+    if d <= 2:
+        if d == 1:
+            _sums_1d(x, a, h, lw, ratio, total, move)
+        else:
+            _sums_2d(x, a, h, lw, ratio, total, move)
+        done = _sums_hold(ratio, total)
+    if not done:
+        _logits(x, a, h, lw, logit, top)
+        if d <= 2:
+            _drop_unneeded(ratio, total, top)
+        _pull(x, a, ratio, logit, top, total, move)
+    for b in range(TILE):
+        total[b] = 1.0 / total[b]
+    for j in range(d):
+        first = _begin(j)
+        for b in range(TILE):
+            move[first + b] *= total[b]
+
+
+@_tile
+def _drop_unneeded(ratio, total, top):  # type: ignore[no-untyped-def]
+    """top <- 0 where a sum held without it."""
+    for k in range(ratio.shape[0]):
+        if _is_wide(ratio[k]):
+            return
+    for b in range(TILE):
+        if not _is_faint(total[b]):
+            top[b] = 0.0
 
 
 @_tile
@@ -680,16 +790,19 @@ def _weights_by_5(ratio, logit, top, total):  # type: ignore[no-untyped-def]
     """logit <- 2^(logit - top) of as many modes as fives hold, and what they add to `total`."""
     _wide()
     for k in range(0, ratio.shape[0] - 4, 5):
-        z = _rows(logit, k, 5)
-        q0, q1, q2, q3, q4 = ratio[k], ratio[k + 1], ratio[k + 2], ratio[k + 3], ratio[k + 4]
-        for b in range(TILE):
-            e0, e1, e2, e3, e4 = _powers_of_5(z, b, top[b])
-            total[b] = _sum_of_5(e0, e1, e2, e3, e4, q0, q1, q2, q3, q4, total[b])
-            z[b] = e0
-            z[TILE + b] = e1
-            z[2 * TILE + b] = e2
-            z[3 * TILE + b] = e3
-            z[4 * TILE + b] = e4
+        z, q5 = _rows(logit, k, 5), _five(ratio, k)
+        for b in range(_HALF):
+            c = b + _HALF
+            e, f = _exp2_of(_minus(_column(z, b), top[b]), _minus(_column(z, c), top[c]))
+            total[b], total[c] = _add_5(total[b], e, q5), _add_5(total[c], f, q5)
+            z[b], z[TILE + b], z[2 * TILE + b], z[3 * TILE + b], z[4 * TILE + b] = e
+            z[c], z[TILE + c], z[2 * TILE + c], z[3 * TILE + c], z[4 * TILE + c] = f
+
+
+@_inline
+def _column(rows, b):  # type: ignore[no-untyped-def]
+    """Sample b of five rows."""
+    return rows[b], rows[TILE + b], rows[2 * TILE + b], rows[3 * TILE + b], rows[4 * TILE + b]
 
 
 @_tile
@@ -699,12 +812,9 @@ def _add_pull_by_5(x, a, weight, pull):  # type: ignore[no-untyped-def]
     for k in range(0, a.shape[0] - 4, 5):
         e = _rows(weight, k, 5)
         for j in range(a.shape[1]):
-            row, to = _rows(x, j, 1), _rows(pull, j, 1)
-            a0, a1, a2, a3, a4 = a[k, j], a[k + 1, j], a[k + 2, j], a[k + 3, j], a[k + 4, j]
+            row, to, a5 = _rows(x, j, 1), _rows(pull, j, 1), _five(a[:, j], k)
             for b in range(TILE):
-                u, p, e0, e1, e2 = row[b], to[b], e[b], e[TILE + b], e[2 * TILE + b]
-                e3, e4 = e[3 * TILE + b], e[4 * TILE + b]
-                to[b] = _sum_of_5(e0, e1, e2, e3, e4, a0 - u, a1 - u, a2 - u, a3 - u, a4 - u, p)
+                to[b] = _add_5(to[b], _column(e, b), _minus(a5, row[b]))
 
 
 @_tile
@@ -749,11 +859,11 @@ def _density_tiles(x, a, h, lw, out):  # type: ignore[no-untyped-def]
 
 
 @_tile
-def _scale_row(scale, pull, total):  # type: ignore[no-untyped-def]
-    """pull <- scale * pull/total, one row."""
+def _scale(scale, move):  # type: ignore[no-untyped-def]
+    """move <- scale * move."""
     _wide()
-    for b in range(TILE):
-        pull[b] = scale * (pull[b] / total[b])
+    for b in range(move.shape[0]):
+        move[b] *= scale
 
 
 @_parallel
@@ -762,15 +872,13 @@ def _score_tiles(x, table, scale, out):  # type: ignore[no-untyped-def]
     a, h, lw, ratio = table
     n, d = x.shape
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
         logit = np.empty(a.shape[0] * TILE, x.dtype)
         top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
         _load(x, tile * TILE, rows)
-        _logits(rows, a, h, lw, logit, top)
-        _pull(rows, a, ratio, logit, top, total, pull)
-        for j in range(d):
-            _scale_row(scale, _rows(pull, j, 1), total)
-        _store(pull, tile * TILE, out)
+        _move(rows, a, h, lw, ratio, logit, top, total, move)
+        _scale(scale, move)
+        _store(move, tile * TILE, out)
 
 
 @_parallel
@@ -935,11 +1043,14 @@ def step(x, eps, xi, c_x, c_eps, c_noise):  # type: ignore[no-untyped-def]
 
 
 @_tile
-def _advance_row(x, pull, total, xi, row):  # type: ignore[no-untyped-def]
+def _advance_row(x, j, move, m, xi, plan, s):  # type: ignore[no-untyped-def]
+    """Row j of x by row m of its moves and row j of the normals, in step s of a plan."""
     _wide()
-    c_x, c_eps, c_noise, eps_scale = row[0], row[1], row[2], row[3]
+    c_x, c_eps, c_noise, eps_scale = plan[s, 0], plan[s, 1], plan[s, 2], plan[s, 3]
+    first, to = _begin(j), _begin(m)
     for b in range(TILE):
-        x[b] = _advance(x[b], eps_scale * (pull[b] / total[b]), xi[b], c_x, c_eps, c_noise)
+        eps = eps_scale * move[to + b]
+        x[first + b] = _advance(x[first + b], eps, xi[j, b], c_x, c_eps, c_noise)
 
 
 @_rollout
@@ -952,7 +1063,7 @@ def rollout(x, first, seed, plan, times, means, alpha, h, lw, ratio):  # type: i
     n, d = x.shape
     n_modes = means.shape[0]
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
         xi, uniform = np.zeros((d + d % 2, TILE), x.dtype), np.empty((2, TILE))
         logit, a = np.empty(n_modes * TILE, x.dtype), np.empty((n_modes, d), x.dtype)
         top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
@@ -961,13 +1072,12 @@ def rollout(x, first, seed, plan, times, means, alpha, h, lw, ratio):  # type: i
             for k in range(n_modes):
                 for j in range(d):
                     a[k, j] = alpha[s] * means[k, j]
-            _logits(rows, a, h[s], lw[s], logit, top)
-            _pull(rows, a, ratio[s], logit, top, total, pull)
+            _move(rows, a, h[s], lw[s], ratio[s], logit, top, total, move)
             if plan[s, 2] != 0.0:
                 at = first + np.uint64(tile * TILE)
                 _normal_rows(xi, uniform, at, times[s], _STREAM_STEP, seed)
             for j in range(d):
-                _advance_row(_rows(rows, j, 1), _rows(pull, j, 1), total, xi[j], plan[s])
+                _advance_row(rows, j, move, j, xi, plan, s)
         _store(rows, tile * TILE, x)
 
 
@@ -983,86 +1093,197 @@ def _axis_sizes(lw):  # type: ignore[no-untyped-def]
     return sizes
 
 
+# An axis of equally spaced modes, by row q of `lattice.lattice_rows`: its form, HEAD numbers in all,
+# and twice as many coefficients as whole blocks hold. These functions take whole arrays and where to
+# look in them: a view costs as much here as some tens of samples.
+
+MODES, POLYNOMIAL, NEAREST = 0.0, 1.0, 2.0
+HEAD, BLOCK = 8, 5
+
+
+@_inline
+def _five_of(rows, q, k):  # type: ignore[no-untyped-def]
+    return rows[q, k], rows[q, k + 1], rows[q, k + 2], rows[q, k + 3], rows[q, k + 4]
+
+
+@_inline
+def _exponent(y, rate, largest):  # type: ignore[no-untyped-def]
+    """log2 F = -|rate y|, not below -largest."""
+    return _larger(-_with_sign_of(rate * y, largest), -largest)
+
+
+@_inline
+def _place(p, c):  # type: ignore[no-untyped-def]
+    """(sum_i i c_i p^i)/(sum_i c_i p^i) of five c_i, the derivative beside Horner's scheme."""
+    v = _fma(c[4], p, c[3])
+    w = _fma(c[4], p, v)
+    v = _fma(v, p, c[2])
+    w = _fma(w, p, v)
+    v = _fma(v, p, c[1])
+    return _fma(w, p, v) * p / _fma(v, p, c[0])
+
+
 @_tile
-def _five_on_an_axis(x, a, h, lw, total, pull):  # type: ignore[no-untyped-def]
-    """`_axis_pull` of five values, with nothing kept between its two passes."""
+def _few_symmetric(x, j, rows, q, move, m):  # type: ignore[no-untyped-def]
+    """Five modes or fewer whose weights are symmetric about their centre."""
     _wide()
-    a0, a1, a2, a3, a4 = a[0, 0], a[1, 0], a[2, 0], a[3, 0], a[4, 0]
-    w0, w1, w2, w3, w4 = lw[0], lw[1], lw[2], lw[3], lw[4]
-    minus_h = -h
-    for b in range(TILE):
-        u0, u1, u2, u3, u4 = a0 - x[b], a1 - x[b], a2 - x[b], a3 - x[b], a4 - x[b]
-        z0, z1 = _fma(minus_h, u0 * u0, w0), _fma(minus_h, u1 * u1, w1)
-        z2, z3 = _fma(minus_h, u2 * u2, w2), _fma(minus_h, u3 * u3, w3)
-        z4 = _fma(minus_h, u4 * u4, w4)
-        m = _larger(_larger(_larger(z0, z1), _larger(z2, z3)), z4)
-        e0, e1, e2, e3, e4 = _exp2_of_5(z0 - m, z1 - m, z2 - m, z3 - m, z4 - m)
-        total[b] = ((e0 + e1) + (e2 + e3)) + e4
-        pull[b] = _sum_of_5(e0, e1, e2, e3, e4, u0, u1, u2, u3, u4, 0.0)
+    centre, g, rate, largest, half = rows[q, 1], rows[q, 2], rows[q, 3], rows[q, 4], rows[q, 6]
+    c5, first, to = _five_of(rows, q, HEAD), _begin(j), _begin(m)
+    for b in range(_QUARTER):
+        b1, b2, b3 = b + _QUARTER, b + 2 * _QUARTER, b + 3 * _QUARTER
+        y0, y1 = x[first + b] - centre, x[first + b1] - centre
+        y2, y3 = x[first + b2] - centre, x[first + b3] - centre
+        (p0, p1), (p2, p3) = _exp2_of(
+            (_exponent(y0, rate, largest), _exponent(y1, rate, largest)),
+            (_exponent(y2, rate, largest), _exponent(y3, rate, largest)),
+        )
+        move[to + b] = _fma(_with_sign_of(g, y0), half - _place(p0, c5), -y0)
+        move[to + b1] = _fma(_with_sign_of(g, y1), half - _place(p1, c5), -y1)
+        move[to + b2] = _fma(_with_sign_of(g, y2), half - _place(p2, c5), -y2)
+        move[to + b3] = _fma(_with_sign_of(g, y3), half - _place(p3, c5), -y3)
 
 
 @_tile
-def _axis_pull(x, a, h, lw, one, logit, top, total, pull):  # type: ignore[no-untyped-def]
-    """`_logits` and `_pull` of one coordinate x (TILE,) on an axis of values a (M, 1)."""
-    if a.shape[0] == 5:
-        _five_on_an_axis(x, a, h[0], lw, total, pull)
-        return
-    if a.shape[0] > 1:
-        _logits(x, a, h, lw, logit, top)
-        _pull(x, a, one, logit, top, total, pull)
-        return
+def _many(x, j, rows, q, work, move, m):  # type: ignore[no-untyped-def]
+    """Any number of modes: coefficients five at a time, from the highest down, those of the
+    sample's side. Rows 0, 1 and 2 of `work` hold F, the sum and its derivative."""
+    _wide()
+    centre, g, rate, largest, half = rows[q, 1], rows[q, 2], rows[q, 3], rows[q, 4], rows[q, 6]
+    first, to, width = _begin(j), _begin(m), (rows.shape[1] - HEAD) // 2
     for b in range(TILE):
-        total[b] = 1.0
-        pull[b] = a[0, 0] - x[b]
+        work[0, b] = _exp2(_exponent(x[first + b] - centre, rate, largest))
+        work[1, b] = 0.0
+        work[2, b] = 0.0
+    for k in range(width - BLOCK, -1, -BLOCK):
+        r0, r1, r2, r3, r4 = _five_of(rows, q, HEAD + k)
+        l0, l1, l2, l3, l4 = _five_of(rows, q, HEAD + width + k)
+        for b in range(TILE):
+            p, v, w = work[0, b], work[1, b], work[2, b]
+            right = x[first + b] >= centre
+            w, v = _fma(w, p, v), _fma(v, p, r4 if right else l4)
+            w, v = _fma(w, p, v), _fma(v, p, r3 if right else l3)
+            w, v = _fma(w, p, v), _fma(v, p, r2 if right else l2)
+            w, v = _fma(w, p, v), _fma(v, p, r1 if right else l1)
+            work[2, b], work[1, b] = _fma(w, p, v), _fma(v, p, r0 if right else l0)
+    for b in range(TILE):
+        y = x[first + b] - centre
+        place = work[2, b] * work[0, b] / work[1, b]
+        move[to + b] = _fma(_with_sign_of(g, y), half - place, -y)
+
+
+@_inline
+def _beside(x, first, g, inverse, last, h, one):  # type: ignore[no-untyped-def]
+    """x - a_k of the nearest mode, a_n - a_k of the next, and the exponent of their odds.
+
+    At an edge the next is the nearest itself: odds of one with no distance between them.
+    """
+    zero = one - one
+    k = _nearest(_smaller(_larger((x - first) * inverse, zero), last))
+    u = x - _fma(k, g, first)
+    w = (_smaller(_larger(k + _with_sign_of(one, u), zero), last) - k) * g
+    return u, w, (h * w) * ((u - w) + u)
+
+
+@_inline
+def _drawn(e, u, w, one):  # type: ignore[no-untyped-def]
+    """The move of a sample at u from one mode and u - w from another, of weights 1 : e."""
+    return _fma(e, w - u, -u) / (one + e)
+
+
+@_tile
+def _nearest_two(x, j, rows, q, move, m):  # type: ignore[no-untyped-def]
+    """Narrow modes: the nearest and the next one on the sample's side."""
+    _wide()
+    first, g, inverse, last, h, one = (
+        rows[q, 1],
+        rows[q, 2],
+        rows[q, 3],
+        rows[q, 4],
+        rows[q, 5],
+        rows[q, 6],
+    )
+    begin, to = _begin(j), _begin(m)
+    for b in range(_QUARTER):
+        b1, b2, b3 = b + _QUARTER, b + 2 * _QUARTER, b + 3 * _QUARTER
+        u0, w0, z0 = _beside(x[begin + b], first, g, inverse, last, h, one)
+        u1, w1, z1 = _beside(x[begin + b1], first, g, inverse, last, h, one)
+        u2, w2, z2 = _beside(x[begin + b2], first, g, inverse, last, h, one)
+        u3, w3, z3 = _beside(x[begin + b3], first, g, inverse, last, h, one)
+        (e0, e1), (e2, e3) = _exp2_of((z0, z1), (z2, z3))
+        move[to + b], move[to + b1] = _drawn(e0, u0, w0, one), _drawn(e1, u1, w1, one)
+        move[to + b2], move[to + b3] = _drawn(e2, u2, w2, one), _drawn(e3, u3, w3, one)
+
+
+@_tile
+def _axis_move(x, j, axes, alpha, size, h, lw, rows, q, work, move, m):  # type: ignore[no-untyped-def]
+    """Row m of `move`: `_move` of row j of x on its axis of `size` values alpha axes[j]. work
+    (3, TILE)."""
+    _wide()
+    if size == 1:
+        a, first, to = x.dtype.type(alpha * axes[j, 0]), _begin(j), _begin(m)
+        for b in range(TILE):
+            move[to + b] = a - x[first + b]
+    elif rows[q, 0] == POLYNOMIAL:
+        if rows[q, 5] == 1.0 and rows.shape[1] == HEAD + 2 * BLOCK:
+            _few_symmetric(x, j, rows, q, move, m)
+        else:
+            _many(x, j, rows, q, work, move, m)
+    elif rows[q, 0] == NEAREST:
+        _nearest_two(x, j, rows, q, move, m)
+    else:
+        _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m)
+
+
+@_tile
+def _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m):  # type: ignore[no-untyped-def]
+    a, h_k, ones = np.empty((size, 1), x.dtype), np.empty(size, x.dtype), np.ones(size, x.dtype)
+    for k in range(size):
+        a[k, 0] = alpha * axes[j, k]
+        h_k[k] = h
+    logit, to = np.empty(size * TILE, x.dtype), _rows(move, m, 1)
+    _move(_rows(x, j, 1), a, h_k, lw[j, :size], ones, logit, work[0], work[1], to)
 
 
 @_rollout
-def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw):  # type: ignore[no-untyped-def]
+def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw, lattice):  # type: ignore[no-untyped-def]
     """`rollout` for a product mixture of one sigma: axes (d, M) mode values per coordinate, lw
-    (d, M) the log2 of their weights (-inf pads short axes), h (S,) = log2(e)/(2 var)."""
+    (d, M) the log2 of their weights (-inf pads short axes), h (S,) = log2(e)/(2 var), lattice
+    (S, axes of two values or more, W) their rows of `lattice.lattice_rows`."""
     n, d = x.shape
-    n_values, sizes = axes.shape[1], _axis_sizes(lw)
+    sizes = _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE, x.dtype), np.empty(TILE, x.dtype)
+        rows, move = np.empty(d * TILE, x.dtype), np.empty(TILE, x.dtype)
         xi, uniform = np.zeros((d + d % 2, TILE), x.dtype), np.empty((2, TILE))
-        logit, a = np.empty(n_values * TILE, x.dtype), np.empty((n_values, 1), x.dtype)
-        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
-        h_s, one = np.empty(n_values, x.dtype), np.ones(n_values, x.dtype)
+        work = np.empty((3, TILE), x.dtype)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             if plan[s, 2] != 0.0:
                 at = first + np.uint64(tile * TILE)
                 _normal_rows(xi, uniform, at, times[s], _STREAM_STEP, seed)
-            for k in range(n_values):
-                h_s[k] = h[s]
+            q, of_step = 0, lattice[s]
             for j in range(d):
-                size, row = sizes[j], _rows(rows, j, 1)
-                for k in range(size):
-                    a[k, 0] = alpha[s] * axes[j, k]
-                _axis_pull(row, a[:size], h_s, lw[j], one, logit, top, total, pull)
-                _advance_row(row, pull, total, xi[j], plan[s])
+                _axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move, 0)
+                _advance_row(rows, j, move, 0, xi, plan, s)
+                q += sizes[j] > 1
         _store(rows, tile * TILE, x)
 
 
 @_parallel
-def product_pull(x, axes, h, lw, scale, out):  # type: ignore[no-untyped-def]
+def product_pull(x, axes, alpha, h, lw, scale, lattice, out):  # type: ignore[no-untyped-def]
     """`scaled_pull` of a product mixture, with the operations of `rollout_product`: axes (d, M)
-    already scaled by alpha (double), h (M,); the rest in the precision of x."""
+    and alpha double, lattice (axes of two values or more, W); the rest in the precision of x."""
     n, d = x.shape
-    n_values, sizes = axes.shape[1], _axis_sizes(lw)
+    sizes = _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
-        rows, pull = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
-        logit, a = np.empty(n_values * TILE, x.dtype), np.empty((n_values, 1), x.dtype)
-        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
-        one = np.ones(n_values, x.dtype)
+        rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
+        work = np.empty((3, TILE), x.dtype)
         _load(x, tile * TILE, rows)
+        q = 0
         for j in range(d):
-            size, to = sizes[j], _rows(pull, j, 1)
-            for k in range(size):
-                a[k, 0] = axes[j, k]
-            _axis_pull(_rows(rows, j, 1), a[:size], h, lw[j], one, logit, top, total, to)
-            _scale_row(scale, to, total)
-        _store(pull, tile * TILE, out)
+            _axis_move(rows, j, axes, alpha, sizes[j], h, lw, lattice, q, work, move, j)
+            q += sizes[j] > 1
+        _scale(scale, move)
+        _store(move, tile * TILE, out)
 
 
 @_parallel

@@ -21,9 +21,10 @@ from numpy.typing import ArrayLike
 from . import kernels
 from .errors import InputError
 from .hull import find_hull
+from .lattice import lattice_rows
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule
-from .validation import Array, check_array, check_integer, check_points, describe
+from .validation import Array, IntArray, check_array, check_integer, check_points, describe
 
 Predicts = Literal["eps", "x0", "v", "score"]
 Precision = Literal["double", "single"]
@@ -127,7 +128,8 @@ class ExactScore:
         self.mixture = mixture
         self.schedule = schedule
         self.precision = precision
-        self.axes = padded_axes(mixture) if detect_product and mixture.d > 1 else None
+        self.axes = padded_axes(mixture) if detect_product else None
+        self._rows: dict[int, Any] = {}
         self.hull = find_hull(mixture) if detect_hull and self.axes is None else None
         self._check_precision()
 
@@ -193,6 +195,26 @@ class ExactScore:
         sch = self.schedule
         return sch.alpha_bar[t] * np.square(self.mixture.sigmas) + sch.noise_var[t]
 
+    def lattice(self, t: IntArray) -> Any:
+        """The rows (S, axes of two modes or more, W) of `lattice.lattice_rows` at times t (S,), in
+        the precision of the kernels."""
+        if self.axes is None:
+            raise TypeError("only a product mixture has axes")
+        present = [np.isfinite(log_weights) for log_weights in self.axes[1]]
+        axes = [
+            (values[here], log_weights[here])
+            for values, log_weights, here in zip(*self.axes, present, strict=True)
+            if here.sum() > 1
+        ]
+        alpha, var = self.schedule.alpha[t], np.array([self.variances(one)[0] for one in t])
+        return lattice_rows(axes, alpha, kernels.bits(0.5 / var), self.dtype)
+
+    def _lattice_at(self, t: int) -> Any:
+        """One row of `lattice`, kept: making it takes longer than evaluating a few states."""
+        if t not in self._rows:
+            self._rows[t] = self.lattice(np.array([t]))[0]
+        return self._rows[t]
+
     def _scaled_pull(self, x: Array, t: int, scale: float) -> Array:
         """scale * sum_k gamma_k (alpha mu_k - x) var_ref/var_k, var_ref the smallest variance."""
         if self.hull is not None:
@@ -204,9 +226,10 @@ class ExactScore:
         if self.axes is not None:
             values, log_weights = self.axes
             out = np.empty_like(states)
-            h = np.full(values.shape[1], kernels.bits(0.5 / var[0]), self.dtype)
+            h, lattice = self.dtype(kernels.bits(0.5 / var[0])), self._lattice_at(t)
             log_weights = log_weights.astype(self.dtype, copy=False)
-            kernels.product_pull(states, alpha_t * values, h, log_weights, self.dtype(scale), out)
+            axes = (values, alpha_t, h, log_weights)
+            kernels.product_pull(states, *axes, self.dtype(scale), lattice, out)
         else:
             log_weights = np.log(self.mixture.weights)
             table = kernels.mode_table(alpha_t * self.mixture.means, var, log_weights)

@@ -111,7 +111,8 @@ class PlanStepper:
             axes, log_weights = self._exact.axes
             log_weights = log_weights.astype(self._dtype, copy=False)
             h = self._mode_tables[0][:, 0].copy()
-            kernels.rollout_product(*head, axes, alpha, h, log_weights)
+            lattice = self._exact.lattice(self.plan.t)
+            kernels.rollout_product(*head, axes, alpha, h, log_weights, lattice)
         else:
             kernels.rollout(*head, self._exact.mixture.means, alpha, *self._mode_tables)
         if states is not x:

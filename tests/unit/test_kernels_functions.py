@@ -12,7 +12,7 @@ EXTRA_ULP = 0.5 if config.DISABLE_JIT else 0.0
 N = 1_000 if config.DISABLE_JIT else 10_000
 
 _exp2, _log, _sincos_turn = kernels._exp2, kernels._log, kernels._sincos_turn
-_exp2_of_5 = kernels._exp2_of_5
+_exp2_of = kernels._exp2_of
 
 
 @njit(error_model="numpy")
@@ -28,7 +28,9 @@ def exp2_by_fives(x):
     """x (n, 5)."""
     out = np.empty_like(x)
     for i in range(len(x)):
-        out[i] = _exp2_of_5(x[i, 0], x[i, 1], x[i, 2], x[i, 3], x[i, 4])
+        (out[i, 0], out[i, 1]), (out[i, 2], out[i, 3], out[i, 4]) = _exp2_of(
+            (x[i, 0], x[i, 1]), (x[i, 2], x[i, 3], x[i, 4])
+        )
     return out
 
 
