@@ -1093,9 +1093,9 @@ def _axis_sizes(lw):  # type: ignore[no-untyped-def]
     return sizes
 
 
-# An axis of equally spaced modes, by row q of `lattice.lattice_rows`: its form, HEAD numbers in all,
-# and twice as many coefficients as whole blocks hold. These functions take whole arrays and where to
-# look in them: a view costs as much here as some tens of samples.
+# An axis of equally spaced modes, by row q of `lattice.lattice_rows`: its form, HEAD numbers in
+# all, and twice as many coefficients as whole blocks hold. These functions take whole arrays and
+# where to look in them: a view costs as much here as some tens of samples.
 
 MODES, POLYNOMIAL, NEAREST = 0.0, 1.0, 2.0
 HEAD, BLOCK = 8, 5

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import harness, page, peers, throughput
+from benchmarks import floor, harness, page, peers, throughput
 from benchmarks.__main__ import main
-from mixdyn import DDIM, NoiseSchedule, presets, sample
+from mixdyn import DDIM, NoiseSchedule, kernels, presets, sample
 from mixdyn.errors import FileError, InputError
 
 MACHINE = {
@@ -119,17 +119,44 @@ def test_the_job_on_the_card_takes_the_step_of_ddpm():
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-def test_a_missed_goal_is_said_in_the_answer():
-    rows = [ddim_row(throughput.OURS, 0.25, 1.0), ddim_row(throughput.MATRIX, 5.0, 20.0)]
-    assert "goal 25, missed" in throughput.conclude({"rows": rows})
-    rows[1]["ratio"] = 30.0
-    assert "missed" not in throughput.conclude({"rows": rows})
+def ours(general=0.25, grid=0.05):
+    return [
+        ddim_row(throughput.OURS, general, 1.0),
+        ddim_row(throughput.PRODUCT, grid, grid / general),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        (20.0, "100 and 20 times as fast as NumPy, matrix form (goal 25, missed without)"),
+        (4.0, "20 and 4 times as fast as NumPy, matrix form (goal 25, missed)"),
+        (30.0, "150 and 30 times as fast as NumPy, matrix form (goal 25)"),
+    ],
+)
+def test_a_missed_goal_is_said_in_the_answer(ratio, said):
+    rows = [*ours(), ddim_row(throughput.MATRIX, 0.25 * ratio, ratio)]
+    assert said in throughput.conclude({"rows": rows})
+
+
+@pytest.mark.parametrize(("alone", "reach"), [(0.15, "out of reach"), (0.05, "within reach")])
+def test_the_answer_says_whether_exponentials_alone_would_reach_the_goal(alone, reach):
+    rows = [*ours(), ddim_row(throughput.PAPERS, 15.0, 60.0)]
+    assert "One exponential" not in throughput.conclude({"rows": rows})
+    rows.append(ddim_row(throughput.ALONE, alone, alone / 0.25))
+    assert reach in throughput.conclude({"rows": rows})
 
 
 def test_the_lead_over_jax_is_that_over_its_quicker_form():
-    rows = [ddim_row(throughput.OURS, 0.25, 1.0), ddim_row(throughput.JAX, 5.0, 20.0)]
+    rows = [*ours(), ddim_row(throughput.JAX, 5.0, 20.0)]
     rows.append(ddim_row(throughput.JAX_BLOCKS, 0.5, 2.0))
-    assert "2 times as fast as JAX" in throughput.conclude({"rows": rows})
+    assert "10 and 2 times as fast as JAX" in throughput.conclude({"rows": rows})
+
+
+def test_exponentials_alone_are_those_of_every_mode_and_step():
+    x = -np.random.default_rng(0).uniform(0, 3, (kernels.TILE, 2))
+    expected = sum(2.0 ** (x[:, 0] - s % 7 - k) for s in range(9) for k in range(10))
+    np.testing.assert_allclose(floor.exponentials(x, 10, 9), expected, rtol=1e-13)
 
 
 def test_pages_take_their_figures_from_the_results():
