@@ -766,8 +766,9 @@ def _move(x, a, h, lw, ratio, logit, top, total, move):  # type: ignore[no-untyp
         if d <= 2:
             _drop_unneeded(ratio, total, top)
         _pull(x, a, ratio, logit, top, total, move)
+    one = x.dtype.type(1.0)  # a written 1.0 would divide in double
     for b in range(TILE):
-        total[b] = 1.0 / total[b]
+        total[b] = one / total[b]
     for j in range(d):
         first = _begin(j)
         for b in range(TILE):
@@ -1194,14 +1195,7 @@ def _drawn(e, u, w, one):  # type: ignore[no-untyped-def]
 def _nearest_two(x, j, rows, q, move, m):  # type: ignore[no-untyped-def]
     """Narrow modes: the nearest and the next one on the sample's side."""
     _wide()
-    first, g, inverse, last, h, one = (
-        rows[q, 1],
-        rows[q, 2],
-        rows[q, 3],
-        rows[q, 4],
-        rows[q, 5],
-        rows[q, 6],
-    )
+    (first, g, inverse, last, h), one = _five_of(rows, q, 1), rows[q, 6]
     begin, to = _begin(j), _begin(m)
     for b in range(_QUARTER):
         b1, b2, b3 = b + _QUARTER, b + 2 * _QUARTER, b + 3 * _QUARTER
@@ -1217,7 +1211,7 @@ def _nearest_two(x, j, rows, q, move, m):  # type: ignore[no-untyped-def]
 @_tile
 def _axis_move(x, j, axes, alpha, size, h, lw, rows, q, work, move, m):  # type: ignore[no-untyped-def]
     """Row m of `move`: `_move` of row j of x on its axis of `size` values alpha axes[j]. work
-    (3, TILE)."""
+    (3 + M, TILE), M the largest size, is a place to compute in."""
     _wide()
     if size == 1:
         a, first, to = x.dtype.type(alpha * axes[j, 0]), _begin(j), _begin(m)
@@ -1240,7 +1234,7 @@ def _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m):  # type: ignor
     for k in range(size):
         a[k, 0] = alpha * axes[j, k]
         h_k[k] = h
-    logit, to = np.empty(size * TILE, x.dtype), _rows(move, m, 1)
+    logit, to = work[2 : 2 + size].reshape(-1), _rows(move, m, 1)
     _move(_rows(x, j, 1), a, h_k, lw[j, :size], ones, logit, work[0], work[1], to)
 
 
@@ -1254,7 +1248,7 @@ def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw, lattice):  
     for tile in prange((n + TILE - 1) // TILE):
         rows, move = np.empty(d * TILE, x.dtype), np.empty(TILE, x.dtype)
         xi, uniform = np.zeros((d + d % 2, TILE), x.dtype), np.empty((2, TILE))
-        work = np.empty((3, TILE), x.dtype)
+        work = np.empty((3 + axes.shape[1], TILE), x.dtype)
         _load(x, tile * TILE, rows)
         for s in range(plan.shape[0]):
             if plan[s, 2] != 0.0:
@@ -1276,7 +1270,7 @@ def product_pull(x, axes, alpha, h, lw, scale, lattice, out):  # type: ignore[no
     sizes = _axis_sizes(lw)
     for tile in prange((n + TILE - 1) // TILE):
         rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
-        work = np.empty((3, TILE), x.dtype)
+        work = np.empty((3 + axes.shape[1], TILE), x.dtype)
         _load(x, tile * TILE, rows)
         q = 0
         for j in range(d):
