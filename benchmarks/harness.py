@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Result = Mapping[str, Any]
 _ROOT = Path(__file__).resolve().parents[1]
 _PEERS = ("torch", "torchdiffeq", "torchsde", "jax", "diffrax")
+_REST = 0.1  # s between turns
 _PACKAGES = ("numpy", "numba", "llvmlite", "scipy", *_PEERS)
 _VECTOR_SETS = ("avx512f", "avx2", "avx", "sse2", "asimd", "sve")  # widest first
 
@@ -97,10 +98,16 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def race(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Times]:
-    """The times of every contender, each once a round, after a first call of each."""
+    """The times of every contender, each once a round after a short rest, after a first call of
+    each. In the rest the threads of the one before come to an end: XLA's still free memory."""
     first = {name: seconds(run) for name, run in contenders.items()}
-    turns = [{name: seconds(run) for name, run in contenders.items()} for _ in range(rounds)]
+    turns = [{name: _rested(run) for name, run in contenders.items()} for _ in range(rounds)]
     return {name: Times(first[name], tuple(turn[name] for turn in turns)) for name in contenders}
+
+
+def _rested(run: Callable[[], object]) -> float:
+    time.sleep(_REST)
+    return seconds(run)
 
 
 # -- fresh processes -----------------------------------------------------------------------------

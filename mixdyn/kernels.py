@@ -184,7 +184,7 @@ if config.DISABLE_JIT:
         return tuple(tuple(_exp2(one) for one in z) for z in groups)
 
 else:
-    TILE = 256
+    TILE = 128
 
     @intrinsic
     def _fma(typing_context, a, b, c):  # type: ignore[no-untyped-def]

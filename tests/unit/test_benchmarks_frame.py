@@ -129,7 +129,7 @@ def ours(general=0.25, grid=0.05):
 @pytest.mark.parametrize(
     ("ratio", "said"),
     [
-        (20.0, "100 and 20 times as fast as NumPy, matrix form (goal 25, missed without)"),
+        (20.0, "100 and 20 times as fast as NumPy, matrix form (goal 25, reached with it only)"),
         (4.0, "20 and 4 times as fast as NumPy, matrix form (goal 25, missed)"),
         (30.0, "150 and 30 times as fast as NumPy, matrix form (goal 25)"),
     ],
