@@ -24,7 +24,7 @@ in double and rounded.
 Speed. Exponentials are what a score costs. Five modes of two samples are taken at a time, with the
 steps of their ten polynomials interleaved: one chain of multiply-adds alone waits for itself. Base
 2 saves the reduction by log 2; in one and two dimensions logits and powers come in one pass, with
-no maximum (`_move`). Axes of equally spaced modes need one exponential for all (`lattice`).
+no maximum (`_sums_hold`). Axes of equally spaced modes need one exponential for all (`lattice`).
 """
 
 from __future__ import annotations
@@ -552,27 +552,26 @@ def _begin(j):  # type: ignore[no-untyped-def]
 @_tile
 def _logits(x, a, h, lw, logit, top):  # type: ignore[no-untyped-def]
     """logit (N TILE,) = lw - h |x - a|^2, x (d TILE,), and its maximum over the modes (TILE,)."""
-    _wide()
     n_modes, d = a.shape
+    logit[: n_modes * TILE] = 0.0
+    whole, even = n_modes - n_modes % 5, d - d % 2
+    _squares_by_5(x, a, logit)
+    _squares(x, a, whole, even, logit)
+    _logits_of_squares(h, lw, logit, top)
+
+
+@_tile
+def _logits_of_squares(h, lw, logit, top):  # type: ignore[no-untyped-def]
+    """logit <- lw - h logit, and its maximum over the modes."""
+    _wide()
     for b in range(TILE):
         top[b] = -np.inf
-    if d > 2:
-        _square_distances(x, a, logit)
-    for k in range(n_modes):
+    for k in range(h.shape[0]):
         row, minus_h, w = _rows(logit, k, 1), -h[k], lw[k]
-        if d == 1:
-            a0 = a[k, 0]
-            for b in range(TILE):
-                row[b] = _fma(minus_h, (a0 - x[b]) * (a0 - x[b]), w)
-        elif d == 2:
-            a0, a1 = a[k, 0], a[k, 1]
-            for b in range(TILE):
-                row[b] = _fma(minus_h, _square_2d(a0 - x[b], a1 - x[TILE + b]), w)
-        else:
-            for b in range(TILE):
-                row[b] = _fma(minus_h, row[b], w)
         for b in range(TILE):
-            top[b] = _larger(top[b], row[b])
+            z = _fma(minus_h, row[b], w)
+            row[b] = z
+            top[b] = _larger(top[b], z)
 
 
 @_inline
@@ -581,32 +580,34 @@ def _square_2d(u, v):  # type: ignore[no-untyped-def]
 
 
 @_tile
-def _square_distances(x, a, square):  # type: ignore[no-untyped-def]
-    """square (N TILE,) = |x - a|^2: five modes read x once, two coordinates write them once."""
+def _squares_by_5(x, a, square):  # type: ignore[no-untyped-def]
+    """square (N TILE,) += |x - a|^2 of as many modes as fives hold and coordinates as twos do: five
+    modes read x once, two coordinates write them once."""
     _wide()
-    n_modes, d = a.shape
-    for b in range(n_modes * TILE):
-        square[b] = 0.0
-    whole, even = n_modes - n_modes % 5, d - d % 2
-    for k in range(0, whole, 5):
+    for k in range(0, a.shape[0] - 4, 5):
         s = _rows(square, k, 5)
-        for j in range(0, even, 2):
+        for j in range(0, a.shape[1] - 1, 2):
             two = _rows(x, j, 2)
-            a0, a1, a2, a3, a4 = a[k, j], a[k + 1, j], a[k + 2, j], a[k + 3, j], a[k + 4, j]
-            b0, b1, b2 = a[k, j + 1], a[k + 1, j + 1], a[k + 2, j + 1]
-            b3, b4 = a[k + 3, j + 1], a[k + 4, j + 1]
+            a0, a1, a2, a3, a4 = _five(a[:, j], k)
+            b0, b1, b2, b3, b4 = _five(a[:, j + 1], k)
             for b in range(TILE):
                 u, v = two[b], two[TILE + b]
-                s0, s1, s2 = s[b], s[TILE + b], s[2 * TILE + b]
-                s3, s4 = s[3 * TILE + b], s[4 * TILE + b]
+                s0, s1, s2, s3, s4 = _column(s, b)
                 s[b] = _fma(v - b0, v - b0, _fma(u - a0, u - a0, s0))
                 s[TILE + b] = _fma(v - b1, v - b1, _fma(u - a1, u - a1, s1))
                 s[2 * TILE + b] = _fma(v - b2, v - b2, _fma(u - a2, u - a2, s2))
                 s[3 * TILE + b] = _fma(v - b3, v - b3, _fma(u - a3, u - a3, s3))
                 s[4 * TILE + b] = _fma(v - b4, v - b4, _fma(u - a4, u - a4, s4))
-    for k in range(n_modes):
+
+
+@_tile
+def _squares(x, a, whole, even, square):  # type: ignore[no-untyped-def]
+    """square (N TILE,) += |x - a|^2 but for the first `even` coordinates of the first `whole`
+    modes."""
+    _wide()
+    for k in range(a.shape[0]):
         row = _rows(square, k, 1)
-        for j in range(even if k < whole else 0, d):
+        for j in range(even if k < whole else 0, a.shape[1]):
             xj, aj = _rows(x, j, 1), a[k, j]
             for b in range(TILE):
                 row[b] = _fma(xj[b] - aj, xj[b] - aj, row[b])
@@ -616,24 +617,24 @@ def _square_distances(x, a, square):  # type: ignore[no-untyped-def]
 def _pull(x, a, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
     """total (TILE,) = sum_k e_k ratio_k and pull (d TILE,) = sum_k e_k (a_k - x), e_k =
     2^(logit_k - top); logit is overwritten."""
+    total[:] = 0.0
+    pull[: a.shape[1] * TILE] = 0.0
+    _weights_by_5(ratio, logit, top, total)
+    _add_pull_by_5(x, a, logit, pull)
+    _add_pull(x, a, ratio, logit, top, a.shape[0] - a.shape[0] % 5, total, pull)
+
+
+@_tile
+def _add_pull(x, a, ratio, logit, top, first, total, pull):  # type: ignore[no-untyped-def]
+    """What the modes from `first` on add to `total` and `pull`."""
     _wide()
-    n_modes, d = a.shape
-    for b in range(TILE):
-        total[b] = 0.0
-    for b in range(d * TILE):
-        pull[b] = 0.0
-    whole = 0
-    if d > 2:
-        whole = n_modes - n_modes % 5
-        _weights_by_5(ratio, logit, top, total)
-        _add_pull_by_5(x, a, logit, pull)
-    for k in range(whole, n_modes):
+    for k in range(first, a.shape[0]):
         row, ratio_k = _rows(logit, k, 1), ratio[k]
         for b in range(TILE):
             e = _exp2(row[b] - top[b])
             total[b] = _fma(e, ratio_k, total[b])
             row[b] = e
-        for j in range(d):
+        for j in range(a.shape[1]):
             xj, aj, pull_j = _rows(x, j, 1), a[k, j], _rows(pull, j, 1)
             for b in range(TILE):
                 pull_j[b] = _fma(row[b], aj - xj[b], pull_j[b])
@@ -733,8 +734,51 @@ def _sums_2d(x, a, h, lw, ratio, total, pull):  # type: ignore[no-untyped-def]
 
 
 @_tile
+def _move(x, a, h, lw, ratio, logit, top, total, move):  # type: ignore[no-untyped-def]
+    """move (d TILE,) = sum_k e_k (a_k - x)/sum_k e_k ratio_k, what a sample is drawn by."""
+    d = a.shape[1]
+    if d == 1:
+        _move_1d(x, a, h, lw, ratio, logit, top, total, move)
+        return
+    if d == 2:
+        _sums_2d(x, a, h, lw, ratio, total, move)
+        if not _sums_hold(ratio, total):
+            _sum_again(x, a, h, lw, ratio, logit, top, total, move)
+    else:
+        _logits(x, a, h, lw, logit, top)
+        _pull(x, a, ratio, logit, top, total, move)
+    _divide(d, total, move)
+
+
+@_tile
+def _move_1d(x, a, h, lw, ratio, logit, top, total, move):  # type: ignore[no-untyped-def]
+    """`_move` on a line."""
+    _sums_1d(x, a, h, lw, ratio, total, move)
+    if not _sums_hold(ratio, total):
+        _sum_again(x, a, h, lw, ratio, logit, top, total, move)
+    _divide(1, total, move)
+
+
+@_tile
+def _divide(d, total, move):  # type: ignore[no-untyped-def]
+    """move <- move/total."""
+    _wide()
+    one = total.dtype.type(1.0)  # a written 1.0 would divide in double
+    for b in range(TILE):
+        total[b] = one / total[b]
+    for j in range(d):
+        first = _begin(j)
+        for b in range(TILE):
+            move[first + b] *= total[b]
+
+
+@_tile
 def _sums_hold(ratio, total):  # type: ignore[no-untyped-def]
-    """Whether every sum of a tile is far above what the floor of `_exp2` adds to it."""
+    """Whether every sum of a tile is far above what the floor of `_exp2` adds to it.
+
+    A power needs no maximum taken off its exponent unless a sample lies so far from every mode,
+    some 30 sigma, that its sum comes near that floor.
+    """
     _wide()
     least, widest = -total[0], ratio[0]
     for b in range(TILE):
@@ -745,34 +789,16 @@ def _sums_hold(ratio, total):  # type: ignore[no-untyped-def]
 
 
 @_tile
-def _move(x, a, h, lw, ratio, logit, top, total, move):  # type: ignore[no-untyped-def]
-    """move (d TILE,) = sum_k e_k (a_k - x)/sum_k e_k ratio_k, what a sample is drawn by.
-
-    In one and two dimensions a power needs no maximum taken off its exponent unless a sample lies
-    so far from every mode, some 30 sigma, that its sum comes near the floor of `_exp2`. Then its
-    tile is done again, that sample with a maximum; the others come to the same bits as before.
-    """
-    _wide()
-    d = a.shape[1]
-    done = False
-    if d <= 2:
-        if d == 1:
-            _sums_1d(x, a, h, lw, ratio, total, move)
-        else:
-            _sums_2d(x, a, h, lw, ratio, total, move)
-        done = _sums_hold(ratio, total)
-    if not done:
-        _logits(x, a, h, lw, logit, top)
-        if d <= 2:
-            _drop_unneeded(ratio, total, top)
-        _pull(x, a, ratio, logit, top, total, move)
-    one = x.dtype.type(1.0)  # a written 1.0 would divide in double
-    for b in range(TILE):
-        total[b] = one / total[b]
-    for j in range(d):
-        first = _begin(j)
-        for b in range(TILE):
-            move[first + b] *= total[b]
+def _sum_again(x, a, h, lw, ratio, logit, top, total, pull):  # type: ignore[no-untyped-def]
+    """`_sums_1d` or `_sums_2d` of a tile with a maximum taken off where a sum did not hold; the
+    other samples come to the same bits as before."""
+    logit[: a.shape[0] * TILE] = 0.0
+    _squares(x, a, 0, 0, logit)
+    _logits_of_squares(h, lw, logit, top)
+    _drop_unneeded(ratio, total, top)
+    total[:] = 0.0
+    pull[: a.shape[1] * TILE] = 0.0
+    _add_pull(x, a, ratio, logit, top, 0, total, pull)
 
 
 @_tile
@@ -1235,7 +1261,7 @@ def _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m):  # type: ignor
         a[k, 0] = alpha * axes[j, k]
         h_k[k] = h
     logit, to = work[2 : 2 + size].reshape(-1), _rows(move, m, 1)
-    _move(_rows(x, j, 1), a, h_k, lw[j, :size], ones, logit, work[0], work[1], to)
+    _move_1d(_rows(x, j, 1), a, h_k, lw[j, :size], ones, logit, work[0], work[1], to)
 
 
 @_rollout
