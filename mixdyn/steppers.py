@@ -111,8 +111,7 @@ class PlanStepper:
             axes, log_weights = self._exact.axes
             log_weights = log_weights.astype(self._dtype, copy=False)
             h = self._mode_tables[0][:, 0].copy()
-            lattice = self._exact.lattice(self.plan.t)
-            kernels.rollout_product(*head, axes, alpha, h, log_weights, lattice)
+            kernels.rollout_product(*head, axes, alpha, h, log_weights, self._lattice)
         else:
             kernels.rollout(*head, self._exact.mixture.means, alpha, *self._mode_tables)
         if states is not x:
@@ -147,10 +146,14 @@ class PlanStepper:
         return h, lw, r
 
     @functools.cached_property
+    def _lattice(self) -> Any:
+        return self._exact.lattice(self.plan.t)
+
+    @functools.cached_property
     def _plan_table(self) -> Any:
         return self._double_table.astype(self._dtype)
 
-    @property
+    @functools.cached_property
     def _double_table(self) -> Array:
         var_ref = np.array([self._exact.variances(t).min() for t in self.plan.t])
         eps_scale = -np.sqrt(self.plan.schedule.noise_var[self.plan.t]) / var_ref
