@@ -15,6 +15,7 @@ from .validation import check_integer, check_positive
 
 VERDICT_MISS = 1e-6
 DISPLAY_MISS = 0.05
+POWER = 0.9  # chance with which a difference said to be visible would have been seen
 _TAIL_TERMS = 50_000
 
 
@@ -94,6 +95,56 @@ def trials_to_bound(rate: float, miss: float = VERDICT_MISS) -> int:
     if bound >= 1.0:
         raise InputError("rate must be below 1", rate, "Every rate is at most 1.")
     return math.ceil(math.log(_check_miss(miss) / 2) / math.log1p(-bound))
+
+
+def detectable_rate(
+    bound: float,
+    trials: int,
+    side: str = "upper",
+    miss: float = VERDICT_MISS,
+    power: float = POWER,
+) -> float | None:
+    """The true rate closest to `bound`, above it for side "upper", below it for "lower", whose
+    interval lies beyond `bound` with probability `power`.
+
+    bound in [0, 1]. None where no rate does: with so few trials every interval reaches the bound.
+    The least count that decides is a quantile of the binomial law at the bound, and the rate at
+    which a count is reached with a given probability one of the beta law (Clopper and Pearson).
+    """
+    from scipy.stats import beta, binom
+
+    n = check_integer(trials, "trials", 1)
+    if side == "lower":
+        mirrored = detectable_rate(1.0 - bound, n, "upper", miss, power)
+        return None if mirrored is None else 1.0 - mirrored
+    half = _check_miss(miss) / 2.0
+    k = int(binom.isf(half, n, bound)) + 1  # P(X >= k) <= half at the bound, and for no smaller k
+    return None if k > n else float(beta.ppf(power, k, n - k + 1))
+
+
+def trials_to_tell(
+    bound: float, rate: float, miss: float = VERDICT_MISS, power: float = POWER
+) -> int:
+    """Trials from which on a true `rate` above `bound` is seen to be so with probability `power`.
+
+    0 <= bound < rate <= 1. The chance is no monotone function of the number of trials; beyond the
+    number returned it is at least `power` up to the steps of a binomial law.
+    """
+    if not 0.0 <= bound < rate <= 1.0:
+        raise InputError("0 <= bound < rate <= 1", (bound, rate), "Tell a larger rate from it.")
+
+    def seen(n: int) -> bool:
+        found = detectable_rate(bound, n, "upper", miss, power)
+        return found is not None and found <= rate
+
+    most = 1
+    while not seen(most):
+        most *= 2
+    least = most // 2
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if seen(middle) else (middle, most)
+    return most
 
 
 def trials_for_precision(rate: float, half_width: float, miss: float = DISPLAY_MISS) -> int:

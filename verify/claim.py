@@ -24,7 +24,7 @@ from mixdyn.models import model_digest
 from mixdyn.schedule import NoiseSchedule
 
 from .quantities import Number, plain
-from .relations import Comparison, Outcome, Relation, Statistical
+from .relations import AnyRelation, Comparison, Outcome
 
 Result = TypeVar("Result")
 
@@ -114,12 +114,42 @@ class Hypothesis:
         return cls(name, held, float(max(0.0, -np.min(slack))))
 
 
+NARROW = 100.0  # tolerances by which a control may fail and still show how fine the check is
+
+
 @dataclass(frozen=True)
 class NegativeControl:
-    """A mutant of a claim and the outcome of its check, which must not be `holds`."""
+    """A mutant of a claim and the outcome of its check, which must be `fails`.
+
+    excess: by how many tolerances it failed, at the worst of its comparisons. A control that fails
+    by a mile shows that the check can fail, a narrow one that it would see a small fault.
+    """
 
     name: str
     verdict: Outcome
+    excess: float | None = None
+
+    @classmethod
+    def of(cls, name: str, mutant: Verdict) -> NegativeControl:
+        """The control that a mutant's verdict is."""
+        failing = [c.excess for c in mutant.comparisons if c.outcome is Outcome.FAILS]
+        known = [excess for excess in failing if excess is not None]
+        return cls(name, mutant.verdict, max(known, default=None))
+
+    @property
+    def caught(self) -> bool:
+        """Whether the check rejected the mutant; not having decided is no rejection."""
+        return self.verdict is Outcome.FAILS
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it failed by at most `NARROW` tolerances."""
+        return self.caught and self.excess is not None and self.excess <= NARROW
+
+    def as_row(self) -> dict[str, Any]:
+        """The control as data of a ledger row."""
+        facts = {"name": self.name, "verdict": self.verdict, "excess": self.excess}
+        return {**facts, "narrow": self.narrow}
 
 
 @dataclass(frozen=True)
@@ -189,7 +219,7 @@ class Verdict:
     source: str
     verdict: Outcome
     basis: Basis
-    relation: Relation | Statistical | None = None
+    relation: AnyRelation | None = None
     quantity: str | None = None
     measured: Number | None = None
     bound: Number | None = None
@@ -204,11 +234,14 @@ class Verdict:
     unit: str = "points"
     seed: int | None = None
     interval: tuple[float, float] | None = None
+    excess: float | None = None
+    resolution: float | None = None
     seconds: float | None = None
     witness: Mapping[str, Any] | None = None
     figure: str | None = None
     derivation: str | None = None
     mutants: tuple[NegativeControl, ...] = ()
+    controls: str | None = None
     model: str | None = None
     origin: str = "computed"
     does_not_show: str = ""
@@ -222,7 +255,7 @@ class Verdict:
         row: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         row["relation"] = None if self.relation is None else self.relation.as_row()
         row["hypotheses"] = [vars(h) for h in self.hypotheses]
-        row["mutants"] = [vars(m) for m in self.mutants]
+        row["mutants"] = [m.as_row() for m in self.mutants]
         row["comparisons"] = [c.as_row() for c in self.comparisons]
         row["tables"] = [t.as_row() for t in self.tables]
         row["numbers"] = [{"name": k, "value": v} for k, v in self.numbers.items()]
@@ -294,6 +327,7 @@ class Claim:
     min_modes: int = 1
     common_sigma: bool = False
     derivation: str | None = None
+    no_narrow_control: Mapping[Basis, str] = field(default_factory=dict)
 
     @classmethod
     def from_docstring(cls, doc: str | None, **header: Any) -> Claim:
@@ -403,4 +437,6 @@ def _decided(comparison: Comparison) -> dict[str, Any]:
         "n": comparison.n,
         "n_held": comparison.n_held,
         "interval": comparison.interval,
+        "excess": comparison.excess,
+        "resolution": comparison.resolution,
     }

@@ -2,7 +2,9 @@
 
 A relation is data: its kind, its tolerance and one comparison routine. `excess` is the violation
 in units of the tolerance, so at most 1 means that the relation holds, and a mutant's excess says
-by how much it was caught. NaN means that nothing can be said.
+by how much it was caught. Of a count it is the evidence against the bound in units of the evidence
+that decides: below -1 it holds, above 1 it fails, between them nothing is decided. `resolution`
+is the difference from the bound that would have been seen. NaN means that nothing can be said.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn.errors import InputError
-from mixdyn.statistics import VERDICT_MISS, Proportion
+from mixdyn.statistics import (
+    VERDICT_MISS,
+    Proportion,
+    detectable_rate,
+    log_binomial_tail,
+    trials_to_tell,
+)
 from mixdyn.validation import Array, check_nonnegative
 
 from .quantities import Log10, Number
@@ -63,12 +71,17 @@ class Relation(ABC):
     def excess(self, measured: ArrayLike, bound: ArrayLike, scale: ArrayLike = 1.0) -> Array:
         """Violation in units of the tolerance, elementwise: at most 1 where the relation holds."""
         left, right = np.asarray(measured, dtype=float), np.asarray(bound, dtype=float)
-        size = np.where(np.isfinite(right), np.abs(right), 1.0)  # an infinite bound needs no slack
-        absolute = self.atol * np.asarray(scale)
-        tolerance = self.rtol if self.log else absolute + self.rtol * size
         with np.errstate(invalid="ignore", divide="ignore"):
             gap = np.where(left == right, 0.0, left - right)  # also equal infinities
-            return np.atleast_1d(self._violation(gap) / tolerance)
+            return np.atleast_1d(self._violation(gap) / self.tolerance(right, scale))
+
+    def tolerance(self, bound: ArrayLike, scale: ArrayLike = 1.0) -> Array:
+        """The violation that is still taken for rounding, elementwise; relative with `log`."""
+        right = np.asarray(bound, dtype=float)
+        size = np.where(np.isfinite(right), np.abs(right), 1.0)  # an infinite bound needs no slack
+        if self.log:
+            return np.full(np.broadcast(right, scale).shape, self.rtol)
+        return self.atol * np.asarray(scale) + self.rtol * size
 
     @abstractmethod
     def _violation(self, gap: Array) -> Array:
@@ -165,9 +178,82 @@ class Statistical:
             return Outcome.HOLDS
         return Outcome.FAILS if above else Outcome.INCONCLUSIVE
 
+    def excess(self, measured: Proportion, bound: float) -> float:
+        """The evidence against the bound over the evidence that decides: log P/log(miss/2).
+
+        P is the chance of a count as far on its side of the bound, were the bound the true rate;
+        negative where that side agrees with the relation. Exactly +-1 at the ends of the interval.
+        """
+        k, n = measured.successes, measured.trials
+        rate = min(max(bound, 0.0), 1.0)
+        above = measured.rate > rate
+        log_tail = log_binomial_tail(*((k, n, rate) if above else (n - k, n, 1.0 - rate)))
+        sign = 1.0 if above == (self.side == "upper") else -1.0
+        return sign * log_tail / math.log(self.miss / 2.0)
+
+    def resolution(self, trials: int, bound: float) -> float | None:
+        """How far beyond the bound a true rate must lie to come out as `fails` with probability
+        `POWER`; None where no rate would."""
+        rate = min(max(bound, 0.0), 1.0)
+        found = detectable_rate(rate, trials, side=self.side, miss=self.miss)
+        return None if found is None else abs(found - rate)
+
     def as_row(self) -> dict[str, Any]:
         """The relation as data of a ledger row."""
         return {"kind": self.kind, "symbol": self.symbol, "side": self.side, "miss": self.miss}
+
+
+@dataclass(frozen=True)
+class NotWorse:
+    """Non-inferiority: one rate is at most `margin` times a reference, both counted.
+
+    Decided by the first one's share of all successes of two independent counts, a binomial one
+    given their sum where successes are rare (the conditional test of two Poisson counts,
+    Przyborowski and Wilenski, Biometrika 31 (1940)): holds or fails only if the interval of that
+    share that misses with probability `miss` lies on one side of what the margin makes of it.
+    ratio : the sampler that must not pass; `needed` says with how many samples it fails.
+    """
+
+    margin: float = 2.0
+    ratio: float = 3.0
+    miss: float = VERDICT_MISS
+
+    kind: ClassVar[str] = "not worse"
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.margin < self.ratio < math.inf:
+            raise InputError(
+                "a margin is at least 1 and below the ratio that must be seen",
+                (self.margin, self.ratio),
+                "Twice the reference, against three times, is usual.",
+            )
+
+    @property
+    def symbol(self) -> str:
+        """The sign between the rate and the reference's."""
+        return f"≤ {self.margin:g} ×"
+
+    def share(self, ratio: float, trials: int, reference: int) -> float:
+        """The expected share of all successes that are the first sampler's at a ratio of rates."""
+        return ratio * trials / (ratio * trials + reference)
+
+    def needed(self, reference: Proportion, per_sample: float = 1.0) -> int | None:
+        """Samples of the reference, with `per_sample` times as many of the other, with which
+        `ratio` times the observed reference rate fails with probability `POWER`; None where the
+        reference had no success."""
+        if reference.successes == 0:
+            return None
+        edge, beyond = (r * per_sample / (r * per_sample + 1.0) for r in (self.margin, self.ratio))
+        events = trials_to_tell(edge, beyond, self.miss)
+        return math.ceil(events / (reference.rate * (self.ratio * per_sample + 1.0)))
+
+    def as_row(self) -> dict[str, Any]:
+        """The relation as data of a ledger row."""
+        facts = {"margin": self.margin, "ratio": self.ratio, "miss": self.miss}
+        return {"kind": self.kind, "symbol": self.symbol, **facts}
+
+
+AnyRelation = Relation | Statistical | NotWorse
 
 
 @dataclass(frozen=True)
@@ -176,11 +262,14 @@ class Comparison:
 
     n_held: the points at which the relation holds; of a counted rate, the trials without success.
     index: the worst point's place among the points compared. excess: the violation there in units
-    of the tolerance. interval: the displayed 95 % interval of a counted rate.
+    of the tolerance. interval: the displayed 95 % interval of a counted rate. resolution: the
+    difference from the bound that would have come out as `fails`, with certainty where there is a
+    tolerance (a relative one of logarithms), with probability `POWER` for a count; None where no
+    difference would.
     """
 
     name: str
-    relation: Relation | Statistical
+    relation: AnyRelation
     measured: Number
     bound: Number
     outcome: Outcome
@@ -190,6 +279,7 @@ class Comparison:
     excess: float | None = None
     tightness: float | None = None
     interval: tuple[float, float] | None = None
+    resolution: float | None = None
 
     def as_row(self) -> dict[str, Any]:
         """The comparison as data of a ledger row."""
@@ -200,6 +290,7 @@ class Comparison:
             "bound": self.bound,
             "outcome": self.outcome,
             "excess": self.excess,
+            "resolution": self.resolution,
             "n": self.n,
             "n_held": self.n_held,
         }
@@ -243,6 +334,7 @@ def compare(
         index=worst,
         excess=float(excess[worst]),
         tightness=relation.tightness(m, b),
+        resolution=float(relation.tolerance(b, size[worst])),
     )
 
 
@@ -259,6 +351,44 @@ def compare_rate(
         outcome=relation.outcome(measured, bound),
         n=measured.trials,
         n_held=measured.trials - measured.successes,
+        excess=relation.excess(measured, bound),
         tightness=_ratio(*ratio),
         interval=measured.interval(),
+        resolution=relation.resolution(measured.trials, bound),
+    )
+
+
+def compare_not_worse(
+    name: str, measured: Proportion, reference: Proportion, relation: NotWorse | None = None
+) -> Comparison:
+    """Compare the true rate behind a count with a multiple of another's; the counts must be
+    independent (no common noise).
+
+    `bound` is the margin times the reference's rate, `resolution` in the units of the rates at the
+    reference's observed rate.
+    """
+    rule = relation or NotWorse()
+    successes = measured.successes + reference.successes
+    edge = rule.share(rule.margin, measured.trials, reference.trials)
+    outcome, excess, resolution = Outcome.INCONCLUSIVE, 0.0, None
+    if successes:
+        share = Proportion(measured.successes, successes)
+        test = Statistical("upper", rule.miss)
+        outcome, excess = test.outcome(share, edge), test.excess(share, edge)
+        seen = detectable_rate(edge, successes, miss=rule.miss)
+        if seen is not None and seen < 1.0 and reference.successes:
+            ratio = seen / (1.0 - seen) * reference.trials / measured.trials
+            resolution = (ratio - rule.margin) * reference.rate
+    return Comparison(
+        name=name,
+        relation=rule,
+        measured=measured.rate,
+        bound=rule.margin * reference.rate,
+        outcome=outcome,
+        n=measured.trials + reference.trials,
+        n_held=measured.trials + reference.trials - successes,
+        excess=excess,
+        tightness=_ratio(measured.rate, rule.margin * reference.rate),
+        interval=measured.interval(),
+        resolution=resolution,
     )

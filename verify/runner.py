@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import time
 import traceback
@@ -16,10 +17,10 @@ from typing import Any
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
 from mixdyn.files import write_text
 
-from .claim import Basis, Case, NegativeControl, Verdict
+from .claim import Basis, Case, Claim, NegativeControl, Verdict
 from .derived import derived_row
 from .outputs import make_folder
-from .quantities import dump_json
+from .quantities import dump_json, show_number
 from .registry import Entry
 from .relations import Outcome
 
@@ -57,7 +58,7 @@ def run_claim(entry: Entry, case: Case) -> list[Verdict]:
         verdicts = [found] if isinstance(found, Verdict) else list(found)
         _check_rows(entry, verdicts)
         if any(v.measured is not None for v in verdicts):
-            verdicts = _with_controls(verdicts, entry.mutants(case))
+            verdicts = _with_controls(entry.claim, verdicts, entry.mutants(case))
     except NotApplicableError as refusal:
         verdicts = [entry.claim.not_applicable(case, str(refusal))]
     except FAULTS as fault:
@@ -82,28 +83,47 @@ def _check_rows(entry: Entry, verdicts: Sequence[Verdict]) -> None:
             )
 
 
-def _with_controls(verdicts: Sequence[Verdict], mutants: dict[str, Verdict]) -> list[Verdict]:
-    """Attach each mutant to the row of its basis.
+def _with_controls(
+    claim: Claim, verdicts: Sequence[Verdict], mutants: dict[str, Verdict]
+) -> list[Verdict]:
+    """Attach each mutant to the row of its basis, and say what the controls show.
 
-    A mutant that holds is named in the note, since on some mixtures a mutant is true. If none is
-    rejected the check had no power here, and a row that holds becomes inconclusive.
+    A mutant that holds is named in the note, since on some mixtures a mutant is true. Only one that
+    fails is rejected: if none is, the check had no power here, and a row that holds becomes
+    inconclusive. Without any mutants (a search strips them) nothing is said of the power.
     """
     rows = []
     for verdict in verdicts:
         controls = tuple(
-            NegativeControl(name, mutant.verdict)
+            NegativeControl.of(name, mutant)
             for name, mutant in mutants.items()
             if mutant.basis is verdict.basis
         )
         passed = [c.name for c in controls if c.verdict is Outcome.HOLDS]
-        if passed and verdict.verdict is Outcome.HOLDS:
-            note = f"{verdict.note} Also holds here: {', '.join(passed)}."
-            if len(passed) == len(controls):
-                note += " So the check has no power on this problem."
-                verdict = dataclasses.replace(verdict, verdict=Outcome.INCONCLUSIVE)
-            verdict = dataclasses.replace(verdict, note=note.strip())
-        rows.append(dataclasses.replace(verdict, mutants=controls))
+        notes = [verdict.note] if verdict.note else []
+        outcome = verdict.verdict
+        if outcome is Outcome.HOLDS and passed:
+            notes.append(f"Also holds here: {', '.join(passed)}.")
+        if outcome is Outcome.HOLDS and mutants and not any(c.caught for c in controls):
+            notes.append("No negative control fails: the check has no power on this problem.")
+            outcome = Outcome.INCONCLUSIVE
+        reason = claim.no_narrow_control.get(verdict.basis, "")
+        judged = dataclasses.replace(verdict, verdict=outcome, note=" ".join(notes))
+        shown = describe_controls(controls, reason)
+        rows.append(dataclasses.replace(judged, mutants=controls, controls=shown))
     return rows
+
+
+def describe_controls(controls: Sequence[NegativeControl], reason: str = "") -> str:
+    """In words, how narrowly the nearest control failed; `reason`: why none is nearer."""
+    caught = [c for c in controls if c.caught]
+    if not caught:
+        return f"No control fails. {reason}".strip()
+    nearest = min(caught, key=lambda c: math.inf if c.excess is None else c.excess)
+    by = "" if nearest.excess is None else f" by {show_number(nearest.excess, 3)} tolerances"
+    if nearest.narrow:
+        return f"Fails narrowly: {nearest.name},{by}."
+    return f"No control fails narrowly; the nearest, {nearest.name}, fails{by}. {reason}".strip()
 
 
 def _describe(fault: BaseException) -> str:

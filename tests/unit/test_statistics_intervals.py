@@ -10,9 +10,11 @@ from mixdyn.errors import InputError
 from mixdyn.statistics import (
     Proportion,
     clopper_pearson,
+    detectable_rate,
     log_binomial_tail,
     trials_for_precision,
     trials_to_bound,
+    trials_to_tell,
 )
 
 
@@ -76,3 +78,32 @@ def test_log_tail_reaches_below_the_smallest_double():
 def test_impossible_counts_rates_and_misses_are_refused(call):
     with pytest.raises(InputError):
         call()
+
+
+@pytest.mark.parametrize(("bound", "n"), [(0.02, 4096), (0.5, 60), (1e-6, 10**6), (0.0, 10)])
+def test_a_detectable_rate_is_seen_with_the_stated_probability_and_no_smaller_one(bound, n):
+    counts = np.arange(min(n, 3000) + 1)
+    decided = np.array([clopper_pearson(int(k), n, 1e-3)[0] > bound for k in counts])
+    rate = detectable_rate(bound, n, miss=1e-3, power=0.9)
+
+    def seen(p):
+        return binom.pmf(counts, n, p)[decided].sum() + binom.sf(counts[-1], n, p)
+
+    assert seen(rate) == pytest.approx(0.9, abs=1e-9)
+    assert seen(bound + 0.99 * (rate - bound)) < 0.9
+    mirrored = detectable_rate(1.0 - bound, n, "lower", miss=1e-3)
+    assert mirrored == pytest.approx(1.0 - rate, abs=1e-12)
+
+
+def test_too_few_trials_detect_no_rate():
+    assert detectable_rate(0.5, 10, miss=1e-6) is None
+    assert detectable_rate(0.5, 30, miss=1e-6) is not None
+
+
+def test_the_trials_to_tell_two_rates_suffice_and_a_few_fewer_do_not():
+    n = trials_to_tell(2 / 3, 3 / 4)
+    assert detectable_rate(2 / 3, n) <= 3 / 4
+    assert detectable_rate(2 / 3, int(0.97 * n)) > 3 / 4
+    assert n == pytest.approx(1180, rel=0.05)  # of the normal law
+    with pytest.raises(InputError):
+        trials_to_tell(0.5, 0.5)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from mixdyn.errors import InputError
 from mixdyn.statistics import Proportion
@@ -11,11 +12,13 @@ from verify.quantities import Log10
 from verify.relations import (
     Equality,
     Lower,
+    NotWorse,
     Outcome,
     Rate,
     Statistical,
     Upper,
     compare,
+    compare_not_worse,
     compare_rate,
 )
 
@@ -88,9 +91,93 @@ def test_a_count_decides_only_when_its_interval_lies_on_one_side(count, side, ou
     assert found.interval == Proportion(count, 4096).interval(0.05)
 
 
+@pytest.mark.parametrize("side", ["upper", "lower"])
+@pytest.mark.parametrize(("count", "bound"), [(0, 0.01), (37, 0.01), (40, 0.01), (90, 0.01)])
+def test_the_excess_of_a_count_passes_one_exactly_where_its_interval_passes_the_bound(
+    count, side, bound
+):
+    measured = Proportion(count, 4096)
+    low, high = measured.interval(1e-6)
+    relation = Statistical(side)
+    sign = 1.0 if side == "upper" else -1.0
+    if low > 0.0:
+        assert relation.excess(measured, low) == pytest.approx(sign, rel=1e-6)
+    assert relation.excess(measured, high) == pytest.approx(-sign, rel=1e-6)
+    outcome = compare_rate("p", relation, measured, bound)
+    assert (outcome.excess > 1.0) is (outcome.outcome is Outcome.FAILS)
+
+
+def test_a_comparison_says_what_difference_would_have_failed():
+    found = compare("x", Upper(atol=1e-3, rtol=1e-2), [1.0, 2.0], [1.5, 2.0], scale=[1.0, 4.0])
+    assert found.resolution == pytest.approx(4e-3 + 2e-2)
+    assert compare("x", Upper(atol=1e-3), 2.0 + 1.01e-3, 2.0).outcome is Outcome.FAILS
+    assert compare("p", Upper(rtol=1e-6, log=True), -2000.0, -1999.0).resolution == 1e-6
+    few = compare_rate("p", Statistical(), Proportion(0, 2000), 0.001)
+    many = compare_rate("p", Statistical(), Proportion(0, 200_000), 0.001)
+    assert few.resolution > 5 * many.resolution > 0.0
+    assert compare_rate("p", Statistical(), Proportion(0, 5), 0.5).resolution is None
+
+
+def test_overlapping_intervals_do_not_make_a_sampler_not_worse():
+    reference = Proportion(1, 2000)
+    assert compare_not_worse("x", Proportion(1, 2000), reference).outcome is Outcome.INCONCLUSIVE
+    twenty_times = compare_not_worse("x", Proportion(22, 2000), reference)
+    assert twenty_times.outcome is Outcome.INCONCLUSIVE  # and not `holds`
+    assert twenty_times.resolution is None  # 23 events tell no ratio from two
+
+
+@pytest.mark.parametrize(
+    ("successes", "outcome"),
+    [(150, Outcome.HOLDS), (400, Outcome.INCONCLUSIVE), (700, Outcome.FAILS)],
+)
+def test_not_worse_is_decided_by_what_enough_events_show(successes, outcome):
+    found = compare_not_worse("x", Proportion(successes, 400_000), Proportion(200, 400_000))
+    assert found.outcome is outcome
+    assert found.bound == pytest.approx(2.0 * 200 / 400_000)
+    assert (found.excess > 1.0) is (outcome is Outcome.FAILS)
+
+
+def test_the_number_of_samples_that_not_worse_asks_for_sees_three_times_the_rate():
+    rule, rate = NotWorse(), 6e-4
+    n = rule.needed(Proportion(600, 1_000_000))
+    rng = np.random.default_rng(1)
+    counts = rng.binomial(n, [[3 * rate], [rate]], size=(2, 400))
+    failed = [
+        compare_not_worse("x", Proportion(int(a), n), Proportion(int(b), n)).outcome
+        is Outcome.FAILS
+        for a, b in counts.T
+    ]
+    assert 0.8 < np.mean(failed) < 0.98  # 0.9 +- 5 standard deviations, and half do not suffice
+    assert rule.needed(Proportion(0, 1000)) is None
+
+
+@pytest.mark.parametrize("p", [0.002, 0.05, 0.3])
+def test_a_sampler_at_the_margin_passes_as_rarely_as_promised(p):
+    """Binomial counts, not Poisson ones: conditioning on their sum is conservative for them."""
+    n, miss = 120, 0.05
+    first, second = np.arange(n + 1)[:, None], np.arange(n + 1)[None, :]
+    chance = binom.pmf(first, n, 2 * p) * binom.pmf(second, n, p)
+    rule = NotWorse(miss=miss)
+    passes = np.array(
+        [
+            [
+                compare_not_worse("x", Proportion(a, n), Proportion(b, n), rule).outcome
+                is Outcome.HOLDS
+                if chance[a, b] > 1e-9
+                else False
+                for b in range(n + 1)
+            ]
+            for a in range(n + 1)
+        ]
+    )
+    assert chance[passes].sum() <= miss / 2 + 1e-5
+
+
 @pytest.mark.parametrize(
     "build",
     [
+        lambda: NotWorse(margin=0.5),
+        lambda: NotWorse(margin=3.0),
         Equality,
         lambda: Upper(rtol=-1.0),
         lambda: Upper(atol=1.0, log=True),

@@ -52,6 +52,7 @@ def test_a_row_carries_its_time_and_its_rejected_mutants(case):
     assert verdict.verdict is Outcome.HOLDS
     assert verdict.seconds >= 0.0
     assert [(m.name, m.verdict) for m in verdict.mutants] == [("tripled", Outcome.FAILS)]
+    assert verdict.mutants[0].excess == pytest.approx(1e9)
 
 
 def test_a_mutant_that_holds_is_named_and_the_row_keeps_its_verdict_if_another_is_rejected(case):
@@ -68,6 +69,34 @@ def test_a_row_none_of_whose_mutants_is_rejected_is_inconclusive(case):
     (verdict,) = runner.run_claim(entry, case)
     assert verdict.verdict is Outcome.INCONCLUSIVE
     assert "harmless" in verdict.note
+
+
+def test_a_control_that_decides_nothing_is_not_caught(case):
+    _, judge = toy()
+    entry, _ = toy(mutants=lambda case: {"undecided": judge(case, float("nan"))})
+    (verdict,) = runner.run_claim(entry, case)
+    assert verdict.mutants[0].verdict is Outcome.INCONCLUSIVE
+    assert verdict.verdict is Outcome.INCONCLUSIVE
+    assert "no power" in verdict.note
+
+
+def test_a_row_says_whether_a_control_fails_narrowly_and_why_none_does(case):
+    _, judge = toy()
+    (far,) = runner.run_claim(toy()[0], case)
+    assert "No control fails narrowly; the nearest, tripled" in far.controls
+    assert not far.as_row()["mutants"][0]["narrow"]
+    excused, _ = toy(no_narrow_control={Basis.EXACT: "It is a count."})
+    assert runner.run_claim(excused, case)[0].controls.endswith("It is a count.")
+    entry, _ = toy(mutants=lambda case: {"far": judge(case, 3.0), "near": judge(case, 2 + 5e-9)})
+    (near,) = runner.run_claim(entry, case)
+    assert near.controls == "Fails narrowly: near, by 5 tolerances."
+    assert [m["narrow"] for m in near.as_row()["mutants"]] == [False, True]
+
+
+def test_a_row_carries_the_difference_that_it_could_have_seen(case):
+    (verdict,) = runner.run_claim(toy()[0], case)
+    assert verdict.as_row()["resolution"] == 1e-9
+    assert verdict.as_row()["comparisons"][0]["resolution"] == 1e-9
 
 
 def test_a_failing_row_stays_failing_whatever_its_mutants_do(case):

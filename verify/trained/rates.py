@@ -216,7 +216,11 @@ def compare_order(
     elif high < other_low:
         outcome = Outcome.FAILS
     facing = other_high if larger.rate >= smaller.rate else other_low
-    return dataclasses.replace(compare_rate(name, relation, larger, facing), outcome=outcome)
+    found = compare_rate(name, relation, larger, facing)
+    excess = found.excess
+    if excess is not None and outcome is Outcome.INCONCLUSIVE:
+        excess = min(max(excess, -1.0), 1.0)  # beyond the other's interval, but on its wrong side
+    return dataclasses.replace(found, outcome=outcome, excess=excess)
 
 
 def compare_fall(rates: Rates, names: Sequence[str], what: str) -> list[Comparison]:
