@@ -27,8 +27,6 @@ from mixdyn import learned, oracles
 from mixdyn.errors import FileError
 from mixdyn.files import write_text
 from mixdyn.geometry import mode_radius, squared_distances
-from mixdyn.learned.checkpoints import hardware
-from mixdyn.learned.training import check_device
 from mixdyn.mixture import GaussianMixture
 from mixdyn.provenance import commit
 from mixdyn.samplers import DDPM
@@ -353,6 +351,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=SAVED, help="the file to write")
     out = parser.parse_args(argv).out
     learned.use_threads()
+    from mixdyn.learned.checkpoints import hardware  # torch, which only a new measurement needs
+    from mixdyn.learned.training import check_device
+
     by_name = {s.name: s for s in shipped()}
     found = []
     for name in NETWORKS:
