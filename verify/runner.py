@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mixdyn import learned
 from mixdyn.errors import InputError, MixdynError, NotApplicableError
 from mixdyn.files import write_text
 
@@ -137,14 +138,17 @@ def _describe(fault: BaseException) -> str:
 class Store:
     """Finished rows in a folder, one file per claim and case.
 
-    A row is found again only under the same claim and engine code, case, seed and profile.
+    A row is found again only under the same claim and engine code, case, seed and profile; a claim
+    with learned rows also only as long as their extra is installed or not.
     """
 
     folder: Path
 
     def path(self, entry: Entry, case: Case) -> Path:
         """Where the rows of a claim on a case are kept."""
-        parts = (entry.code_digest, entry.claim.id, case.name, case.digest, case.seed, case.profile)
+        parts = [entry.code_digest, entry.claim.id, case.name, case.digest, case.seed, case.profile]
+        if Basis.LEARNED in entry.claim.basis:
+            parts.append(learned.available())
         key = hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:16]
         slug = re.sub(r"\W+", "-", f"{case.name}-{entry.claim.id}").strip("-").lower()
         return self.folder / f"{slug}-{key}.json"
