@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, cast
 
 from .errors import InputError
 from .mixture import GaussianMixture
+from .references import CHECKPOINT, current_folder_importable
 from .schedule import NoiseSchedule
 from .score import Predicts, ScoreModel, as_model
 from .validation import Array
-
-CHECKPOINT = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,20 +63,6 @@ def load_model(
     return SizedModel(_adapt(found, reference, schedule, predicts, index_base), mixture.d)
 
 
-def model_digest(reference: str) -> str:
-    """SHA-256 over the file that `reference` names: the checkpoint, or the module's source."""
-    if reference.endswith(CHECKPOINT):
-        path: str | None = reference
-    else:
-        with _current_folder_importable():
-            spec = importlib.util.find_spec(reference.partition(":")[0])
-        path = None if spec is None else spec.origin
-    h = hashlib.sha256(reference.encode())
-    if path is not None and Path(path).is_file():
-        h.update(Path(path).read_bytes())
-    return h.hexdigest()
-
-
 def _adapt(
     found: object,
     reference: str,
@@ -121,7 +101,7 @@ def _find(reference: str) -> object:
     if not (module_name and colon and name) or module_name.startswith("."):
         raise InputError("--model is written module:name", repr(reference), "Name both.")
     try:
-        with _current_folder_importable():
+        with current_folder_importable():
             module = importlib.import_module(module_name)
     except (ImportError, SyntaxError) as error:
         raise InputError(
@@ -136,13 +116,3 @@ def _find(reference: str) -> object:
             "Check the spelling.",
         )
     return getattr(module, name)
-
-
-@contextmanager
-def _current_folder_importable() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)

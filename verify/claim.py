@@ -20,7 +20,7 @@ import numpy as np
 
 from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
-from mixdyn.models import model_digest
+from mixdyn.references import model_digest
 from mixdyn.schedule import NoiseSchedule
 
 from .quantities import Number, plain

@@ -14,8 +14,8 @@ from mixdyn.files import write_text
 from .claim import Basis, Case
 from .outputs import make_folder
 from .quantities import dump_json
-from .registry import ROOT
 from .relations import Outcome
+from .sources import ROOT
 
 RECORDED = ROOT / "verify" / "recorded"
 Row = dict[str, Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
 import itertools
 import pkgutil
@@ -15,26 +14,8 @@ from types import ModuleType
 
 from mixdyn.errors import InputError
 
-from .claim import Basis, Case, Claim, Verdict
-
-ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINTS = ROOT / "verify" / "checkpoints"  # trained models, shipped with their provenance
-RESULTS = ROOT / "verify" / "results"  # slow measurements, saved with the recipe that made them
-# What a saved row does not depend on: how the ledger is laid out and driven.
-_PRESENTATION = {
-    *(
-        "__main__.py",
-        "derived.py",
-        "drift.py",
-        "outputs.py",
-        "report.py",
-        "runner.py",
-        "terminal.py",
-    ),
-    *("dependencies.py", "graph.py", "layers.py", "pictures.py", "problems.py", "search.py"),
-    *("search_terminal.py", "slack.py", "summary.py", "trials.py", "typeset.py", "witness.py"),
-    *("experiments", "figures", "claims"),
-}
+from .claim import Case, Claim, Verdict
+from .sources import digest_of
 
 
 @dataclass(frozen=True)
@@ -48,37 +29,11 @@ class Entry:
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """SHA-256 over the claim's file, the ledger's and the engine's sources, and what is shipped
-        of trained models and of their saved measurements where the claim has learned rows.
+        """SHA-256 over everything that the claim's file imports, shipped data included.
 
-        A saved row is reused only while none of them has changed.
+        A saved row is reused only while none of it has changed.
         """
-        h = hashlib.sha256(_shared_digest().encode())
-        h.update(self.path.read_bytes())
-        if Basis.LEARNED in self.claim.basis:
-            h.update(shipped_digest())
-        return h.hexdigest()
-
-
-@functools.cache
-def _shared_digest() -> str:
-    h = hashlib.sha256()
-    top = ROOT / "verify"
-    ledger = [p for p in top.rglob("*.py") if p.relative_to(top).parts[0] not in _PRESENTATION]
-    for path in sorted([*ledger, *(ROOT / "mixdyn").rglob("*.py")]):
-        h.update(path.relative_to(ROOT).as_posix().encode())
-        h.update(path.read_bytes())
-    return h.hexdigest()
-
-
-@functools.cache
-def shipped_digest() -> bytes:
-    """SHA-256 over the shipped models and saved measurements."""
-    h = hashlib.sha256()
-    for path in sorted([*CHECKPOINTS.glob("*.safetensors"), *RESULTS.glob("*.json")]):
-        h.update(path.name.encode())
-        h.update(path.read_bytes())
-    return h.digest()
+        return digest_of(self.path)
 
 
 def reading_order(claim_id: str) -> tuple[int, str, float]:

@@ -19,8 +19,9 @@ from .claim import Case, parse_hypotheses
 from .outputs import make_folder
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number
-from .registry import ROOT, Entry
+from .registry import Entry
 from .relations import Outcome
+from .sources import ROOT
 from .trained.models import shipped
 from .typeset import to_latex, to_markdown_cell, to_markup
 

@@ -174,7 +174,7 @@ class ModelOptions:
     @property
     def is_checkpoint(self) -> bool:
         """Whether the reference is a file of `mixdyn train`."""
-        from mixdyn.models import CHECKPOINT  # loads the kernels
+        from mixdyn.references import CHECKPOINT
 
         return self.reference is not None and self.reference.endswith(CHECKPOINT)
 

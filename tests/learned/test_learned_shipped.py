@@ -10,8 +10,8 @@ from mixdyn.cli import app
 from mixdyn.learned import load_checkpoint
 from mixdyn.learned.objective import Validation
 from verify.cases import random, standard
+from verify.checkpoints import CHECKPOINTS
 from verify.claim import Case, Profile
-from verify.registry import CHECKPOINTS
 from verify.trained import models
 
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))

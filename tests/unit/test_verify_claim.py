@@ -25,6 +25,7 @@ from verify.claim import (
 )
 from verify.quantities import Log10, dump_json, plain, read_number, show_number
 from verify.relations import Equality, Outcome, Upper, compare
+from verify.sources import ROOT
 
 DOC = """A toy.
 
@@ -178,7 +179,7 @@ def test_every_claim_file_states_its_result_and_typesets(entry):
     name = re.sub(r"[^a-z0-9]", "", entry.claim.id.lower().replace("'", "prime"))
     assert entry.path.stem.replace("_", "").startswith(name), "the file is named after the claim"
     if entry.claim.derivation is not None:
-        assert (registry.ROOT / entry.claim.derivation).is_file()
+        assert (ROOT / entry.claim.derivation).is_file()
 
 
 def test_a_verdict_is_frozen():

@@ -16,6 +16,7 @@ from verify.claim import Basis, Claim, Finding
 from verify.quantities import Log10
 from verify.registry import Entry
 from verify.relations import Upper, compare
+from verify.sources import ROOT
 
 DOC = """A toy of $k < 4$ & more.
 
@@ -44,7 +45,7 @@ def entry(claim_id, value, fault=None):
         )
         return claim.judge(case, finding)
 
-    return Entry(claim, check, lambda case: {}, registry.ROOT / "verify" / "claim.py")
+    return Entry(claim, check, lambda case: {}, ROOT / "verify" / "claim.py")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from verify import cases, drift, registry, runner
 from verify.claim import Basis, Case, Claim, Finding, Profile
 from verify.registry import Entry
 from verify.relations import Outcome, Upper, compare
+from verify.sources import ROOT
 
 DOC = """A toy.
 
@@ -37,7 +38,7 @@ def toy(check=None, mutants=None, claim_id="G.9", **header):
         claim,
         check or (lambda case: judge(case, 1.0)),
         mutants or (lambda case: {"tripled": judge(case, 3.0)}),
-        registry.ROOT / "verify" / "claim.py",
+        ROOT / "verify" / "claim.py",
     )
     return entry, judge
 
@@ -169,7 +170,7 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
     run(dataclasses.replace(case, seed=1))
     run(dataclasses.replace(case, profile=Profile.FULL))
     run(dataclasses.replace(case, mixture=presets.line()))
-    run(case, dataclasses.replace(entry, path=registry.ROOT / "verify" / "cases.py"))
+    run(case, dataclasses.replace(entry, path=ROOT / "verify" / "cases.py"))
     assert len(calls) == 5
     run(case, fresh=True)
     assert len(calls) == 6

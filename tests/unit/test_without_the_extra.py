@@ -11,7 +11,8 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
 from verify import runner
 from verify.claim import Basis, Case, Claim
-from verify.registry import ROOT, Entry
+from verify.registry import Entry
+from verify.sources import ROOT
 
 EXTRA = ("torch", "safetensors", "sklearn")
 # A path finder that is blind for the extra: imports and importlib.util.find_spec both miss it.

@@ -22,6 +22,8 @@ from verify.trained.rates import Draws
 
 from .common import ddim
 
+OWN_MIXTURE = True
+
 
 def _counts(setting: Setting, draws: Draws) -> IntArray:
     """(2 scores, 2 samplers, 3) class counts."""

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mixdyn import learned
 from mixdyn.errors import MissingExtraError, NotApplicableError
 from verify.claim import Case
-from verify.registry import ROOT, shipped_digest
 from verify.trained.models import TrainedModel, trained_models
 from verify.trained.rates import ddim
 from verify.window import Window, find_window
 
-from .store import Experiment
-
 __all__ = [
     "FRACTIONS",
-    "LearnedExperiment",
     "ddim",
     "describe_models",
     "require_models",
@@ -73,20 +66,3 @@ def require_models(case: Case) -> Sequence[TrainedModel]:
 def describe_models(models: Sequence[TrainedModel]) -> list[str]:
     """Recipe and training seed of each model, or the name of one that a user brings."""
     return [m.name if m.recipe is None else f"{m.recipe}, seed {m.seed}" for m in models]
-
-
-@dataclass(frozen=True)
-class LearnedExperiment(Experiment):
-    """An experiment on trained models: its result also depends on the shipped ones, and on the
-    ledger's code that finds them and counts with them."""
-
-    @functools.cached_property
-    def code_digest(self) -> str:
-        """SHA-256 over what every experiment depends on, the ledger's sources, all checkpoints."""
-        h = hashlib.sha256(super().code_digest.encode())
-        sources = sorted([*(ROOT / "verify").glob("*.py"), *(ROOT / "verify").glob("trained/*.py")])
-        for path in sources:
-            h.update(path.name.encode())
-            h.update(path.read_bytes())
-        h.update(shipped_digest())
-        return h.hexdigest()

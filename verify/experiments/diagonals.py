@@ -25,6 +25,7 @@ from verify.claim import Case
 
 from .common import ddim
 
+OWN_MIXTURE = True
 SIDE = 5
 SHEARS = (0.25, 0.5)
 LEVELS = (0.02, 0.05, 0.1)  # effective variances, in squared distances of the grid

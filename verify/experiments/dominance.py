@@ -20,6 +20,7 @@ from verify.claim import Case
 
 from .common import ddim
 
+OWN_MIXTURE = True
 DIMENSIONS = (2, 4, 8, 32, 64)
 KAPPAS = (1.0, 2.0, 4.0, 7.0, 10.0, 14.0, 20.0)
 LEVELS = (0.1, 0.5, 0.9)

@@ -22,6 +22,7 @@ from verify.trained.models import Shipped, load, shipped
 
 from .common import require_torch
 
+OWN_MIXTURE = True
 NETWORKS = ("modes-1-2-3-100k-0", "modes-grid-0")
 _SHOWN, _DRAWN, _UNDECIDED = 24, 300_000, 0.02
 

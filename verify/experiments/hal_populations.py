@@ -9,6 +9,7 @@ import numpy as np
 from verify.claim import Case
 from verify.trained.detector import EDGES, WINDOWS, saved
 
+OWN_MIXTURE = True
 NETWORKS = ("modes-1-2-3-100k-0", "modes-grid-0")
 
 

@@ -16,6 +16,8 @@ from verify.trained.ablated import AXES, SAMPLERS, ablated_rates, every_setting,
 
 from .common import require_torch
 
+OWN_MIXTURE = True
+
 
 def run(case: Case) -> dict[str, Any]:
     """n: the numbers of samples that occur; per axis NAME, for its values with a network: NAME

@@ -21,6 +21,7 @@ from verify.trained.interpolation import gap_probabilities, law_on_line, network
 
 from .common import require_torch
 
+OWN_MIXTURE = True
 SAMPLES = (300_000, 100_000_000)  # quick, full
 EDGES = np.linspace(0.5, 5.5, 251)
 

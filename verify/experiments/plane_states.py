@@ -16,6 +16,7 @@ from verify.trained.interpolation import KINDS, final_states, networks, plane_co
 
 from .common import require_torch
 
+OWN_MIXTURE = True
 _SHOWN = 20_000
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from verify.claim import Case
 from verify.trained.recursions import FILTERS, saved
 
+OWN_MIXTURE = True
+
 
 def run(case: Case) -> dict[str, Any]:
     """n samples a generation; filters and seeds (R,) of the recursions; counts (R, G, 3) class

@@ -17,6 +17,8 @@ from verify.trained.smoothing import PLACES, smoothing
 
 from .common import require_torch
 
+OWN_MIXTURE = True
+
 
 def run(case: Case) -> dict[str, Any]:
     """n places along a segment; models (A,); times (K,); places (n,) in l from the midpoint; x0_hat

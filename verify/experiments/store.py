@@ -26,16 +26,10 @@ from mixdyn.errors import InputError
 from mixdyn.files import write_atomically
 from mixdyn.provenance import package_versions
 from verify.claim import Case
-from verify.registry import ROOT
+from verify.sources import digest_of
 
 Data = Mapping[str, ArrayLike]
 _PACKAGES = ("numpy", "scipy", "numba")
-# What experiments have in common, below verify/.
-_SHARED = (
-    *("blurred.py", "experiments/common.py", "paths.py", "window.py"),
-    *("trained/ablated.py", "trained/radius_sweep.py"),
-    *("trained/rate_sweeps.py", "trained/rates.py"),
-)
 # What NumPy, zipfile and json raise on a damaged or foreign file.
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -102,22 +96,13 @@ class Experiment:
 
     @functools.cached_property
     def code_digest(self) -> str:
-        """SHA-256 over the experiment's file, what experiments share, and the engine's sources."""
-        shared = [ROOT / "verify" / name for name in _SHARED]
-        return _digest([self.path, *shared, *sorted((ROOT / "mixdyn").rglob("*.py"))])
+        """SHA-256 over everything that the experiment's file imports, shipped data included."""
+        return digest_of(self.path)
 
     def key(self, case: Case) -> str:
         """Everything the result depends on, as 16 hexadecimal digits."""
         parts = (self.name, self.code_digest, case.digest, case.seed, case.profile)
         return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:16]
-
-
-def _digest(paths: list[Path]) -> str:
-    h = hashlib.sha256()
-    for path in paths:
-        h.update(path.name.encode())
-        h.update(path.read_bytes())
-    return h.hexdigest()
 
 
 def _recipe(experiment: Experiment, case: Case, data: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

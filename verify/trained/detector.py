@@ -37,7 +37,7 @@ from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
 from ..outputs import check_writable
-from ..registry import RESULTS
+from ..results import RESULTS
 from .models import Shipped, load, shipped
 
 SAVED = RESULTS / "detector.json"

@@ -21,8 +21,8 @@ from mixdyn.models import load_model
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ScoreModel
 
+from ..checkpoints import CHECKPOINTS
 from ..claim import Basis, Case, Claim, Verdict
-from ..registry import CHECKPOINTS
 
 # Recipes that are run to convergence; any other ("short", "reduced, changed") is stopped early.
 CONVERGED = ("paper", "reduced", "high-dimensional")

@@ -31,7 +31,7 @@ from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Table, Verdict
 from ..outputs import check_writable
-from ..registry import RESULTS
+from ..results import RESULTS
 from .rates import over_seeds
 
 SAVED = RESULTS / "recursion-reduced.json"

@@ -1,0 +1,5 @@
+"""Trained models, shipped with their provenance: what imports this package depends on them all."""
+
+from pathlib import Path
+
+CHECKPOINTS = Path(__file__).resolve().parent
