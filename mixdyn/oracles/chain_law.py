@@ -7,15 +7,20 @@ step of DDIM(eta): in static coordinates y = x/alpha, with rho = (1 - abar)/abar
     f(y) = x0_hat + sqrt(q (1 - eta^2 (1 - q))) (y - x0_hat),  x0_hat = (sigma^2 y + rho_t m)/v_t.
 
 The density is carried from node to node by quadrature, in logarithms. Points are equally spaced in
-u(y) = y/std_t + f(y)/std_s, std_t the noise that made y_t and std_s that of the step: no coarser
-than either noise asks for, and fine where f is steep, at the separatrices. The trapezoid rule in u
-then converges faster than any power. The last noisy step is not put on points: its law is a
-mixture of normals. This is the law of the discrete chain, not of the reverse process. Derived here;
-steps as in arXiv 2010.02502, eq. 12.
+u(y) = y/std_t + f(y)/std_s + G sum_b asinh((y - y_b)/width_b), std_t the noise that made y_t and
+std_s that of the step: no coarser than either noise asks for, and fine where f is steep, at the
+separatrices y_b between the modes that dominate in turn. The sum is there where f is so much
+steeper than its surroundings that the step between them would fall between two points: it grades
+the points towards it. The trapezoid rule in u then converges faster than any power. After every
+step the mass is counted again, points are made denser until it is kept, and what is still off is
+counted as missing. The last noisy step is not put on points: its law is a mixture of normals. This
+is the law of the discrete chain, not of the reverse process. Derived here; steps as in arXiv
+2010.02502, eq. 12.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -43,13 +48,18 @@ if TYPE_CHECKING:
 
 REACH = 16.0  # standard deviations kept of every noise; what is left out is counted, not ignored
 _LOG_OUTSIDE = math.log(2.0) - 0.5 * REACH**2  # at least the mass of a normal beyond REACH
+KEPT = 1e-9  # a step that changes the mass by more than this share of it is taken again, finer
+_HALVINGS = 3  # of the spacing, at most
+_STEEP = 4.0  # from this contrast of u' at a separatrix on the points are graded towards it
+_GRADING = 2.0  # points per factor e of the distance to a separatrix, over those per unit of u
 
 
 @dataclass(frozen=True, eq=False)
 class AxisLaw:
     """The law of one coordinate's y at the last noisy time, a mixture of n normals.
 
-    log_mass (n,), centers (n,), std: its parts. log_missing: log of at most what they leave out.
+    log_mass (n,), centers (n,), std: its parts. log_missing: log of at most what they leave out,
+    with what the quadrature is known to have lost or made, beyond a share of 1e-9 a step.
     values, weights (m,), sigma2, rho: the axis and the noise level, for the exact denoiser.
     """
 
@@ -62,7 +72,8 @@ class AxisLaw:
     rho: float
 
     def log_probability(self, low: ArrayLike, high: ArrayLike) -> Array:
-        """log P(low <= y <= high), elementwise, never too small: what is left out is added."""
+        """log P(low <= y <= high), elementwise, never too small: what is left out is added. Up to
+        the share of 1e-9 a step to which the quadrature keeps the mass."""
         a, b = np.broadcast_arrays(np.asarray(low, float), np.asarray(high, float))
         limits = [(side[..., None] - self.centers) / self.std for side in (a, b)]
         inside = log_sum(self.log_mass + log_interval(*limits))
@@ -101,8 +112,10 @@ def chain_law(
     alpha_bar (T + 1,) by time; times (S + 1,) decreasing to 0, S >= 2; eta > 0, a number or one per
     noisy step (S - 1,) (1 on every time is DDPM, 1 on the first z steps a hybrid); noise_var (T +
     1,) replaces 1 - alpha_bar. The chain starts from x ~ N(0, I). spacing: of the points in u, in
-    standard deviations. Raises NotApplicableError unless the mixture has one sigma and is a product
-    grid with product weights, InputError for noise beyond eta^2 = 1/(1 - q) or none.
+    standard deviations; halved, up to three times, at a step that does not keep the mass.
+
+    Raises NotApplicableError unless the mixture has one sigma and is a product grid with product
+    weights, InputError for noise beyond eta^2 = 1/(1 - q) or none.
     """
     sigma2 = check_common_sigma(mixture, "the law of the chain") ** 2
     axes = product_grid(mixture)
@@ -153,12 +166,24 @@ def _axis_law(
         keep = math.sqrt((1.0 - change) * kept_share(float(eta), change))
         std = float(eta) * math.sqrt(rho_s * change)
         step = _Step(axis, sigma2, float(rho_t), keep, law.std, std)
-        y, weight = step.points(law.low, law.high, spacing)
-        log_mass = law.log_at(y) + np.log(weight)
+        y, log_mass, log_lost = _spread(law, step, spacing)
         kept = log_mass > log_mass.max() - 0.5 * REACH**2
-        dropped = log_sum(np.append(log_mass[~kept], [_LOG_OUTSIDE, log_missing]))
+        dropped = log_sum(np.append(log_mass[~kept], [_LOG_OUTSIDE, log_lost, log_missing]))
         law, log_missing = _Normals(log_mass[kept], step.move(y[kept])[0], std), float(dropped)
     return AxisLaw(law.log_mass, law.centers, law.std, log_missing, axis, sigma2, float(rho[-1]))
+
+
+def _spread(law: _Normals, step: _Step, spacing: float) -> tuple[Array, Array, float]:
+    """Points y (n,) for a step, log of the mass on each, and log of what is off in their sum: -inf
+    where the mass is kept, else after the finest spacing allowed."""
+    before = float(np.exp(log_sum(law.log_mass)))
+    for halving in range(_HALVINGS + 1):
+        y, weight = step.points(law.low, law.high, spacing * 0.5**halving)
+        log_mass = law.log_at(y) + np.log(weight)
+        off = abs(float(np.exp(log_sum(log_mass))) - before)
+        if off <= KEPT * before:
+            return y, log_mass, -math.inf
+    return y, log_mass, math.log(off)
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,10 +244,42 @@ class _Step:
         x0_hat, slope = _denoise(self.axis, self.sigma2, self.rho, y)
         return x0_hat + self.keep * (y - x0_hat), slope + self.keep * (1.0 - slope)
 
+    @functools.cached_property
+    def separatrices(self) -> tuple[Array, Array]:
+        """Places (k, 1) and widths (k, 1) of those at which u' rises steeply.
+
+        Where one mode's share of the posterior gives way to that of another, of log weight + (y
+        value - value^2/2)/v the largest changes: the corners of the upper envelope of lines.
+        """
+        v = self.sigma2 + self.rho
+        values, log_w = self.axis.values, np.log(self.axis.weights)
+
+        def corner(a: int, b: int) -> float:
+            gap = values[b] - values[a]
+            return float(0.5 * (values[a] + values[b]) + v * (log_w[a] - log_w[b]) / gap)
+
+        hull: list[int] = []
+        for k in range(len(values)):
+            while len(hull) > 1 and corner(hull[-1], k) <= corner(hull[-2], hull[-1]):
+                hull.pop()
+            hull.append(k)
+        pairs = np.array(list(itertools.pairwise(hull)), dtype=int).reshape(-1, 2)
+        gap = values[pairs[:, 1]] - values[pairs[:, 0]]
+        plain = 1.0 / self.std_t + (self.keep + (1.0 - self.keep) * self.sigma2 / v) / self.std_s
+        rise = (1.0 - self.keep) * self.rho * (0.5 * gap / v) ** 2 / self.std_s
+        steep = pairs[rise > (_STEEP - 1.0) * plain]
+        at = np.array([corner(a, b) for a, b in steep.tolist()]).reshape(-1, 1)
+        return at, v / (values[steep[:, 1]] - values[steep[:, 0]])[:, None]
+
     def place(self, y: Array) -> tuple[Array, Array]:
         """u(y) and u'(y)."""
         f, slope = self.move(y)
-        return y / self.std_t + f / self.std_s, 1.0 / self.std_t + slope / self.std_s
+        at, width = self.separatrices
+        distance = (y - at) / width
+        graded = _GRADING * np.arcsinh(distance).sum(axis=0)
+        density = _GRADING * (1.0 / (width * np.hypot(1.0, distance))).sum(axis=0)
+        u = y / self.std_t + f / self.std_s + graded
+        return u, 1.0 / self.std_t + slope / self.std_s + density
 
     def points(self, low: float, high: float, spacing: float) -> tuple[Array, Array]:
         """Points y (n,) of [low, high], equally spaced in u, and their weights."""
