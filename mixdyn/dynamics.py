@@ -172,7 +172,8 @@ def equilibrium(mixture: GaussianMixture, v: float, y0: Array) -> Equilibrium:
 
     Steps are halved until |m - y| falls, and the iteration runs until rounding stops the descent.
     Raises ConvergenceError when the residual is then above what rounding explains: |m - y| has
-    local minima that are no roots, as past a fold where two equilibria merged.
+    local minima that are no roots, as past a fold where two equilibria merged. Near a bifurcation
+    the point itself is known to `residual` plus rounding over the smallest |eigenvalue| only.
     """
     y, n_iter = _check_start(y0, mixture.d), 0
     law = _static_law(mixture, v)
@@ -277,8 +278,11 @@ def _pair_saddle(mixture: GaussianMixture, pair: Pair, v: float) -> float:
     """The unstable root a of the two-mode parallel drift, by bisection where it is monotone."""
     stiffness = pair.length**2 / v
     log_ratio = math.log(mixture.weights[pair.i]) - math.log(mixture.weights[pair.j])
-    spread = math.sqrt(max(0.0, 1.0 - 4.0 / stiffness))
-    limit = 0.5 * stiffness * spread - 2.0 * math.atanh(spread) if spread < 1.0 else math.inf
+    spread = math.sqrt(max(0.0, stiffness - 4.0) / stiffness)
+    # k s/2 - 2 artanh s, in which 2 s cancels.
+    limit = math.inf
+    if spread < 1.0:
+        limit = 0.5 * stiffness * spread**3 - 2.0 * _artanh_excess(spread)
     if abs(log_ratio) >= limit:
         raise NotApplicableError(
             f"modes {pair.i} and {pair.j} need l^2 > 4 v, and weights not too unequal, for a "
@@ -292,8 +296,18 @@ def _pair_saddle(mixture: GaussianMixture, pair: Pair, v: float) -> float:
         z = 0.5 * (low + high)
         if not low < z < high:
             break
-        if 2.0 * math.atanh(2.0 * z) - log_ratio - stiffness * z > 0.0:
+        if 2.0 * _artanh_excess(2.0 * z) - log_ratio - (stiffness - 4.0) * z > 0.0:
             low = z
         else:
             high = z
     return 0.5 + z
+
+
+def _artanh_excess(w: float) -> float:
+    """artanh(w) - w, all its digits: two modes' equation where their saddle is born."""
+    if abs(w) > 0.3:
+        return math.atanh(w) - w
+    total = 0.0
+    for n in range(16, 0, -1):
+        total = (total + 1.0 / (2 * n + 1)) * w * w
+    return w * total

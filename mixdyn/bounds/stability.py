@@ -21,6 +21,8 @@ from .inputs import falling, nonnegative, positive, real
 if TYPE_CHECKING:
     from mixdyn.mixture import GaussianMixture
 
+_NEAR_BIRTH = 0.3  # of sqrt(1 - 4/k): below it a series of 16 terms has all digits
+
 
 def midpoint_eigenvalues(length: ArrayLike, v: ArrayLike) -> tuple[Array, Array]:
     """Eigenvalues at the midpoint of two equal modes: l^2/(4 v) - 1 along, -1 across the pair.
@@ -47,10 +49,16 @@ def critical_log_weight_ratio(k: ArrayLike) -> Array:
     the threshold is derived from the drift's two turning points.
     """
     strength = positive(k, "k")
-    s = np.sqrt(np.maximum(1.0 - 4.0 / strength, 0.0))
+    s = np.sqrt(np.maximum(strength - 4.0, 0.0) / strength)
     # 2 artanh(s) = log((1 + s)^2/(1 - s^2)) and 1 - s^2 = 4/k: no digits lost as s -> 1.
-    twice_artanh = 2.0 * np.log1p(s) - np.log(4.0 / strength)
-    return np.where(strength > 4.0, np.maximum(0.5 * strength * s - twice_artanh, 0.0), 0.0)
+    far = 0.5 * strength * s - 2.0 * np.log1p(s) + np.log(4.0 / strength)
+    # Where the pair's saddle is born both terms are 2 s, which k s^3/2 and the rest of the series
+    # of 2 artanh(s) leave out.
+    rest = np.zeros_like(s)
+    for n in range(16, 0, -1):
+        rest = (rest + 1.0 / (2 * n + 1)) * s * s
+    near = 0.5 * strength * s * s * s - 2.0 * s * rest
+    return np.where(s < _NEAR_BIRTH, near, np.maximum(far, 0.0))
 
 
 @dataclass(frozen=True)

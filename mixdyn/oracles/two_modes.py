@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from mixdyn.validation import Array, check_alpha_bar, check_array, check_nonnegative, check_positive
 
@@ -26,12 +26,28 @@ def two_mode_logit(z: ArrayLike, k: float, log_weight_ratio: float = 0.0) -> Arr
 
 
 def two_mode_drift(z: ArrayLike, k: float, log_weight_ratio: float = 0.0) -> Array:
-    """dz/du, the parallel velocity of the probability-flow ODE, in units of l; z any shape."""
-    place = _real(z, "z")
-    level = two_mode_logit(place, k, log_weight_ratio)
+    """dz/du, the parallel velocity of the probability-flow ODE, in units of l; z any shape.
+
+    With x = (k z + b)/2 it is tanh(x)/2 - z = ((k - 4) z + b)/4 - (x - tanh x)/2, whose terms are
+    those that meet at a bifurcation: near k = 4, z = 0 no digit of the other form is left.
+    """
+    place, strength = _real(z, "z"), check_positive(k, "k")
+    level = two_mode_logit(place, strength, log_weight_ratio)
     # Measured from the nearer mode, so that the tiny pull right at a mode keeps its digits.
     upward, downward = expit(level), expit(-level)
-    return np.asarray(np.where(place < 0, upward - (0.5 + place), (0.5 - place) - downward))
+    far = np.where(place < 0, upward - (0.5 + place), (0.5 - place) - downward)
+    x = np.clip(0.5 * level, -1.0, 1.0)
+    bend = _cosh_excess(x) / np.cosh(x)  # x - tanh x
+    near = 0.25 * ((strength - 4.0) * place + _number(log_weight_ratio)) - 0.5 * bend
+    return np.asarray(np.where(np.abs(level) < 2.0, near, far))
+
+
+def _cosh_excess(x: Array) -> Array:
+    """x cosh x - sinh x for |x| <= 1, every term of one sign: sum of 2n x^(2n+1)/(2n+1)!."""
+    total = np.zeros_like(x)
+    for n in range(10, 0, -1):
+        total = (total + 2.0 * n / math.factorial(2 * n + 1)) * x * x
+    return np.asarray(x * total)
 
 
 def two_mode_slope(z: ArrayLike, k: float) -> Array:
@@ -52,25 +68,57 @@ def two_mode_equilibria(k: float, log_weight_ratio: float = 0.0) -> Array:
     from scipy.optimize import brentq
 
     strength, bias = check_positive(k, "k"), _number(log_weight_ratio)
+    if bias == 0.0:
+        upper = _pitchfork_branch(strength)
+        return np.array([-upper, 0.0, upper] if upper > 0.0 else [0.0])
 
     def drift(z: float) -> float:
         return float(two_mode_drift(z, strength, bias))
 
     knots = [-0.5, 0.5]
     if strength > 4.0:
-        s = math.sqrt(1.0 - 4.0 / strength)
-        turns = [(float(logit((1.0 + r) / 2.0)) - bias) / strength for r in (-s, s)]
+        edge = _turning_logit(strength)
+        turns = [(r - bias) / strength for r in (-edge, edge)]
         knots = [-0.5, *(t for t in turns if -0.5 < t < 0.5), 0.5]
     roots = []
     for low, high in itertools.pairwise(knots):
         ends = drift(low), drift(high)
         if ends[0] == 0.0:  # the pull underflows at a mode: the equilibrium is the mode itself
             roots.append(low)
-        elif ends[0] * ends[1] < 0.0:
-            roots.append(float(brentq(drift, low, high, xtol=1e-300, rtol=8.9e-16)))
+        elif min(ends) < 0.0 < max(ends):
+            roots.append(float(brentq(drift, low, high, xtol=5e-324, rtol=8.9e-16, maxiter=5000)))
         elif ends[1] == 0.0 and high == 0.5:
             roots.append(high)
     return np.array(roots)
+
+
+def _turning_logit(k: float) -> float:
+    """2 artanh(s), s = sqrt(1 - 4/k) for k > 4: the logit at which the drift turns."""
+    s = math.sqrt((k - 4.0) / k)
+    return 2.0 * math.atanh(s) if s < 0.5 else 2.0 * math.log(0.5 * (1.0 + s) * math.sqrt(k))
+
+
+def _pitchfork_branch(k: float) -> float:
+    """The root z > 0 of tanh(k z/2) = 2 z, 0 for k <= 4, where it leaves 0 as sqrt(3 (k - 4))/4.
+
+    With x = k z/2 it is x/tanh x - 1 = (k - 4)/4, whose sides keep their digits at any k > 4.
+    """
+    from scipy.optimize import brentq
+
+    share = 0.25 * (k - 4.0)
+    if share <= 0.0:
+        return 0.0
+
+    def gap(x: float) -> float:
+        if x < 1.0:
+            return float(_cosh_excess(np.array(x))) / math.sinh(x) - share
+        return (x / math.tanh(x) - 1.0) - share
+
+    # x - 1 <= x/tanh x - 1 <= x^2/3, widened by more than their rounding.
+    low, high = math.sqrt(3.0 * share) * (1.0 - 1e-9), (1.0 + share) * (1.0 + 1e-9)
+    return 0.5 * math.tanh(
+        float(brentq(gap, min(low, high / 2.0), high, xtol=5e-324, rtol=8.9e-16))
+    )
 
 
 def reverse_bisector_drift(

@@ -259,8 +259,9 @@ def two_modes():
 def equilibria():
     drift, critical = formula("two_modes", "drift"), formula("unequal_weights", "critical")
     slope = formula("two_modes", "slope_at_zero")
-    for k in (2.0, 3.99, 4.02, 4.5, 9.0, 25.0, 5000.0):
-        limit = critical(k) if k > 4 else mpmath.mpf(0)
+    for k in (2.0, 3.99, 4.0000001, 4.02, 4.5, 9.0, 25.0, 5000.0):
+        with mpmath.workdps(50):
+            limit = critical(mpmath.mpf(k)) if k > 4 else mpmath.mpf(0)
         biases = [0.0] if k > 4 else [0.0, 0.3]
         # close to the threshold, and beyond it
         biases += [s * float(limit) * r for s in (-1, 1) for r in (0.9, 0.9995, 1.0005, 1.2)]

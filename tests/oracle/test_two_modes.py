@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixdyn import bounds, oracles
+from mixdyn import bounds, dynamics, geometry, oracles
+from mixdyn.errors import NotApplicableError
+from mixdyn.mixture import GaussianMixture
 
 
 def plain_drift(z, k, weights):
@@ -37,7 +39,81 @@ def test_equal_modes_have_the_roots_of_the_hyperbolic_tangent_equation():
         assert low == pytest.approx(-high, rel=1e-14)
         assert oracles.two_mode_slope(high, k) < 0 < oracles.two_mode_slope(0.0, k)
     for k in (0.5, 3.9, 4.0):
-        assert oracles.two_mode_equilibria(k) == pytest.approx([0.0], abs=1e-5)
+        assert oracles.two_mode_equilibria(k).tolist() == [0.0]
+
+
+def root_to_50_digits(z, k, bias):
+    import mpmath
+
+    with mpmath.workdps(60):
+        k, bias = mpmath.mpf(k), mpmath.mpf(bias)
+        return mpmath.findroot(
+            lambda y: mpmath.tanh((k * y + bias) / 2) / 2 - y, mpmath.mpf(z), tol=1e-80
+        )
+
+
+@pytest.mark.parametrize("k", [4.0 + 1e-15, 4.0000001, 4.0001, 4.1, 5.0, 8.0, 60.0])
+def test_the_pitchfork_has_its_root_at_zero_and_its_branches_to_the_last_digit(k):
+    low, saddle, high = oracles.two_mode_equilibria(k)
+    assert saddle == 0.0
+    assert low == -high
+    assert high == pytest.approx(float(root_to_50_digits(high, k, 0)), rel=1e-15)
+    if k < 4.001:  # where it leaves zero
+        assert high == pytest.approx(math.sqrt(3.0 * (k - 4.0)) / 4.0, rel=k - 4.0 + 1e-15)
+
+
+@pytest.mark.parametrize(
+    ("k", "bias"),
+    [(4.0, 1e-20), (4.0, -1e-200), (4.0000001, 1e-15), (4.0000001, -1e-200), (5.0, 1e-12),
+     (3.0, 1e-12), (1000.0, 1e-9)],
+)  # fmt: skip
+def test_unequal_weights_unfold_the_pitchfork_to_the_last_digits(k, bias):
+    for z in oracles.two_mode_equilibria(k, bias):
+        assert z == pytest.approx(float(root_to_50_digits(z, k, bias)), rel=1e-9, abs=0.0)
+        assert z == pytest.approx(
+            float(root_to_50_digits(z, k, bias)), rel=1e-9 if abs(bias) < 1e-100 else 2e-15
+        )
+
+
+def test_the_drift_keeps_its_digits_where_the_saddle_is_born():
+    import mpmath
+
+    for k in (4.0, 4.0000001, 4.01):
+        for z in (1e-12, -1e-7, 1e-3, 0.2):
+            with mpmath.workdps(60):
+                exact = mpmath.tanh(mpmath.mpf(k) * mpmath.mpf(z) / 2) / 2 - mpmath.mpf(z)
+            terms = 4e-16 * (abs((k - 4.0) * z) / 4.0 + abs(z) ** 3 * k**3 / 48.0)
+            assert float(oracles.two_mode_drift(z, k)) == pytest.approx(float(exact), abs=terms)
+
+
+def test_the_critical_weight_ratio_keeps_its_digits_where_the_saddle_is_born():
+    import mpmath
+
+    for k in (4.0 + 1e-15, 4.0000001, 4.01, 4.39, 4.4, 5.0, 100.0, 1e9):
+        with mpmath.workdps(60):
+            s = mpmath.sqrt(1 - 4 / mpmath.mpf(k))
+            exact = mpmath.mpf(k) * s / 2 - 2 * mpmath.atanh(s)
+        assert float(bounds.critical_log_weight_ratio(k)) == pytest.approx(float(exact), rel=2e-14)
+
+
+def test_the_engine_finds_saddles_up_to_the_critical_weight_ratio_where_they_are_born():
+    k = 4.0000001
+    critical = float(bounds.critical_log_weight_ratio(k))
+    for share in (0.0, 0.5, 0.99, 1.01):
+        ratio = share * critical
+        weights = np.exp([ratio, 0.0]) / (1.0 + math.exp(ratio))
+        mixture = GaussianMixture([[0.5], [-0.5]], 0.1, weights)
+        modes = geometry.pair(mixture, 0, 1)
+        log_ratio = math.log(mixture.weights[0]) - math.log(mixture.weights[1])
+        if abs(log_ratio) >= critical:
+            with pytest.raises(NotApplicableError):
+                dynamics.saddle(mixture, modes, 1.0 / k)
+            continue
+        expected = oracles.two_mode_equilibria(k, log_ratio)[1]
+        # The engine's field is rounded at 1e-16, its slope there is about 1e-8.
+        assert dynamics.saddle(mixture, modes, 1.0 / k).point[0] == pytest.approx(
+            expected, abs=1e-7
+        )
 
 
 def test_the_slope_is_the_derivative_of_the_drift_at_every_equilibrium():
