@@ -8,6 +8,7 @@ confidence 1 - miss, because 1 - 1e-17 is 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import InputError
@@ -145,6 +146,32 @@ def trials_to_tell(
         middle = (least + most) // 2
         least, most = (least, middle) if seen(middle) else (middle, most)
     return most
+
+
+def heterogeneity(counts: Sequence[int], trials: Sequence[int]) -> tuple[float, int, float]:
+    """Pearson's chi-square of groups sharing one rate, its degrees of freedom and its p-value.
+
+    counts[i] successes among trials[i] >= 1 in group i, at least two groups. Where the p-value is
+    small the groups differ by more than chance, and an interval of the pooled count says nothing of
+    a further group. (0, degrees, 1) where no trial or every trial succeeded. The chi-square law
+    needs a few expected events in a group; with fewer the p-value is a guide.
+    """
+    from scipy.stats import chi2
+
+    if len(counts) != len(trials) or len(counts) < 2:
+        raise InputError(
+            "one count and one number of trials for each of at least two groups",
+            f"{len(counts)} counts, {len(trials)} numbers of trials",
+            "Compare at least two groups.",
+        )
+    groups = [Proportion(k, n) for k, n in zip(counts, trials, strict=True)]
+    degrees = len(groups) - 1
+    rate = sum(g.successes for g in groups) / sum(g.trials for g in groups)
+    if rate in (0.0, 1.0):
+        return 0.0, degrees, 1.0
+    misses = [(g.rate - rate) ** 2 * g.trials for g in groups]
+    chi_square = math.fsum(misses) / (rate * (1.0 - rate))
+    return chi_square, degrees, float(chi2.sf(chi_square, degrees))
 
 
 def trials_for_precision(rate: float, half_width: float, miss: float = DISPLAY_MISS) -> int:

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, chi2_contingency
 
 from mixdyn.errors import InputError
 from mixdyn.statistics import (
     Proportion,
     clopper_pearson,
     detectable_rate,
+    heterogeneity,
     log_binomial_tail,
     trials_for_precision,
     trials_to_bound,
@@ -70,6 +71,9 @@ def test_log_tail_reaches_below_the_smallest_double():
         lambda: clopper_pearson(1, 2, miss=1.0),
         lambda: clopper_pearson(1, 2, miss=0.0),
         lambda: Proportion(2, 1),
+        lambda: heterogeneity([1], [10]),
+        lambda: heterogeneity([1, 2], [10]),
+        lambda: heterogeneity([1, 11], [10, 10]),
         lambda: trials_to_bound(1.0),
         lambda: trials_for_precision(0.5, 1.0),
         lambda: log_binomial_tail(1, 2, 1.5),
@@ -107,3 +111,23 @@ def test_the_trials_to_tell_two_rates_suffice_and_a_few_fewer_do_not():
     assert n == pytest.approx(1180, rel=0.05)  # of the normal law
     with pytest.raises(InputError):
         trials_to_tell(0.5, 0.5)
+
+
+def test_heterogeneity_is_that_of_the_table_of_successes_and_failures():
+    counts, trials = [12, 30, 55, 21], [400, 500, 600, 450]
+    table = np.array([counts, np.subtract(trials, counts)])
+    expected = chi2_contingency(table, correction=False)
+    found = heterogeneity(counts, trials)
+    assert found == pytest.approx((expected.statistic, expected.dof, expected.pvalue), rel=1e-12)
+
+
+def test_groups_of_one_rate_are_rarely_called_different_and_groups_of_two_rates_are():
+    rng = np.random.default_rng(3)
+    same = [heterogeneity(rng.binomial(2000, 0.05, 4).tolist(), [2000] * 4)[2] for _ in range(400)]
+    assert 0.01 < np.mean(np.array(same) < 0.05) < 0.1
+    chi_square, degrees, p_value = heterogeneity([60, 100, 140, 200], [2000] * 4)
+    assert degrees == 3
+    assert chi_square > 80.0
+    assert p_value < 1e-15
+    assert heterogeneity([0, 0], [10, 20]) == (0.0, 1, 1.0)
+    assert heterogeneity([10, 20], [10, 20]) == (0.0, 1, 1.0)
