@@ -15,7 +15,7 @@ from . import kernels
 from .errors import InputError
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, checked_eps
+from .score import ScoreModel, checked_eps, lent
 from .validation import Array, check_nonnegative
 
 
@@ -76,6 +76,14 @@ class ModelField:
             )
         alpha_t, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
         return -(v * alpha_t / math.sqrt(nu)) * checked_eps(self.model, alpha_t * y, t)
+
+
+def pulled(field: Field, y: Array, v: float) -> Array:
+    """The field's pull at y; a field that is not ours may write on what it gets, and hand back the
+    same buffer at every call."""
+    if isinstance(field, MixtureField | ModelField):
+        return field.pull(y, v)
+    return np.asarray(field.pull(lent(y), v), dtype=np.float64).copy()
 
 
 def v_grid(schedule: NoiseSchedule, grid: TimeGrid, mixture: GaussianMixture) -> Array:

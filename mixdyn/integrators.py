@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from . import kernels
 from .errors import ConvergenceError, InputError, MemoryLimitError
-from .fields import Field, MixtureField
+from .fields import Field, MixtureField, pulled
 from .mixture import GaussianMixture
 from .multistep import Past, multistep
 from .noise import Seed, resolve_seed
@@ -75,7 +75,7 @@ class _Work:
 
     def pull(self, field: Field, y: Array, v: float) -> Array:
         self.n_eval += 1
-        return field.pull(y, v)
+        return pulled(field, y, v)
 
 
 def _half_log(v_t: float, v_s: float) -> float:
@@ -355,7 +355,7 @@ def integrate_sde(
         weights = _increment_weights(solver, all_nodes[where[k] : where[k + 1] + 1])
         times = np.arange(where[k] + 1, where[k + 1] + 1).astype(np.uint64)
         kernels.path_normals(xi, row, times, weights, seed)
-        mean = solver.mean(state, field.pull(state, v_t), v_t, v_s)
+        mean = solver.mean(state, pulled(field, state, v_t), v_t, v_s)
         state = mean + math.sqrt(solver.noise_var(v_t, v_s)) * xi
         if path is not None:
             path[k + 1] = state

@@ -12,7 +12,7 @@ from .errors import InputError
 from .mixture import GaussianMixture
 from .references import CHECKPOINT, current_folder_importable
 from .schedule import NoiseSchedule
-from .score import Predicts, ScoreModel, as_model
+from .score import Predicts, ScoreModel, as_model, checked_eps
 from .validation import Array
 
 
@@ -24,8 +24,8 @@ class SizedModel:
     d: int
 
     def eps(self, x: Array, t: int) -> Array:
-        """The model's noise prediction."""
-        return self.model.eps(x, t)
+        """The model's noise prediction, checked; x itself stays out of its reach."""
+        return checked_eps(self.model, x, t)
 
 
 def load_model(

@@ -15,7 +15,7 @@ from .noise import Seed, Stream, resolve_seed, standard_normals
 from .observers import Observer
 from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, model_for
+from .score import ScoreModel, lent, model_for
 from .steppers import NoiseKind, Rows, Stepper
 from .validation import Array, IntArray, check_array, check_integer, check_points, describe
 
@@ -149,13 +149,28 @@ def _run_block(
                 out[k, where.local] = x  # type: ignore[index]
             eps = stepper.eps(x, t) if stepper.needs_eps or not final_only else None
             for i in watched:
-                states[i] = observers[i].step(states[i], label, t, s, x, eps)
+                states[i] = _shown(observers[i], states[i], label, (t, s), x, eps)
             stepper.advance(x, eps, k, where.rows)
     if tracing:
         out[-1, where.local] = x  # type: ignore[index]
     for i in watched:
-        states[i] = observers[i].step(states[i], label, 0, None, x, None)
+        states[i] = _shown(observers[i], states[i], label, (0, None), x, None)
     return states
+
+
+def _shown(
+    observer: Observer,
+    state: Any,
+    rows: slice,
+    step: tuple[int, int | None],
+    x: Array,
+    eps: Array | None,
+) -> Any:
+    """The observer's state after one node. The run goes on in x and eps: an observer that is not
+    ours gets copies, to write on or to keep."""
+    if type(observer).__module__.partition(".")[0] != __package__:
+        x, eps = lent(x), None if eps is None else lent(eps)
+    return observer.step(state, rows, *step, x, eps)
 
 
 def _starting_points(

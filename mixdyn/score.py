@@ -291,9 +291,21 @@ def is_exact(model: object) -> TypeGuard[ExactScore]:
     return type(model) is ExactScore
 
 
+def lent(array: Array) -> Array:
+    """A copy for code that is not ours, to write on or to keep: our own states never go out."""
+    return array.copy()
+
+
 def checked_eps(model: ScoreModel, x: Array, t: int) -> Array:
-    """The model's noise prediction, which must be finite and shaped like x."""
-    eps = np.ascontiguousarray(model.eps(x, t), dtype=np.float64)
+    """The model's noise prediction, which must be finite and shaped like x.
+
+    A model may write on what it is given, and hand back the same buffer at every call: other than
+    the exact score it gets a copy of x, and what it returns is copied.
+    """
+    if is_exact(model):
+        eps = np.ascontiguousarray(model.eps(x, t), dtype=np.float64)
+    else:
+        eps = np.asarray(model.eps(lent(x), t), dtype=np.float64).copy()
     if eps.shape != x.shape or not np.isfinite(eps).all():
         raise InputError(
             f"a model's eps must be finite and of shape {x.shape}",
@@ -338,8 +350,8 @@ class PerturbedScore:
 
     def eps(self, x: Array, t: int) -> Array:
         """eps_model - noise_std e(x, t)."""
-        at = level(self.schedule, t)
-        return self.model.eps(x, t) - at.noise_std * _same_shape(self.error(x, t), x, "error")
+        at, eps = level(self.schedule, t), checked_eps(self.model, x, t)
+        return eps - at.noise_std * _same_shape(self.error(lent(x), t), x, "error")
 
 
 class _AdaptedModel:
@@ -349,7 +361,7 @@ class _AdaptedModel:
         self._f, self._predicts, self._schedule, self._shift = f, predicts, schedule, shift
 
     def eps(self, x: Array, t: int) -> Array:
-        value = _same_shape(self._f(x, t - self._shift), x, "the model")
+        value = _same_shape(self._f(lent(x), t - self._shift), x, "the model")
         if self._predicts == "eps":
             return value
         return to_eps(value, x, level(self._schedule, t), self._predicts)
@@ -382,7 +394,8 @@ def as_model(
 
 
 def _same_shape(value: ArrayLike, x: Array, name: str) -> Array:
-    array = np.asarray(value, dtype=np.float64)
+    # A copy: the function may use its buffer again.
+    array = np.asarray(value, dtype=np.float64).copy()
     if array.shape != x.shape:
         raise InputError(
             f"{name} must return one row per point, shape {x.shape}",
