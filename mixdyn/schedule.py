@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .cumulative import Levels, cumulated
 from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
 from .validation import (
@@ -49,8 +50,10 @@ class NoiseSchedule:
     beta, log_alpha_bar, alpha_bar (signal variance), alpha (its root), noise_var = 1 - alpha_bar,
     rho = noise_var/alpha_bar (noise variance in static coordinates y = x/alpha).
 
-    `noise_var` and `rho` come from expm1 of the cumulated log1p(-beta), so they keep all their
-    digits where alpha_bar is near 1. The continuous clock is int beta = -log_alpha_bar.
+    `alpha_bar`, `alpha`, `noise_var` and `rho` are those of the stored betas to 2 ulp at every t,
+    whatever the length and the kind (`cumulative`). `log_alpha_bar` is the running sum of
+    log1p(-beta), which rounds by half an ulp of itself a step; the continuous clock is int beta =
+    -log_alpha_bar.
     """
 
     __slots__ = ("__dict__", "_recipe", "beta", "log_alpha_bar")
@@ -93,9 +96,13 @@ class NoiseSchedule:
         with beta capped at `max_beta` as there."""
         steps = _check_length(T)
         cap = check_positive(max_beta, "max_beta")
-        level = np.cos((np.arange(steps + 1) / steps + 0.008) / 1.008 * np.pi / 2) ** 2
+        # The level is sin^2 a_t with a_t = left unit, so that no difference need cancel in beta_t =
+        # 1 - sin^2 a_t/sin^2 a_{t-1} = sin(a_{t-1} - a_t) sin(a_{t-1} + a_t)/sin^2 a_{t-1}.
+        t, unit = np.arange(1, steps + 1), 0.5 * np.pi / (1.008 * steps)
+        both = np.minimum(2 * (steps - t) + 1, 2 * t - 1 + 0.016 * steps)  # sin(pi - x) = sin x
+        betas = np.sin(unit) * np.sin(both * unit) / np.sin((steps - t + 1) * unit) ** 2
         recipe = {"kind": "cosine", "T": steps, "max_beta": cap}
-        return cls(np.minimum(1.0 - level[1:] / level[:-1], cap), recipe=recipe)
+        return cls(np.minimum(betas, cap), recipe=recipe)
 
     @classmethod
     def from_betas(cls, betas: ArrayLike) -> NoiseSchedule:
@@ -108,24 +115,32 @@ class NoiseSchedule:
         return len(self.beta) - 1
 
     @functools.cached_property
+    def _levels(self) -> Levels:
+        found = cumulated(self.beta[1:])
+        clean = (1.0, 0.0, 0.0)
+        return Levels(
+            *(frozen(np.concatenate([[v], x])) for v, x in zip(clean, found, strict=True))
+        )
+
+    @property
     def alpha_bar(self) -> Array:
         """Signal variance: prod_{s <= t} (1 - beta_s)."""
-        return frozen(np.exp(self.log_alpha_bar))
+        return self._levels.alpha_bar
 
     @functools.cached_property
     def alpha(self) -> Array:
         """Signal amplitude sqrt(alpha_bar)."""
-        return frozen(np.exp(0.5 * self.log_alpha_bar))
+        return frozen(np.sqrt(self.alpha_bar))
 
-    @functools.cached_property
+    @property
     def noise_var(self) -> Array:
         """1 - alpha_bar to full relative accuracy."""
-        return frozen(-np.expm1(self.log_alpha_bar))
+        return self._levels.noise_var
 
-    @functools.cached_property
+    @property
     def rho(self) -> Array:
         """Noise variance in static coordinates, (1 - alpha_bar)/alpha_bar."""
-        return frozen(np.expm1(-self.log_alpha_bar))
+        return self._levels.rho
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -20,18 +20,35 @@ def exact_alpha_bar(schedule):
     return out
 
 
+def drawn(T):
+    """Betas over sixteen orders of magnitude, in no order."""
+    rng = np.random.default_rng(T)
+    return np.minimum(10.0 ** rng.uniform(-16, 0, T), 60.0 / T) * rng.uniform(0.1, 0.9, T)
+
+
 SCHEDULES = {
     "linear": NoiseSchedule.linear(),
     "steep": NoiseSchedule.linear(1000, 0.001, 0.2),
     "cosine": NoiseSchedule.cosine(200),
     "tiny first beta": NoiseSchedule.from_betas([1e-17, 1e-16, 0.3, 0.9]),
+    "one step": NoiseSchedule.from_betas([0.7]),
+    "nearly nothing left": NoiseSchedule.from_betas([1e-12, *np.full(640, 0.669)]),
+    **{
+        f"{name}, T = {T}": build(T)
+        for T in (10, 33, 1000, 100_000)
+        for name, build in {
+            "linear": lambda T: NoiseSchedule.linear(T, 0.1 / T, min(20.0 / T, 0.99)),
+            "cosine": NoiseSchedule.cosine,
+            "betas": lambda T: NoiseSchedule.from_betas(drawn(T)),
+        }.items()
+    },
 }
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_signal_noise_and_rho_are_accurate_to_a_few_ulp_per_step(name):
+def test_signal_noise_and_rho_are_those_of_the_betas_to_two_ulp_at_every_time(name):
     schedule = SCHEDULES[name]
-    with mpmath.workdps(60):
+    with mpmath.workprec(200):
         abar = exact_alpha_bar(schedule)
         truth = {
             "alpha_bar": [float(a) for a in abar],
@@ -39,12 +56,22 @@ def test_signal_noise_and_rho_are_accurate_to_a_few_ulp_per_step(name):
             "noise_var": [float(1 - a) for a in abar],
             "rho": [float((1 - a) / a) for a in abar],
         }
-    # Rounding of the running sum of logarithms: half an ulp of its size a step.
-    allowed = EPS * (4 + np.arange(schedule.T + 1) * np.maximum(1, -schedule.log_alpha_bar))
     for field, expected in truth.items():
         value, expected = getattr(schedule, field), np.array(expected)
         assert value.shape == (schedule.T + 1,)
-        assert (np.abs(value - expected) <= allowed * np.abs(expected)).all(), field
+        assert (np.abs(value - expected) <= 2 * np.spacing(expected)).all(), field
+
+
+@pytest.mark.parametrize("T", [10, 1000, 100_000])
+def test_betas_of_the_cosine_schedule_keep_their_digits_at_any_length(T):
+    schedule = NoiseSchedule.cosine(T)
+    with mpmath.workprec(200):
+        unit = mpmath.pi / 2 / (mpmath.mpf("1.008") * T)
+        for t in {1, 2, 7, T // 2, T - 1}:
+            angle = unit * (t + mpmath.mpf("0.008") * T)
+            before = unit * (t - 1 + mpmath.mpf("0.008") * T)
+            exact = 1 - (mpmath.cos(angle) / mpmath.cos(before)) ** 2
+            assert abs(schedule.beta[t] / exact - 1) <= 8 * EPS, t
 
 
 def test_time_zero_is_clean_and_time_one_has_the_first_beta():
