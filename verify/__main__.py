@@ -13,7 +13,7 @@ from mixdyn.errors import InputError, MixdynError
 from mixdyn.files import write_text
 from mixdyn.validation import check_integer
 
-from . import cases, drift, registry, report, runner, terminal
+from . import cases, drift, ledger, registry, report, terminal
 from .claim import Case, Profile
 from .outputs import check_writable
 from .pictures import record_drawn
@@ -37,9 +37,9 @@ class Outputs:
     summary: bool
 
     @property
-    def store(self) -> runner.Store:
+    def store(self) -> ledger.Store:
         """Finished rows, inside the output folder."""
-        return runner.Store(self.folder / "rows")
+        return ledger.Store(self.folder / "rows")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _run(
 ) -> list[Row]:
     progress = terminal.Progress(terminal.make_console(), len(entries) * len(chosen))
     with progress.shown():
-        return runner.run_all(
+        return ledger.run_all(
             entries,
             chosen,
             outputs.store,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import itertools
 import pkgutil
@@ -15,7 +14,6 @@ from types import ModuleType
 from mixdyn.errors import InputError
 
 from .claim import Case, Claim, Verdict
-from .sources import digest_of
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,6 @@ class Entry:
     check: Callable[[Case], Verdict | list[Verdict]]
     mutants: Callable[[Case], dict[str, Verdict]]
     path: Path
-
-    @functools.cached_property
-    def code_digest(self) -> str:
-        """SHA-256 over everything that the claim's file imports, shipped data included.
-
-        A saved row is reused only while none of it has changed.
-        """
-        return digest_of(self.path)
 
 
 def reading_order(claim_id: str) -> tuple[int, str, float]:

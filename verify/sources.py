@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,31 +32,31 @@ class _Imports:
     table: Mapping[str, str] = field(default_factory=dict)
 
 
-def sources_of(path: Path, root: Path = ROOT) -> tuple[Path, ...]:
-    """The files below root that a module's file depends on, itself included, sorted.
+def sources_of(*paths: Path, root: Path = ROOT) -> tuple[Path, ...]:
+    """The files below root that modules' files depend on, themselves included, sorted.
 
-    path, root : absolute. Imports under `if TYPE_CHECKING` are none.
+    paths, root : absolute. Imports under `if TYPE_CHECKING` are none.
     """
-    return _closure(path, root)[0]
+    return _closure(paths, root)[0]
 
 
-def packages_of(path: Path, root: Path = ROOT) -> frozenset[str]:
-    """The top-level modules from elsewhere that a module's file imports, directly or not."""
-    return _closure(path, root)[1]
+def packages_of(*paths: Path, root: Path = ROOT) -> frozenset[str]:
+    """The top-level modules from elsewhere that modules' files import, directly or not."""
+    return _closure(paths, root)[1]
 
 
-def digest_of(path: Path, root: Path = ROOT) -> str:
-    """SHA-256 over the names and contents of everything that a module's file depends on."""
+def digest_of(*paths: Path, root: Path = ROOT) -> str:
+    """SHA-256 over the names and contents of everything that modules' files depend on."""
     h = hashlib.sha256()
-    for source in sources_of(path, root):
+    for source in sources_of(*paths, root=root):
         h.update(f"{source.relative_to(root).as_posix()}:{_hash(*_state(source))}\n".encode())
     return h.hexdigest()
 
 
-def _closure(path: Path, root: Path) -> tuple[tuple[Path, ...], frozenset[str]]:
+def _closure(paths: Sequence[Path], root: Path) -> tuple[tuple[Path, ...], frozenset[str]]:
     found: set[Path] = set()
     foreign: set[str] = set()
-    waiting = [path]
+    waiting = [found for path in paths for found in _files(_module(path, root), root)]
     while waiting:
         source = waiting.pop()
         if source in found:
@@ -68,6 +68,12 @@ def _closure(path: Path, root: Path) -> tuple[tuple[Path, ...], frozenset[str]]:
         waiting += files
         foreign |= packages
     return tuple(sorted(found)), frozenset(foreign)
+
+
+def _module(path: Path, root: Path) -> str:
+    """The dotted name of a file below root."""
+    place = path.relative_to(root).with_suffix("")
+    return ".".join(place.parent.parts if place.name == "__init__" else place.parts)
 
 
 def _is_data(path: Path) -> bool:
@@ -89,11 +95,8 @@ def _named(source: Path, root: Path) -> Iterator[str]:
     """The dotted names of all modules that a file imports."""
     package = ".".join(source.relative_to(root).parent.parts)
     imports = _imports(package, *_state(source))
-    for module, names in imports.modules:
-        yield module
-        for name in names:
-            yield from _member(module, name, root)
-    for module, names in imports.used.items():
+    yield from (module for module, _ in imports.modules)
+    for module, names in [*imports.modules, *imports.used.items()]:
         for name in names:
             yield from _member(module, name, root)
 

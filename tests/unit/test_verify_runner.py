@@ -8,7 +8,7 @@ import pytest
 from mixdyn import presets
 from mixdyn.errors import FileError, InputError, NotApplicableError
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, drift, registry, runner
+from verify import cases, drift, ledger, registry, runner
 from verify.claim import Basis, Case, Claim, Finding, Profile
 from verify.registry import Entry
 from verify.relations import Outcome, Upper, compare
@@ -159,10 +159,10 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
         calls.append(case.seed)
         return judge(case, 1.0)
 
-    entry, store = toy(check)[0], runner.Store(tmp_path / "rows")
+    entry, store = toy(check)[0], ledger.Store(tmp_path / "rows")
 
     def run(case, entry=entry, **options):
-        return runner.run_all([entry], [case], store, **options)[0]
+        return ledger.run_all([entry], [case], store, **options)[0]
 
     first, again = run(case), run(case)
     assert (first["origin"], again["origin"], len(calls)) == ("computed", "saved", 1)
@@ -177,11 +177,11 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
 
 
 def test_a_broken_check_is_tried_again_and_a_damaged_file_is_ignored(case, tmp_path):
-    entry, store = toy(crash)[0], runner.Store(tmp_path / "rows")
-    runner.run_all([entry], [case], store)
+    entry, store = toy(crash)[0], ledger.Store(tmp_path / "rows")
+    ledger.run_all([entry], [case], store)
     assert store.load(entry, case) is None
     good = toy()[0]
-    runner.run_all([good], [case], store)
+    ledger.run_all([good], [case], store)
     store.path(good, case).write_text("{", encoding="utf-8")
     assert store.load(good, case) is None
 
@@ -191,9 +191,9 @@ def test_rows_finished_before_an_interrupt_are_kept(case, tmp_path):
         raise KeyboardInterrupt
 
     good, bad = toy()[0], toy(interrupt, claim_id="G.8")[0]
-    store = runner.Store(tmp_path / "rows")
+    store = ledger.Store(tmp_path / "rows")
     with pytest.raises(KeyboardInterrupt):
-        runner.run_all([good, bad], [case], store)
+        ledger.run_all([good, bad], [case], store)
     assert store.load(good, case)[0]["verdict"] == "holds"
     assert not [p for p in (tmp_path / "rows").iterdir() if p.name.startswith(".")]
 
@@ -206,11 +206,11 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
     closed = stored.Outcome(
         *("X1", "A title", True, "0", 7, 2, "every N and d"), ("Ito's formula",), "digest", "1.0"
     )
-    entry, store = toy(derivation="derivations/tube.py")[0], runner.Store(tmp_path)
+    entry, store = toy(derivation="derivations/tube.py")[0], ledger.Store(tmp_path)
 
     def bases(outcome, entry=entry):
         monkeypatch.setattr(stored, "lookup", lambda name: outcome)
-        return [row["basis"] for row in runner.run_all([entry], [case], store)]
+        return [row["basis"] for row in ledger.run_all([entry], [case], store)]
 
     assert bases(closed) == ["exact", "derived"]
     assert bases(None) == ["exact"]
@@ -221,7 +221,7 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
 
 def test_what_claims_share_is_dropped_between_cases(case, tmp_path):
     case.memo("x", lambda: 1)
-    runner.run_all([toy()[0]], [case], runner.Store(tmp_path))
+    ledger.run_all([toy()[0]], [case], ledger.Store(tmp_path))
     assert case.workspace == {}
 
 

@@ -1,0 +1,236 @@
+"""What a row or a result depends on is what its file imports, found without any list."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from verify.experiments import EXPERIMENTS
+from verify.sources import ROOT, digest_of, packages_of, sources_of
+
+CLAIMS = sorted(path.stem for path in (ROOT / "verify" / "claims").glob("[a-z]*.py"))
+LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "learned_steps", "hal_paths"}
+EXACT = {"g_1_marginal", "g_5_chi_square", "x_5_two_mode_bound", "t_4_2_tube", "x_9_orders"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of everything that can matter; every test leaves it as it was."""
+    folder = tmp_path_factory.mktemp("tree")
+    for name in ("mixdyn", "verify", "derivations"):
+        skipped = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=skipped)
+    return folder
+
+
+def digests(tree):
+    """Of every claim's rows and of every experiment."""
+    runner = tree / "verify" / "runner.py"
+    claims = {n: digest_of(tree / f"verify/claims/{n}.py", runner, root=tree) for n in CLAIMS}
+    files = {name: tree / f"verify/experiments/{name}.py" for name in EXPERIMENTS}
+    return claims | {name: digest_of(path, root=tree) for name, path in files.items()}
+
+
+def edit(path):
+    with path.open("ab") as handle:
+        handle.write(b"\n# another state\n")
+
+
+def changed_by(tree, path):
+    before, content = digests(tree), (tree / path).read_bytes()
+    edit(tree / path)
+    after = digests(tree)
+    (tree / path).write_bytes(content)
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
+    found = digests(tree)
+    assert EXPERIMENTS["radius"].code_digest == found["radius"]
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "stale"),
+    [
+        ("verify/claims/g_5_chi_square.py", {"g_5_chi_square"}),
+        ("verify/experiments/steps.py", {"steps", "eta"}),
+        ("verify/experiments/frontier.py", {"frontier", "frontier_elsewhere"}),
+        ("verify/trained/detector.py", {"m_5_detector", "hal_paths", "hal_populations"}),
+        ("verify/runner.py", set(CLAIMS)),
+        ("verify/experiments/store.py", set(EXPERIMENTS)),
+        ("mixdyn/errors.py", {*CLAIMS, *EXPERIMENTS}),
+        ("mixdyn/cli/main.py", set()),
+        ("verify/checkpoints/README.md", set()),
+        *((f"verify/{name}.py", set()) for name in ("report", "graph", "terminal", "ledger")),
+        *((f"verify/{name}.py", set()) for name in ("__main__", "registry", "search", "drift")),
+        ("verify/figures/style.py", set()),
+        ("verify/figures/fig_5_radius.py", set()),
+        ("derivations/recorded.json", set()),
+    ],
+)
+def test_editing_a_file_makes_exactly_what_imports_it_stale(tree, path, stale):
+    assert changed_by(tree, path) == stale
+
+
+@pytest.mark.parametrize(
+    ("path", "stale"),
+    [
+        ("verify/trained/visits.py", {"radius", "learned_radius", "i_1_decomposition"}),
+        ("verify/claim.py", {*CLAIMS, "radius"}),
+        ("mixdyn/learned/networks.py", LEARNED),
+        ("mixdyn/learned/adapter.py", LEARNED),
+        ("verify/checkpoints/grid-reduced-0.safetensors", LEARNED),
+        ("verify/results/detector.json", {"m_5_detector", "hal_populations"}),
+        ("mixdyn/kernels.py", {"g_1_marginal", "f_1_gap", "steps"}),
+    ],
+)
+def test_editing_a_file_makes_stale_what_rests_on_it_several_imports_away(tree, path, stale):
+    found = changed_by(tree, path)
+    assert stale <= found
+    if "claim.py" not in path and "kernels" not in path:
+        assert not EXACT & found
+
+
+def test_a_new_module_is_followed_with_nothing_registered(tree):
+    claim, new = tree / "verify/claims/g_5_chi_square.py", tree / "verify" / "new_measure.py"
+    before = claim.read_bytes()
+    new.write_text("VALUE = 1\n", encoding="utf-8")
+    assert new not in sources_of(claim, root=tree)
+    with claim.open("a", encoding="utf-8") as handle:
+        handle.write("\n\ndef more():\n    from ..new_measure import VALUE\n\n    return VALUE\n")
+    assert new in sources_of(claim, root=tree)
+    assert changed_by(tree, "verify/new_measure.py") == {"g_5_chi_square"}
+    claim.write_bytes(before)
+    new.unlink()
+
+
+IMPORTED = """
+import importlib, json, os, sys
+from pathlib import Path
+root, found = Path(sys.argv[1]), {}
+sys.path.insert(0, str(root))
+for name in sys.argv[2:]:
+    end, start = os.pipe()
+    if not (child := os.fork()):
+        importlib.import_module(f"verify.claims.{name}")
+        files = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", 0)}
+        ours = sorted(str(f.relative_to(root)) for f in files if f.is_relative_to(root))
+        os.write(start, json.dumps(ours).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    found[name] = json.loads(os.read(end, 60_000))
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_python_really_loads_for_a_claim_is_among_its_sources():
+    names = ["g_1_marginal", "p_5_1_midpoint", "f_5_learned_radius", "x_11_insurance"]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, str(ROOT), *names],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=200,
+    )
+    for name, loaded in json.loads(done.stdout).items():
+        path = ROOT / "verify" / "claims" / f"{name}.py"
+        sources = {source.relative_to(ROOT).as_posix() for source in sources_of(path)}
+        assert f"verify/claims/{name}.py" in loaded
+        assert set(loaded) <= sources
+
+
+# -- the forms of an import ----------------------------------------------------------------------
+
+PACKAGE = """
+HOME = {"Late": "late"}
+
+def __getattr__(name):
+    ...
+"""
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A package that imports on demand, one below it, data, and one module for every form."""
+    for place, text in {
+        "kit/__init__.py": PACKAGE,
+        "kit/late.py": "from . import _deep\n",
+        "kit/_deep.py": "import numpy.linalg\n",
+        "kit/plain.py": "from .stock import FOLDER\n",
+        "kit/types.py": "",
+        "kit/stock/__init__.py": "FOLDER = 1\n",
+        "kit/stock/net.bin": "weights",
+        "kit/stock/README.md": "words",
+        "kit/circle.py": "from kit import circle\nfrom kit.circle import x\n",
+        "other.py": "import kit.plain\n",
+        "use.py": "",
+    }.items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+LATE = {"kit/__init__.py", "kit/late.py", "kit/_deep.py"}
+PLAIN = {"kit/__init__.py", "kit/plain.py", "kit/stock/__init__.py", "kit/stock/net.bin"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import json, numpy", set()),
+        ("import kit", {"kit/__init__.py"}),
+        ("import kit\nkit.Late()", LATE),
+        ("import kit as k\nf = k.Late.attribute", LATE),
+        ("from kit import Late", LATE),
+        ("from kit import *", LATE),
+        ("import kit\ngetattr(kit, name)", LATE),
+        ("import kit\nkit.plain.value", PLAIN),
+        ("from kit import plain", PLAIN),
+        ("from kit import plain as p\np.value", PLAIN),
+        ("from kit.plain import FOLDER", PLAIN),
+        ("import kit.plain", PLAIN),
+        ("def f():\n    if True:\n        from kit import plain", PLAIN),
+        ("import other", {"other.py", *PLAIN}),
+        ("from kit import circle", {"kit/__init__.py", "kit/circle.py"}),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import other", set()),
+        (
+            "import typing as t\nif t.TYPE_CHECKING:\n import other\nelse:\n import kit.types",
+            {"kit/__init__.py", "kit/types.py"},
+        ),
+        (
+            "from __future__ import annotations\nimport kit\ndef f(x: kit.Late) -> None: ...",
+            {"kit/__init__.py"},
+        ),
+    ],
+)
+def test_every_form_of_an_import_is_followed(small, text, expected):
+    (small / "use.py").write_text(text, encoding="utf-8")
+    found = {p.relative_to(small).as_posix() for p in sources_of(small / "use.py", root=small)}
+    assert found == {"use.py", *expected}
+
+
+def test_relative_imports_climb(small):
+    path = small / "kit/stock/use.py"
+    path.write_text("from .. import plain\nfrom ..late import x\n", encoding="utf-8")
+    found = {p.relative_to(small).as_posix() for p in sources_of(path, root=small)}
+    assert found == {"kit/stock/use.py", *LATE, *PLAIN}
+
+
+def test_packages_from_elsewhere_are_named_at_the_top(small):
+    (small / "use.py").write_text("import scipy.special\nimport kit\nkit.Late\n", encoding="utf-8")
+    assert packages_of(small / "use.py", root=small) == {"numpy", "scipy"}
+    assert "torch" in packages_of(ROOT / "verify" / "claims" / "f_1_gap.py")
+    assert "torch" not in packages_of(ROOT / "verify" / "claims" / "x_5_two_mode_bound.py")
+
+
+def test_contents_count_and_times_do_not(small):
+    before = digest_of(small / "other.py", root=small)
+    os.utime(small / "kit/plain.py")
+    assert digest_of(small / "other.py", root=small) == before
+    edit(small / "kit/stock/net.bin")
+    assert digest_of(small / "other.py", root=small) != before

@@ -1,0 +1,110 @@
+"""All rows of a run, every finished one kept so that a broken-off run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixdyn import learned
+from mixdyn.files import write_text
+
+from . import runner
+from .claim import Basis, Case
+from .derived import derived_row
+from .outputs import make_folder
+from .quantities import dump_json
+from .registry import Entry
+from .relations import Outcome
+from .sources import digest_of
+
+Row = dict[str, Any]
+
+
+def code_digest(entry: Entry) -> str:
+    """SHA-256 over all that a claim's rows depend on: what its file imports, shipped data included,
+    and what makes rows of it."""
+    return digest_of(entry.path, Path(runner.__file__))
+
+
+@dataclass(frozen=True)
+class Store:
+    """Finished rows in a folder, one file per claim and case.
+
+    A row is found again only under the same claim and engine code, case, seed and profile; a claim
+    with learned rows also only as long as their extra is installed or not.
+    """
+
+    folder: Path
+
+    def path(self, entry: Entry, case: Case) -> Path:
+        """Where the rows of a claim on a case are kept."""
+        parts = [
+            code_digest(entry),
+            entry.claim.id,
+            case.name,
+            case.digest,
+            case.seed,
+            case.profile,
+        ]
+        if Basis.LEARNED in entry.claim.basis:
+            parts.append(learned.available())
+        key = hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:16]
+        slug = re.sub(r"\W+", "-", f"{case.name}-{entry.claim.id}").strip("-").lower()
+        return self.folder / f"{slug}-{key}.json"
+
+    def load(self, entry: Entry, case: Case) -> list[Row] | None:
+        """The saved rows, or None where there are none (or the file is damaged)."""
+        try:
+            rows = json.loads(self.path(entry, case).read_text(encoding="utf-8"))["rows"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return [{**row, "origin": "saved"} for row in rows]
+
+    def save(self, entry: Entry, case: Case, rows: Sequence[Row]) -> None:
+        """Keep finished rows; a row of a broken check is not finished."""
+        if any(row["verdict"] == Outcome.ERROR for row in rows):
+            return
+        make_folder(self.folder)
+        write_text(self.path(entry, case), dump_json({"rows": rows}))
+
+
+def _derived(entry: Entry, case: Case, rows: Sequence[Row]) -> list[Row]:
+    """The claim's derived row where the claim applies. Never stored: the derivation stores it."""
+    silent = {Outcome.NOT_APPLICABLE, Outcome.ERROR}
+    if all(row["verdict"] in silent for row in rows):
+        return []
+    verdict = derived_row(entry.claim, case)
+    return [] if verdict is None else [verdict.as_row()]
+
+
+def run_all(
+    entries: Sequence[Entry],
+    cases: Sequence[Case],
+    store: Store,
+    *,
+    fresh: bool = False,
+    report: Callable[[Entry, Case], None] = lambda entry, case: None,
+    finished: Callable[[list[Row]], None] = lambda rows: None,
+) -> list[Row]:
+    """All rows, case by case. `report` is told what starts, `finished` the rows of each claim.
+
+    What claims share on a case is dropped before the next one begins.
+    """
+    rows: list[Row] = []
+    for case in cases:
+        for entry in entries:
+            report(entry, case)
+            found = None if fresh else store.load(entry, case)
+            if found is None:
+                found = [verdict.as_row() for verdict in runner.run_claim(entry, case)]
+                store.save(entry, case, found)
+            found = found + _derived(entry, case, found)
+            rows.extend(found)
+            finished(found)
+        case.workspace.clear()
+    return rows
