@@ -140,14 +140,14 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
 
 def _draw(ids: list[str], case: Case, out: Path) -> None:
     """Draw figures of a case, measuring what they need; the report embeds them from then on."""
-    from .figures import draw_figures
+    from .figures import FIGURES, draw_figures
 
     with terminal.status() as progress:
         drawn = draw_figures(ids, case, out, progress)
     record_drawn(out, case, drawn)
     for figure in drawn:
         what = f"not applicable: {figure.reason}" if figure.reason else str(figure.paths[0])
-        typer.echo(f"{figure.id:<5} {figure.seconds:6.1f} s  {what}")
+        typer.echo(f"{FIGURES[figure.id].name}, {figure.seconds:.1f} s: {what}")
 
 
 @app.command()
@@ -175,7 +175,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
         str | None, typer.Option("--search", help="Look for the problem on which this claim fails.")
     ] = None,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Draw figures: the arguments name them, none for all.")
+        bool,
+        typer.Option("--figures", help="Draw figures: of the claims named, or all."),
     ] = False,
     record: Annotated[
         bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")

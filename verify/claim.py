@@ -39,6 +39,15 @@ class Basis(StrEnum):
     LEARNED = "learned"
 
 
+class Origin(StrEnum):
+    """Where the numbers of a row come from: this run, an earlier run of the same code in the same
+    output folder, or a measurement of hours that the repository stores."""
+
+    COMPUTED = "computed"
+    KEPT = "kept"
+    STORED = "stored measurement"
+
+
 class Profile(StrEnum):
     """Sample sizes and numbers of cases; never what is checked."""
 
@@ -243,7 +252,7 @@ class Verdict:
     mutants: tuple[NegativeControl, ...] = ()
     controls: str | None = None
     model: str | None = None
-    origin: str = "computed"
+    origin: Origin = Origin.COMPUTED
     does_not_show: str = ""
     note: str = ""
     comparisons: tuple[Comparison, ...] = ()

@@ -58,7 +58,6 @@ SHORT = {
     "X9": "orders of convergence",
     "X10": "whose fault",
     "X11": "noise as insurance",
-    "X11'": "the same, pathwise",
     "M1": "no interpolation",
     "M1'": "none in continuous time",
     "M2": "the score is smoothed",
@@ -68,7 +67,6 @@ SHORT = {
     "M5'": "the law of Hal",
     "M6": "training on samples",
     "M7": "filter before retraining",
-    "M8": "shapes and digits",
 }
 
 # claim -> {what it rests on: what it takes from there}
@@ -129,7 +127,6 @@ FOUNDATIONS: dict[str, dict[str, str]] = {
     "X8": {"O1": "the true variance of a reverse step"},
     "X9": {"O1": "the exact law", "O2": "the exact flow"},
     "X10": {"F1": "the gap between samplers", "M1": "the exact score makes none"},
-    "X11'": {"X11": "the path divergence"},
     "M1": {"G.1": "the exact score"},
     "M1'": {"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
     "M2": {"P4.7 (1)": "the exact slope", "C.5": "the error's slope that lowers it"},

@@ -14,7 +14,7 @@ from mixdyn import learned
 from mixdyn.files import write_text
 
 from . import runner
-from .claim import Basis, Case
+from .claim import Basis, Case, Origin
 from .derived import derived_row
 from .outputs import make_folder
 from .quantities import dump_json
@@ -63,7 +63,8 @@ class Store:
             rows = json.loads(self.path(entry, case).read_text(encoding="utf-8"))["rows"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return [{**row, "origin": "saved"} for row in rows]
+        stored = Origin.STORED
+        return [{**r, "origin": stored if r["origin"] == stored else Origin.KEPT} for r in rows]
 
     def save(self, entry: Entry, case: Case, rows: Sequence[Row]) -> None:
         """Keep finished rows; a row of a broken check is not finished."""

@@ -22,9 +22,10 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as inline SVG, with its title and how to read it."""
+    """A figure as inline SVG, with whose figure it is, its title and how to read it."""
 
     id: str
+    source: str
     title: str
     caption: str
     svg: str
@@ -40,6 +41,7 @@ def record_drawn(folder: Path, case: Case, drawn: Sequence[Drawn]) -> None:
             spec = FIGURES[figure.id]
             known[figure.id] = {
                 "stem": spec.stem,
+                "source": spec.source,
                 "title": spec.title,
                 "caption": spec.caption,
                 "claims": list(spec.claims),
@@ -62,7 +64,7 @@ def find_pictures(folder: Path, document: Mapping[str, Any]) -> dict[str, Pictur
         path = folder / "figures" / f"{entry['stem']}.svg"
         if (entry["mixture"], entry["schedule"]) in present and path.is_file():
             svg = _inline(path.read_text(encoding="utf-8"), entry["stem"])
-            picture = Picture(name, entry["title"], entry["caption"], svg)
+            picture = Picture(name, entry.get("source", ""), entry["title"], entry["caption"], svg)
             for claim in entry["claims"]:
                 found.setdefault(claim, picture)
     return found

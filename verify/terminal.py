@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .claim import Case
+from .claim import Case, Origin
 from .quantities import show_number
 from .registry import Entry
 from .relations import Outcome
@@ -24,6 +24,7 @@ _STYLES = {
     Outcome.INCONCLUSIVE: "yellow",
     Outcome.ERROR: "bold white on red",
 }
+_ORIGINS = {Origin.KEPT: "kept", Origin.STORED: "stored"}  # in place of the seconds
 _PLAIN_WIDTH = 132  # of a table that goes to a file or a pipe
 
 
@@ -100,7 +101,7 @@ def print_table(console: Console, rows: list[Row]) -> None:
             show(row, "tightness", 3),
             show_share(row["applicable_share"]),
             show_count(row),
-            show_number(row["seconds"], 2) if row["origin"] == "computed" else "saved",
+            _ORIGINS.get(row["origin"]) or show_number(row["seconds"], 2),
         )
     console.print(table)
     _print_reasons(console, rows)

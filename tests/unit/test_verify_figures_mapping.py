@@ -1,6 +1,7 @@
 """The list of figures is complete, and every way to name one leads to it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from mixdyn.errors import InputError
 from verify.experiments import EXPERIMENTS
 from verify.figures import FIGURES, figure_for_claim, select
 from verify.figures.style import LOOKS, PALETTE
-from verify.registry import reading_order
+from verify.registry import load_claims, reading_order
 
 FOLDER = Path(verify.figures.__file__).parent
 FILES = sorted(path.stem for path in FOLDER.glob("fig_*.py"))
@@ -33,8 +34,36 @@ def test_every_experiment_file_is_listed():
 
 
 def test_no_two_figures_answer_to_one_name():
-    names = [n for s in FIGURES.values() for n in (s.id, s.stem, *s.aliases)]
+    names = [n for s in FIGURES.values() for n in (s.id, s.stem, s.source, *s.aliases)]
     assert len({name.upper() for name in names}) == len(names)
+
+
+def test_every_figure_says_whose_it_is_in_words_that_name_it():
+    paper = r"(Figures? \w.*|Appendi(x|ces) \w.*|Proposition 4\.7) of (2605\.06831|2406\.09358)"
+    for spec in FIGURES.values():
+        assert re.fullmatch(
+            rf"{paper}(, on trained networks)?|Our own, of result X\d+.*", spec.source
+        )
+        assert select([spec.source]) == [spec] == select([spec.stem])
+        assert spec.name.startswith(spec.source)
+
+
+ENTRIES = [entry.claim.id for entry in load_claims()]
+
+
+def test_the_id_of_a_claim_names_its_figure_and_never_another_claims():
+    drawn = [claim for spec in FIGURES.values() for claim in spec.claims]
+    assert set(drawn) <= set(ENTRIES)
+    for claim in drawn:
+        assert [claim in spec.claims for spec in select([claim])] == [True]
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"),
+    [("F3", "F3"), ("M-2", "M2"), ("m4", "M4"), ("E.13", "E.13"), ("p4.7(1)", "P4.7 (1)")],
+)
+def test_where_a_papers_number_reads_like_a_claims_id_the_claim_is_meant(name, claim):
+    assert [claim in spec.claims for spec in select([name])] == [True]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +79,9 @@ def test_no_name_selects_every_figure_in_order():
 
 
 def test_an_unknown_figure_is_refused_with_the_known_ones():
-    with pytest.raises(InputError, match=r"the figures are 1, 2, 3, .*received '99'"):
+    with pytest.raises(
+        InputError, match=r"named by a claim .*Figure 3 of 2605.06831 \(M1\).*received '99'"
+    ):
         select(["3", "99"])
 
 

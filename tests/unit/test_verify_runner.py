@@ -165,7 +165,7 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
         return ledger.run_all([entry], [case], store, **options)[0]
 
     first, again = run(case), run(case)
-    assert (first["origin"], again["origin"], len(calls)) == ("computed", "saved", 1)
+    assert (first["origin"], again["origin"], len(calls)) == ("computed", "kept", 1)
     assert {**again, "origin": "computed"} == json.loads(json.dumps(first))
     run(dataclasses.replace(case, seed=1))
     run(dataclasses.replace(case, profile=Profile.FULL))

@@ -30,7 +30,7 @@ import numpy as np
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
 from verify import interpolation_problems
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Origin, Table, Verdict
 from verify.relations import Comparison, Statistical, compare_rate
 from verify.trained.detector import WINDOWS, Detection, saved
 from verify.trained.interpolation import on_standard
@@ -71,7 +71,7 @@ def _rows(case: Case, change: Change) -> list[Verdict]:
     def saved_row() -> list[Verdict]:
         detections, about = saved()
         verdict = CLAIM.judge(case, _judge([change(d) for d in detections], about))
-        return [dataclasses.replace(verdict, origin="saved", seed=int(about["seed"]))]
+        return [dataclasses.replace(verdict, origin=Origin.STORED, seed=int(about["seed"]))]
 
     return on_standard(CLAIM, case, Basis.LEARNED, saved_row)
 
@@ -87,7 +87,7 @@ def _judge(detections: Sequence[Detection], about: dict[str, object]) -> Finding
         nonvacuous_share=1.0,
         witness=lambda c: {"compared": c.name, "seed": about["seed"]},
         unit="hallucinations",
-        note=f"Saved result of `python -m verify.trained.detector`, commit "
+        note=f"Stored measurement of `python -m verify.trained.detector`, commit "
         f"{str(about['commit'])[:12]}, {about['hardware']}.",
         numbers={
             f"l^2/(8 v) where the best window begins, {d.name}": _owned(d) for d in detections

@@ -106,18 +106,30 @@ class Drawn:
 
 
 def select(names: Iterable[str]) -> list[FigureSpec]:
-    """The figures with these ids, numbers or file stems, all of them for no name.
+    """The figures with these names, all of them for no name.
 
-    Raises InputError for a name that fits none.
+    A name is the id of a claim that figures illustrate, else a figure's source (`Figure 3 of
+    2605.06831`), number or file stem: where a paper's number reads like a claim's id, the claim is
+    meant. Raises InputError for a name that fits none.
     """
     wanted = list(names)
-    for name in wanted:
-        if not any(spec.answers_to(name) for spec in FIGURES.values()):
-            raise InputError(
-                f"the figures are {', '.join(FIGURES)}", repr(name), "Name one of them, or none."
-            )
+    if not wanted:
+        return list(FIGURES.values())
+    chosen = {spec.id for name in wanted for spec in _named(name)}
+    return [spec for spec in FIGURES.values() if spec.id in chosen]
+
+
+def _named(name: str) -> list[FigureSpec]:
     every = FIGURES.values()
-    return [s for s in every if not wanted or any(s.answers_to(name) for name in wanted)]
+    found = [s for s in every if s.illustrates(name)] or [s for s in every if s.answers_to(name)]
+    if not found:
+        raise InputError(
+            "a figure is named by a claim that it illustrates, by its source, or by its file: "
+            + "; ".join(f"{spec.name}, {spec.stem}" for spec in every),
+            repr(name),
+            "Name one of them, or none.",
+        )
+    return found
 
 
 def figure_for_claim(claim_id: str) -> str | None:
@@ -147,11 +159,11 @@ def _draw(spec: FigureSpec, case: Case, out_dir: Path, progress: Callable[[str],
     try:
         results = {}
         for name in spec.experiments:
-            progress(f"figure {spec.id}: measuring {name.replace('_', ' ')}")
+            progress(f"{spec.source}: measuring {name.replace('_', ' ')}")
             results[name] = obtain(EXPERIMENTS[name], case, out_dir / "experiments")
     except NotApplicableError as refusal:
         return Drawn(spec.id, (), time.perf_counter() - start, str(refusal))
-    progress(f"figure {spec.id}: drawing")
+    progress(f"{spec.source}: drawing")
     with style.settings():
         paths = style.save(spec.draw(results), out_dir / "figures", spec.stem, spec.title)
     return Drawn(spec.id, tuple(paths), time.perf_counter() - start)

@@ -100,6 +100,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="1",
+    source="Figure 1 of 2605.06831",
     stem="fig_1_gap",
     title="Rates of trained networks under DDIM and DDPM",
     caption="One group of points per trained network: DDIM with the fewest and with the most "

@@ -121,6 +121,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="2",
+    source="Figures 1b and 2 of 2605.06831",
     stem="fig_2_phase_portrait",
     title="Phase portrait of the reverse flow",
     caption="Paths of the probability-flow ODE under the exact score in static coordinates, the "

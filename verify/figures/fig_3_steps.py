@@ -93,6 +93,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="3",
+    source="Figure 3 of 2605.06831",
     stem="fig_3_steps",
     title="Interpolation rate against DDIM steps",
     caption="Left: the exact score, whose only error is the step size. Right: a synthetic score "

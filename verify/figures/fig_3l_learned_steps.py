@@ -78,6 +78,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="3L",
+    source="Figure 3 of 2605.06831, on trained networks",
     stem="fig_3l_learned_steps",
     title="Trained networks: interpolation rate against DDIM steps",
     caption="Left: each trained network under DDIM. Right: the mean over networks, DDPM with all "

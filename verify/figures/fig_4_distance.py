@@ -101,6 +101,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="4",
+    source="Figures 4 and E.9 of 2605.06831",
     stem="fig_4_distance",
     title="Distance to the nearest segment along the reverse process",
     caption="Distance of y = x/alpha to the segment between its two nearest modes, with the times "

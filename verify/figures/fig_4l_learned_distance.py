@@ -91,6 +91,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="4L",
+    source="Figures 4 and E.9 of 2605.06831, on trained networks",
     stem="fig_4l_learned_distance",
     title="Trained networks: distance to the nearest segment, and the floor of their error",
     caption="Distance of y = x/alpha to the segment between its two nearest modes under each "

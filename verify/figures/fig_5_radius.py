@@ -113,6 +113,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="5",
+    source="Figures 5 and E.15 of 2605.06831",
     stem="fig_5_radius",
     title="Rate and end distance against the start radius",
     caption="Runs started on a segment, r from its midpoint. Left and middle: exact score with "

@@ -66,6 +66,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="5L",
+    source="Figure 5 of 2605.06831, on trained networks",
     stem="fig_5l_learned_radius",
     title="Trained networks: rate against the start radius",
     caption="Runs of trained networks started on a segment, r from its midpoint, from the node at "

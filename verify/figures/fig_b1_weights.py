@@ -77,6 +77,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="B.1",
+    source="Appendix B.1 of 2605.06831",
     stem="fig_b1_weights",
     title="Saddle of unequal weights",
     caption="Left: the saddle between two modes against the ratio of their weights, up to the "

@@ -71,6 +71,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="C.4",
+    source="Appendices C.4 and C.5 of 2605.06831",
     stem="fig_c4_learned_drift",
     title="Trained networks: the drift between two modes",
     caption="The part of the flow along the segments between closest modes, learned and exact, at "

@@ -94,6 +94,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="D.1",
+    source="Appendix D.1 of 2605.06831",
     stem="fig_d1_diagonals",
     title="Diagonal against nearest-neighbour interpolations",
     caption="Left: the ends of a dominating diagonal have unequal responsibilities, by "

@@ -97,6 +97,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.11",
+    source="Figure E.11 of 2605.06831",
     stem="fig_e11_tau_3",
     title="Trained networks: visits to midpoints against window and radius",
     caption="A visit: within theta l of the midpoint of the two nearest modes at some node of the "

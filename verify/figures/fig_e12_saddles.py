@@ -72,6 +72,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.12",
+    source="Figure E.12 of 2605.06831",
     stem="fig_e12_saddles",
     title="Eigenvalues at the saddles against time",
     caption="Largest and smallest eigenvalue of Cov/v - I at the saddles between closest modes of "

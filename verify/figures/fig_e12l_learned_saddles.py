@@ -94,6 +94,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.12L",
+    source="Figure E.12 of 2605.06831, on trained networks",
     stem="fig_e12l_learned_saddles",
     title="Trained networks: eigenvalues at the midpoints, and the traps between modes",
     caption="Largest and smallest eigenvalue of the learned Jacobian at the midpoints of closest "

@@ -76,6 +76,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.13",
+    source="Figure E.13 of 2605.06831",
     stem="fig_e13_eta",
     title="Interpolation rate and spread against eta",
     caption="DDIM with noise factor eta, exact score and a synthetic score error (responsibilities "

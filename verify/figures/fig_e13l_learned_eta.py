@@ -59,6 +59,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.13L",
+    source="Figure E.13 of 2605.06831, on trained networks",
     stem="fig_e13l_learned_eta",
     title="Trained networks: interpolation rate and spread against eta",
     caption="DDIM with noise factor eta on each trained network, and the exact score on the same "

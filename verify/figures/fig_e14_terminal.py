@@ -103,6 +103,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.14",
+    source="Figure E.14 of 2605.06831",
     stem="fig_e14_terminal",
     title="Terminal midpoint probability: bounds and truth",
     caption="Left: the rates of the drift that enter the published bound. Middle and right: its "

@@ -67,6 +67,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.16",
+    source="Figure E.16 of 2605.06831",
     stem="fig_e16_ablations",
     title="Ablations of T, sigma and spacing",
     caption="Share of samples outside every mode of the 5 x 5 grid, one parameter changed at a "

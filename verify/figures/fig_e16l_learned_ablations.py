@@ -66,6 +66,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.16L",
+    source="Figure E.16 of 2605.06831, on trained networks",
     stem="fig_e16l_learned_ablations",
     title="Trained networks: ablations of T, sigma and spacing",
     caption="Interpolation rates on the 5 x 5 grid, one parameter changed at a time and a network "

@@ -61,6 +61,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="E.6",
+    source="Figures E.6 to E.8 of 2605.06831",
     stem="fig_e6_dominance",
     title="Dominance and separation times against kappa",
     caption="Raw times from which one fixed pair of modes dominates a path with margin kappa, and "

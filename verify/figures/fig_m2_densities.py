@@ -72,6 +72,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-2",
+    source="Figure 2 of 2406.09358",
     stem="fig_m2_densities",
     title="Densities between modes on a line, by training set and distance",
     caption="The law of DDPM's samples on a line of modes, on a logarithmic axis: trained networks "

@@ -74,6 +74,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-3",
+    source="Figure 3 of 2406.09358",
     stem="fig_m3_planes",
     title="Samples on the grid and on the diamond",
     caption="Samples of networks trained on the 5 x 5 grid and on the same grid turned by 45 "

@@ -89,6 +89,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-4",
+    source="Figure 4 of 2406.09358",
     stem="fig_m4_smoothing",
     title="Predicted x0 between two modes by time, learned and exact",
     caption="Left: the predicted x0 of a network along the segment between two modes beside the "

@@ -67,6 +67,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-5",
+    source="Figure 5 of 2406.09358",
     stem="fig_m5_paths",
     title="Predicted clean point over the last steps, by outcome",
     caption="Each line is one path of DDPM on a trained network. Red paths end as hallucinations, "

@@ -74,6 +74,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-6",
+    source="Figure 6 of 2406.09358",
     stem="fig_m6_hal",
     title="Hal of hallucinations and of other samples, and AUC over the window",
     caption="Each population has area one; the dashed level keeps the stated share of the samples "

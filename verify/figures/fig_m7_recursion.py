@@ -82,6 +82,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-7",
+    source="Figures 7 and 8a of 2406.09358",
     stem="fig_m7_recursion",
     title="Recursive training: interpolation, weights and spread over the generations",
     caption="One line per recursion. Filters drop a tenth of the samples before the next training.",

@@ -45,6 +45,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-8a",
+    source="Figure 8a of 2406.09358",
     stem="fig_m8a_generations",
     title="Samples of the generations of recursive training under three filters",
     caption="Every panel shows the first samples of one generation; crosses mark the true modes.",

@@ -32,6 +32,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="M-9",
+    source="Figures 9 to 12 of 2406.09358",
     stem="fig_m9_lines",
     title="Densities between two and among four modes on a line",
     caption="As figure M-2 for modes at 1, 2 and at 1, 2, 4, 5: a trained network, the exact score "

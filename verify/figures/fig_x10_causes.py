@@ -49,6 +49,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="X10",
+    source="Our own, of result X10",
     stem="fig_x10_causes",
     title="Interpolation by cause: score and sampler",
     caption="The probability of ending between modes with the exact and with a learned score, "

@@ -88,6 +88,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="X11",
+    source="Our own, of result X11",
     stem="fig_x11_insurance",
     title="Trained networks: guaranteed and measured rate of gaps against the noise factor",
     caption="The guarantee P(C > K) + 2 exp(-(sqrt L - sqrt K)^2) from the cost C of a network's "

@@ -80,6 +80,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="X3",
+    source="Proposition 4.7 of 2605.06831",
     stem="fig_x3_basin",
     title="Basin of the midpoint: bounds and truth",
     caption="How close to the midpoint a path must start to end near it: the published sufficient "

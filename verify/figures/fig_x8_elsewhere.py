@@ -92,6 +92,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="X8E",
+    source="Our own, of result X8, elsewhere",
     stem="fig_x8_elsewhere",
     title="Samplers on trained networks of other problems",
     caption="The samplers of figure X8 on every shipped network of another mixture or schedule. "

@@ -116,6 +116,7 @@ def draw(results: Results) -> Figure:
 
 FIGURE = FigureSpec(
     id="X8",
+    source="Our own, of result X8",
     stem="fig_x8_frontier",
     title="Samplers of trained networks: errors against evaluations",
     caption="What each family of samplers gets wrong, against the evaluations of the network that "

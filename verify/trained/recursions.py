@@ -2,7 +2,7 @@
 
 `verify/results/recursion-*.json` holds the counts of every generation with recipe, seeds, commit
 and hardware, and no network. `python -m verify.trained.recursions FOLDER ... --out FILE` gathers
-folders of `mixdyn recurse` into one. Rows that rest on it have the origin "saved".
+folders of `mixdyn recurse` into one. Rows that rest on it say so.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
 
-from ..claim import Basis, Case, Claim, Finding, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
 from ..outputs import check_writable
 from ..results import RESULTS
 from .rates import over_seeds
@@ -129,7 +129,7 @@ def saved_rows(claim: Claim, case: Case, judge: Judge) -> list[Verdict]:
         reason = "Recursions were saved of the 5 x 5 grid alone; `mixdyn recurse` runs any mixture."
         return [claim.not_applicable(case, reason, Basis.LEARNED)]
     verdict = claim.judge(case, judge(held), Basis.LEARNED)
-    return [dataclasses.replace(verdict, origin="saved", seed=held.runs[0].seed)]
+    return [dataclasses.replace(verdict, origin=Origin.STORED, seed=held.runs[0].seed)]
 
 
 def saved_mutants(
@@ -184,8 +184,8 @@ def describe(held: Recursions) -> str:
     about, recipe = held.about, held.about["recipe"]
     seeds = sorted({r.seed for r in held.runs})
     return (
-        f"Saved result: recipe {recipe['name']} ({recipe['points']:,} samples a generation, width "
-        f"{recipe['hidden']}, {recipe['steps']:,} steps of {recipe['batch']:,}), T = "
+        f"Stored measurement: recipe {recipe['name']} ({recipe['points']:,} samples a generation, "
+        f"width {recipe['hidden']}, {recipe['steps']:,} steps of {recipe['batch']:,}), T = "
         f"{held.schedule.T}, seeds {', '.join(map(str, seeds))}, commit {about['commit'][:12]}, "
         f"{about['hardware']}."
     )
