@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from mixdyn.samplers import Sampler
 
 _TRAP_FRACTIONS = (0.15, MIDDLE)
-_TRAP_LIMIT = 2000.0  # powers of ten below which an exact trap takes seconds of ball arithmetic
 _TRAJECTORY_BYTES = 1 << 26
 _ENDS = (("last_noisy", 1), ("clean", 0))
 
@@ -327,20 +326,15 @@ def _saddle_facts(modes: Pair, found: dynamics.Equilibrium) -> SaddleFacts:
 def _traps(
     mixture: GaussianMixture, modes: Pair, v: float, ends: list[tuple[str, float]]
 ) -> tuple[list[TrapFacts], str | None]:
-    """Exact traps of a separable mixture; a radius is None where it is too narrow to compute."""
+    """Exact traps of a separable mixture, or why there are none."""
     traps = []
     for name, v_end in ends:
-        exponent = float(bounds.growth_exponent(modes.length, v, v_end)) / np.log(10.0)
         for fraction in _TRAP_FRACTIONS:
-            radius = None
-            # For two modes the trap is about 10^(-(1 - 2 fraction)^2 exponent) wide.
-            if (1.0 - 2.0 * fraction) ** 2 * exponent < _TRAP_LIMIT:
-                try:
-                    found = oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, v_end)
-                except NotApplicableError as error:
-                    return [], f"{error.rule}; {error.received}"
-                radius = Log10(found.log10_radius)
-            traps.append(TrapFacts(name, fraction, radius))
+            try:
+                found = oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, v_end)
+            except NotApplicableError as error:
+                return [], f"{error.rule}; {error.received}"
+            traps.append(TrapFacts(name, fraction, Log10(found.log10_radius)))
     return traps, None
 
 

@@ -71,7 +71,7 @@ class TrapFacts:
 
     end: str
     fraction: float
-    radius_l: Log10 | None
+    radius_l: Log10
 
 
 @dataclass(frozen=True)

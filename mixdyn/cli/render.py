@@ -243,7 +243,7 @@ def _print_reasons(console: Console, reasons: list[tuple[int, int, str | None]])
 
 
 def _radius(value: Number | None) -> str:
-    return "< 1e-2000" if value is None else show_number(value, 3)
+    return show_number(value, 3)
 
 
 def _end(name: str) -> str:

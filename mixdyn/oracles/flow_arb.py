@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FIRST_BITS = 128
 _MAX_BITS = 1 << 17
+WIDTH_BITS = 40  # to which the width of an image is known
 
 
 def flow_map_arb(
@@ -99,37 +100,81 @@ def flow_interval_arb(axis: Axis, ends: tuple[Any, Any], v_from: Any, v_to: Any)
         with ctx.workprec(2 * bits):
             low, high = (flow_axis_arb(axis, as_arb(y), v_from, v_to, bits) for y in ends)
             width = high - low
-            if width.rel_accuracy_bits() >= 40:
+            if width.rel_accuracy_bits() >= WIDTH_BITS:
                 return (low + high) / 2, width
         bits *= 2
     raise ConvergenceError(f"the image of the interval is narrower than 2^-{_MAX_BITS // 2}")
 
 
-class _AxisSolver:
-    """One coordinate, one start, at the working precision of the moment."""
+def interval_levels_arb(axis: Axis, lower: int, ends: tuple[Any, Any], v: Any) -> tuple[Any, Any]:
+    """G at two places at v, of the level between the values `lower` and `lower` + 1 of the axis.
 
-    def __init__(self, axis: Axis, y: Any, v_from: Any, v_to: Any) -> None:
-        self.values = [as_arb(m) for m in axis.values]
-        self.weights = [as_arb(w) for w in axis.weights]
-        self.y, self.v_from, self.v_to = as_arb(y), as_arb(v_from), as_arb(v_to)
-        for name, v in (("v_from", self.v_from), ("v_to", self.v_to)):
-            check_positive(float(v.mid()), name)
-        levels = [self._level_value(j, self.y, self.v_from) for j in range(len(self.values) + 1)]
-        self.level = min(range(len(levels)), key=lambda j: abs(levels[j].mid()))
-        self.target = levels[self.level]
+    Their difference, the probability between the places, is known to WIDTH_BITS and more.
+    """
+    from flint import ctx
 
-    def _level_value(self, j: int, y: Any, v: Any) -> Any:
-        """G_j: weight of the modes above j that lies below y, minus its mirror image."""
+    bits = int(ctx.prec)
+    while bits <= _MAX_BITS:
+        with ctx.workprec(bits):
+            low, high = (_level_value(axis, lower + 1, as_arb(y), as_arb(v)) for y in ends)
+            if (high - low).rel_accuracy_bits() >= WIDTH_BITS + 4:
+                return low, high
+        bits *= 2
+    raise ConvergenceError(f"the interval is narrower than 2^-{_MAX_BITS}")
+
+
+def separatrix_arb(
+    axis: Axis, lower: int, v: float, bits: int, known: Any | None = None
+) -> tuple[Any, Any]:
+    """(place, density) at v: where G of the level between the values `lower` and `lower` + 1
+    vanishes, as a ball of radius <= 2^-bits (extent + |y|), and the density there. known: the place
+    itself, where symmetry gives it."""
+    solver = _LevelSolver(axis, lower + 1, v)
+    if known is None:
+        low, high = solver.shrink(solver.first_bracket(), bits)
+        known = low.union(high)
+    return known, solver.density(known)
+
+
+def _level_value(axis: Axis, j: int, y: Any, v: Any) -> Any:
+    """G_j: weight of the modes above j that lies below y, minus its mirror image."""
+    from flint import arb
+
+    scale = (2 * v).rsqrt()
+    total = arb(0)
+    for k, (m, w) in enumerate(zip(axis.values, axis.weights, strict=True)):
+        z = (y - as_arb(m)) * scale
+        total += -as_arb(w) * z.erfc() if k < j else as_arb(w) * (-z).erfc()
+    return total / 2
+
+
+class _LevelSolver:
+    """Where G_level = target at v, at the working precision of the moment."""
+
+    def __init__(self, axis: Axis, level: int, v: Any) -> None:
         from flint import arb
 
-        scale = (2 * v).rsqrt()
-        total = arb(0)
-        for k, (m, w) in enumerate(zip(self.values, self.weights, strict=True)):
-            z = (y - m) * scale
-            total += -w * z.erfc() if k < j else w * (-z).erfc()
-        return total / 2
+        self.axis, self.level, self.v_to = axis, level, as_arb(v)
+        self.values = [as_arb(m) for m in axis.values]
+        self.weights = [as_arb(w) for w in axis.weights]
+        self.target = arb(0)
 
-    def _density(self, y: Any) -> Any:
+    def first_bracket(self) -> tuple[Any, Any]:
+        """The outermost values, and as many standard deviations further as the weights ask for."""
+        step = self.v_to.sqrt()
+        low, high = self.values[0], self.values[-1]
+        while not self.value(low) < self.target:
+            low, step = (low - step).mid(), 2 * step
+        while not self.value(high) > self.target:
+            high, step = (high + step).mid(), 2 * step
+        return low, high
+
+    def value(self, y: Any) -> Any:
+        """G_level at v."""
+        return _level_value(self.axis, self.level, y, self.v_to)
+
+    def density(self, y: Any) -> Any:
+        """Its derivative."""
         from flint import arb
 
         total = arb(0)
@@ -137,12 +182,6 @@ class _AxisSolver:
             z = y - m
             total += w * (-(z * z) / (2 * self.v_to)).exp()
         return total * (2 * arb.pi() * self.v_to).rsqrt()
-
-    def first_bracket(self) -> tuple[Any, Any]:
-        """The mean field stays within the means: y' = r y + (1 - r) h with h between them."""
-        r = (self.v_to / self.v_from).sqrt()
-        ends = [r * self.y + (1 - r) * m for m in (self.values[0], self.values[-1])]
-        return ends[0].min(ends[1]).lower(), ends[0].max(ends[1]).upper()
 
     def goal(self, ball: Any, bits: int) -> Any:
         """The radius asked for: 2^-bits of the means' size plus |y'|."""
@@ -164,11 +203,11 @@ class _AxisSolver:
     def _newton(self, low: Any, high: Any) -> tuple[Any, Any] | None:
         """Interval Newton; None unless it at least quarters the bracket."""
         ball = low.union(high)
-        density = self._density(ball)
+        density = self.density(ball)
         if not density > 0:
             return None
         center = ball.mid()
-        root = center - (self._level_value(self.level, center, self.v_to) - self.target) / density
+        root = center - (self.value(center) - self.target) / density
         if not root.rad() * 4 < ball.rad():
             return None
         return max(low, root.lower()), min(high, root.upper())
@@ -177,12 +216,32 @@ class _AxisSolver:
         """Certified sign at an inner point; None if no tried point has one."""
         for fraction in (0.5, 0.4375, 0.59375):
             point = (low + (high - low) * fraction).mid()
-            value = self._level_value(self.level, point, self.v_to) - self.target
+            value = self.value(point) - self.target
             if value > 0:
                 return low, point
             if value < 0:
                 return point, high
         return None
+
+
+class _AxisSolver(_LevelSolver):
+    """The flow of one start: the level at which |G| is smallest there, and G as the target."""
+
+    def __init__(self, axis: Axis, y: Any, v_from: Any, v_to: Any) -> None:
+        super().__init__(axis, 0, v_to)
+        self.y, self.v_from = as_arb(y), as_arb(v_from)
+        for name, v in (("v_from", self.v_from), ("v_to", self.v_to)):
+            check_positive(float(v.mid()), name)
+        count = len(self.values) + 1
+        levels = [_level_value(axis, j, self.y, self.v_from) for j in range(count)]
+        self.level = min(range(count), key=lambda j: abs(levels[j].mid()))
+        self.target = levels[self.level]
+
+    def first_bracket(self) -> tuple[Any, Any]:
+        """The mean field stays within the means: y' = r y + (1 - r) h with h between them."""
+        r = (self.v_to / self.v_from).sqrt()
+        ends = [r * self.y + (1 - r) * m for m in (self.values[0], self.values[-1])]
+        return ends[0].min(ends[1]).lower(), ends[0].max(ends[1]).upper()
 
 
 def as_arb(value: Any) -> Any:

@@ -1,27 +1,40 @@
 """X3: the exact set of starts between two modes that the probability-flow ODE fails to leave.
 
 The flow is monotone along an axis, so the starts that end within a fraction of the midpoint form
-an interval: the flow run backwards from its two ends. It is found in ball arithmetic, since its
-half-width can lie hundreds of orders of magnitude below the smallest double. Own result; it makes
-arXiv 2605.06831 v1, Proposition 4.7 (2) exact for separable mixtures.
+an interval: the flow run backwards from its two ends, in ball arithmetic, since its half-width can
+lie thousands of orders of magnitude below the smallest double.
+
+Where it does, no digits are spent on the ends themselves. The flow conserves probability, so with G
+the distribution function minus the weight of the modes below the separatrix y_0 (G(y_0) = 0, O2),
+an interval of mass m whose ends have G = g_1, g_2 came from one of mass m whose ends lie within
+2 delta of y_0, delta = max|g|/p(y_0), p the density at v_from: its width is
+
+    m/p(y_0) to within a factor e^(+-4 delta S),    S >= |p'/p| there,  if 2 delta S <= 1,
+
+since p changes by at most e^(2 delta S) on 2 delta, and so reaches g before. This is used as soon
+as 4 delta S is below the accuracy of the balls. Own result; it makes arXiv 2605.06831 v1,
+Proposition 4.7 (2) exact for separable mixtures.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
 from mixdyn.validation import check_integer, check_positive
 
-from .flow_arb import as_arb, flow_interval_arb
+from .flow_arb import WIDTH_BITS, as_arb, flow_interval_arb, interval_levels_arb, separatrix_arb
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
     from mixdyn.mixture import GaussianMixture
+
+_LEAST = 5e-324  # the smallest double: an offset below it still has a sign
+_CENTER_BITS = 1 << 14  # spent at most on telling a separatrix from the midpoint
 
 
 @dataclass(frozen=True)
@@ -30,8 +43,9 @@ class Trap:
 
     log10_radius: log10 of its half-width over l; radius: the same as a float (0 if it underflows).
     center_offset: its centre minus the midpoint, positive towards mode i (the separatrix of an
-    asymmetric pair is not the midpoint). NaN where it is so far below the radius that its sign is
-    not known; 0 means that the mixture is symmetric about the midpoint.
+    asymmetric pair is not the midpoint), at least the smallest double. NaN where it is so far below
+    the radius, or below 1e-4900, that its sign is not known; 0 means that the mixture is symmetric
+    about the midpoint.
     """
 
     log10_radius: float
@@ -63,15 +77,47 @@ def trap_radius(
         middle, length = (low + high) / 2, high - low
         reach = as_arb(part) * length
         ends = middle - reach, middle + reach
-    center, width = flow_interval_arb(axis, ends, end, start)
-    with ctx.workprec(1 << 16):
+    symmetric = _is_symmetric(axis, lower)
+    found = _around_separatrix(axis, lower, ends, end, start, middle if symmetric else None)
+    center, width = found or flow_interval_arb(axis, ends, end, start)
+    with ctx.workprec(2 * _CENTER_BITS):
         log10_radius = float((width / (2 * length)).log().mid()) / math.log(10.0)
         offset = (center - middle) / length
-    if _is_symmetric(axis, lower):
+    if symmetric:
         shift = 0.0
     else:
-        shift = math.nan if offset.contains(0) else orientation * float(offset.mid())
+        sign = orientation * (1.0 if offset > 0 else -1.0)
+        size = max(abs(float(offset.mid())), _LEAST)
+        shift = math.nan if offset.contains(0) else sign * size
     return Trap(log10_radius, 10.0**log10_radius, shift)
+
+
+def _around_separatrix(
+    axis: Axis, lower: int, ends: tuple[Any, Any], v_to: float, v_from: float, known: Any | None
+) -> tuple[Any, Any] | None:
+    """(centre, width) at v_from of what ends between `ends` at v_to, as balls: the module's
+    asymptote, or None where its error is above the accuracy of `flow_interval_arb`. known: the
+    separatrix at v_from where symmetry gives it."""
+    from flint import arb, ctx
+
+    with ctx.workprec(256):
+        low, high = interval_levels_arb(axis, lower, ends, v_to)
+    bits = 128
+    while True:
+        with ctx.workprec(2 * bits):
+            place, density = separatrix_arb(axis, lower, v_from, bits, known)
+            reach = 2 * abs(low).max(abs(high)) / density  # 2 delta
+            steepest = max((abs(place - as_arb(m)).upper() for m in axis.values), key=float)
+            error = (2 * reach * (steepest + reach) / as_arb(v_from)).upper()
+            if not error < arb(2) ** -(WIDTH_BITS + 2):
+                return None
+            # Each end is y_0 + g/p(y_0) to within that share of delta.
+            center = place + (low + high) / (2 * density) + arb(0, (reach * error).upper())
+            width = (high - low) / density * (1 + arb(0, (2 * error).upper()))
+            middle = (as_arb(axis.values[lower]) + as_arb(axis.values[lower + 1])) / 2
+            if known is not None or bits >= _CENTER_BITS or not center.overlaps(middle):
+                return center, width
+        bits *= 2
 
 
 def _is_symmetric(axis: Axis, lower: int) -> bool:

@@ -57,8 +57,12 @@ def test_far_below_the_linear_range_log_distance_grows_by_the_exponent():
     assert grown == pytest.approx(np.full(2, exponent), abs=1e-6)
 
 
-def test_a_trap_below_the_deepest_is_not_computed():
-    assert math.isnan(traps.exact_log_trap(1.0, 0.15, 1 / 5.0, 1 / 1e6))
+def test_the_flow_of_log_distance_meets_the_trap_at_any_depth():
+    for k_end in (1e6, 1e8):  # 1e-27,000 and 1e-2,700,000
+        truth = traps.exact_log_trap(1.0, 0.15, 1 / 5.0, 1 / k_end)
+        start = traps.flow_of_log_distance(math.log(0.15), k_end, 5.0)[0]
+        assert truth < -0.06 * k_end
+        assert start == pytest.approx(truth, rel=1e-9)
 
 
 def test_the_exit_clock_inverts_the_flow():

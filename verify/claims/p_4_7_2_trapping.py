@@ -127,7 +127,7 @@ def _judge(case: Case, safe: bool = True, slow: bool = False) -> Verdict:
         ],
         hypotheses=hypotheses,
         nonvacuous_share=float(np.mean(np.array(safe_logs) > VACUOUS_LOG_RADIUS)),
-        truth=_as_number(first.log_truth),
+        truth=Log10.from_log(first.log_truth),
         sharper_bound=Log10.from_log(first.log_sharp),
         witness=witness,
         unit="pairs",
@@ -235,7 +235,6 @@ def _exits(places: list[Place], slow: bool) -> Comparison:
 
 def _cross_checks(case: Case, places: list[Place]) -> list[Comparison]:
     """The flow of log z against ball arithmetic, the engine's field against the logistic one."""
-    known = [p for p in places if math.isfinite(p.log_truth)]
     z = np.linspace(-0.6, 0.6, 49)
     engine, closed = [], []
     for p in places:
@@ -244,16 +243,16 @@ def _cross_checks(case: Case, places: list[Place]) -> list[Comparison]:
         field = dynamics.mean_field(two, y, p.v_end)[:, 0] / p.pair.length - z
         engine.append(field)
         closed.append(oracles.two_mode_drift(z, p.pair.length**2 / p.v_end))
-    found = [compare("two-mode field of the engine", Equality(atol=1e-11), engine, closed)]
-    if known:
-        name = "start radius: flow of log z against ball arithmetic"
-        exact, truth = [p.log_exact for p in known], [p.log_truth for p in known]
-        found.append(compare(name, Equality(rtol=_LOG_RTOL, log=True), exact, truth))
-    return found
-
-
-def _as_number(log_value: float) -> Log10 | None:
-    return Log10.from_log(log_value) if math.isfinite(log_value) else None
+    exact, truth = [p.log_exact for p in places], [p.log_truth for p in places]
+    return [
+        compare("two-mode field of the engine", Equality(atol=1e-11), engine, closed),
+        compare(
+            "start radius: flow of log z against ball arithmetic",
+            Equality(rtol=_LOG_RTOL, log=True),
+            exact,
+            truth,
+        ),
+    ]
 
 
 def _note(case: Case, first: Place) -> str:
@@ -298,7 +297,7 @@ def _table(case: Case, pair: Pair, places: list[Place]) -> Table:
                 p.published.radius,
                 Log10.from_log(p.published.log_start),
                 Log10.from_log(p.log_sharp),
-                _as_number(p.log_truth),
+                Log10.from_log(p.log_truth),
                 None if full is None else Log10(full.log10_radius),
                 None if full is None else abs(full.center_offset),
                 _from_midpoint(case, p),
@@ -319,8 +318,6 @@ def _table(case: Case, pair: Pair, places: list[Place]) -> Table:
 
 def _full_trap(case: Case, place: Place) -> oracles.Trap | None:
     """The exact trap of a separable mixture, where the pair is adjacent on an axis, else None."""
-    if not math.isfinite(place.log_truth):
-        return None
     modes = (place.pair.i, place.pair.j)
     try:
         return oracles.trap_radius(

@@ -119,13 +119,12 @@ def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
     )
     safe = np.log(FRACTIONS) - exponent[:, None]
     regime = case.memo("X3 regime", lambda: _regime(case))
-    known = [row for row in regime if math.isfinite(row.log_truth)]
-    comparisons = _at_midpoint(windows, exponent, safe, known)
+    comparisons = _at_midpoint(windows, exponent, safe, regime)
     starts = comparisons[0]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         if comparison.name.startswith("start radius: flow"):
-            row = known[comparison.index]
+            row = regime[comparison.index]
             return {"quantity": comparison.name, "fraction": row.fraction, "to": row.end}
         per = len(FRACTIONS) if comparison is starts else len(LOG_STARTS)
         window = windows[comparison.index // per]
@@ -139,7 +138,7 @@ def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
         comparisons=comparisons,
         hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
         nonvacuous_share=float(np.mean(safe > VACUOUS_LOG_RADIUS)),
-        truth=Log10.from_log(truth) if math.isfinite(truth) else None,
+        truth=Log10.from_log(truth),
         witness=witness,
         unit="windows × radii",
         tables=[_regime_table(regime)] if regime else [],
@@ -148,7 +147,7 @@ def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
 
 
 def _at_midpoint(
-    windows: list[Window], exponent: Array, safe: Array, known: list[RegimeRow]
+    windows: list[Window], exponent: Array, safe: Array, regime: list[RegimeRow]
 ) -> list[Comparison]:
     """Start radii, growth, and the flow of log z against ball arithmetic."""
     traps = np.array([w.log_traps for w in windows])
@@ -157,8 +156,8 @@ def _at_midpoint(
     found = [compare(name, Lower(rtol=_LOG_RTOL, log=True), traps, safe)]
     name = "growth of the distance to the midpoint"
     found.append(compare(name, Upper(rtol=_LOG_RTOL, log=True), growth, exponent[:, None]))
-    if known:
-        sides = [r.log_exact for r in known], [r.log_truth for r in known]
+    if regime:
+        sides = [r.log_exact for r in regime], [r.log_truth for r in regime]
         name = "start radius: flow of log z against ball arithmetic"
         found.append(compare(name, Equality(rtol=_LOG_RTOL, log=True), *sides))
     return found
@@ -210,7 +209,7 @@ def _regime(case: Case) -> list[RegimeRow]:
         exponent = bounds.growth_exponent(pair.length, v_start, v_end)
         for fraction, log_exact in zip(FRACTIONS, exact.tolist(), strict=True):
             truth = exact_log_trap(pair.length, fraction, v_start, v_end)
-            full = _full(case, pair, fraction, (v_start, v_end)) if math.isfinite(truth) else None
+            full = _full(case, pair, fraction, (v_start, v_end))
             safe = float(bounds.log_safe_start(fraction, exponent))
             rows.append(RegimeRow(end, fraction, safe, log_exact, truth, full))
     return rows
