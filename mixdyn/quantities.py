@@ -30,17 +30,48 @@ class Log10:
 
 
 Number = float | Log10
+_LARGEST = 700.0  # natural logarithms up to it, of either sign, are those of ordinary doubles
+
+
+def number_from_log(natural_log: float) -> Number:
+    """exp(natural_log): a double where it is one (0 for -inf), else its exponent, never a 0 or an
+    infinity that stands for a finite number."""
+    if abs(natural_log) <= _LARGEST or not math.isfinite(natural_log):
+        return math.exp(natural_log)
+    return Log10.from_log(natural_log)
+
+
+def nearest_double(value: Number) -> float:
+    """The nearest double: 0 below the smallest, infinity beyond the largest."""
+    if not isinstance(value, Log10):
+        return value
+    found = value.to_float()
+    return math.inf if found is None else found
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """`values` as strict JSON data: NaN and infinities become null, dataclasses become objects, and
-    a Log10 under the key k becomes the nearest double under k and its exponent under log10_k."""
+    a Log10 under the key k becomes the nearest double under k and its exponent under log10_k; of a
+    list that holds one, log10_k lists the exponents, null for its other entries."""
     row: dict[str, Any] = {}
     for key, value in values.items():
         row[key] = _plain_value(value)
-        if isinstance(value, Log10):
-            row[f"log10_{key}"] = _plain_value(value.exponent)
+        exponents = _exponents(value)
+        if exponents is not None:
+            row[f"log10_{key}"] = exponents
     return row
+
+
+def _exponents(value: Any) -> Any:
+    """The exponents of a Log10, or of a list with one at any depth; None for everything else."""
+    if isinstance(value, Log10):
+        return _plain_value(value.exponent)
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return None
+    found = [_exponents(item) for item in value]
+    return found if any(item is not None for item in found) else None
 
 
 def _plain_value(value: Any) -> Any:

@@ -234,7 +234,7 @@ class Verdict:
     bound: Number | None = None
     truth: Number | None = None
     sharper_bound: Number | None = None
-    tightness: float | None = None
+    tightness: Number | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     applicable_share: float | None = None
     nonvacuous_share: float | None = None

@@ -5,9 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mixdyn.quantities import Log10, Number, dump_json, plain, show_number
+from mixdyn.quantities import (
+    Log10,
+    Number,
+    dump_json,
+    nearest_double,
+    number_from_log,
+    plain,
+    show_number,
+)
 
-__all__ = ["Log10", "Number", "dump_json", "plain", "read_number", "show_number"]
+__all__ = [
+    "Log10",
+    "Number",
+    "dump_json",
+    "nearest_double",
+    "number_from_log",
+    "plain",
+    "read_number",
+    "show_number",
+]
 
 
 def read_number(row: Mapping[str, Any], key: str) -> Number | None:

@@ -29,7 +29,7 @@ from mixdyn.statistics import (
 )
 from mixdyn.validation import Array, check_nonnegative
 
-from .quantities import Log10, Number
+from .quantities import Log10, Number, nearest_double, number_from_log
 
 
 class Outcome(StrEnum):
@@ -87,10 +87,10 @@ class Relation(ABC):
     def _violation(self, gap: Array) -> Array:
         """The violation from measured - bound."""
 
-    def tightness(self, measured: float, bound: float) -> float | None:
+    def tightness(self, measured: float, bound: float) -> Number | None:
         """measured/bound, so that 1 is tight and small is loose; None where it means nothing."""
         if self.log:
-            return math.exp(min(measured - bound, 700.0))
+            return None if math.isnan(measured - bound) else number_from_log(measured - bound)
         return _ratio(measured, bound)
 
     def as_row(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Equality(Relation):
     def _violation(self, gap: Array) -> Array:
         return np.abs(gap)
 
-    def tightness(self, measured: float, bound: float) -> float | None:
+    def tightness(self, measured: float, bound: float) -> Number | None:
         """None: an equality has no slack to speak of."""
         return None
 
@@ -135,7 +135,7 @@ class Lower(Relation):
     def _violation(self, gap: Array) -> Array:
         return -gap
 
-    def tightness(self, measured: float, bound: float) -> float | None:
+    def tightness(self, measured: float, bound: float) -> Number | None:
         """bound/measured."""
         return super().tightness(bound, measured)
 
@@ -277,7 +277,7 @@ class Comparison:
     n_held: int
     index: int = 0
     excess: float | None = None
-    tightness: float | None = None
+    tightness: Number | None = None
     interval: tuple[float, float] | None = None
     resolution: float | None = None
 
@@ -339,22 +339,23 @@ def compare(
 
 
 def compare_rate(
-    name: str, relation: Statistical, measured: Proportion, bound: float
+    name: str, relation: Statistical, measured: Proportion, bound: Number
 ) -> Comparison:
-    """Compare the true rate behind a count with a bound."""
-    ratio = (measured.rate, bound) if relation.side == "upper" else (bound, measured.rate)
+    """Compare the true rate behind a count with a bound, which may lie beyond the doubles."""
+    edge = nearest_double(bound)
+    ratio = (measured.rate, edge) if relation.side == "upper" else (edge, measured.rate)
     return Comparison(
         name=name,
         relation=relation,
         measured=measured.rate,
         bound=bound,
-        outcome=relation.outcome(measured, bound),
+        outcome=relation.outcome(measured, edge),
         n=measured.trials,
         n_held=measured.trials - measured.successes,
-        excess=relation.excess(measured, bound),
+        excess=relation.excess(measured, edge),
         tightness=_ratio(*ratio),
         interval=measured.interval(),
-        resolution=relation.resolution(measured.trials, bound),
+        resolution=relation.resolution(measured.trials, edge),
     )
 
 

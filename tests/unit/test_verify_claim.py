@@ -23,7 +23,14 @@ from verify.claim import (
     parse_docstring,
     parse_hypotheses,
 )
-from verify.quantities import Log10, dump_json, plain, read_number, show_number
+from verify.quantities import (
+    Log10,
+    dump_json,
+    number_from_log,
+    plain,
+    read_number,
+    show_number,
+)
 from verify.relations import Equality, Outcome, Upper, compare
 from verify.sources import ROOT
 
@@ -186,3 +193,56 @@ def test_a_verdict_is_frozen():
     verdict = Verdict("G.9", "toy", "", "", "", Outcome.HOLDS, Basis.EXACT)
     with pytest.raises(AttributeError):
         verdict.verdict = Outcome.FAILS
+
+
+def stored(values):
+    """What a reader of the strict JSON text finds."""
+    return json.loads(dump_json(values))
+
+
+def test_a_list_with_a_number_beyond_doubles_stores_its_exponents():
+    row = stored({"interval": [Log10(-400.0), 0.5], "near": [0.25, 0.5]})
+    assert row["interval"] == [0.0, 0.5]
+    assert row["log10_interval"] == [-400.0, None]
+    assert "log10_near" not in row
+    deep = stored({"witness": {"sizes": ((Log10(-500.0),), [1.0])}})
+    assert deep["witness"]["log10_sizes"] == [[-500.0], None]
+
+
+@pytest.mark.parametrize("log_value", [-5000.0, -745.2, -720.0, 720.0, 5000.0])
+def test_what_comes_from_a_logarithm_never_underflows_without_its_exponent(log_value):
+    row = stored({"value": number_from_log(log_value)})
+    assert row["log10_value"] == pytest.approx(log_value / np.log(10.0))
+    assert number_from_log(-10.0) == np.exp(-10.0)
+    assert number_from_log(-np.inf) == 0.0
+
+
+KEYS = ("measured", "bound", "truth", "sharper_bound", "tightness", "value", "interval")
+
+
+def zeros_without_exponent(row, path=""):
+    """Where a row of JSON data has a 0.0 (or null for an infinity) under a key that is a measured
+    number, without the exponent beside it."""
+    if isinstance(row, list):
+        return [
+            z for k, item in enumerate(row) for z in zeros_without_exponent(item, f"{path}[{k}]")
+        ]
+    if not isinstance(row, dict):
+        return []
+    here = [
+        f"{path}/{key}"
+        for key in KEYS
+        if row.get(key) == 0.0 and not isinstance(row[key], bool) and f"log10_{key}" not in row
+    ]
+    deeper = [z for key, item in row.items() for z in zeros_without_exponent(item, f"{path}/{key}")]
+    return here + deeper
+
+
+def test_the_paper_trap_a_thousand_sigma_deep_is_stored_without_an_underflow():
+    (entry,) = registry.select(registry.load_claims(), ["P4.7 (2)"])
+    case = Case("deep", GaussianMixture([[0.0], [1.0], [3.0]], 1e-3), NoiseSchedule.linear())
+    row = json.loads(dump_json(entry.check(case).as_row()))
+    assert row["log10_bound"] < -1000.0
+    assert row["log10_tightness"] < -1000.0
+    left = zeros_without_exponent(row)
+    assert not left

@@ -14,6 +14,7 @@ from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..quantities import nearest_double
 from ..relations import Comparison, Statistical, compare_rate
 from . import insurance
 from .insurance import Insured, after_last_step, insure
@@ -69,7 +70,7 @@ def _judge(
     found = _comparisons(runs, given) + _comparisons(last, given, "after its own last step, ")
     every = [bound(run) for bound in given.values() for run in runs]
     finding = Finding(
-        comparisons=sorted(found, key=lambda c: -(c.tightness or 0.0)),
+        comparisons=sorted(found, key=lambda c: -nearest_double(c.tightness or 0.0)),
         hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("product_grid", 1.0, 0.0)],
         nonvacuous_share=sum(value < 1.0 for value in every) / len(every),
         witness=lambda c: {"compared": c.name, "seed": case.stream("insurance")},
