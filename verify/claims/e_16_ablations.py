@@ -71,7 +71,6 @@ def mutants(case: Case) -> dict[str, Verdict]:
     """The same counts with the samplers' names swapped, and the exact score's counts."""
     changes: dict[str, Change] = {
         "samplers swapped": lambda rates: rates.reordered(rates.samplers[::-1]),
-        "exact score in place of the learned one": Rates.in_place_of_models,
     }
     return judge_changed(CLAIM, case, _judge, changes)
 

@@ -1,9 +1,9 @@
 """The detector Hal on trained networks, measured once and saved.
 
-Hallucinations are rare (one in 30,000 samples in one dimension), so the two populations are drawn
-apart. Paths start at time 16 from the exact p_t. All of them show the samples that end in modes;
-only those whose second mode still has a posterior probability of 0.02 are run in numbers, and show
-the hallucinations. Hal is kept as counts on a logarithmic scale of 40 bins a decade.
+Hallucinations are rare (one in 10,000 samples in one dimension), so there both populations are
+drawn from the network's own chain conditioned on its end (`line_paths`). In the plane, where one
+sample in 100 is one, chains are run from noise and sorted by their end. No path is left out. Hal is
+kept as counts on a logarithmic scale of 120 bins a decade.
 
 `python -m verify.trained.detector --out FILE` measures the shipped networks of arXiv 2406.09358.
 """
@@ -11,6 +11,7 @@ the hallucinations. Hal is kept as counts on a logarithmic scale of 40 bins a de
 from __future__ import annotations
 
 import argparse
+import bisect
 import dataclasses
 import functools
 import json
@@ -32,12 +33,13 @@ from mixdyn.provenance import commit
 from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import Proportion
+from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
 from ..outputs import check_writable
 from ..results import RESULTS
+from .line_paths import last_steps
 from .models import Shipped, load, shipped
 
 SAVED = RESULTS / "detector.json"
@@ -46,11 +48,11 @@ NETWORKS = (
     *("modes-1-2-3-25k-0", "modes-1-2-3-100k-0", "modes-1-2-3-500k-0", "modes-1-2-100k-0"),
     *("modes-1-2-4-100k-0", "modes-1-2-4-5-100k-0", "modes-grid-0", "modes-diamond-0"),
 )
-EDGES = np.linspace(-10.0, 1.0, 441)  # log10 of Hal
-START = 16
-_FORMAT, _UNDECIDED = "verify.detector.1", 0.02
+EDGES = np.linspace(-10.0, 1.0, 1321)  # log10 of Hal
+START = 16  # the first of the last steps; Hal looks at those from 15 on
+_FORMAT = "verify.detector.2"
 _NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
-_PLAIN, _RARE = 40_000, {1: 400_000, 2: 200_000}
+_CONDITIONED, _FROM_NOISE = 100_000, 120_000  # of each population on a line; in all in the plane
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,9 @@ class _Sweep:
         if t <= WINDOWS[-1] and eps is not None:
             alpha, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
             state["path"].append((x - np.sqrt(nu) * eps) / alpha)
-            share = self.mixture.diffused(self.schedule.alpha_bar[t]).responsibilities(x)
-            state["entropy"].append(-np.sum(share * np.log(np.maximum(share, 1e-300)), axis=1))
-            d2 = np.partition(squared_distances(x / alpha, self.mixture.means), 1, axis=1)
-            state["margin"].append(d2[:, 1] - d2[:, 0])
+            entropy, margin = _posterior(self.mixture, self.schedule, x, t)
+            state["entropy"].append(entropy)
+            state["margin"].append(margin)
         return state
 
     def merge(self, a: Any, b: Any) -> Any:
@@ -103,13 +104,55 @@ class _Sweep:
 
 
 def run_paths(
-    score: Any, mixture: GaussianMixture, schedule: NoiseSchedule, x: Array, rng: int
+    score: Any, mixture: GaussianMixture, schedule: NoiseSchedule, n: int, rng: int
 ) -> Paths:
-    """DDPM from the states x (n, d) at the time that all paths start from."""
+    """n chains of DDPM from noise."""
     observer = _Sweep(mixture, schedule)
-    run = sample(score, schedule, DDPM(), x=x, start=START, rng=rng, observers=[observer])
+    run = sample(score, schedule, DDPM(), n=n, rng=rng, observers=[observer])
     hal, entropy, margin = run.observations[0]
     return Paths(hal, entropy, margin, is_hallucination(mixture, np.asarray(run.x)))
+
+
+def conditioned_paths(
+    score: Any, mixture: GaussianMixture, schedule: NoiseSchedule, n: int, seed: int
+) -> tuple[Paths, float]:
+    """n chains of DDPM on a line that end as a hallucination and n that do not, and the probability
+    of one that does."""
+    ends = float(mixture.means.min()), float(mixture.means.max())
+    chain = last_steps(score, schedule, ends, START, lambda x: is_hallucination(mixture, x))
+    times = np.arange(WINDOWS[-1], 0, -1)
+    tables = [_at_places(score, mixture, schedule, chain.places[:, None], int(t)) for t in times]
+    seen = [np.array(rows) for rows in zip(*tables, strict=True)]
+    rng, parts = np.random.default_rng(seed), []
+    for wrong in (True, False):
+        drawn = chain.draw(n, rng, event=wrong)[:, -len(times) :].T
+        x0_hat, entropy, margin = (np.take_along_axis(rows, drawn, axis=1) for rows in seen)
+        hal = np.array([x0_hat[-w:].var(axis=0) for w in WINDOWS]).T
+        parts.append(Paths(hal, entropy.mean(axis=0), margin.mean(axis=0), np.full(n, wrong)))
+    joined = (
+        np.concatenate([getattr(p, f.name) for p in parts]) for f in dataclasses.fields(Paths)
+    )
+    return Paths(*joined), chain.probability()
+
+
+def _at_places(
+    score: Any, mixture: GaussianMixture, schedule: NoiseSchedule, x: Array, t: int
+) -> tuple[Array, Array, Array]:
+    """x0_hat, entropy and margin of the exact posterior, each (n,), at states x (n, 1)."""
+    alpha, nu = schedule.alpha[t], schedule.noise_var[t]
+    x0_hat = (x - np.sqrt(nu) * np.asarray(score.eps(x, t))) / alpha
+    return x0_hat[:, 0], *_posterior(mixture, schedule, x, t)
+
+
+def _posterior(
+    mixture: GaussianMixture, schedule: NoiseSchedule, x: Array, t: int
+) -> tuple[Array, Array]:
+    """Entropy of the exact posterior, and the gap between the two nearest modes' squared distances,
+    each (n,), at states x (n, d)."""
+    share = mixture.diffused(schedule.alpha_bar[t]).responsibilities(x)
+    entropy = -np.sum(share * np.log(np.maximum(share, 1e-300)), axis=1)
+    d2 = np.partition(squared_distances(x / schedule.alpha[t], mixture.means), 1, axis=1)
+    return entropy, d2[:, 1] - d2[:, 0]
 
 
 def is_hallucination(mixture: GaussianMixture, x: Array) -> NDArray[np.bool_]:
@@ -189,36 +232,26 @@ def _logistic(wrong: Array, right: Array) -> Array:
 def measure(checkpoint: Shipped, seed: int = 0) -> dict[str, Any]:
     """Both populations of one network, as plain values."""
     mixture, schedule = checkpoint.mixture(), checkpoint.schedule()
-    model, rng = load(checkpoint), np.random.default_rng(seed)
-    x, second = draw_states(mixture, schedule, _PLAIN, rng)
-    plain = run_paths(model.score, mixture, schedule, x, seed + 1)
-    starts: list[Array] = []
-    tried = 0
-    while sum(len(block) for block in starts) < _RARE[mixture.d]:
-        states, shares = draw_states(mixture, schedule, 200_000, rng)
-        starts.append(states[shares >= _UNDECIDED])
-        tried += len(states)
-    undecided = np.concatenate(starts)
-    rare = run_paths(model.score, mixture, schedule, undecided, seed + 2)
+    score = load(checkpoint).score
+    if mixture.d == 1:
+        paths, share = conditioned_paths(score, mixture, schedule, _CONDITIONED, seed)
+    else:
+        paths = run_paths(score, mixture, schedule, _FROM_NOISE, seed + 1)
+        share = float(paths.wrong.mean())
     return {
         "name": checkpoint.name,
         "d": mixture.d,
         "points": checkpoint.about["recipe"]["points"],
-        "plain": {
-            "n": len(x),
-            "wrong": int(plain.wrong.sum()),
-            "of them undecided": int((plain.wrong & (second >= _UNDECIDED)).sum()),
-        },
-        "rare": {"n": len(undecided), "wrong": int(rare.wrong.sum()), "tried": tried},
-        **_populations(mixture, schedule, plain, rare),
+        "share": share,
+        "conditioned": mixture.d == 1,
+        **_populations(mixture, schedule, paths),
     }
 
 
-def _populations(
-    mixture: GaussianMixture, schedule: NoiseSchedule, plain: Paths, rare: Paths
-) -> dict[str, Any]:
+def _populations(mixture: GaussianMixture, schedule: NoiseSchedule, paths: Paths) -> dict[str, Any]:
     """Counts of Hal in both populations, and how well each statistic tells them apart."""
-    wrong, right = rare.hal[rare.wrong], plain.hal[~plain.wrong]
+    bad = paths.wrong
+    wrong, right = paths.hal[bad], paths.hal[~bad]
     logs = [np.clip(np.log10(np.maximum(h, 1e-300)), EDGES[0], EDGES[-1]) for h in (wrong, right)]
     halves = [
         [
@@ -239,8 +272,8 @@ def _populations(
     return {
         "areas": {
             **{f"Hal, {w} steps": a for w, a in zip(WINDOWS, areas, strict=True)},
-            "posterior entropy": area(rare.entropy[rare.wrong], plain.entropy[~plain.wrong]),
-            "distance to the bisector": area(-rare.margin[rare.wrong], -plain.margin[~plain.wrong]),
+            "posterior entropy": area(paths.entropy[bad], paths.entropy[~bad]),
+            "distance to the bisector": area(-paths.margin[bad], -paths.margin[~bad]),
             "likelihood ratio of all windows": area(*likelihood_ratio(*logs)),
         },
         "closed law": {
@@ -285,34 +318,54 @@ class Detection:
     areas: dict[str, tuple[float, float]]
     about: dict[str, Any]
 
-    def removed(self, window: int, kept: float, *, rest: bool = False) -> Proportion:
-        """The share of hallucinations above the level that the first half of the others stays
-        below in the share `kept`; rest: of the second half of the hallucinations alone."""
-        counts = self.wrong[WINDOWS.index(window)]
-        chosen = counts[1] if rest else counts.sum(axis=0)
-        return Proportion(int(chosen[self._level(window, kept) :].sum()), int(chosen.sum()))
+    def removed(self, window: int, level: int, *, rest: bool = False) -> Proportion:
+        """The share of hallucinations in the bins from `level` on; rest: of their second half."""
+        return _above(self.wrong[WINDOWS.index(window)], level, rest)
 
-    def kept(self, window: int, kept: float) -> Proportion:
-        """The share of the second half of the others below that level."""
-        second = self.right[WINDOWS.index(window), 1]
-        return Proportion(int(second[: self._level(window, kept)].sum()), int(second.sum()))
+    def kept(self, window: int, level: int, *, rest: bool = False) -> Proportion:
+        """The share of the others below that bin; rest: of their second half."""
+        above = _above(self.right[WINDOWS.index(window)], level, rest)
+        return Proportion(above.trials - above.successes, above.trials)
 
-    def _level(self, window: int, kept: float) -> int:
-        """The first bin above the level."""
-        first = self.right[WINDOWS.index(window), 0]
-        return int(np.searchsorted(np.cumsum(first), kept * first.sum())) + 1
+    def level(self, window: int, kept: float) -> int:
+        """The first bin below which the share `kept` of all others lies, in these samples."""
+        below = np.cumsum(self.right[WINDOWS.index(window)].sum(axis=0))
+        return int(np.searchsorted(below, kept * below[-1])) + 1
+
+    def sure_levels(self, window: int, kept: float, *, rest: bool = False) -> tuple[int, int]:
+        """Two bins: the last below which, beyond doubt, no more than the share `kept` lies, and the
+        first below which at least that share does (nonparametric tolerance limits: Wilks, Ann.
+        Math. Statist. 12 (1941))."""
+        bins = range(len(EDGES))
+        first = bisect.bisect_left(
+            bins, kept, key=lambda k: self.kept(window, k, rest=rest).interval(VERDICT_MISS)[0]
+        )
+        last = bisect.bisect_right(
+            bins, kept, key=lambda k: self.kept(window, k, rest=rest).interval(VERDICT_MISS)[1]
+        )
+        return max(last - 1, 0), min(first, len(EDGES) - 1)
 
     def best_window(self, kept: float) -> int:
-        """The window that removes most of the first half of the hallucinations."""
+        """The window that removes most of the first half of the hallucinations where the first half
+        of the others is kept in the share `kept`."""
         shares = []
-        for k, window in enumerate(WINDOWS):
-            first = self.wrong[k, 0]
-            shares.append(first[self._level(window, kept) :].sum() / first.sum())
+        for wrong, right in zip(self.wrong[:, 0], self.right[:, 0], strict=True):
+            level = int(np.searchsorted(np.cumsum(right), kept * right.sum())) + 1
+            shares.append(wrong[level:].sum() / wrong.sum())
         return WINDOWS[int(np.argmax(shares))]
 
-    def swapped(self) -> Detection:
-        """The populations under each other's names: a negative control."""
-        return dataclasses.replace(self, wrong=self.right, right=self.wrong)
+    def mixed(self, share: float) -> Detection:
+        """Others in the place of a share of the hallucinations: a negative control."""
+        fall_short = np.rint(share * self.wrong.sum(axis=-1, keepdims=True))
+        others = self.right / self.right.sum(axis=-1, keepdims=True)
+        mixed = np.rint((1.0 - share) * self.wrong + fall_short * others).astype(np.int64)
+        return dataclasses.replace(self, wrong=mixed)
+
+
+def _above(halves: IntArray, level: int, rest: bool) -> Proportion:
+    """The share of counts (2, B), or of the second half alone, in the bins from `level` on."""
+    chosen = halves[1] if rest else halves.sum(axis=0)
+    return Proportion(int(chosen[level:].sum()), int(chosen.sum()))
 
 
 @functools.cache
@@ -340,7 +393,7 @@ def _detection(held: dict[str, Any]) -> Detection:
         return counts
 
     areas = {name: (float(a), float(e)) for name, (a, e) in held["areas"].items()}
-    rest = {k: held[k] for k in ("points", "plain", "rare", "closed law")}
+    rest = {k: held[k] for k in ("points", "share", "conditioned", "closed law")}
     wrong, right = dense(held["wrong"]), dense(held["right"])
     return Detection(str(held["name"]), int(held["d"]), wrong, right, areas, rest)
 
@@ -358,7 +411,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = []
     for name in NETWORKS:
         found.append(measure(by_name[name]))
-        sys.stdout.write(f"{name}: {found[-1]['rare']}\n")
+        sys.stdout.write(f"{name}: {found[-1]['share']:.3g}\n")
         sys.stdout.flush()
     about = {"commit": commit(), "hardware": hardware(check_device("cpu")), "seed": 0}
     held = {"format": _FORMAT, "windows": WINDOWS, "about": about, "networks": found}

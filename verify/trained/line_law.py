@@ -61,16 +61,29 @@ class LineLaw:
         return np.clip(inside / width, 0.0, 1.0)
 
 
-def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.5) -> LineLaw:
-    """The law of x_0 from x ~ N(0, 1) under a plan with noise at every step but the last, or none.
+@dataclass(frozen=True, eq=False)
+class NoisyLaw:
+    """The law of a noisy state: normals of one std around centers (n,) with mass (n,); escaped: the
+    probability of states beyond FAR. Together one."""
 
-    model : has eps(x, t), x (n, 1). spacing : of the points in u. A smaller one checks the first.
+    centers: Array
+    mass: Array
+    std: float
+    escaped: float = 0.0
+
+    def density(self, places: Array) -> Array:
+        """At places (m,)."""
+        return _density(places, self.centers, self.mass, self.std)
+
+
+def noisy_law(model: Any, plan: StepPlan, steps: int, *, spacing: float = 0.5) -> NoisyLaw:
+    """The law after the first `steps` steps of a plan, each with noise, from x ~ N(0, 1).
+
+    model, spacing : as in `line_law`.
     """
-    moves = _moves(model, plan)
-    if not plan.noise_std.any():
-        return _mapped(moves)
     centers, mass, std, escaped = np.zeros(1), np.ones(1), 1.0, 0.0
-    for move, noise in zip(moves[:-1], plan.noise_std[:-1].tolist(), strict=True):
+    moves, noises = _moves(model, plan)[:steps], plan.noise_std[:steps].tolist()
+    for move, noise in zip(moves, noises, strict=True):
         points, weight = _points(move, centers, (std, noise), spacing)
         carried = _density(points, centers, mass, std) * weight
         moved, whole = move(points), float(mass.sum())
@@ -80,12 +93,25 @@ def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.5) -> LineLaw:
         escaped += float(carried[~near].sum())
         kept = near & (carried > _NEGLIGIBLE)
         centers, mass, std = moved[kept], carried[kept], noise
+    return NoisyLaw(centers, mass, std, escaped)
+
+
+def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.5) -> LineLaw:
+    """The law of x_0 from x ~ N(0, 1) under a plan with noise at every step but the last, or none.
+
+    model : has eps(x, t), x (n, 1). spacing : of the points in u. A smaller one checks the first.
+    """
+    moves = _moves(model, plan)
+    if not plan.noise_std.any():
+        return _mapped(moves)
+    before = noisy_law(model, plan, plan.grid.steps - 1, spacing=spacing)
+    centers, mass, std = before.centers, before.mass, before.std
     place, length = _places(moves[-1], centers, (std, std), spacing)
     borders = np.arange(0.0, length, 0.25 * spacing)
     middle = 0.5 * (borders[1:] + borders[:-1])
     last = _density(place(middle), centers, mass, std) * place(middle, 1)
     last *= mass.sum() / last.sum()
-    return LineLaw(np.clip(moves[-1](place(borders)), -FAR, FAR), last, escaped)
+    return LineLaw(np.clip(moves[-1](place(borders)), -FAR, FAR), last, before.escaped)
 
 
 def _moves(model: Any, plan: StepPlan) -> list[Move]:

@@ -4,7 +4,8 @@ Trained models are counted once per case; claims and figures read the same count
 from the same noise under every sampler, and the exact score runs on the samples of every model.
 Models get samples of their own, so that their counts add up: a sum of independent trials of
 unequal rates strays no farther than a binomial count of the mean rate (Hoeffding, Ann. Math.
-Statist. 27 (1956)), and that count's Clopper-Pearson interval covers the mean.
+Statist. 27 (1956)), and that count's Clopper-Pearson interval covers the mean of these models: what
+it leaves open is another model, see `over_networks`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from mixdyn.observers import ClassCounts
 from mixdyn.samplers import DDIM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion
+from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
 from mixdyn.validation import Array, IntArray
 
 from ..claim import Case, Claim, Hypothesis, Table, Verdict
@@ -119,16 +120,24 @@ class Rates:
         return _proportion(self.counts[model, self.samplers.index(sampler)], region)
 
     def mean(self, sampler: str, region: Region = Region.INTERPOLATION) -> Proportion:
-        """The mean of the models' shares: each drew as many samples as the others."""
+        """The mean of these models' shares: each drew as many samples as the others. Its interval
+        is over samples, and says nothing of a further model (see `over_networks`)."""
         return _proportion(self.counts[:, self.samplers.index(sampler)].sum(axis=0), region)
 
-    def in_place_of_models(self) -> Rates:
-        """The exact score's counts under the models' names: a negative control."""
-        return dataclasses.replace(self, counts=self.exact, spread=self.exact_spread)
+    def each(self, sampler: str, region: Region = Region.INTERPOLATION) -> list[Proportion]:
+        """The share of every model."""
+        return [self.of(k, sampler, region) for k in range(len(self.models))]
 
     def reordered(self, samplers: Sequence[str]) -> Rates:
         """The same counts under other samplers' names: a negative control."""
         return dataclasses.replace(self, samplers=tuple(samplers))
+
+    def exchanged(self, one: str, other: str, model: int) -> Rates:
+        """The counts of two samplers of one model under each other's names: a negative control."""
+        names = [{one: other, other: one}.get(name, name) for name in self.samplers]
+        counts = self.counts.copy()
+        counts[model] = counts[model][[names.index(name) for name in self.samplers]]
+        return dataclasses.replace(self, counts=counts)
 
     def from_exact(self) -> Rates:
         """The exact score as the one model, on the samples of all."""
@@ -205,7 +214,9 @@ def compare_order(
     """Whether one true rate is above another: decided only if their intervals lie apart.
 
     Each interval misses with probability `miss` (Clopper-Pearson); the two counts may depend on
-    each other. The bound is the end of the smaller rate's interval that faces the larger one's.
+    each other. The bound is the end of the smaller rate's interval that faces the larger one's;
+    resolution: by how much the first rate would have to lie below the other, as it was counted, to
+    come out as `fails` with probability `POWER`.
     """
     relation = Statistical("lower", miss)
     low, high = larger.interval(relation.miss)
@@ -220,23 +231,60 @@ def compare_order(
     excess = found.excess
     if excess is not None and outcome is Outcome.INCONCLUSIVE:
         excess = min(max(excess, -1.0), 1.0)  # beyond the other's interval, but on its wrong side
-    return dataclasses.replace(found, outcome=outcome, excess=excess)
+    seen = detectable_rate(other_low, larger.trials, "lower", miss)
+    resolution = None if seen is None or seen <= 0.0 else smaller.rate - seen
+    return dataclasses.replace(found, outcome=outcome, excess=excess, resolution=resolution)
 
 
-def compare_fall(rates: Rates, names: Sequence[str], what: str) -> list[Comparison]:
-    """Whether the mean rate falls along samplers: from the first to the last of `names`, and at no
-    single step upwards.
+@dataclass(frozen=True)
+class Fall:
+    """The mean rate along samplers: ends, the first against the last, and every single step.
 
-    A step counts against the claim where its two intervals show a rise. Small steps that they
-    cannot tell apart count neither way.
+    A step counts against a fall where its two intervals show a rise. A step that they cannot
+    decide shows no fall either: `in_words` counts these.
     """
-    first, last = names[0], names[-1]
-    found = [compare_order(f"{what}: {first} above {last}", rates.mean(first), rates.mean(last))]
-    for here, there in itertools.pairwise(names):
-        step = compare_order(f"{what}: {here} above {there}", rates.mean(here), rates.mean(there))
-        if step.outcome is Outcome.FAILS:
-            found.append(step)
-    return found
+
+    ends: Comparison
+    steps: tuple[Comparison, ...]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """What a row that claims the fall from first to last is judged by."""
+        return [self.ends, *(s for s in self.steps if s.outcome is Outcome.FAILS)]
+
+    @property
+    def undecided(self) -> list[Comparison]:
+        """The steps whose two intervals overlap."""
+        return [s for s in self.steps if s.outcome is Outcome.INCONCLUSIVE]
+
+    def in_words(self) -> str:
+        """How many steps are decided, and what rise the others may hide."""
+        falls = [s.name for s in self.steps if s.outcome is Outcome.HOLDS]
+        text = f"Judged from the first to the last; of {len(self.steps)} single steps "
+        text += f"{len(falls)} fall beyond doubt"
+        text += f" ({'; '.join(falls)})" if falls else ""
+        if not self.undecided:
+            return text + ", and none is undecided."
+        rises = [s.resolution for s in self.undecided if s.resolution is not None]
+        text += f", {len(self.undecided)} are undecided: "
+        if len(rises) < len(self.undecided):
+            return text + "at some of them no rise, however large, would have been seen."
+        return (
+            text
+            + f"only a rise of {100 * min(rises):.2g} to {100 * max(rises):.2g} percentage "
+            + ("points would have been seen.")
+        )
+
+
+def compare_fall(rates: Rates, names: Sequence[str]) -> Fall:
+    """Whether the mean rate falls along samplers, from the first to the last of `names` and at
+    every single step."""
+
+    def above(here: str, there: str) -> Comparison:
+        return compare_order(f"{here} above {there}", rates.mean(here), rates.mean(there))
+
+    steps = tuple(above(here, there) for here, there in itertools.pairwise(names))
+    return Fall(above(names[0], names[-1]), steps)
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
