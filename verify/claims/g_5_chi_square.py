@@ -13,6 +13,8 @@ Source: arXiv 2605.06831 v1, G.5 (Laurent and Massart 2000, Lemma 1)
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mixdyn import bounds
@@ -31,6 +33,8 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
+RTOL = 1e-9
+SMALL = 20.0 * RTOL  # of delta: a fault that must be seen
 LOG_DELTA = np.linspace(np.log(0.5), np.log(1e-100), 400)
 
 
@@ -40,12 +44,21 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Thresholds that are too low."""
+    """Thresholds that are too low, one by next to nothing.
+
+    The bound is so loose that a wrong constant of its own must be wrong by much to be found out.
+    What the comparison can see is shown by the exact quantile of a slightly larger probability.
+    """
+    from scipy.stats import chi2
+
     d, log_inverse = case.mixture.d, -LOG_DELTA
     return {
         "without the term 2 log(1/δ)": _judge(case, d + 2.0 * np.sqrt(d * log_inverse)),
         "log(1/δ) instead of 2 log(1/δ)": _judge(
             case, d + 2.0 * np.sqrt(d * log_inverse) + log_inverse
+        ),
+        "exact quantile of δ (1 + 2e-8)": _judge(
+            case, chi2.isf(np.exp(LOG_DELTA + math.log1p(SMALL)), d)
         ),
     }
 
@@ -55,7 +68,7 @@ def _judge(case: Case, threshold: Array) -> Verdict:
 
     d = case.mixture.d
     worst = compare(
-        "tail at the threshold", Upper(rtol=1e-9, log=True), _log_tail(threshold, d), LOG_DELTA
+        "tail at the threshold", Upper(rtol=RTOL, log=True), _log_tail(threshold, d), LOG_DELTA
     )
 
     def witness(comparison: Comparison) -> dict[str, float]:

@@ -36,6 +36,8 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
+RTOL = 1e-11  # of a probability: the rounding of both series
+SMALL = 20.0 * RTOL  # a fault that must be seen
 RATIO = np.geomspace(1e-3, 1e3, 601)  # t/r^2
 TERMS = np.arange(40)
 CROSSOVER = 0.5  # below it the reflections converge faster, above it the eigenfunctions
@@ -47,10 +49,12 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """An exponent twice as large, and a constant 1 in place of 4/pi."""
+    """An exponent twice as large, a constant 1 in place of 4/pi, and one that is hardly smaller."""
+    right = bounds.log_brownian_confinement(1.0, RATIO)
     return {
         "π²t/(4r²) in the exponent": _judge(case, bounds.log_brownian_confinement(1.0, 2 * RATIO)),
         "constant 1": _judge(case, -(math.pi**2) * RATIO / 8.0),
+        "(4/π)(1 - 2e-10)": _judge(case, right + math.log1p(-SMALL)),
     }
 
 
@@ -60,10 +64,10 @@ def _judge(case: Case, log_bound: Array) -> Verdict:
     truth = np.where(low, 0.0, spectral)
     truth[low] = _log_by_reflections(RATIO[low])
     comparisons = [
-        compare("probability of confinement", Upper(rtol=1e-11, log=True), truth, log_bound),
+        compare("probability of confinement", Upper(rtol=RTOL, log=True), truth, log_bound),
         compare(
             "eigenfunctions against reflections",
-            Equality(rtol=1e-11, log=True),
+            Equality(rtol=RTOL, log=True),
             spectral[both],
             _log_by_reflections(RATIO[both]),
         ),
