@@ -74,10 +74,12 @@ def check(case: Case) -> list[Verdict]:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Visits alone, conditional probabilities that are not weighted, and exchanged samplers."""
+    """Visits alone, conditional probabilities that are not weighted, a run too few, and exchanged
+    samplers."""
     found = {
         "P(H|M) P(M) alone": _judge(case, lambda visited, hit: int((hit & visited).sum())),
         "P(H|M) + P(H|M^c)": _judge(case, _unweighted),
+        "a run with H forgotten": _judge(case, lambda _, hit: max(int(hit.sum()) - 1, 0)),
     }
     judges = learned_decomposition.MUTANTS.items()
     return found | learned_mutants(
@@ -92,7 +94,7 @@ def _unweighted(visited: geometry.Mask, hit: geometry.Mask) -> float:
 
 def _judge(case: Case, combine: Combine) -> Verdict:
     runs = case.memo("I.1 runs", lambda: _runs(case))
-    comparisons, where = [], []
+    comparisons, where, occurs = [], [], []
     for run in runs:
         whole = _events(case, run.fused_end, run.nearest)
         parts = _events(case, run.end, run.nearest)
@@ -100,6 +102,7 @@ def _judge(case: Case, combine: Combine) -> Verdict:
         sums = [combine(run.visited, hit) for hit in parts.values()]
         comparisons.append(compare(f"runs with H, {run.name}", Equality(atol=0.5), counts, sums))
         where.append(run.name)
+        occurs += [count > 0 for count in counts]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         name = where[comparisons.index(comparison)]
@@ -107,10 +110,14 @@ def _judge(case: Case, combine: Combine) -> Verdict:
 
     finding = Finding(
         comparisons=comparisons,
-        nonvacuous_share=1.0,
+        nonvacuous_share=float(np.mean(occurs)),
         witness=witness,
         unit="events",
-        note=f"t(τ_3) is raw time {window_time(case)}; {len(runs[0].end):,} runs of each sampler.",
+        note=(
+            f"t(τ_3) is raw time {window_time(case)}; {len(runs[0].end):,} runs of each sampler. A "
+            f"single run too few would have failed; {occurs.count(False)} of {len(occurs)} events "
+            "never happened."
+        ),
         tables=[_table(case, runs)],
     )
     return CLAIM.judge(case, finding)

@@ -143,8 +143,8 @@ def _seen(n: int, allowed: float) -> str:
 
     distance = allowed + float(norm.ppf(POWER)) * 0.5 / math.sqrt(n)
     return (
-        f"A distribution function {distance:.2g} off at one of the quantiles would have failed with "
-        f"probability {POWER:g}."
+        f"A distribution function {distance:.2g} off at one of the quantiles would have failed "
+        f"with probability {POWER:g}."
     )
 
 

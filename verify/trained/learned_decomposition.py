@@ -14,6 +14,7 @@ from ..claim import Basis, Case, Claim, Finding, Table, Verdict
 from ..relations import Comparison, Equality, compare
 from .learned_paths import WINDOW, ReverseRuns, by_sampler, of_recipe, reverse_runs
 from .models import TrainedModel
+from .over_networks import variation_note, variation_table
 from .rates import compare_order, over_seeds
 from .visits import THETA, Decomposition, window_time, with_interval
 
@@ -49,14 +50,15 @@ def judge(
         return {"quantity": comparison.name, "seed": case.stream("learned paths")}
 
     pooled = {name: Decomposition.pooled(found) for name, found in parts.items()}
+    dropped = 2 * len(models) - len(_conditionals(models, first, second))
     finding = Finding(
         comparisons=comparisons,
-        nonvacuous_share=1.0,
+        nonvacuous_share=float(np.mean([part.hits > 0 for part in (*first, *second)])),
         witness=witness,
         unit="runs",
-        note=_note(case, pooled),
+        note=_note(case, parts, pooled, dropped),
         numbers=_numbers(case, runs, pooled),
-        tables=[_table(case, runs)],
+        tables=[_table(case, runs), variation_table(_shares(parts))],
         model=", ".join(model.name for model in models),
     )
     return claim.judge(case, finding, Basis.LEARNED)
@@ -115,14 +117,34 @@ def _end_near(case: Case, group: Sequence[ReverseRuns]) -> float | None:
     return float(np.mean(distance <= THETA)) if len(distance) else None
 
 
-def _note(case: Case, pooled: Mapping[str, Decomposition]) -> str:
+def _note(
+    case: Case,
+    parts: Mapping[str, Sequence[Decomposition]],
+    pooled: Mapping[str, Decomposition],
+    dropped: int,
+) -> str:
+    """What the networks did, together and apart, and what could not be asked of some of them."""
     (ddim, first), (ddpm, second) = pooled.items()
-    return (
+    note = (
         f"t(τ_3) is raw time {window_time(case)}. {ddim}: {first.both:,} of {first.hits:,} "
         f"interpolations visited a midpoint, and {first.both:,} of {first.visits:,} visits "
         f"interpolate; {ddpm}: {second.both:,} of {second.hits:,}, and {second.both:,} of "
         f"{second.visits:,}."
     )
+    note += f" {variation_note(_shares(parts))}"
+    if dropped:
+        note += f" {dropped} comparisons of conditionals had no run to condition on."
+    return note
+
+
+def _shares(parts: Mapping[str, Sequence[Decomposition]]) -> dict[str, list[Proportion]]:
+    """Per quantity and sampler the share of every network that has one."""
+    found = {}
+    for name, group in parts.items():
+        for label, rate in zip(_NAMES, _RATES, strict=True):
+            shares = [getattr(part, rate) for part in group]
+            found[f"{label}, {name}"] = [share for share in shares if share is not None]
+    return {label: shares for label, shares in found.items() if shares}
 
 
 def _numbers(
