@@ -104,7 +104,14 @@ CHAPTERS = (
         "Two samplers that share their noise have a path divergence. It turns an error of the"
         " score into a"
         " bound on any event, cheapest per step at $\\eta = 1$.",
-        ("path_divergence", "eta_factor", "binary_kl", "pathwise_bound", "total_variance"),
+        (
+            "path_divergence",
+            "eta_factor",
+            "binary_kl",
+            "pathwise_bound",
+            "total_variance",
+            "kernel_variance",
+        ),
     ),
 )
 

@@ -25,6 +25,7 @@ _HOME = {
     "Hybrid": "samplers",
     "ExactReverse": "samplers",
     "AdaptiveNoise": "adaptive",
+    "Retry": "retry",
     "ProbabilityFlow": "flow",
     "sample": "sampling",
     "classify": "geometry",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import functools
 from typing import Any, Literal, Protocol
 
@@ -11,32 +12,67 @@ import numpy as np
 from . import kernels
 from .errors import InputError
 from .mixture import GaussianMixture
-from .noise import path_normals, standard_normals
+from .noise import Stream, path_normals, standard_normals
 from .plans import StepPlan, check_reach
 from .schedule import NoiseSchedule, TimeGrid
 from .score import LARGEST_SINGLE, ExactScore, ScoreModel, checked_eps, is_exact
-from .validation import Array
+from .validation import Array, IntArray
 
 NoiseKind = Literal["step", "path"]
 
 
+class Use(enum.IntEnum):
+    """What an extra normal is for; with time and attempt it makes the counter's time word."""
+
+    CHECK = 0
+    KICK = 1
+    STEP = 2
+
+
+MAX_ATTEMPTS = 31  # five bits of the counter's time word
+
+
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Which samples a block holds and where their noise comes from."""
+    """Which samples a block holds and where their noise comes from.
+
+    attempt : 0 on the first way down; a path that is tried again meets other noise each time.
+    chosen : (m,) places in the block of the states at hand; None for all of them.
+    """
 
     first: int
     seed: int
     noise: NoiseKind = "step"
+    attempt: int = 0
+    chosen: IntArray | None = None
+
+    def choose(self, chosen: IntArray, attempt: int) -> Rows:
+        """The same block's samples at these places, on another attempt."""
+        return dataclasses.replace(self, chosen=chosen, attempt=attempt)
+
+    def normals(self, use: Use, t: int, shape: tuple[int, ...]) -> Array:
+        """Normals of this shape (m, d) beside those of the steps: a function of sample, use, time
+        (below 2^24, see MAX_T) and attempt alone."""
+        m, d = shape
+        n = m if self.chosen is None else int(self.chosen.max(initial=0)) + 1
+        word = t | (int(use) << 24) | (self.attempt << 27)
+        drawn = standard_normals(self.seed, n, d, word, stream=Stream.EXTRA, first=self.first)
+        return drawn if self.chosen is None else drawn[self.chosen]
 
 
 class Stepper(Protocol):
     """Carries blocks of samples along a grid. `needs_eps`: whether a step uses the prediction.
-    `extra`: evaluations so far beyond one a sample and step."""
+    `extra`: evaluations so far beyond one a sample and step. `resumable`, where it has it: whether
+    some of a block's paths may go on from any node with fresh noise."""
 
     grid: TimeGrid
     fused: bool
     needs_eps: bool
-    extra: int
+
+    @property
+    def extra(self) -> int:
+        """See above."""
+        ...
 
     def eps(self, x: Array, t: int) -> Array | None:
         """Noise prediction at a node, for the step and for observers."""
@@ -58,6 +94,7 @@ class PlanStepper:
     """
 
     needs_eps = True
+    resumable = True
     extra = 0
 
     def __init__(self, model: ScoreModel, plan: StepPlan) -> None:
@@ -209,8 +246,10 @@ class ReverseStepper:
 def step_noise(
     schedule: NoiseSchedule, grid: TimeGrid, k: int, rows: Rows, shape: tuple[int, ...]
 ) -> Array:
-    """The normals of step k for a block of samples."""
+    """The normals of step k for a block of samples, or for those that are tried again."""
     t, s = grid.pairs[k]
+    if rows.attempt > 0:
+        return rows.normals(Use.STEP, t, shape)
     n, d = shape
     if rows.noise == "path":
         return path_normals(rows.seed, n, d, schedule, (t, s), first=rows.first)

@@ -6,7 +6,8 @@ no arithmetic with the engine, so the two can disagree.
 O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE between any levels.
 O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.
 O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
-O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids, X7 spread of samplers.
+O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids.
+X7 `linear_recursion_std`, X8 `late_noise_std`: the spread that samplers return in one mode.
 M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 """
@@ -21,6 +22,7 @@ from .chain_law import (
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .hybrid import hybrid_log_interval, hybrid_sample
+from .late_noise import late_noise_std
 from .linear import linear_recursion_std
 from .normal import log_interval
 from .reduction import (
@@ -61,6 +63,7 @@ __all__ = [
     "flow_map_arb",
     "hybrid_log_interval",
     "hybrid_sample",
+    "late_noise_std",
     "linear_recursion_std",
     "log_away_probability",
     "log_gap_probability",

@@ -283,7 +283,7 @@ def bisector_drift():
         agree_all(value, lambda n, p=(length, abar, sigma): exact(a[n], *p), scale=1.0)
 
 
-# -- X6, X7 --------------------------------------------------------------------------------------
+# -- X6, X7, X8 ----------------------------------------------------------------------------------
 
 
 def _pulled(axis, end, v_end, v_noise):
@@ -363,6 +363,39 @@ def linear_recursion():
                 V = variance(V, rho[n], rho[n + 1], sigma, eta)
                 agree(value[n + 1], mpmath.sqrt(V))
             agree(value[-1], mpmath.sqrt(V) * last(rho[-2], sigma))
+
+
+@covers(oracles.late_noise_std)
+def late_noise():
+    schedule = NoiseSchedule.linear(T=100, beta_start=1e-3, beta_end=0.1)
+    times = [100, 80, 55, 30, 8, 1, 0]
+    kernel, bridge, slope, deterministic = (
+        formula("kernel_variance", name)
+        for name in ("variance", "bridge_alone", "slope", "deterministic")
+    )
+    abar = [mpmath.mpf(float(schedule.alpha_bar[t])) for t in times]
+    for sigma, start, posterior in ((0.2, None, (True, True)), (0.4, 0.9, (False, True))):
+        value = oracles.late_noise_std(
+            schedule.alpha_bar, times, 0.5, sigma, start_std=start, posterior=posterior
+        )
+        with mpmath.workdps(50):
+            rho = [(1 - a) / a for a in abar]
+            std = mpmath.sqrt(mpmath.mpf(sigma) ** 2 + rho[0]) if start is None else start
+            agree(value[0], std)
+            before = None
+            for n in range(len(times) - 1):
+                if rho[n] > 0.5:
+                    x_0 = middle = slope(rho[n], sigma) * std
+                    if before is not None:
+                        stretch = mpmath.log(rho[n] / rho[n + 1])
+                        stretch /= mpmath.log(rho[n - 1] / rho[n])
+                        middle += stretch * (x_0 - before) / 2
+                    std, before = deterministic(std, middle, rho[n], rho[n + 1]), x_0
+                else:
+                    added = posterior[n == len(times) - 2]
+                    var = (kernel if added else bridge)(std**2, rho[n], rho[n + 1], sigma)
+                    std = mpmath.sqrt(var)
+                agree(value[n + 1], std)
 
 
 @covers(oracles.window_covariance, oracles.window_variance_law, oracles.QuadraticForm)
