@@ -1,24 +1,28 @@
 """Samplers of a learned score: what they get wrong against what they cost.
 
-Per trained model and per sampler, with its evaluations of the score: the rate of interpolations,
-the error of the mode weights and the spread within the modes. The families:
+Per trained model and per sampler, with every evaluation of the score that it takes (steps, pilot,
+tests, repetitions): the rate of samples outside the modes, the error of the mode weights and the
+spread within the modes. The families:
 
 DDIM and DDIM(eta) on the papers' quadratic grid; DDPM; "bridge noise late", a hybrid: DDIM's
-nodes above raw time 100, DDPM's below, eta = 1; "second order": AdaptiveNoise's deterministic
-two-step solver by itself; "restart": DDIM, then all samples noised to a node near rho = 0.1 and
-run again, up to three times (in the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise.
+nodes above raw time 100, DDPM's below, eta = 1; "second order": the deterministic two-step solver;
+"restart": DDIM, then all samples noised to a node near rho = 0.1 and run again, once or twice (in
+the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise. "+ retry" tests and repeats what another
+sampler makes. AdaptiveNoise's ideas one after the other, on its 40 steps: "adaptive, bridge noise",
+"adaptive, last step", "adaptive, kernel noise" (both), and with tests the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.noise import Stream, standard_normals
+from mixdyn.retry import Retry
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
@@ -34,25 +38,38 @@ from .common import describe_models, require_models
 
 _LATE, _RESTARTED, _RESTART_RHO = 100, 35, 0.1
 _OVER = 1.25  # more noise than the bridge has
-_BUDGET = (1_000_000, 12_000_000)  # evaluations per model and sampler: quick, full
+_BUDGET = (250_000, 1_000_000)  # evaluations per model and sampler: quick, full
+_OF_DDPM = 4.0  # times as many for DDPM, which the others are held against
 _SAMPLES = (500, 200_000)  # at least and at most
 
 
 @dataclass(frozen=True)
 class Method:
-    """A sampler of a family: `draw(model, n, seed)` gives samples (n, d) and evaluations each."""
+    """A sampler of a family: `draw(model, n, seed)` gives samples (n, d) and evaluations each;
+    cost is about how many, share times the usual budget is spent on it."""
 
     family: str
     cost: float
     draw: Callable[[Any, int, int], tuple[Array, float]]
+    share: float = 1.0
 
 
-def _plain(family: str, schedule: NoiseSchedule, sampler: Sampler) -> Method:
+def _plain(family: str, schedule: NoiseSchedule, sampler: Sampler, share: float = 1.0) -> Method:
     def draw(model: Any, n: int, seed: int) -> tuple[Array, float]:
         run = sample(model, schedule, sampler, n=n, rng=seed)
         return np.asarray(run.x), run.n_eval
 
-    return Method(family, sampler.grid(schedule).steps, draw)
+    return Method(family, sampler.grid(schedule).steps, draw, share)
+
+
+def _both(
+    family: str, schedule: NoiseSchedule, sampler: Sampler, share: float = 1.0
+) -> list[Method]:
+    """A sampler, and the same with tests and repetitions."""
+    return [
+        _plain(family, schedule, sampler, share),
+        _plain(f"{family} + retry", schedule, Retry(sampler), share),
+    ]
 
 
 def _restarts(schedule: NoiseSchedule, steps: int, times: int) -> Method:
@@ -80,44 +97,56 @@ def _late_bridge(schedule: NoiseSchedule, steps: int) -> Sampler:
     return DDIM(spacing=TimeGrid([*above, *range(late, -1, -1)], schedule.T), eta=1.0)
 
 
-def _deterministic(schedule: NoiseSchedule, steps: int) -> Method:
-    """AdaptiveNoise's two-step solver by itself."""
-    alone = AdaptiveNoise(steps, late_rho=1e-12, checks=0, rounds=0, last_noise=False)
-    return _plain("second order", schedule, alone)
+def second_order(steps: int) -> AdaptiveNoise:
+    """AdaptiveNoise's two-step solver by itself, without noise."""
+    return AdaptiveNoise(steps, late_rho=1e-12, rounds=0, late_noise=False, last_noise=False)
+
+
+def _ideas(schedule: NoiseSchedule) -> list[Method]:
+    """AdaptiveNoise's steps as its ideas are added one after the other, all but the tests."""
+    how = replace(adaptive_for(schedule), rounds=0)
+    parts = {
+        "adaptive, bridge noise": replace(how, late_noise=False, last_noise=False),
+        "adaptive, last step": replace(how, late_noise=False),
+        "adaptive, kernel noise": how,
+    }
+    return [_plain(family, schedule, sampler) for family, sampler in parts.items()]
 
 
 def methods(schedule: NoiseSchedule) -> list[Method]:
     """The samplers compared, family by family."""
-    counts = [s for s in (10, 20, 35, 50, 100, 200, 500) if s <= schedule.T]
-    found = [_plain("DDIM", schedule, ddim(schedule, s)) for s in counts]
-    few = [s for s in counts if 20 <= s <= 200]
-    found += [_plain("eta = 1", schedule, ddim(schedule, s, 1.0)) for s in few]
-    over = [s for s in few if s <= 100 and largest_eta(schedule, s) >= _OVER]
-    found += [_plain(f"eta = {_OVER}", schedule, ddim(schedule, s, _OVER)) for s in over]
+    counts = [s for s in (10, 20, 50, 100, 200, 500) if s <= schedule.T]
+    few = [s for s in counts if 20 <= s <= 100]
+    over = [s for s in few if s == 50 and largest_eta(schedule, s) >= _OVER]
+    found = [_plain("DDIM", schedule, ddim(schedule, s)) for s in counts if s not in few]
+    for s in few:
+        found += _both("DDIM", schedule, ddim(schedule, s))
+        found += _both("eta = 1", schedule, ddim(schedule, s, 1.0))
+        found += _both("second order", schedule, second_order(s))
+    for s in over:
+        found += _both(f"eta = {_OVER}", schedule, ddim(schedule, s, _OVER))
     found += [_plain("bridge noise late", schedule, _late_bridge(schedule, s)) for s in few[:1]]
-    found += [_deterministic(schedule, s) for s in counts[:5]]
-    found += [_restarts(schedule, _RESTARTED, k) for k in (1, 2, 3) if _RESTARTED in counts]
+    found += [_restarts(schedule, _RESTARTED, k) for k in (1, 2) if schedule.T >= _RESTARTED]
+    found += _ideas(schedule)
     sizes = [s for s in (15, 20, 30, 40, 60, 100) if s <= schedule.T]
     found += [_plain("adaptive", schedule, AdaptiveNoise(s)) for s in sizes]
-    return [*found, _plain("DDPM", schedule, DDPM())]
+    return [*found, *_both("DDPM", schedule, DDPM(), _OF_DDPM)]
 
 
 def headline(schedule: NoiseSchedule) -> list[Method]:
     """One sampler of each family, at about 50 evaluations where it has the choice, and DDPM."""
-    steps = min(DDIM_STEPS, schedule.T)
     found = [
-        _plain("DDIM", schedule, ddim(schedule)),
-        _plain("eta = 1", schedule, ddim(schedule, eta=1.0)),
-        _deterministic(schedule, steps),
-        _restarts(schedule, min(_RESTARTED, schedule.T), 1),
+        *_both("DDIM", schedule, ddim(schedule)),
+        *_both("eta = 1", schedule, ddim(schedule, eta=1.0)),
+        _plain("second order + retry", schedule, Retry(second_order(min(DDIM_STEPS, schedule.T)))),
         _plain("adaptive", schedule, adaptive_for(schedule)),
     ]
-    return [*found, _plain("DDPM", schedule, DDPM())]
+    return [*found, _plain("DDPM", schedule, DDPM(), _OF_DDPM)]
 
 
 def ends(case: Case, model: Any, method: Method, budget: float) -> Ends:
     """What a sampler makes of a model with about `budget` evaluations."""
-    n = int(np.clip(budget / method.cost, *_SAMPLES))
+    n = int(np.clip(method.share * budget / method.cost, *_SAMPLES))
     x, n_eval = method.draw(model, n, case.stream("frontier"))
     return ends_of(case.mixture, x, n_eval)
 

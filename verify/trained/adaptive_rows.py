@@ -80,7 +80,7 @@ def adaptive_for(schedule: NoiseSchedule) -> AdaptiveNoise:
     """AdaptiveNoise as it is, with fewer steps where the schedule has not that many."""
     usual = AdaptiveNoise()
     steps = min(usual.steps, schedule.T)
-    return AdaptiveNoise(steps, checks=min(usual.checks, steps))
+    return AdaptiveNoise(steps)
 
 
 def _ends(problem: Case, model: TrainedModel, sampler: Sampler, n: int) -> tuple[Ends, Array]:
