@@ -21,17 +21,16 @@ from .score import ScoreModel, checked_eps, is_exact
 from .steppers import Rows, Stepper
 from .validation import Array, check_integer, check_nonnegative
 
-# Fewer steps than this are too coarse for a cubic: the second order is then the better one.
-FEW_STEPS = 16
-
 
 @dataclasses.dataclass(frozen=True)
 class ProbabilityFlow:
     """The probability-flow ODE by an exponential multistep method.
 
-    order (1..4) is 4 when omitted, 2 below `FEW_STEPS` steps. data_std (>= 0) is the sigma of the
-    clock v = sigma^2 + rho: when omitted the smallest sigma of an exact score, else 0, where the
-    method extrapolates the model's x0_hat as arXiv 2211.01095 does. `spacing` as in `DDIM`.
+    order (1..4): when omitted every step takes the highest, up to 4, that its length and the
+    unevenness of the last ones in log SNR allow (`multistep.chosen_weights`). data_std (>= 0) is
+    the sigma of the clock v = sigma^2 + rho: when omitted the smallest sigma of an exact score,
+    else 0, where the method extrapolates the model's x0_hat as arXiv 2211.01095 does. `spacing` as
+    in `DDIM`.
     """
 
     steps: int = 50
@@ -55,8 +54,7 @@ class ProbabilityFlow:
         sigma = self.data_std
         if sigma is None:
             sigma = float(model.mixture.sigmas.min()) if is_exact(model) else 0.0
-        order = self.order if self.order is not None else (2 if grid.steps < FEW_STEPS else 4)
-        return FlowStepper(model, schedule, grid, order, sigma**2)
+        return FlowStepper(model, schedule, grid, self.order, sigma**2)
 
 
 class FlowStepper:
@@ -71,7 +69,7 @@ class FlowStepper:
         model: ScoreModel,
         schedule: NoiseSchedule,
         grid: TimeGrid,
-        order: int,
+        order: int | None,
         data_var: float,
     ) -> None:
         check_reach(grid, schedule)

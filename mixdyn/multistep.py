@@ -15,6 +15,15 @@ from .validation import Array
 # The (v, m) of the nodes before the present one, the latest first.
 Past = list[tuple[float, Array]]
 
+# An extrapolation through q nodes is used where the sum of its weights' sizes is at most so many
+# times their sum, by which it may amplify what m is not a polynomial in: equal short steps have 2,
+# 3.7, 6.7 at q = 2, 3, 4, long or uneven ones many times that.
+_AMPLIFIES = (1.0, 3.5, 4.5, 8.0)
+_SMOOTH = (
+    1.0  # in u: m bends on that scale, and a polynomial of order three or four on a longer one
+)
+HIGHEST = len(_AMPLIFIES)
+
 
 def multistep_weights(h: float, nodes: Array) -> Array:
     """Weights (q,) of m at `nodes` (q,), distinct and <= 0, so that sum_j weights_j p(nodes_j) =
@@ -44,21 +53,40 @@ def _moment(h: float, k: int) -> float:
     return total
 
 
-def multistep(y: Array, pull: Array, step: tuple[float, float], past: Past, order: int) -> Array:
+def chosen_weights(h: float, nodes: Array) -> Array:
+    """The weights (q,) of `multistep_weights` at the first q of the nodes, for the largest q that
+    the length h of the step and the distances of the nodes allow."""
+    weights = multistep_weights(h, nodes[:1])
+    for q in range(2, min(len(nodes), HIGHEST) + 1):
+        more = multistep_weights(h, nodes[:q])
+        too_far = q > 2 and h - nodes[q - 1] > _SMOOTH
+        if too_far or np.abs(more).sum() > _AMPLIFIES[q - 1] * more.sum():
+            break
+        weights = more
+    return weights
+
+
+def multistep(
+    y: Array, pull: Array, step: tuple[float, float], past: Past, order: int | None
+) -> Array:
     """y (n, d) at v_s from y and pull = m - y at v_t, step = (v_t, v_s), v_t > v_s >= 0.
 
-    `past` takes up (v_t, m) and drops what the next step of this order will not need. v_s = 0 gives
-    m, the fixed point of an infinite step.
+    order (1..4) is that of the extrapolation, None the one that suits this step and the last ones
+    (`chosen_weights`). `past` takes up (v_t, m) and drops what the next step will not need. v_s = 0
+    gives m, the fixed point of an infinite step.
     """
     v_t, v_s = step
     m = y + pull
     if v_s == 0.0:
         return m
-    nodes = np.array([0.0, *(-0.5 * math.log(v / v_t) for v, _ in past)])
-    weights = multistep_weights(0.5 * math.log(v_t / v_s), nodes)
+    h, nodes = (
+        0.5 * math.log(v_t / v_s),
+        np.array([0.0, *(-0.5 * math.log(v / v_t) for v, _ in past)]),
+    )
+    weights = chosen_weights(h, nodes) if order is None else multistep_weights(h, nodes)
     out = y + weights[0] * pull
-    for weight, (_, m_before) in zip(weights[1:], past, strict=True):
+    for weight, (_, m_before) in zip(weights[1:], past, strict=False):
         out += weight * (m_before - y)
     past.insert(0, (v_t, m))
-    del past[order - 1 :]
+    del past[(HIGHEST if order is None else order) - 1 :]
     return out

@@ -109,3 +109,18 @@ def show_number(value: Number | None, digits: int = 4) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.{digits}g}"
+
+
+def show_share(share: float | None, digits: int = 3) -> str:
+    """A share in per cent, a dash for null: 100 % says all and 0 % none.
+
+    `digits` significant ones, and near 100 % as many as show two of what is missing: 99,995 of
+    100,000 are 99.995 %.
+    """
+    if share is None:
+        return show_number(None)
+    missing = 100.0 * (1.0 - share)
+    if not 0.0 < missing < 50.0:
+        return f"{100.0 * share:.{digits}g} %"
+    decimals = max(1 - math.floor(math.log10(missing)), digits - 2)
+    return f"{100.0 * share:.{decimals}f}".rstrip("0").rstrip(".") + " %"

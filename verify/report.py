@@ -135,16 +135,6 @@ def show(row: Row, key: str, digits: int = 4) -> str:
     return show_number(read_number(row, key), digits)
 
 
-def show_share(share: float | None) -> str:
-    """A share in per cent that says 100 % only for all."""
-    if share is None:
-        return "–"
-    text = f"{100.0 * share:.3g}"
-    if text == "100" and share < 1.0:
-        text = "> 99.9"
-    return f"{text} %"
-
-
 def show_count(row: Row) -> str:
     """How many of how many points satisfied the relation, as in `4,096 of 4,096 points`."""
     if row["n"] is None:
