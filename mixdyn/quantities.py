@@ -123,4 +123,5 @@ def show_share(share: float | None, digits: int = 3) -> str:
     if not 0.0 < missing < 50.0:
         return f"{100.0 * share:.{digits}g} %"
     decimals = max(1 - math.floor(math.log10(missing)), digits - 2)
-    return f"{100.0 * share:.{decimals}f}".rstrip("0").rstrip(".") + " %"
+    whole, point, rest = f"{100.0 * share:.{decimals}f}".partition(".")
+    return f"{whole}{point}{rest}".rstrip("0").rstrip(".") + " %" if rest else f"{whole} %"

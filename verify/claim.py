@@ -23,7 +23,7 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.references import model_digest
 from mixdyn.schedule import NoiseSchedule
 
-from .quantities import Number, plain
+from .quantities import Number, plain, show_share
 from .relations import AnyRelation, Comparison, Outcome
 
 Result = TypeVar("Result")
@@ -371,7 +371,7 @@ class Claim:
         share = finding.share()
         if share == 0.0 or not finding.comparisons:
             shares = [
-                f"{h.name.replace('_', ' ')} on {100.0 * h.held_share:.3g} %"
+                f"{h.name.replace('_', ' ')} on {show_share(h.held_share)}"
                 for h in finding.hypotheses
                 if h.held_share < 1.0
             ]

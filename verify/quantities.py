@@ -13,6 +13,7 @@ from mixdyn.quantities import (
     number_from_log,
     plain,
     show_number,
+    show_share,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "plain",
     "read_number",
     "show_number",
+    "show_share",
 ]
 
 

@@ -18,7 +18,7 @@ from mixdyn.provenance import commit, package_versions, usable_cores
 from .claim import Case, parse_hypotheses
 from .outputs import make_folder
 from .pictures import Picture, find_pictures
-from .quantities import dump_json, plain, read_number, show_number
+from .quantities import dump_json, plain, read_number, show_number, show_share
 from .registry import Entry
 from .relations import Outcome
 from .sources import ROOT

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .claim import Case, Origin
-from .quantities import show_number
+from .quantities import show_number, show_share
 from .registry import Entry
 from .relations import Outcome
-from .report import MARKS, relation_symbol, show, show_count, show_share
+from .report import MARKS, relation_symbol, show, show_count
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mixdyn.quantities import Number, dump_json, show_number
+from mixdyn.quantities import Number, dump_json, show_number, show_share
 
 from .facts import Diagnosis, Stage
 from .words import explain
@@ -27,7 +27,12 @@ def print_summary(summary: SampleSummary, console: Console, as_json: bool) -> No
         sys.stdout.write(dump_json(vars(summary)))
         return
     rows = [
-        [c.name.replace("_", " "), f"{c.count:,}", _percent(c.share), _range(c.low, c.high)]
+        [
+            c.name.replace("_", " "),
+            f"{c.count:,}",
+            show_share(c.share, 4),
+            f"{show_share(c.low)} .. {show_share(c.high)}",
+        ]
         for c in summary.classes
     ]
     _table(console, "Samples by class", ["class", "count", "share", "95 % interval"], rows)
@@ -67,9 +72,9 @@ def print_recursion(summary: RecurseSummary, console: Console, as_json: bool) ->
             str(g.index),
             f"{g.trained_on:,}",
             f"{g.n:,}",
-            _percent(g.interpolation),
-            _range(g.interpolation_low, g.interpolation_high),
-            _percent(g.invalid),
+            show_share(g.interpolation, 4),
+            f"{show_share(g.interpolation_low)} .. {show_share(g.interpolation_high)}",
+            show_share(g.invalid, 4),
             f"{g.modes} of {g.of_modes}",
             show_number(g.weight_divergence, 3),
             show_number(g.spread, 3),
@@ -153,7 +158,7 @@ def _print_crossings(diagnosis: Diagnosis, console: Console) -> None:
                 f"{kappa:g}",
                 *cells,
                 show_number(kinds[-1].steps_50),
-                _percent(kinds[-1].never_share),
+                show_share(kinds[-1].never_share, 4),
             ]
         )
     title = (
@@ -248,14 +253,6 @@ def _radius(value: Number | None) -> str:
 
 def _end(name: str) -> str:
     return "t = 1" if name == "last_noisy" else "t = 0"
-
-
-def _percent(share: float) -> str:
-    return f"{100.0 * share:.4g} %"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{100.0 * low:.3g} .. {100.0 * high:.3g} %"
 
 
 def _table(

@@ -180,7 +180,7 @@ def test_the_table_goes_to_the_terminal_with_reasons_for_what_does_not_hold(run)
 
 def test_a_share_says_all_only_when_it_is_all():
     shown = [report.show_share(s) for s in (1.0, 0.99999, 0.5, 1e-5, 0.0, None)]
-    assert shown == ["100 %", "> 99.9 %", "50 %", "0.001 %", "0 %", "–"]
+    assert shown == ["100 %", "99.999 %", "50 %", "0.001 %", "0 %", "–"]
 
 
 def test_a_single_mode_and_uneven_sigmas_are_described(run, tmp_path):

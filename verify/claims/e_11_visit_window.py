@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from mixdyn.quantities import show_share
 from mixdyn.statistics import Proportion
 from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.relations import Comparison, Outcome
@@ -123,7 +124,7 @@ def _note(case: Case, ddim: Mapping[Choice, Sequence[Decomposition]]) -> str:
 
 
 def _percent(part: Proportion | None) -> str:
-    return "no count" if part is None else f"{100.0 * part.rate:.3g} %"
+    return "no count" if part is None else f"{show_share(part.rate)}"
 
 
 def _tables(case: Case, visited: Visited) -> list[Table]:

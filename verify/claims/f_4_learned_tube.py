@@ -29,6 +29,7 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.geometry import Mask
+from mixdyn.quantities import show_share
 from mixdyn.statistics import Proportion
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.paths import KAPPA, node_of_tau_2
@@ -148,7 +149,7 @@ def _note(followed: Sequence[Followed]) -> str:
     off = sum((f.later & (f.floor > SMALL * f.own_steps)).sum(axis=1) for f in followed)
     last = np.flatnonzero(count)[-8:]
     shares = ", ".join(
-        f"{100.0 * off[k] / count[k]:.0f} % at t = {int(followed[0].times[k])}" for k in last
+        f"{show_share(off[k] / count[k], 2)} at t = {int(followed[0].times[k])}" for k in last
     )
     return f"Share of DDIM's paths with a floor above {SMALL:.0%} of their offset: {shares}."
 

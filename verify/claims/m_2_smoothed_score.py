@@ -25,6 +25,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mixdyn.quantities import show_share
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.interpolation_problems import LINES, modes_at
 from verify.relations import Comparison, Lower, Upper, compare
@@ -156,8 +157,9 @@ def _note(found: dict[str, Smoothing]) -> str:
         return ""
     share = np.concatenate(left)
     return (
-        f"The exact score of wider modes, sigma fitted at each t, leaves {share.min():.0%} to "
-        f"{share.max():.0%} of the squared error between modes."
+        "The exact score of wider modes, sigma fitted at each t, leaves "
+        f"{show_share(float(share.min()), 2)} to {show_share(float(share.max()), 2)} of the "
+        "squared error between modes."
     )
 
 

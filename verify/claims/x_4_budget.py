@@ -33,6 +33,7 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.geometry import Mask, Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.quantities import show_share
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.sampling import sample
 from mixdyn.validation import Array
@@ -168,7 +169,7 @@ def _note(seen: Array) -> str:
     return (
         f"DDPM's mean is compared to within {finest:.2g} % at the most telling place and "
         f"{middle:.2g} % at the median one; at {blind} of {len(seen)} places to more than "
-        f"{100.0 * COARSE:.0f} %, which tells nothing."
+        f"{show_share(COARSE, 2)}, which tells nothing."
     )
 
 

@@ -49,7 +49,7 @@ from verify.midpoint_problems import (
     unequal_modes,
     variances,
 )
-from verify.quantities import Log10, Number
+from verify.quantities import Log10, Number, show_share
 from verify.reference import Reference, literal_slack, reference_from
 from verify.relations import Comparison, Equality, Upper, compare
 from verify.window import HALF_WIDTH, start_time, usable_nodes
@@ -232,8 +232,8 @@ def _no_reference(case: Case, literal: Array) -> Verdict:
         applicable_share=0.0,
         note=(
             "The drift along the pair depends on the place across it; with s = 0, l' = l the "
-            f"condition holds at {hypothesis.held_share:.1%} of the places looked at. The exact "
-            "law answers instead: see P5.1."
+            f"condition holds at {show_share(hypothesis.held_share)} of the places looked at. The "
+            "exact law answers instead: see P5.1."
         ),
     )
     return CLAIM.judge(case, finding, Basis.SAMPLED)

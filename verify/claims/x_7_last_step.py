@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry, oracles
+from mixdyn.quantities import show_share
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
@@ -181,7 +182,7 @@ def _note(runs: Sequence[Run]) -> str:
     dof = min(run.end.size for run in runs)
     seen = _spread_width(dof) + float(norm.ppf(POWER)) / math.sqrt(2.0 * dof)
     return (
-        f"In every run a spread {100.0 * seen:.2g} % off the recursion would have failed with "
+        f"In every run a spread {show_share(seen, 2)} off the recursion would have failed with "
         f"probability {POWER:g}; what follows from common noise is compared to 1e-9 of the start's "
         "size."
     )

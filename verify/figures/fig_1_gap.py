@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.quantities import show_share
 from mixdyn.validation import IntArray
 
 from .spec import FigureSpec, Results
@@ -66,8 +67,8 @@ def _panel(ax: Axes, result: Result, region: Region) -> None:
 
 
 def _range(shares: list[float]) -> str:
-    low, high = (f"{100.0 * share:.2g}" for share in (min(shares), max(shares)))
-    return f"{low} %" if low == high else f"{low} to {high} %"
+    low, high = (show_share(share, 2) for share in (min(shares), max(shares)))
+    return low if low == high else f"{low} to {high}"
 
 
 def _message(result: Result) -> str:

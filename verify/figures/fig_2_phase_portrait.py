@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import distance_to_segment
+from mixdyn.quantities import show_share
 from mixdyn.validation import Array
 
 from .spec import FigureSpec, Results
@@ -80,7 +81,7 @@ def _draw_field(ax: Axes, result: Result) -> None:
 def _message(result: Result) -> str:
     times, tau = result["times"], int(result["tau"])
     shares = [
-        f"{100.0 * _share_in_tubes(result, result['paths'][k]):.0f} % at t = {int(times[k])}"
+        f"{show_share(_share_in_tubes(result, result['paths'][k]), 2)} at t = {int(times[k])}"
         for k in (0, int(np.argmax(times <= tau)), -1)
     ]
     saddles = int(np.isfinite(result["saddles"][:, 0]).sum())

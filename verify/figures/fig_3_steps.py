@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.quantities import show_share
 from mixdyn.validation import IntArray
 
 from .spec import FigureSpec, Results
@@ -66,7 +67,7 @@ def _message(result: Result) -> str:
     if first < len(exact):
         clean = f"none from {int(result['steps'][first])} steps on"
     else:
-        clean = f"{100.0 * exact[-1]:.2g} %"
+        clean = f"{show_share(exact[-1], 2)}"
     return (
         f"With a score error DDIM still makes {last:.2g} % interpolations at "
         f"{int(result['steps'][-1])} steps, DDPM {reference:.2g} %; with the exact score DDIM "

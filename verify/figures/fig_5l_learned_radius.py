@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixdyn.quantities import show_share
+
 from .spec import FigureSpec, Results
 from .style import GREY, LOOKS, explain_limits, finish, new_figure, percent_axis, plot_rate
 
@@ -37,15 +39,15 @@ def _message(result: Result) -> str:
     names = result.labels("samplers")
     at = int(abs(result["radius"] - _NEAR).argmin())
     n = result.count() * len(result["models"])
-    early, late = (100.0 * result["hits"][row, :, :, at].sum(axis=0) / n for row in (1, 0))
+    early, late = (result["hits"][row, :, :, at].sum(axis=0) / n for row in (1, 0))
     first, last = names.index("DDIM"), names.index("DDPM")
     hybrid = names.index("hybrid z=2")
+    shown = [show_share(rates[k], 2) for rates in (late, early) for k in (first, hybrid, last)]
     return (
         f"Started {result['radius'][at]:g} l off a midpoint once modes are separated, trained "
-        f"networks interpolate on {late[first]:.0f} % of DDIM's runs, {late[hybrid]:.0f} % with "
-        f"two noisy steps first, {late[last]:.2g} % of DDPM's; started {int(result['start'][1])} "
-        f"raw steps before the end, on {early[first]:.2g}, {early[hybrid]:.2g} and "
-        f"{early[last]:.2g} %"
+        f"networks interpolate on {shown[0]} of DDIM's runs, {shown[1]} with two noisy steps "
+        f"first, {shown[2]} of DDPM's; started {int(result['start'][1])} raw steps before the end, "
+        f"on {shown[3]}, {shown[4]} and {shown[5]}"
     )
 
 

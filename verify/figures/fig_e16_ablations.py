@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.quantities import show_share
 
 from .spec import FigureSpec, Results
 from .style import GREY, LOOKS, Look, finish, joint_legend, new_figure, percent_axis, plot_rate
@@ -44,7 +45,7 @@ def _message(result: Result) -> str:
     )
     wrong = 100.0 * (n - result["spacing_counts"][:, 1, 0, Region.TRUE_MODE]) / n
     return (
-        f"With the exact score no ablation leaves more than {100.0 * exact / n:.2g} % outside the "
+        f"With the exact score no ablation leaves more than {show_share(exact / n, 2)} outside the "
         f"modes; for a score of given resolution distance decides ({wrong[0]:.2g} % at spacing "
         f"{result['spacing'][0]:g}, {wrong[-1]:.2g} % at {result['spacing'][-1]:g}, DDIM)"
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixdyn.quantities import show_share
+
 from .spec import FigureSpec, Results
 from .style import BLACK, GREY, ORANGE, PALETTE, finish, network_look, new_figure
 
@@ -77,7 +79,7 @@ def draw(results: Results) -> Figure:
         f"A network turns from mode to mode too gently: at t = {_TIMES[1]} the midpoint's "
         f"eigenvalue is {np.median(result['eigenvalue'][:, k]):.2g} instead of "
         f"{result['exact_eigenvalue'][k]:.2g}, and a sigma {np.median(result['sigma'][:, k]):.2g} "
-        f"times as large leaves {100.0 * np.median(result['left'][:, k]):.0f} % of the error"
+        f"times as large leaves {show_share(np.median(result['left'][:, k]), 2)} of the error"
     )
     note = (
         "Closest pairs on lines. Orange: from there on modes are six sigma_t/alpha_t apart. "

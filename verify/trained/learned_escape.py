@@ -17,7 +17,7 @@ from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from ..paths import ddim_grid
-from ..quantities import Number
+from ..quantities import Number, show_share
 from ..relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
 from ..window import HALF_WIDTH, DriftRange, Window, drift_range, elapsed_noise, find_window
 from .learned_field import (
@@ -201,9 +201,9 @@ def _note(terms: Terms, found: Sequence[Escape]) -> str:
         f"{e_max.max():.3g}, so that λ' = {terms.weaker.min():.3g} to {terms.weaker.max():.3g} "
         f"where λ = {terms.rate:.3g}; its first term is {math.exp(terms.log_confinement.min()):.3g}"
         f" or more. The learned drift itself points outward on [θ, 2θ] at all times on "
-        f"{100 * held:.3g} % of the segments. From the midpoints DDPM ends within θ in "
-        f"{100 * _pooled(found).rate:.3g} % of the runs, DDIM in "
-        f"{100 * float(np.mean([e.kept for e in found])):.3g} %."
+        f"{show_share(held)} of the segments. From the midpoints DDPM ends within θ in "
+        f"{show_share(_pooled(found).rate)} of the runs, DDIM in "
+        f"{show_share(float(np.mean([e.kept for e in found])))}."
     )
 
 

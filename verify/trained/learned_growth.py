@@ -10,7 +10,7 @@ import numpy as np
 from mixdyn import bounds
 
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ..quantities import Log10, Number
+from ..quantities import Log10, Number, show_share
 from ..relations import Comparison, Equality, Lower, compare
 from ..traps import flow_of_log_distance
 from .learned_field import field_mutants, find_segments, named, spread, variances
@@ -161,8 +161,8 @@ def _note(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[T
         f"grow by e^{exponent:.4g} under the exact flow, by e^{float(np.median(exact.growth)):.3g} "
         f"under DDIM with the exact score, by e^{learned:.3g} with the learned one. So {width:.2g} "
         f"l of a segment end outside both modes, instead of {np.exp(log_width):.2g} l and "
-        f"{float(np.median(exact.width)):.2g} l. At t = {found[0][2].t} {100 * caught:.3g} % of "
-        f"the paths in the trap interpolate, and {100 * through:.3g} % of the interpolations lie "
+        f"{float(np.median(exact.width)):.2g} l. At t = {found[0][2].t} {show_share(caught)} of "
+        f"the paths in the trap interpolate, and {show_share(through)} of the interpolations lie "
         "in it. "
         f"Paths are slow there rather than held: the learned midpoints multiply distances by "
         f"e^{middle:.3g}."

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn.geometry import Mask
+from mixdyn.quantities import show_share
 from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
@@ -175,8 +176,8 @@ def _note(
         f"Of {chosen.size} searches {chosen.size - found} found no equilibrium between the modes; "
         f"{stable} of the others are stable, and on {further} segments the drift has further zeros "
         "between the modes. The formula takes De to be small against λ; at the "
-        f"last noisy node σ_t² De takes away {slope:.4g} of λ. There {100 * along:.3g} % of the "
-        f"squared error lies along the pair and {100 * towards:.3g} % of that points to the "
+        f"last noisy node σ_t² De takes away {slope:.4g} of λ. There {show_share(along)} of the "
+        f"squared error lies along the pair and {show_share(towards)} of that points to the "
         "midpoint."
     )
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mixdyn.quantities import show_share
 from mixdyn.statistics import DISPLAY_MISS, POWER, Proportion, heterogeneity
 from mixdyn.validation import Array
 
@@ -69,7 +70,7 @@ def variation_note(shares: Shares) -> str:
         chi_square, degrees, p = _chi_square(parts)
         if p is not None and p < SEED_MISS:
             rates = [part.rate for part in parts]
-            span = f"{100 * min(rates):.2g} to {100 * max(rates):.2g} %"
+            span = f"{show_share(min(rates), 2)} to {show_share(max(rates), 2)}"
             differ.append(f"{name} ({span}, chi-square {chi_square:.3g} on {degrees})")
     words = f"The networks differ beyond chance in {'; '.join(differ)}." if differ else ""
     return f"{MEAN_ONLY} {words}".strip()
