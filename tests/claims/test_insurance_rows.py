@@ -48,7 +48,6 @@ def made_up(cost, gap, log_p=-30.0) -> insurance.Insured:
 
 def test_the_sampled_row_holds_and_not_with_the_law_of_another_eta(monkeypatch):
     monkeypatch.setattr(insured_errors, "_WORK", 100_000)
-    monkeypatch.setattr(insured_errors, "_STRAYS", 4_000_000)
     case = small_case()
     (row,) = x_11_insurance.check(case)
     assert row.verdict is Outcome.HOLDS

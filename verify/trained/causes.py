@@ -25,6 +25,7 @@ from .interpolation import (
     plane_counts,
 )
 from .models import TrainedModel
+from .over_networks import Shares
 from .rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
 from .rates import compare_order
 
@@ -54,6 +55,8 @@ class Cells:
             return compare_order(name, a, b)
         if isinstance(a, Proportion):
             return compare_rate(name, Statistical("lower"), a, self.rate(smaller))
+        if isinstance(b, Proportion):
+            return compare_rate(name, Statistical("upper"), b, self.rate(larger))
         # Equal cells are not one above the other.
         return compare(name, _MORE, self.rate(larger), 1.05 * self.rate(smaller))
 
@@ -117,6 +120,13 @@ def own_cells(case: Case, models: Sequence[TrainedModel]) -> Cells:
     cells = (exact.mean(few), of_ddpm, rates.mean(few), rates.mean(every))
     names = ", ".join(rates.models)
     return Cells(f"case {case.name}", names, dict(zip(NAMES, cells, strict=True)))
+
+
+def own_shares(case: Case, models: Sequence[TrainedModel]) -> Shares:
+    """The share of each of the case's models in the two learned cells, whose mean they show."""
+    rates = step_rates(case, models)
+    samplers = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
+    return dict(zip(NAMES[2:], map(rates.each, samplers), strict=True))
 
 
 def _exact_ddpm(case: Case) -> float | None:

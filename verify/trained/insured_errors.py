@@ -13,7 +13,7 @@ from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
 from ..blurred import blurred_score
-from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ..claim import Basis, Case, Claim, Finding, Hypothesis, Profile, Table, Verdict
 from ..relations import Comparison, Equality, Statistical, compare, compare_rate
 from . import insurance
 from .insurance import Insured, insure
@@ -24,8 +24,9 @@ BLURS = (0.05, 0.1, 0.25)  # of the shortest distance between two modes
 PUSHES = (0.6, 1.3)  # cost over L: within the pathwise budget, and beyond L
 _WORK = 3_000_000  # samples times steps of one run in the quick profile
 _MOST = 10_000
-_STRAYS = 10_000_000  # samples times steps of the exact chain, whose law is checked
-_DEVIATIONS = 6.0  # that a count may stray from its law: 2e-9 of normal chances
+_LEAST_SHARE = 0.05  # of the exact chain's outputs that lie in the gap by which its law is checked
+_PRECISE, _PRECISE_FULL = 0.12, 0.05  # to which the count of them must know that share
+_LAW_MISS = 2e-9  # with which a correct law is taken for a wrong one
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def judge(claim: Claim, case: Case, wrong: Wrong = RIGHT) -> Verdict:
     strays = case.memo("X11 strays", lambda: [_strays(case, chain) for chain in chains])
     finding = Finding(
         comparisons=[
-            *(_law(case, chains, k, hits, wrong) for k, hits in enumerate(strays)),
+            *(_law(case, chains, k, found, wrong) for k, found in enumerate(strays)),
             *(c for run, cost in runs if cost is not None for c in _pushed(run, cost, wrong)),
             *(c for run, cost in runs if cost is None for c in _blurred(run, wrong)),
         ],
@@ -56,6 +57,10 @@ def judge(claim: Claim, case: Case, wrong: Wrong = RIGHT) -> Verdict:
         nonvacuous_share=float(np.mean([run.pathwise() < 1.0 for run, _ in runs])),
         witness=lambda c: {"compared": c.name, "seed": case.stream("insurance")},
         unit="samples",
+        note=(
+            "The exact chains' laws are compared to within "
+            f"{100.0 * _precise(case):.0f} % of the share in a gap that is counted."
+        ),
         numbers=insurance.gap_costs([run for run, _ in runs]),
         tables=[
             Table(
@@ -129,14 +134,33 @@ def _rate(run: Insured, form: str, bound: float) -> Comparison:
 # -- the law of the exact chain --------------------------------------------------------------------
 
 
-def _strays(case: Case, chain: Chain) -> Proportion:
-    """How many outputs of the exact chain are in a gap of one sigma, in the first coordinate that
+@dataclass(frozen=True)
+class Strays:
+    """Outputs of the exact chain in a gap of this radius (data units), in the first coordinate that
     has one."""
+
+    radius: float
+    hits: Proportion
+
+
+def _strays(case: Case, chain: Chain) -> Strays:
+    """Counts of the exact chain. The radius is the largest halving of sigma whose gap has
+    mass enough to be counted."""
+    from scipy.stats import norm
+
     law, axis = _first_axis(exact_laws(case, chain))
-    n = case.pick(_STRAYS, 20 * _STRAYS) // chain.plan.grid.steps
+    radius = float(case.mixture.sigma)
+    while (share := _share(law, radius)) < _LEAST_SHARE:
+        radius *= 0.5
+    deviations = float(norm.isf(_LAW_MISS / 2))
+    n = math.ceil((deviations / _precise(case)) ** 2 * (1.0 - share) / share)
     run = sample(case.mixture, case.schedule, chain.sampler, n=n, rng=case.stream("X11 law"))
-    gaps = Gaps((law.axis.values,), float(case.mixture.sigma))
-    return Proportion(int(gaps.hold(np.asarray(run.x)[:, [axis]]).sum()), n)
+    inside = Gaps((law.axis.values,), radius).hold(np.asarray(run.x)[:, [axis]])
+    return Strays(radius, Proportion(int(inside.sum()), n))
+
+
+def _precise(case: Case) -> float:
+    return _PRECISE_FULL if case.profile is Profile.FULL else _PRECISE
 
 
 def _first_axis(laws: Sequence[oracles.AxisLaw]) -> tuple[oracles.AxisLaw, int]:
@@ -144,14 +168,26 @@ def _first_axis(laws: Sequence[oracles.AxisLaw]) -> tuple[oracles.AxisLaw, int]:
     return laws[axis], axis
 
 
-def _law(case: Case, chains: Sequence[Chain], k: int, hits: Proportion, wrong: Wrong) -> Comparison:
-    """The share of chain k against its law, to within six standard deviations."""
+def _share(law: oracles.AxisLaw, radius: float) -> float:
+    return math.exp(oracles.log_gap_probability([law], radius))
+
+
+def _reach(share: float, n: int) -> float:
+    """How far the rate of n trials strays from `share`, up to probability _LAW_MISS."""
+    from scipy.stats import binom
+
+    low, high = (float(binom.isf(p, n, share)) for p in (1.0 - _LAW_MISS / 2, _LAW_MISS / 2))
+    return max(share - low / n, high / n - share)
+
+
+def _law(case: Case, chains: Sequence[Chain], k: int, found: Strays, wrong: Wrong) -> Comparison:
+    """The share of chain k against its law, to within what the binomial law allows."""
     law, _ = _first_axis(exact_laws(case, chains[(k + wrong.law) % len(chains)]))
-    share = math.exp(oracles.log_gap_probability([law], float(case.mixture.sigma)))
-    stray = math.sqrt(share * (1.0 - share) / hits.trials)
+    share = _share(law, found.radius)
+    radius = found.radius / float(case.mixture.sigma)
     return compare(
-        f"exact chain in a gap of one sigma, {chains[k].name}",
-        Equality(atol=_DEVIATIONS * stray),
-        hits.rate,
+        f"exact chain in a gap of {radius:g} sigma, {chains[k].name}",
+        Equality(atol=_reach(share, found.hits.trials)),
+        found.hits.rate,
         share,
     )
