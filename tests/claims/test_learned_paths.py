@@ -210,7 +210,7 @@ def rows_of(claim_id, counts):
         changed = {"unweighted": {"weighted": False}, "exchanged": {"exchanged": True}}
         found = {n: judge(i1.CLAIM, case, NETWORKS, **how) for n, how in changed.items()}
         return judge(i1.CLAIM, case, NETWORKS), found
-    changed = {"exchanged": {"exchanged": True}, "shifted": {"shifted": True}}
+    changed = {"exchanged": {"exchanged": True}, "no visits": {"complement": True}}
     found = {name: e11._judge(case, NETWORKS, **how) for name, how in changed.items()}
     return e11._judge(case, NETWORKS), found
 

@@ -75,7 +75,7 @@ def test_figure_5s_row_needs_every_step_of_the_order_and_one_half(near, outcome)
 
 def test_figure_5s_mutants_fail_and_its_note_tells_where_noise_harms():
     case = with_sweeps((960, 620, 430, 310, 40), far=(0, 30, 20, 20, 1))
-    for measure in (f5._reversed, f5._exact):
+    for measure in (f5._exchanged, f5._exact):
         assert f5._judge(case, measure, NETWORKS).verdict is Outcome.FAILS
     note = f5._judge(case, f5._measure, NETWORKS).note
     assert "from 10, 15, 20, 25, 30, 35, 40, 45, 50 % of l at raw time 22" in note

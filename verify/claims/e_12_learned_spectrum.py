@@ -17,7 +17,8 @@ Source: arXiv 2605.06831 v1, Figure E.12
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,17 +51,34 @@ def check(case: Case) -> list[Verdict]:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A node in place of the saddle."""
+    """A node in place of the saddle; the exact score, which has the stated spectrum, with an
+    eigenvalue 2.2 times as large: beside the networks' own failures no fault is narrow."""
     return field_mutants(
         CLAIM,
         case,
-        {"unstable across the pair": lambda models: _judge(case, models, sign_across=-1.0)},
+        {
+            "unstable across the pair": lambda models: _judge(case, models, sign_across=-1.0),
+            "2.2 times the eigenvalues of the exact score": lambda models: _judge(
+                case, models, change=lambda slopes: _exact(slopes, 2.2)
+            ),
+        },
     )
 
 
-def _judge(case: Case, models: Sequence[TrainedModel], sign_across: float = 1.0) -> Verdict:
-    """sign_across: -1 asks for unstable directions across the pair (mutant)."""
-    slopes = [midpoint_slopes(case, model) for model in models]
+def _exact(slopes: MidpointSlopes, factor: float) -> MidpointSlopes:
+    """The exact spectrum, its eigenvalue along the pair times a factor, in a network's place."""
+    return replace(slopes, growth=factor * slopes.exact_growth, lowest=slopes.exact_lowest)
+
+
+def _judge(
+    case: Case,
+    models: Sequence[TrainedModel],
+    sign_across: float = 1.0,
+    change: Callable[[MidpointSlopes], MidpointSlopes] = lambda slopes: slopes,
+) -> Verdict:
+    """sign_across: -1 asks for unstable directions across the pair; change: of what was measured
+    (mutants)."""
+    slopes = [change(midpoint_slopes(case, model)) for model in models]
     comparisons = _compare(slopes, case.mixture.d, sign_across)
 
     def witness(comparison: Comparison) -> dict[str, Any]:

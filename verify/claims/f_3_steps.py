@@ -27,7 +27,7 @@ from verify.trained.over_networks import Shares, variation_note, variation_table
 from verify.trained.rate_sweeps import step_rates
 from verify.trained.rates import (
     Change,
-    Fall,
+    Trend,
     compare_fall,
     compare_order,
     judge_changed,
@@ -96,7 +96,7 @@ def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdic
     return CLAIM.judge(case, finding)
 
 
-def _note(fall: Fall | None, shares: Shares) -> str:
+def _note(fall: Trend | None, shares: Shares) -> str:
     """Where along the sweep the fall is seen, and what the mean over these networks is worth."""
     words = "The schedule has too few steps for a sweep." if fall is None else fall.in_words()
     return f"{words} {variation_note(shares)}"

@@ -1,9 +1,9 @@
 r"""The learned score is a smoothed one, worst between modes at small t.
 
-Statement: A network replaces the steep turn of $\hat{x}_0$ between two modes by a gentler one: at
-    the midpoint of neighbours its slope is smaller than the exact one and the turn is wider, at the
-    small $t$ at which the modes are apart; there the error is larger between modes than at them,
-    and it is larger than at any later $t$.
+Statement: Each shipped network replaces the steep turn of $\hat{x}_0$ between two modes by a
+    gentler one: at the midpoint of neighbours its slope is smaller than the exact one and the turn
+    is wider, at the small $t$ at which the modes are apart; there the error is larger between modes
+    than at them, and it is larger than at any later $t$.
 Hypotheses:
     - trained: networks on the lines of arXiv 2406.09358 are shipped.
     - apart: two neighbours leave room between them, three $\sigma_t/\alpha_t$ from both; asked of
@@ -14,7 +14,8 @@ Measured: on every network and every closest pair: the eigenvalue of the flow at
     midpoint to a quarter behind it, over the exact one; root mean square errors of $\hat{x}_0$.
 Predicted: eigenvalue at most 0.9 of the exact one, width at least 1.05 of it, errors between modes
     above those at modes, and the largest of all among them.
-Evidence: learned, by evaluating the network in float64 on a fixed grid; no sampling.
+Evidence: learned, by evaluating the network in float64 on a fixed grid; no sampling. Widths to
+    within half a percent, what straight lines between places 0.005 l apart leave of the exact one.
 Source: arXiv 2406.09358 v2, section 4 and figure 4
 """
 
@@ -38,6 +39,7 @@ CLAIM = Claim.from_docstring(
     id="M2",
     basis=(Basis.LEARNED,),
     does_not_show=(
+        "That every network does so: there is one for each problem and size of the training set. "
         "That the smoothing is what interpolates: X10 splits the blame. That the learned score is "
         "the exact one of wider modes: the best such sigma is in the table with the share of the "
         "squared error that it leaves."
@@ -45,6 +47,7 @@ CLAIM = Claim.from_docstring(
 )
 FLATTER, WIDER = 0.9, 1.05
 _SMALLEST = 1e-12
+_WIDTH_ERROR = 5e-3
 Change = Callable[[Smoothing], Smoothing]
 
 
@@ -54,8 +57,11 @@ def check(case: Case) -> list[Verdict]:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """The exact score in the network's place, and the two in each other's."""
-    changes: dict[str, Change] = {"exact score": _exact, "network and exact score swapped": _swap}
+    """A turn as wide as the exact one, all else as measured; the exact score in all."""
+    changes: dict[str, Change] = {
+        "a turn no wider than the exact one": _no_wider,
+        "exact score": _exact,
+    }
     return {name: row for name, change in changes.items() for row in _rows(case, change)}
 
 
@@ -70,14 +76,8 @@ def _exact(found: Smoothing) -> Smoothing:
     )
 
 
-def _swap(found: Smoothing) -> Smoothing:
-    return dataclasses.replace(
-        found,
-        eigenvalue=found.exact_eigenvalue,
-        exact_eigenvalue=found.eigenvalue,
-        width=found.exact_width,
-        exact_width=found.width,
-    )
+def _no_wider(found: Smoothing) -> Smoothing:
+    return dataclasses.replace(found, width=found.exact_width)
 
 
 def _rows(case: Case, change: Change) -> list[Verdict]:
@@ -124,7 +124,7 @@ def _compare(found: dict[str, Smoothing]) -> list[Comparison]:
     more = Lower(rtol=1e-6, atol=_SMALLEST)
     return [
         compare("eigenvalue at the midpoint", Upper(rtol=1e-6, atol=1e-9), slopes, FLATTER * exact),
-        compare("width of the turn", Lower(rtol=1e-6, atol=1e-9), widths, WIDER * exact_widths),
+        compare("width of the turn", Lower(rtol=_WIDTH_ERROR), widths, WIDER * exact_widths),
         compare("error between modes against that at modes", more, between, near),
         compare("largest error between modes against any at modes", more, worst, later),
     ]

@@ -1,7 +1,7 @@
 r"""Interpolation joins nearest neighbours only.
 
-Statement: On a square grid of modes, and on the same grid turned by 45 degrees (the diamond), a
-    learned score interpolates along the sides of a cell, which join nearest neighbours, whatever
+Statement: On a square grid of modes, and on the same grid turned by 45 degrees (the diamond), the
+    shipped network interpolates along the sides of a cell, which join nearest neighbours, whatever
     their direction; it does not along the diagonals, which on the diamond lie along the axes.
 Hypotheses:
     - trained: a network is shipped for the grid and for the diamond.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,33 +52,38 @@ CLAIM = Claim.from_docstring(
     ),
 )
 MOST_ON_SIDES = 0.95
-Change = Callable[[str], str]
-_SWAPPED = {SIDE: DIAGONAL, DIAGONAL: SIDE}
+_WIDE_GAP = 0.0925  # from 1/11 on, a diagonal has more than 5 % of a side
+Change = Callable[[PlaneCounts], PlaneCounts]
 
 
 def check(case: Case) -> list[Verdict]:
     """Both coordinates of the exact chain; counts of the networks."""
-    return [*_exact(case, swapped=False), *_learned(case, lambda kind: kind)]
+    return [*_exact(case), *_learned(case, _unchanged)]
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Sides and diagonals in each other's place."""
-    swapped = {
-        "sides and diagonals swapped, exact": _exact(case, swapped=True),
-        "sides and diagonals swapped": _learned(case, lambda kind: _SWAPPED[kind]),
+    """A gap so probable that diagonals are as well; a tenth of the interpolations on sides moved to
+    diagonals, and all of them exchanged."""
+    changed = {
+        f"a gap of probability {_WIDE_GAP}, exact": _exact(case, math.log(_WIDE_GAP)),
+        "a tenth moved from sides to diagonals": _learned(case, _moved),
+        "sides and diagonals exchanged": _learned(case, _exchanged),
     }
-    return {name: row for name, rows in swapped.items() for row in rows}
+    return {name: row for name, rows in changed.items() for row in rows}
 
 
-def _exact(case: Case, *, swapped: bool) -> list[Verdict]:
-    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge_exact(case, swapped)])
+def _exact(case: Case, log_gap: float | None = None) -> list[Verdict]:
+    """log_gap: of the probability that a coordinate lies in a gap (mutant)."""
+    return on_standard(
+        CLAIM,
+        case,
+        Basis.EXACT,
+        lambda: [_judge_exact(case, exact_plane_log(case) if log_gap is None else log_gap)],
+    )
 
 
-def _judge_exact(case: Case, swapped: bool) -> Verdict:
-    log_gap = exact_plane_log(case)
+def _judge_exact(case: Case, log_gap: float) -> Verdict:
     side, diagonal = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap)), 2.0 * log_gap
-    if swapped:
-        side, diagonal = diagonal, side
     share = math.log(1.0 - MOST_ON_SIDES)
     name = "probability of a diagonal against 5 % of that of a side, exact score"
     finding = Finding(
@@ -89,16 +95,31 @@ def _judge_exact(case: Case, swapped: bool) -> Verdict:
     return CLAIM.judge(case, finding, Basis.EXACT)
 
 
+def _unchanged(counted: PlaneCounts) -> PlaneCounts:
+    return counted
+
+
+def _exchanged(counted: PlaneCounts) -> PlaneCounts:
+    side, diagonal, elsewhere = counted.learned.tolist()
+    return replace(counted, learned=np.array([diagonal, side, elsewhere]))
+
+
+def _moved(counted: PlaneCounts) -> PlaneCounts:
+    side, diagonal, elsewhere = counted.learned.tolist()
+    moved = side // 10
+    return replace(counted, learned=np.array([side - moved, diagonal + moved, elsewhere]))
+
+
 def _learned(case: Case, change: Change) -> list[Verdict]:
     def measure(models: Sequence[TrainedModel]) -> Verdict:
-        counts = plane_counts(case)
+        counts = [change(counted) for counted in plane_counts(case)]
         found = {c.plane for c in counts}
         alone = [STEPS_ALONE - float(c.exact.sum()) / c.n for c in counts]
         hypotheses = [Hypothesis("trained", len(found) / len(PLANES))]
         if alone:
             hypotheses.append(Hypothesis.from_slack("steps", np.array(alone)))
         finding = Finding(
-            comparisons=[c for counted in counts for c in _compare(counted, change)],
+            comparisons=[c for counted in counts for c in _compare(counted)],
             hypotheses=hypotheses,
             nonvacuous_share=1.0,
             witness=lambda comparison: {
@@ -115,18 +136,16 @@ def _learned(case: Case, change: Change) -> list[Verdict]:
     return own_rows(CLAIM, case, measure)
 
 
-def _compare(counted: PlaneCounts, change: Change) -> list[Comparison]:
-    """Sides against diagonals; and their share, where enough were seen to decide it."""
+def _compare(counted: PlaneCounts) -> list[Comparison]:
+    """Sides against diagonals; and their share, however few were seen."""
     where = f"{counted.plane}, {counted.sampler}"
-    side, diagonal = change(SIDE), change(DIAGONAL)
-    compared = [
-        compare_order(f"{where}: sides above diagonals", counted.of(side), counted.of(diagonal))
+    side, diagonal = counted.of(SIDE), counted.of(DIAGONAL)
+    return [
+        compare_order(f"{where}: sides above diagonals", side, diagonal),
+        compare_rate(
+            f"{where}: share on sides", Statistical("lower"), counted.joined(SIDE), MOST_ON_SIDES
+        ),
     ]
-    share = counted.joined(side)
-    if share.trials >= _ENOUGH:
-        name = f"{where}: share on sides"
-        compared.append(compare_rate(name, Statistical("lower"), share, MOST_ON_SIDES))
-    return compared
 
 
 _ENOUGH = math.ceil(math.log(1e-6 / 2.0) / math.log(MOST_ON_SIDES))  # all on sides would decide
@@ -135,7 +154,7 @@ _ENOUGH = math.ceil(math.log(1e-6 / 2.0) / math.log(MOST_ON_SIDES))  # all on si
 def _note(counts: Sequence[PlaneCounts]) -> str:
     few = [f"{c.plane}, {c.sampler}" for c in counts if c.joined(SIDE).trials < _ENOUGH]
     return (
-        f"Too few interpolations for a share of {MOST_ON_SIDES:.0%}: {'; '.join(few)}."
+        f"Too few interpolations to decide a share of {MOST_ON_SIDES:.0%}: {'; '.join(few)}."
         if few
         else ""
     )

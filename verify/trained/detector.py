@@ -52,7 +52,7 @@ EDGES = np.linspace(-10.0, 1.0, 1321)  # log10 of Hal
 START = 16  # the first of the last steps; Hal looks at those from 15 on
 _FORMAT = "verify.detector.2"
 _NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
-_CONDITIONED, _FROM_NOISE = 100_000, 120_000  # of each population on a line; in all in the plane
+_CONDITIONED, _FROM_NOISE = 100_000, 48_000  # of each population on a line; in all in the plane
 
 
 @dataclass(frozen=True)

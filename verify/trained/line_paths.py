@@ -60,14 +60,13 @@ class LastSteps:
         found = np.empty((n, self.steps), dtype=np.int64)
         found[:, 0] = rng.choice(len(self.places), n, p=first / first.sum())
         for k in range(self.steps - 1):
-            weights = self._transition(k) * chances[k + 1]
-            total = weights.sum(axis=1, keepdims=True)
-            levels = np.cumsum(weights / np.where(total > 0.0, total, 1.0), axis=1)
+            occupied, rows = np.unique(found[:, k], return_inverse=True)
+            weights = self._transition(k, occupied) * chances[k + 1]
+            levels = np.cumsum(weights / weights.sum(axis=1, keepdims=True), axis=1)
             levels[:, -1] = 1.0
-            rows = found[:, k]
-            flat = (levels + np.arange(len(levels))[:, None]).ravel()
+            flat = (levels + np.arange(len(occupied))[:, None]).ravel()
             at = np.searchsorted(flat, rows + rng.random(n), side="right")
-            found[:, k + 1] = np.clip(at - rows * len(levels), 0, len(levels) - 1)
+            found[:, k + 1] = np.minimum(at - rows * len(self.places), len(self.places) - 1)
         return found
 
     def _chances(self, event: Mask) -> list[Array]:
@@ -77,9 +76,9 @@ class LastSteps:
             chances.append(self._transition(k) @ chances[-1])
         return chances[::-1]
 
-    def _transition(self, k: int) -> Array:
-        """(G, G) probabilities from each place at time K - k to each at the next time."""
-        gap = (self.places - self.moved[k][:, None]) / self.noise[k]
+    def _transition(self, k: int, rows: IntArray | slice = slice(None)) -> Array:
+        """(m, G) probabilities from the places `rows` at time K - k to each at the next time."""
+        gap = (self.places - self.moved[k][rows, None]) / self.noise[k]
         step = self.places[1] - self.places[0]
         kernel: Array = np.exp(-0.5 * gap**2) * (step / (self.noise[k] * np.sqrt(2.0 * np.pi)))
         return kernel

@@ -107,10 +107,15 @@ class Sweep:
     hits: IntArray
     exact: IntArray
 
-    def pooled(self, sampler: str, radius: float) -> Proportion:
-        """The mean rate of the models: each made as many runs as the others."""
+    def each(self, sampler: str, radius: float) -> list[Proportion]:
+        """The rate of every model."""
         hits = self.hits[:, self.samplers.index(sampler), LEARNED_RADII.index(radius)]
-        return Proportion(int(hits.sum()), self.n * len(hits))
+        return [Proportion(int(k), self.n) for k in hits]
+
+    def pooled(self, sampler: str, radius: float) -> Proportion:
+        """The mean rate of these models: each made as many runs as the others."""
+        every = self.each(sampler, radius)
+        return Proportion(sum(p.successes for p in every), sum(p.trials for p in every))
 
 
 def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:

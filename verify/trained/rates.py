@@ -237,11 +237,11 @@ def compare_order(
 
 
 @dataclass(frozen=True)
-class Fall:
-    """The mean rate along samplers: ends, the first against the last, and every single step.
+class Trend:
+    """A rate along a sequence: ends, its first against its last member, and every single step.
 
-    A step counts against a fall where its two intervals show a rise. A step that they cannot
-    decide shows no fall either: `in_words` counts these.
+    A step counts against the trend where its two intervals show the contrary. A step that they
+    cannot decide does not show the trend either: `in_words` counts these.
     """
 
     ends: Comparison
@@ -249,7 +249,7 @@ class Fall:
 
     @property
     def comparisons(self) -> list[Comparison]:
-        """What a row that claims the fall from first to last is judged by."""
+        """What a row that claims the trend from first to last is judged by."""
         return [self.ends, *(s for s in self.steps if s.outcome is Outcome.FAILS)]
 
     @property
@@ -257,26 +257,24 @@ class Fall:
         """The steps whose two intervals overlap."""
         return [s for s in self.steps if s.outcome is Outcome.INCONCLUSIVE]
 
-    def in_words(self) -> str:
-        """How many steps are decided, and what rise the others may hide."""
-        falls = [s.name for s in self.steps if s.outcome is Outcome.HOLDS]
+    def in_words(self, does: str = "fall", contrary: str = "rise") -> str:
+        """How many steps are decided, and how large a contrary the others may hide."""
+        shown = [s.name for s in self.steps if s.outcome is Outcome.HOLDS]
         text = f"Judged from the first to the last; of {len(self.steps)} single steps "
-        text += f"{len(falls)} fall beyond doubt"
-        text += f" ({'; '.join(falls)})" if falls else ""
+        text += f"{len(shown)} {does} beyond doubt"
+        text += f" ({'; '.join(shown)})" if shown else ""
         if not self.undecided:
-            return text + ", and none is undecided."
-        rises = [s.resolution for s in self.undecided if s.resolution is not None]
+            return text + "."
+        seen = [s.resolution for s in self.undecided if s.resolution is not None]
         text += f", {len(self.undecided)} are undecided: "
-        if len(rises) < len(self.undecided):
-            return text + "at some of them no rise, however large, would have been seen."
-        return (
-            text
-            + f"only a rise of {100 * min(rises):.2g} to {100 * max(rises):.2g} percentage "
-            + ("points would have been seen.")
-        )
+        if len(seen) < len(self.undecided):
+            return text + f"at some of them no {contrary}, however large, would have been seen."
+        least, most = (f"{100 * end:.2g}" for end in (min(seen), max(seen)))
+        size = least if least == most else f"{least} to {most}"
+        return text + f"only a {contrary} by {size} percentage points would have been seen."
 
 
-def compare_fall(rates: Rates, names: Sequence[str]) -> Fall:
+def compare_fall(rates: Rates, names: Sequence[str]) -> Trend:
     """Whether the mean rate falls along samplers, from the first to the last of `names` and at
     every single step."""
 
@@ -284,7 +282,7 @@ def compare_fall(rates: Rates, names: Sequence[str]) -> Fall:
         return compare_order(f"{here} above {there}", rates.mean(here), rates.mean(there))
 
     steps = tuple(above(here, there) for here, there in itertools.pairwise(names))
-    return Fall(above(names[0], names[-1]), steps)
+    return Trend(above(names[0], names[-1]), steps)
 
 
 def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:

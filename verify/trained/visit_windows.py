@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ..claim import Case
 from .learned_paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
 from .models import TrainedModel
@@ -33,20 +31,20 @@ Visited = Mapping[str, Mapping[Choice, list[Decomposition]]]
 
 
 def visits_by_choice(
-    case: Case, models: Sequence[TrainedModel], *, shifted: bool = False
+    case: Case, models: Sequence[TrainedModel], *, complement: bool = False
 ) -> Visited:
     """Per sampler, DDIM first, and choice: the counts of every model.
 
-    shifted: each run is given the visits of the run before it, a negative control.
+    complement: runs without a visit count as visits and the others not, a negative control.
     """
     groups = by_sampler(reverse_runs(case, models))
     return {
-        name: {choice: [_count(r, choice, int(shifted)) for r in group] for choice in choices()}
+        name: {choice: [_count(r, choice, complement) for r in group] for choice in choices()}
         for name, group in groups.items()
     }
 
 
-def _count(run: ReverseRuns, choice: Choice, shift: int) -> Decomposition:
+def _count(run: ReverseRuns, choice: Choice, complement: bool) -> Decomposition:
     window = WINDOWS.index(choice.steps_left)
     visited = run.visits.visited(window, choice.theta)
-    return Decomposition.of(np.roll(visited, shift), run.interpolates)
+    return Decomposition.of(visited ^ complement, run.interpolates)
