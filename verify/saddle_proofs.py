@@ -1,10 +1,10 @@
 """Proofs in ball arithmetic that a mixture has a saddle near the midpoint of a pair, or has none.
 
 A saddle is an equilibrium with one positive eigenvalue and all others negative; near means within
-l/4. Doubles (means, weights, v) count as exact. A saddle is proved by Krawczyk's test around a
-computed one, which encloses an equilibrium, and by the signs of the Jacobian there; its absence by
-cutting the cube around that ball until in every piece the field cannot vanish, or the Jacobian has
-no positive eigenvalue, or two.
+l/4, of the midpoint unless another center is given. Doubles (means, weights, v) count as exact. A
+saddle is proved by Krawczyk's test around a computed one, which encloses an equilibrium, and by the
+signs of the Jacobian there; its absence by cutting the cube around that ball until in every piece
+the field cannot vanish, or the Jacobian has no positive eigenvalue, or two.
 """
 
 from __future__ import annotations
@@ -97,8 +97,13 @@ class _Law:
         return cov / self.v - one
 
 
-def is_saddle(mixture: GaussianMixture, pair: Pair, v: float, found: Array) -> bool:
-    """Whether a saddle is proved at a computed one, found (d,), within l/4 of the midpoint."""
+def is_saddle(
+    mixture: GaussianMixture, pair: Pair, v: float, found: Array, center: Array | None = None
+) -> bool:
+    """Whether a saddle is proved at a computed one, found (d,), within l/4 of the midpoint.
+
+    center (d,): in place of the midpoint.
+    """
     from flint import arb, arb_mat, ctx
 
     d = mixture.d
@@ -116,13 +121,15 @@ def is_saddle(mixture: GaussianMixture, pair: Pair, v: float, found: Array) -> b
         left = arb_mat([[float(a == b) for b in range(d)] for a in range(d)]) - inverse * slopes
         image = left * arb_mat([[arb(0, reach)] for _ in range(d)]) - step
         enclosed = all(image[k, 0].abs_upper() < reach for k in range(d))
-        return bool(enclosed and _is_near(box, pair) and _has_signs(_in_basis(slopes, jacobian)))
+        middle = pair.midpoint if center is None else center
+        near = _is_near(box, middle, NEAR * pair.length)
+        return bool(enclosed and near and _has_signs(_in_basis(slopes, jacobian)))
 
 
-def _is_near(box: Sequence[Ball], pair: Pair) -> bool:
-    """Whether the whole box is within l/4 of the midpoint."""
-    away = [y - c for y, c in zip(box, pair.midpoint.tolist(), strict=True)]
-    return bool(sum(gap * gap for gap in away) < (NEAR * pair.length) ** 2)
+def _is_near(box: Sequence[Ball], center: Array, radius: float) -> bool:
+    """Whether the whole box is within the radius of the center."""
+    away = [y - c for y, c in zip(box, center.tolist(), strict=True)]
+    return bool(sum(gap * gap for gap in away) < radius**2)
 
 
 def _in_basis(slopes: Any, near: Array) -> Any:
@@ -155,35 +162,38 @@ def _has_two_positive(turned: Any) -> bool:
     return bool(turned[last, last] > mixed and turned[last - 1, last - 1] > mixed)
 
 
-def has_no_saddle(mixture: GaussianMixture, pair: Pair, v: float) -> bool:
+def has_no_saddle(
+    mixture: GaussianMixture, pair: Pair, v: float, center: Array | None = None
+) -> bool:
     """Whether it is proved that no saddle lies within l/4 of the midpoint.
 
-    False where the proof would take more than about two thousand pieces: it then says nothing.
+    center (d,): in place of the midpoint. False where the proof would take more than about two
+    thousand pieces: it then says nothing.
     """
     from flint import arb, ctx
 
     with ctx.workprec(_BITS):
         law = _Law.of(mixture, v)
-        half = NEAR * pair.length
-        waiting = [([arb(c) for c in pair.midpoint.tolist()], [half] * mixture.d)]
+        half, middle = NEAR * pair.length, pair.midpoint if center is None else center
+        waiting = [([arb(c) for c in middle.tolist()], [half] * mixture.d)]
         for _ in range(min(_MOST_PIECES, max(500, _WORK // mixture.N**2))):
             if not waiting:
                 return True
-            center, halves = waiting.pop()
-            piece = _Piece(center, halves)
-            if not (_is_beyond(piece.box, pair) or _is_harmless(law, piece)):
+            place, halves = waiting.pop()
+            piece = _Piece(place, halves)
+            if not (_is_beyond(piece.box, middle, half) or _is_harmless(law, piece)):
                 k = int(np.argmax(halves))
                 halves[k] *= 0.5
                 for side in (-1, 1):
-                    moved = [c + side * halves[k] * (n == k) for n, c in enumerate(center)]
+                    moved = [c + side * halves[k] * (n == k) for n, c in enumerate(place)]
                     waiting.append((moved, list(halves)))
     return False
 
 
-def _is_beyond(box: Sequence[Ball], pair: Pair) -> bool:
-    """Whether no point of the box is within l/4 of the midpoint."""
-    away = [y - c for y, c in zip(box, pair.midpoint.tolist(), strict=True)]
-    return bool(sum(gap.abs_lower() ** 2 for gap in away) > (NEAR * pair.length) ** 2)
+def _is_beyond(box: Sequence[Ball], center: Array, radius: float) -> bool:
+    """Whether no point of the box is within the radius of the center."""
+    away = [y - c for y, c in zip(box, center.tolist(), strict=True)]
+    return bool(sum(gap.abs_lower() ** 2 for gap in away) > radius**2)
 
 
 @dataclass(frozen=True)

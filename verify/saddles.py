@@ -159,19 +159,16 @@ def choose(case: Case) -> list[Place]:
     return without[:_MOST_WITHOUT] + [boxed[k] for k in some]
 
 
-def settle(mixture: GaussianMixture, place: Place, offset: float = 0.0) -> float:
+def settle(mixture: GaussianMixture, place: Place, *, at_mode: bool = False) -> float:
     """1.0 where a saddle within l/4 of the midpoint is proved, 0.0 where none is, else NaN.
 
-    offset: how far the point that is tried lies beside the engine's saddle, in units of l: a mutant
-    for which absence is not looked into.
+    at_mode: within l/4 of the pair's first mode instead (a mutant).
     """
+    center = place.pair.mu_i if at_mode else place.pair.midpoint
     try:
         found = dynamics.saddle(mixture, place.pair, place.v).point
     except (ConvergenceError, NotApplicableError):
         found = None
-    if found is not None:
-        tried = found + offset * place.pair.length * place.pair.direction
-        if is_saddle(mixture, place.pair, place.v, tried):
-            return 1.0
-    absent = offset == 0.0 and has_no_saddle(mixture, place.pair, place.v)
-    return 0.0 if absent else np.nan
+    if found is not None and is_saddle(mixture, place.pair, place.v, found, center):
+        return 1.0
+    return 0.0 if has_no_saddle(mixture, place.pair, place.v, center) else np.nan
