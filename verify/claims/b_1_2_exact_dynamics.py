@@ -32,6 +32,7 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.controls import narrowest
 from verify.relations import Comparison, Equality, Upper, compare
 from verify.traps import neighbour_pairs, separatrix, two_modes
 
@@ -98,10 +99,18 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """The moving saddle as boundary, and (where it is seen to move) a saddle that stays."""
-    found = {"the moving saddle divides the basins": _judge(case, boundary="saddle")}
+    """Boundaries between the level and the moving saddle, and (where the full mixture's saddle is
+    seen to move) smaller bounds on how far."""
+    found = {"the moving saddle divides the basins": _judge(case, towards=1.0)} | narrowest(
+        "a boundary {} of the way from the level to the saddle",
+        lambda share: _judge(case, towards=share),
+        1.0,
+    )
     if any(p.resolves("along") for p in _held(case)):
         found["E/s scaled by 1e-9"] = _judge(case, factor=1e-9)
+        found |= narrowest(
+            "E/s scaled by e^(-{})", lambda less: _judge(case, factor=math.exp(-less)), 20.0
+        )
     return found
 
 
@@ -110,12 +119,13 @@ def _held(case: Case) -> list[Place]:
     return [p for p in places if min(p.slack.values()) > 0.0]
 
 
-def _judge(case: Case, factor: float = 1.0, boundary: str = "level") -> Verdict:
+def _judge(case: Case, factor: float = 1.0, towards: float = 0.0) -> Verdict:
+    """factor: on E/s; towards: how far the predicted boundary is moved to the saddle (mutants)."""
     held = _held(case)
     places = case.memo("B.1 (2) places", lambda: _places(case))
     limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
     moved = _displacements(case, held, factor)
-    comparisons = [*moved, *_divides(limits, boundary)]
+    comparisons = [*moved, *_divides(limits, towards)]
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         if comparison not in moved:
@@ -143,15 +153,15 @@ def _judge(case: Case, factor: float = 1.0, boundary: str = "level") -> Verdict:
     return CLAIM.judge(case, finding)
 
 
-def _divides(limits: list[Boundary], boundary: str) -> list[Comparison]:
-    """The bisected boundary against a predicted one, and the level against the closed form."""
+def _divides(limits: list[Boundary], towards: float) -> list[Comparison]:
+    """The bisected boundary against the level, and the level against the closed form."""
     level, closed = [b.level for b in limits], [b.closed for b in limits]
     return [
         compare(
             "boundary between the basins of two modes",
             Equality(atol=1.0),
             [b.measured for b in limits],
-            [getattr(b, boundary) for b in limits],
+            [b.level + towards * (b.saddle - b.level) for b in limits],
             scale=[b.resolution for b in limits],
         ),
         compare("that level against the closed form", Equality(atol=1e-12), level, closed),

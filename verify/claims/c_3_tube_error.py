@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verify.claim import Basis, Case, Claim, Verdict
+from verify.controls import narrowest
 from verify.perturbed_paths import (
     TOLERANCE,
     Distance,
@@ -53,11 +54,11 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A bound that forgets the error, and one that counts half of it."""
+    """Bounds that forget the error, or a part of it."""
     return {
         "without the error's term": _judge(case, error_factor=0.0),
         "half the error": _judge(case, error_factor=0.5),
-    }
+    } | narrowest("(1 - {}) of the error", lambda less: _judge(case, error_factor=1.0 - less), 0.5)
 
 
 def _judge(case: Case, error_factor: float = 1.0) -> Verdict:

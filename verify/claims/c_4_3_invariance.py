@@ -27,6 +27,7 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import KAPPA, Paths, flow_from, flow_tolerance, node_of_tau_2, pair_margins
 from verify.relations import Comparison, Upper, compare
 
@@ -73,15 +74,21 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A tube that shrinks as fast as the variance, and a segment of half the length."""
-    found = {"only the middle half of the segment": _judge(case, inset=0.25)}
+    """Tubes that shrink, starts in half of the segment, and a segment that is too short."""
+    found = {"only the middle half of the segment": _judge(case, inset=0.25)} | narrowest(
+        "a segment shorter by {} l at both ends", lambda less: _judge(case, short=less), 0.25
+    )
     if case.mixture.d > 1:
         found["radius shrinking as e^(-2u)"] = _judge(case, shrink=2.0)
+        found |= narrowest(
+            "radius shrinking as e^(-{}u)", lambda rate: _judge(case, shrink=rate), 2.0
+        )
     return found
 
 
-def _judge(case: Case, inset: float = 0.0, shrink: float = 0.0) -> Verdict:
-    """inset: how much shorter the segment is at both ends; shrink: rate at which r falls in u."""
+def _judge(case: Case, inset: float = 0.0, shrink: float = 0.0, short: float = 0.0) -> Verdict:
+    """inset: how much shorter the segment is at both ends, starts included; short: the same with
+    the starts left; shrink: rate at which r falls in u (mutants)."""
     node = node_of_tau_2(case, KAPPA)
     common = Hypothesis("common_sigma", 1.0, 0.0)
     if node is None:
@@ -100,7 +107,7 @@ def _judge(case: Case, inset: float = 0.0, shrink: float = 0.0) -> Verdict:
     ]
     if not held.any():
         return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
-    comparisons = _comparisons(case, tubes, held, inset, shrink)
+    comparisons = _comparisons(case, tubes, held, inset + short, shrink)
     rows = np.flatnonzero(held)
 
     def witness(comparison: Comparison) -> dict[str, Any]:

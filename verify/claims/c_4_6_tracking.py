@@ -28,6 +28,7 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import Paths, flow_from, flow_tolerance
 from verify.relations import Comparison, Upper, compare
 from verify.traps import node_variances, require_distinct_means
@@ -78,14 +79,23 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A rate that no point has, and pairs on both sides of a saddle."""
+    """A rate that no point has, pairs on both sides of a saddle, and a rate a little too high."""
     return {
         "λ = 1.05": _judge(case, fixed_rate=1.05),
         "one start beyond the saddle": _judge(case, straddle=True),
-    }
+    } | narrowest(
+        "(1 + {}) λ in place of λ", lambda more: _judge(case, rate_factor=1.0 + more), 1.0
+    )
 
 
-def _judge(case: Case, fixed_rate: float | None = None, straddle: bool = False) -> Verdict:
+def _judge(
+    case: Case,
+    fixed_rate: float | None = None,
+    straddle: bool = False,
+    rate_factor: float = 1.0,
+) -> Verdict:
+    """fixed_rate: in place of lambda at the start; rate_factor: on lambda; straddle: starts on both
+    sides of a saddle (mutants)."""
     require_distinct_means(case.mixture)
     label = f"C4.6 balls {straddle}"
     balls = case.memo(label, lambda: _balls(case, straddle))
@@ -96,7 +106,7 @@ def _judge(case: Case, fixed_rate: float | None = None, straddle: bool = False) 
     if not balls:
         note = "No node of the papers' grid makes a ball around every mode invariant."
         return CLAIM.judge(case, Finding(hypotheses=hypotheses, note=note))
-    comparisons = _comparisons(case, balls, fixed_rate)
+    comparisons = _comparisons(case, balls, fixed_rate, rate_factor)
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         index = comparison.index
@@ -136,8 +146,10 @@ def _numbers(widest: Ball) -> dict[str, float]:
     }
 
 
-def _comparisons(case: Case, balls: list[Ball], fixed_rate: float | None) -> list[Comparison]:
-    pieces = [_sides(case, ball, fixed_rate) for ball in balls]
+def _comparisons(
+    case: Case, balls: list[Ball], fixed_rate: float | None, rate_factor: float
+) -> list[Comparison]:
+    pieces = [_sides(case, ball, fixed_rate, rate_factor) for ball in balls]
     found = []
     for name in pieces[0]:
         measured, bound = (
@@ -149,13 +161,16 @@ def _comparisons(case: Case, balls: list[Ball], fixed_rate: float | None) -> lis
     return found
 
 
-def _sides(case: Case, ball: Ball, fixed_rate: float | None) -> dict[str, tuple[Array, Array]]:
+def _sides(
+    case: Case, ball: Ball, fixed_rate: float | None, rate_factor: float
+) -> dict[str, tuple[Array, Array]]:
     """Measured and predicted values of one size of ball."""
     u = 0.5 * np.log(ball.first.v[0] / ball.first.v)
     distance = ball.distance
-    slow = ball.rate[0] if fixed_rate is None else np.full(len(ball.mode), fixed_rate)
+    rate = rate_factor * ball.rate
+    slow = rate[0] if fixed_rate is None else np.full(len(ball.mode), fixed_rate)
     # The rate grows along a path, so that its value at a node serves to the next one.
-    elapsed = np.cumsum(ball.rate[:-1] * np.diff(u)[:, None], axis=0)
+    elapsed = np.cumsum(rate[:-1] * np.diff(u)[:, None], axis=0)
     away = np.linalg.norm(ball.first.y[1:] - case.mixture.means[ball.mode], axis=2)
     return {
         "distance between two paths, λ at the start": (

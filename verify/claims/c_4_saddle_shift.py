@@ -38,6 +38,7 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.controls import narrowest
 from verify.inexact import (
     Curve,
     ErrorField,
@@ -96,8 +97,14 @@ def mutants(case: Case) -> dict[str, Verdict]:
         "saddle at -δ/(λ + 1)": _two_modes(case, extra=1.0),
         "half the error": _two_modes(case, error_factor=0.5),
     }
+    found |= narrowest("saddle at -δ/(λ + {})", lambda extra: _two_modes(case, extra=extra), 1.0)
     full = _full(case, response=0.9)
-    return found | ({} if full.measured is None else {"full mixture, 0.9 times the response": full})
+    if full.measured is None:
+        return found
+    found["full mixture, 0.9 times the response"] = full
+    return found | narrowest(
+        "full mixture, (1 - {}) of the response", lambda less: _full(case, response=1.0 - less), 0.1
+    )
 
 
 # -- two modes -----------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from mixdyn import bounds, geometry
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.inexact import Curve, ErrorField, PerturbedField, Ridge, across, amplitude, fixed
 from verify.paths import ddim_grid
 from verify.relations import Comparison, Equality, Lower, Upper, compare
@@ -79,7 +80,9 @@ def check(case: Case) -> list[Verdict]:
 
 def mutants(case: Case) -> dict[str, Verdict]:
     """Twice the shift; and, off a line, the criterion for errors that couple directions."""
-    found = {"σ_t² counted twice": _judge(case, shift_factor=2.0)}
+    found = {"σ_t² counted twice": _judge(case, shift_factor=2.0)} | narrowest(
+        "σ_t² counted 1 + {} times", lambda more: _judge(case, shift_factor=1.0 + more), 1.0
+    )
     found |= learned_flip.mutants(CLAIM, case)
     if case.mixture.d > 1:
         found["the criterion without alignment"] = _judge(case, coupled=True)

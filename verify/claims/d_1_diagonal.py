@@ -27,6 +27,7 @@ import numpy as np
 from mixdyn import bounds, crossings, dynamics
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.relations import Comparison, Equality, Upper, compare
 
 CLAIM = Claim.from_docstring(
@@ -56,7 +57,11 @@ def mutants(case: Case) -> dict[str, Verdict]:
     return {
         "e^(-3κ) in place of e^(-2κ)": _judge(case, margin_factor=1.5),
         "sides in place of diagonals": _judge(case, margin_factor=1.0, crossed=True),
-    }
+    } | narrowest(
+        "e^(-2κ(1 + {})) in place of e^(-2κ)",
+        lambda more: _judge(case, margin_factor=1.0 + more),
+        0.5,
+    )
 
 
 def _judge(case: Case, margin_factor: float, crossed: bool = False) -> Verdict:

@@ -26,6 +26,7 @@ from mixdyn import oracles
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Verdict
+from verify.controls import narrowest
 from verify.paths import Level, random_states, relevant_exponent, score_scale
 from verify.relations import Comparison, Equality, compare
 
@@ -54,7 +55,7 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Marginals of another mixture, and with another noise level."""
+    """Marginals of another mixture, and with another noise level, ever nearer to the true one."""
     mixture = case.mixture
     narrow = GaussianMixture(
         mixture.means, 0.9 * mixture.sigmas, mixture.weights, allow_duplicates=True
@@ -62,7 +63,11 @@ def mutants(case: Case) -> dict[str, Verdict]:
     return {
         "σ smaller by 10 %": _judge(case, narrow),
         "noise variance larger by 1 %": _judge(case, mixture, noise_factor=1.01),
-    }
+    } | narrowest(
+        "noise variance larger by a share of {}",
+        lambda share: _judge(case, mixture, noise_factor=1.0 + share),
+        1e-2,
+    )
 
 
 def _judge(case: Case, engine: GaussianMixture, noise_factor: float = 1.0) -> Verdict:

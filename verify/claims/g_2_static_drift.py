@@ -25,6 +25,7 @@ import numpy as np
 from mixdyn import dynamics, oracles
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import Level, random_states, score_scale
 from verify.relations import Comparison, Equality, compare
 
@@ -51,11 +52,15 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """The posterior mean in place of m, and an SDE with the drift of the ODE."""
+    """The posterior mean in place of m, an SDE with the drift of the ODE or a little less."""
     return {
         "posterior mean of the data in place of m": _judge(case, _denoiser_velocity, growth=2.0),
         "reverse SDE drift m - y": _judge(case, _mean_field_velocity, growth=1.0),
-    }
+    } | narrowest(
+        "reverse SDE drift (2 - {})(m - y)",
+        lambda less: _judge(case, _mean_field_velocity, growth=2.0 - less),
+        1.0,
+    )
 
 
 def _mean_field_velocity(level: Level, x: Array) -> Array:

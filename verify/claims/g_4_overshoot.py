@@ -24,6 +24,7 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import KAPPA, flow_paths, flow_tails, flow_tolerance, reverse_paths, tail_witness
 from verify.relations import Comparison, Upper, compare
 from verify.traps import require_distinct_means
@@ -51,8 +52,10 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A contraction half as fast again, and (where a mode lies beyond a pair) no extension."""
-    found = {"D' ≤ -1.5 D": _judge(case, speed=1.5)}
+    """Faster contractions, and (where a mode lies beyond a pair) no extension."""
+    found = {"D' ≤ -1.5 D": _judge(case, speed=1.5)} | narrowest(
+        "D' ≤ -(1 + {}) D", lambda more: _judge(case, speed=1.0 + more), 0.5
+    )
     if (_at_states(case)["excess"] > 1e-3).any():
         found["ε = 0"] = _judge(case, extension=0.0)
     return found

@@ -28,6 +28,7 @@ from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import ConvergenceError
 from mixdyn.validation import IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.controls import narrowest
 from verify.paths import extent
 from verify.relations import Comparison, Equality, Upper, compare
 from verify.traps import node_variances, require_distinct_means, self_consistent_radius, two_modes
@@ -77,7 +78,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
         "nonzero root iff k > 8": _judge(case, threshold=8.0),
         "slope k(1/4 - z²)": _judge(case, pull=0.0),
         "slope k(1/4 - z²) - 1.05": _judge(case, pull=1.05),
-    }
+    } | narrowest("slope k(1/4 - z²) - 1 - {}", lambda more: _judge(case, pull=1.0 + more), 0.05)
 
 
 def _judge(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Verdict:

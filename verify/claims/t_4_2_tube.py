@@ -30,6 +30,7 @@ from mixdyn.oracles import affine_hull
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import (
     KAPPA,
     Paths,
@@ -69,8 +70,17 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """A contraction twice as fast, and (where other modes pull) no remainder."""
-    found = {"e^(-2u) in place of e^(-u)": _judge(case, Bound(speed=2.0))}
+    """Faster contractions, starts nearer to the line, and (where other modes pull) no remainder."""
+    found = {"e^(-2u) in place of e^(-u)": _judge(case, Bound(speed=2.0))} | narrowest(
+        "e^(-(1 + {})u) in place of e^(-u)",
+        lambda more: _judge(case, Bound(speed=1.0 + more)),
+        1.0,
+    )
+    found |= narrowest(
+        "the high-probability start nearer by a share of {}",
+        lambda less: _judge(case, Bound(start=1.0 - less)),
+        0.99,
+    )
     if affine_hull(case.mixture).rank > 1:  # else R is 0
         found["R = 0"] = _judge(case, Bound(remainder=0.0))
     return found
@@ -78,10 +88,11 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 @dataclass(frozen=True)
 class Bound:
-    """The right-hand side, with factors on its two parts that a mutant changes."""
+    """The right-hand side, with factors on its parts that a mutant changes."""
 
     speed: float = 1.0
     remainder: float = 1.0
+    start: float = 1.0  # of the high-probability form
 
     def radius(self, case: Case, tails: Tails) -> Array:
         """R of each path's own pair, (n,), NaN without one."""
@@ -225,7 +236,7 @@ def _high_probability(case: Case, paths: Paths, tails: Tails, bound: Bound) -> C
         alpha_t = float(case.schedule.alpha[paths.times[k]])
         sigma_t = alpha_t * np.sqrt(sigma**2 + case.schedule.rho[paths.times[k]])
         allowed = bounds.tube_distance_high_probability(
-            case.mixture.d, DELTA, sigma_t, alpha_t, radius
+            case.mixture.d, DELTA, bound.start * sigma_t, alpha_t, radius
         )
         outside |= dominated & (alpha_t * np.nan_to_num(tails.distance[k]) > allowed)
     name = f"share outside the tube of δ = {DELTA:g} from raw time {int(paths.times[node])} on"

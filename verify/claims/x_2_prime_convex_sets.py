@@ -30,6 +30,7 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.convex import distance_to_hull
 from verify.paths import KAPPA, extent, flow_paths, flow_tails, flow_tolerance, tail_witness
 from verify.relations import Comparison, Upper, compare
@@ -81,7 +82,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
     return {
         "D' ≤ -1.5 D + ...": _judge(case, speed=1.5),
         "K = the two ends without the segment": _judge(case, convex=False),
-    }
+    } | narrowest("D' ≤ -(1 + {}) D + ...", lambda more: _judge(case, speed=1.0 + more), 0.5)
 
 
 def _judge(case: Case, speed: float = 1.0, convex: bool = True) -> Verdict:

@@ -23,6 +23,7 @@ from mixdyn import bounds, geometry, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.validation import Array, IntArray
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.controls import narrowest
 from verify.paths import (
     KAPPA,
     Paths,
@@ -56,11 +57,15 @@ def check(case: Case) -> Verdict:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Shrinking as the variance, and as its fourth root."""
+    """Shrinking as the variance, as its fourth root, and next to as the standard deviation."""
     return {
         "(σ_t/σ_τ)² in place of σ_t/σ_τ": _judge(case, exponent=2.0),
         "(σ_t/σ_τ)^(1/2) in place of σ_t/σ_τ": _judge(case, exponent=0.5),
-    }
+    } | narrowest(
+        "(σ_t/σ_τ)^(1 + {}) in place of σ_t/σ_τ",
+        lambda more: _judge(case, exponent=1.0 + more),
+        1.0,
+    )
 
 
 def _judge(case: Case, exponent: float) -> Verdict:

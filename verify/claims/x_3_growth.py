@@ -39,6 +39,7 @@ from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.controls import narrowest
 from verify.paths import FLOW_RTOL
 from verify.quantities import Log10
 from verify.relations import Comparison, Equality, Lower, Upper, compare
@@ -84,11 +85,20 @@ def check(case: Case) -> list[Verdict]:
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Half of the first term, and of the learned exponent."""
-    return learned_growth.mutants(CLAIM, case) | {
+    """Less of the first term, and of the learned exponent."""
+    found = learned_growth.mutants(CLAIM, case) | {
         "Λ with l²/16": _midpoint(case, factor=0.5),
         "Λ with l²/16, two paths": _two_paths(case, factor=0.5),
     }
+    return (
+        found
+        | narrowest("Λ with (1 - {}) l²/8", lambda less: _midpoint(case, factor=1.0 - less), 0.5)
+        | narrowest(
+            "Λ with (1 - {}) l²/8, two paths",
+            lambda less: _two_paths(case, factor=1.0 - less),
+            0.5,
+        )
+    )
 
 
 def _exponent(length: float, v_start: ArrayLike, v_end: ArrayLike, factor: float) -> Array:
