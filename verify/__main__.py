@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mixdyn.errors import InputError, MixdynError
+from mixdyn.errors import FileError, InputError, MixdynError
 from mixdyn.files import write_text
 from mixdyn.validation import check_integer
 
 from . import cases, drift, ledger, registry, report, terminal
 from .claim import Case, Profile
-from .outputs import check_writable
+from .outputs import check_writable, make_folder
 from .pictures import record_drawn
 from .quantities import dump_json
 from .relations import Outcome
@@ -72,21 +72,23 @@ def _choose_cases(
 def _finish(
     entries: list[registry.Entry], chosen: list[Case], rows: list[Row], outputs: Outputs
 ) -> int:
-    """Write and print everything; the exit status."""
+    """Print and write everything; the exit status. The table comes first: the disk may be full."""
+    console = terminal.make_console()
+    terminal.print_table(console, rows)
     by_case = {case.name: [r for r in rows if r["case"] == case.name] for case in chosen}
     if outputs.record:
         for case in chosen:
             drift.record(case, by_case[case.name])
     changes = {case.name: drift.find_drift(case, by_case[case.name]) for case in chosen}
     document = report.build_document(entries, chosen, rows, changes)
+    terminal.print_drift(console, changes)
+    terminal.print_controls(console, document)
+    if outputs.summary:
+        print_summary(console, summarise(rows))
     page = report.write_report(document, outputs.folder)
     if outputs.json is not None:
         write_text(outputs.json, dump_json(document))
-    console = terminal.make_console()
-    terminal.print_table(console, rows)
-    terminal.print_drift(console, changes)
     if outputs.summary:
-        print_summary(console, summarise(rows))
         write_text(outputs.folder / "summary.md", to_markdown(summarise(rows)))
     console.print(f"Report: {page}")
     if any(row["verdict"] == Outcome.ERROR for row in rows):
@@ -97,16 +99,22 @@ def _finish(
 def _run(
     entries: list[registry.Entry], chosen: list[Case], outputs: Outputs, fresh: bool
 ) -> list[Row]:
+    make_folder(outputs.store.folder)  # before minutes of work, not after
     progress = terminal.Progress(terminal.make_console(), len(entries) * len(chosen))
+    lost: list[FileError] = []
     with progress.shown():
-        return ledger.run_all(
+        rows = ledger.run_all(
             entries,
             chosen,
             outputs.store,
             fresh=fresh,
             report=progress.start,
             finished=progress.finish,
+            unkept=lost.append,
         )
+    if lost:
+        typer.echo(f"warning: {len(lost)} finished claims could not be kept: {lost[0]}", err=True)
+    return rows
 
 
 def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:

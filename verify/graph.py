@@ -12,9 +12,9 @@ from typing import Any
 
 from .dependencies import CLOSED_FORMS, SHARPER, SHORT, ancestors, foundations
 from .layers import Edge, Layout, lay_out
+from .legend import MARKS
 from .registry import reading_order
 from .relations import Outcome
-from .report import MARKS
 
 Row = Mapping[str, Any]
 
@@ -203,9 +203,10 @@ def _box(node: Node, x: float, y: float) -> str:
         label = f"{MARKS[node.verdict]} {node.verdict}"
     size = f'width="{BOX:g}" height="{TALL:g}" rx="{round_by}"'
     parts = [f'<rect {frame} x="{x:.1f}" y="{top:.1f}" {size}/>', *_band(node, x, top)]
+    left = BOX - 20.0 - _width(node.id, 12.5)  # what the id leaves of the first line
     parts.append(_text(x + 12, top + 15, "id", node.id))
-    parts.append(_text(x + BOX - 6, top + 15, "soft", label, "end"))
-    parts.append(_text(x + 12, top + 30, "", _shortened(node.name)))
+    parts.append(_text(x + BOX - 6, top + 15, "soft", label, "end", (left, 10.0)))
+    parts.append(_text(x + 12, top + 30, "", _shortened(node.name), room=(BOX - 18.0, 10.5)))
     parts.append(f"<title>{html.escape(node.tooltip)}</title>")
     body = "".join(parts)
     if node.verdict is None:
@@ -229,8 +230,28 @@ def _shortened(name: str, limit: int = 24) -> str:
     return name if len(name) <= limit else name[: limit - 1].rstrip() + "…"
 
 
-def _text(x: float, y: float, kind: str, words: str, anchor: str = "start") -> str:
+# Widths in ems of DejaVu Sans, bold where the id is: no wider sans serif is in common use.
+_NARROW, _WIDE = set("iljtfrI.,:;'|!()[] "), set("mwMW–%@")
+
+
+def _width(words: str, size: float) -> float:
+    """About the most that words take up, at a font size."""
+    ems = (0.42 if c in _NARROW else 1.0 if c in _WIDE or c.isupper() else 0.67 for c in words)
+    return size * sum(ems)
+
+
+def _text(
+    x: float,
+    y: float,
+    kind: str,
+    words: str,
+    anchor: str = "start",
+    room: tuple[float, float] | None = None,
+) -> str:
+    """Words at a place; room: the width that they must not exceed, and their font size."""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    if room is not None and _width(words, room[1]) > room[0]:
+        place += f' textLength="{room[0]:.1f}" lengthAdjust="spacingAndGlyphs"'
     return f'<text class="{kind}" {place}>{html.escape(words)}</text>'
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn import learned
+from mixdyn.errors import FileError
 from mixdyn.files import write_text
 
 from . import runner
@@ -91,8 +92,10 @@ def run_all(
     fresh: bool = False,
     report: Callable[[Entry, Case], None] = lambda entry, case: None,
     finished: Callable[[list[Row]], None] = lambda rows: None,
+    unkept: Callable[[FileError], None] = lambda fault: None,
 ) -> list[Row]:
-    """All rows, case by case. `report` is told what starts, `finished` the rows of each claim.
+    """All rows, case by case. `report` is told what starts, `finished` the rows of each claim,
+    `unkept` why finished rows could not be written.
 
     What claims share on a case is dropped before the next one begins.
     """
@@ -103,7 +106,10 @@ def run_all(
             found = None if fresh else store.load(entry, case)
             if found is None:
                 found = [verdict.as_row() for verdict in runner.run_claim(entry, case)]
-                store.save(entry, case, found)
+                try:
+                    store.save(entry, case, found)
+                except FileError as fault:  # a full disk is no reason to lose the others
+                    unkept(fault)
             found = found + _derived(entry, case, found)
             rows.extend(found)
             finished(found)

@@ -14,8 +14,11 @@ import numpy as np
 
 from mixdyn.files import write_text
 from mixdyn.provenance import commit, package_versions, usable_cores
+from mixdyn.statistics import POWER
 
 from .claim import Case, parse_hypotheses
+from .graph import graph_svg
+from .legend import BASES, MARKS, ORIGINS, VERDICTS, summarise_controls, words_on_controls
 from .outputs import make_folder
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number, show_share
@@ -28,15 +31,8 @@ from .typeset import to_latex, to_markdown_cell, to_markup
 Document = dict[str, Any]
 Row = dict[str, Any]
 
+LOUD = (Outcome.FAILS, Outcome.ERROR, Outcome.INCONCLUSIVE)  # what a reader must not miss
 _PACKAGES = ("numpy", "scipy", "numba", "python-flint", "sympy", "torch")
-MARKS = {
-    Outcome.HOLDS: "✓",
-    Outcome.FAILS: "✗",
-    Outcome.VACUOUS: "∅",
-    Outcome.NOT_APPLICABLE: "–",
-    Outcome.INCONCLUSIVE: "?",
-    Outcome.ERROR: "!",
-}
 
 
 # -- the document --------------------------------------------------------------------------------
@@ -120,6 +116,7 @@ def build_document(
         "mixture": {case.name: _describe_mixture(case) for case in cases},
         "schedule": {case.name: _describe_schedule(case) for case in cases},
         "verdicts": dict(Counter(row["verdict"] for row in rows)),
+        "controls": summarise_controls(rows),
         "drift": dict(drift),
         "claims": {entry.claim.id: _describe_claim(entry) for entry in entries},
         "models": _describe_models(rows),
@@ -152,7 +149,8 @@ def relation_symbol(row: Row) -> str:
 COLUMNS = (
     *("id", "case", "title", "verdict", "basis", "measured", "bound", "truth", "sharper_bound"),
     *("tightness", "applicable_share", "nonvacuous_share", "n", "n_held", "unit"),
-    *("seed", "seconds", "source", "note", "does_not_show"),
+    *("excess", "resolution", "controls", "seed", "seconds", "origin"),
+    *("source", "note", "does_not_show"),
 )
 
 
@@ -191,8 +189,10 @@ def _environment() -> Any:
         symbol=relation_symbol,
         json=dump_json,
     )
-    marks = {outcome.value: mark for outcome, mark in MARKS.items()}
-    environment.globals.update(show=show, marks=marks, graph=graph)
+    words = {"marks": MARKS, "verdicts": VERDICTS, "bases": BASES, "origins": ORIGINS}
+    environment.globals.update(
+        show=show, graph=graph_svg, on_controls=words_on_controls, loud=LOUD, power=POWER, **words
+    )
     return environment
 
 
@@ -204,13 +204,6 @@ def render(document: Document, template: str, pictures: Mapping[str, Picture] | 
         by_claim.setdefault(row["id"], []).append(row)
     page = _environment().get_template(template)
     return str(page.render(header=header, rows=rows, by_claim=by_claim, pictures=pictures or {}))
-
-
-def graph(document: Document) -> str:
-    """The claims and what they rest on, as inline SVG."""
-    from .graph import graph_svg  # it reads the marks of this module
-
-    return graph_svg(document["rows"])
 
 
 def write_report(document: Document, folder: Path) -> Path:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import slack
 from .claim import Basis
+from .legend import MARKS
 from .quantities import plain, show_number, show_share
 from .relations import Outcome
-from .report import MARKS
 from .typeset import to_markdown_cell
 
 if TYPE_CHECKING:

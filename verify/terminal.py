@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .claim import Case, Origin
+from .legend import MARKS, words_on_controls
 from .quantities import show_number, show_share
 from .registry import Entry
 from .relations import Outcome
-from .report import MARKS, relation_symbol, show, show_count
+from .report import relation_symbol, show, show_count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,6 +116,11 @@ def _print_reasons(console: Console, rows: list[Row]) -> None:
         if outcome is not Outcome.HOLDS and row["note"]:
             head = f"{row['id']} on {row['case']}, {outcome}"
             console.print(f"[{_STYLES[outcome]}]{head}[/]: {escape(row['note'])}")
+
+
+def print_controls(console: Console, document: Mapping[str, Any]) -> None:
+    """How fine the negative controls are."""
+    console.print(words_on_controls(document["header"]["controls"]))
 
 
 def print_drift(console: Console, drift: Mapping[str, list[str] | None]) -> None:

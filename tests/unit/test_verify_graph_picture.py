@@ -12,9 +12,9 @@ from verify import registry
 from verify.dependencies import CLOSED_FORMS, FOUNDATIONS, SHARPER, SHORT, ancestors
 from verify.graph import BOX, COLOURS, TALL, WIDTH, graph_svg
 from verify.layers import lay_out
+from verify.legend import MARKS
 from verify.registry import reading_order
 from verify.relations import Outcome
-from verify.report import MARKS
 from verify.sources import ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"

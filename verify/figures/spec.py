@@ -22,8 +22,9 @@ class FigureSpec:
     id: the number of the paper's figure or section where there is one, with the initial of arXiv
     2406.09358 before its own. source: the same in words, with the paper, as in `Figure 3 of
     2605.06831`. stem: the name of its files. title: what is plotted, whatever comes out; the
-    drawing itself bears the message. caption: how to read it. experiments: the results `draw` takes, by
-    name. claims: ids of the ledger that it illustrates. aliases: further numbers it answers to.
+    drawing itself bears the message. caption: how to read it. experiments: the results that `draw`
+    takes, by name. claims: ids of the ledger that it illustrates. aliases: further numbers it
+    answers to.
     """
 
     id: str
