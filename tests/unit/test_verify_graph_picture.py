@@ -7,6 +7,8 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from verify import registry
 from verify.dependencies import CLOSED_FORMS, FOUNDATIONS, SHARPER, SHORT, ancestors
@@ -178,6 +180,27 @@ def test_an_unknown_claim_stands_by_itself_and_a_title_cannot_break_the_markup()
     link = link_of(svg, "X99")
     assert "x < y & alpha" in texts(link)
     assert "Without a link to another claim here:" in texts(svg)
+
+
+@pytest.mark.parametrize("verdict", Outcome)
+def test_no_label_leaves_its_box_in_the_widest_common_font(verdict):
+    svg = parse([row(name, verdict, title) for name, title in SHORT.items()])
+    sizes = {"id": (12.5, "bold"), "soft": (10.0, "normal"), "": (10.5, "normal")}
+
+    def width(text):
+        if text.get("textLength"):
+            return float(text.get("textLength"))
+        size, weight = sizes[text.get("class")]
+        words = TextPath(
+            (0, 0), text.text, size, FontProperties(family="DejaVu Sans", weight=weight)
+        )
+        return words.get_extents().width
+
+    for node in [*svg.iter(f"{SVG}a"), *svg.iter(f"{SVG}g")]:
+        name, label, words = node.iter(f"{SVG}text")
+        left = float(next(node.iter(f"{SVG}rect")).get("x"))
+        assert float(words.get("x")) + width(words) <= left + BOX
+        assert float(name.get("x")) + width(name) <= float(label.get("x")) - width(label)
 
 
 def test_no_rows_make_an_empty_picture():
