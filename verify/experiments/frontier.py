@@ -8,7 +8,7 @@ DDIM and DDIM(eta) on the papers' quadratic grid; DDPM; "bridge noise late", a h
 nodes above raw time 100, DDPM's below, eta = 1; "second order": the deterministic two-step solver;
 "restart": DDIM, then all samples noised to a node near rho = 0.1 and run again, once or twice (in
 the manner of arXiv 2306.14878); "adaptive": AdaptiveNoise. "+ retry" tests and repeats what another
-sampler makes. AdaptiveNoise's ideas one after the other, on its 40 steps: "adaptive, bridge noise",
+sampler makes. AdaptiveNoise's ideas one after the other, on its 42 steps: "adaptive, bridge noise",
 "adaptive, last step", "adaptive, kernel noise" (both), and with tests the whole.
 """
 
@@ -38,7 +38,7 @@ from .common import describe_models, require_models
 
 _LATE, _RESTARTED, _RESTART_RHO = 100, 35, 0.1
 _OVER = 1.25  # more noise than the bridge has
-_BUDGET = (250_000, 1_000_000)  # evaluations per model and sampler: quick, full
+_BUDGET = (250_000, 600_000)  # evaluations per model and sampler: quick, full
 _OF_DDPM = 4.0  # times as many for DDPM, which the others are held against
 _SAMPLES = (500, 200_000)  # at least and at most
 
@@ -128,7 +128,7 @@ def methods(schedule: NoiseSchedule) -> list[Method]:
     found += [_plain("bridge noise late", schedule, _late_bridge(schedule, s)) for s in few[:1]]
     found += [_restarts(schedule, _RESTARTED, k) for k in (1, 2) if schedule.T >= _RESTARTED]
     found += _ideas(schedule)
-    sizes = [s for s in (15, 20, 30, 40, 60, 100) if s <= schedule.T]
+    sizes = [s for s in (15, 20, 30, 42, 60, 100) if s <= schedule.T]
     found += [_plain("adaptive", schedule, AdaptiveNoise(s)) for s in sizes]
     return [*found, *_both("DDPM", schedule, DDPM(), _OF_DDPM)]
 

@@ -16,7 +16,7 @@ from verify.trained.models import elsewhere, load
 from .common import require_torch
 from .frontier import ends, headline, tabulate
 
-_BUDGET = (100_000, 250_000)  # evaluations per model and sampler: quick, full
+_BUDGET = (100_000, 150_000)  # evaluations per model and sampler: quick, full
 
 
 def run(case: Case) -> dict[str, Any]:

@@ -31,15 +31,27 @@ if TYPE_CHECKING:
     from mixdyn.validation import Array, IntArray
     from verify.experiments import Result
 
-LOOKS = {
+_PLAIN = {
     "DDIM": Look(BLUE, "o"),
-    "eta = 1": Look(SKY, "v", "-."),
-    "eta = 1.25": Look(GREEN, "^", "-."),
-    "bridge noise late": Look(PURPLE, "P", "-."),
-    "second order": Look(GREY, "x", ":"),
-    "restart": Look(ORANGE, "D", ":"),
-    "DDPM": Look(VERMILION, "s", "--"),
+    "eta = 1": Look(SKY, "v"),
+    "eta = 1.25": Look(GREEN, "^"),
+    "bridge noise late": Look(PURPLE, "P"),
+    "second order": Look(GREY, "x"),
+    "restart": Look(ORANGE, "D"),
+    "DDPM": Look(VERMILION, "s"),
+}
+_IDEAS = {
+    "adaptive, bridge noise": Look(BLACK, "1", ""),
+    "adaptive, last step": Look(BLACK, "2", ""),
+    "adaptive, kernel noise": Look(BLACK, "3", ""),
     "adaptive": Look(BLACK, "*"),
+}
+RETRY = " + retry"
+# A sampler that tests and repeats has the colour and marker of the one that does not, and dots.
+LOOKS = {
+    **_PLAIN,
+    **{name + RETRY: Look(look.color, look.marker, ":") for name, look in _PLAIN.items()},
+    **_IDEAS,
 }
 _WRONG = (Region.INTERPOLATION, Region.INVALID)
 
