@@ -232,6 +232,17 @@ def mode_radius(mixture: GaussianMixture) -> Array:
     return factor * mixture.sigmas
 
 
+def widest_modes(mixture: GaussianMixture) -> Indices:
+    """The widest mode at each place, in the order of the modes, (places,); all of them where their
+    means differ. Modes with one mean differ in sigma, and the widest classifies for the others."""
+    _, place = np.unique(mixture.means, axis=0, return_inverse=True)
+    widest: dict[int, int] = {}
+    for k, at in enumerate(place.reshape(-1).tolist()):
+        if at not in widest or mixture.sigmas[k] > mixture.sigmas[widest[at]]:
+            widest[at] = k
+    return np.array(sorted(widest.values()), dtype=np.intp)
+
+
 def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     """Class of each sample x (n, d) as a :class:`Region` code, shape (n,), int8.
 
@@ -239,20 +250,22 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     radius of the segment that joins the two nearest modes; else ``INVALID``. Distances equal to
     the radius are inside. With one sigma per mode, each mode has its own radius (a sample inside a
     wide mode is true even where a narrow mode is nearer) and a segment the larger radius of its
-    ends. With a single mode nothing is an interpolation. Source: arXiv 2605.06831 v1,
+    ends. Modes with one mean are one place, of the largest radius among them. With a single place
+    nothing is an interpolation. Source: arXiv 2605.06831 v1,
     Appendix F.1.
     """
     x = check_points(x, mixture.d)
-    radius = mode_radius(mixture)
+    widest = widest_modes(mixture)
+    means, radius = mixture.means[widest], mode_radius(mixture)[widest]
     codes = np.full(x.shape[0], Region.INVALID, dtype=np.int8)
     for block in row_blocks(x.shape[0], max(mixture.N, mixture.d)):
-        d2 = squared_distances(x[block], mixture.means)
+        d2 = squared_distances(x[block], means)
         inside = (np.sqrt(d2) <= radius).any(axis=1)
         code = codes[block]
         code[inside] = Region.TRUE_MODE
         outside = np.flatnonzero(~inside)
-        if mixture.N > 1 and outside.size:
-            between = _between(mixture.means, radius, x[block][outside], d2[outside])
+        if len(means) > 1 and outside.size:
+            between = _between(means, radius, x[block][outside], d2[outside])
             code[outside[between]] = Region.INTERPOLATION
     return codes
 

@@ -14,7 +14,16 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, oracles
 from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
-from mixdyn.geometry import Pair, mode_radius, pair, pairwise_distances, require_pair
+from mixdyn.geometry import (
+    Pair,
+    Region,
+    classify,
+    mode_radius,
+    pair,
+    pairwise_distances,
+    require_pair,
+    widest_modes,
+)
 from mixdyn.mixture import GaussianMixture
 from mixdyn.noise import resolve_seed
 from mixdyn.quantities import Log10
@@ -40,6 +49,7 @@ from .facts import (
 if TYPE_CHECKING:
     from mixdyn.samplers import Sampler
 
+_ON_SEGMENT = 2000  # places on a segment at which it is asked what a sample there would count as
 _TRAP_FRACTIONS = (0.15, MIDDLE)
 _TRAJECTORY_BYTES = 1 << 26
 _ENDS = (("last_noisy", 1), ("clean", 0))
@@ -141,10 +151,12 @@ def _schedule_facts(
 
 
 def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
-    """The `count` nearest pairs at different places, and how many share the smallest distance."""
-    i, j = np.triu_indices(mixture.N, k=1)
-    lengths = pairwise_distances(mixture.means)[i, j]
-    i, j, lengths = i[lengths > 0], j[lengths > 0], lengths[lengths > 0]
+    """The `count` nearest pairs at different places, and how many share the smallest distance. Of
+    modes with one mean the widest stands for their place, as it does for `classify`."""
+    widest = widest_modes(mixture)
+    i, j = np.triu_indices(len(widest), k=1)
+    lengths = pairwise_distances(mixture.means[widest])[i, j]
+    i, j = widest[i], widest[j]
     if lengths.size == 0:
         raise InputError(
             "a pair needs two modes at different places",
@@ -177,12 +189,20 @@ def _pair_facts(
                 length,
                 float(length / max(sigmas[i], sigmas[j])),
                 float(length / (radius[i] + radius[j])),
+                _seen_share(mixture, pair(mixture, i, j)),
                 float(weights[i] / weights[j]),
                 raw,
                 [None if t is None else dynamics.steps_left(grid.times, t) for t in raw],
             )
         )
     return facts
+
+
+def _seen_share(mixture: GaussianMixture, modes: Pair) -> float:
+    """The share of the segment between two modes on which a sample counts as an interpolation."""
+    a = (np.arange(_ON_SEGMENT)[:, None] + 0.5) / _ON_SEGMENT
+    codes = classify(mixture, a * modes.mu_i + (1.0 - a) * modes.mu_j)
+    return float(np.mean(codes == Region.INTERPOLATION))
 
 
 def _time(raw: int) -> int | None:

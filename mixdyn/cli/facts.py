@@ -19,13 +19,16 @@ MIDDLE = 0.35  # "in the middle" is within 0.35 l of the midpoint, as in the pap
 @dataclass(frozen=True)
 class PairFacts:
     """A pair of modes. length_radii is l over the sum of the two mode radii of the classification:
-    below 1 the modes overlap. tau_2_raw and tau_2_steps: one entry per kappa, None where never."""
+    below 1 the modes overlap. seen_share: the share of the segment on which `classify` calls a
+    sample an interpolation; 0 also where a third, wider mode covers it. tau_2_raw and tau_2_steps:
+    one entry per kappa, None where never."""
 
     i: int
     j: int
     length: float
     length_sigma: float
     length_radii: float
+    seen_share: float
     weight_ratio: float
     tau_2_raw: list[int | None]
     tau_2_steps: list[int | None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixdyn.quantities import show_number
+from mixdyn.quantities import show_number, show_share
 
 from .facts import MIDDLE, PAPER_KAPPA, BudgetFacts, Diagnosis, Stage
 
@@ -30,9 +30,15 @@ def _modes(diagnosis: Diagnosis) -> str:
             f"{apart}: less than their two classification radii together, so a sample between them "
             "counts as one of a mode and interpolation between them cannot be seen."
         )
+    apart = f"{apart}, {nearest.length_radii:.3g} times their two classification radii together"
+    if nearest.seen_share == 0.0:
+        return (
+            f"{apart}, but a sample between them counts as one of a third, wider mode: "
+            "interpolation between them cannot be seen."
+        )
     return (
-        f"{apart}, {nearest.length_radii:.3g} times their two classification radii together: a "
-        "sample between them is clearly an interpolation."
+        f"{apart}: a sample between them, on {show_share(nearest.seen_share)} of their segment, is "
+        "clearly an interpolation."
     )
 
 

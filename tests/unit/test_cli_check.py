@@ -200,3 +200,42 @@ def test_the_command_prints_tables_or_json_of_the_same_diagnosis(tmp_path):
     assert row["kappas"] == [3.0]
     assert row["pairs"][0]["weight_ratio"] == pytest.approx(2 / 3)
     assert len(row["words"]) > 5
+
+
+def _uncovered(mixture, i, j):
+    """The share of the segment i-j outside every mode's radius, by intervals."""
+    start, edge = mixture.means[i], mixture.means[j] - mixture.means[i]
+    cuts = []
+    for mean, sigma in zip(mixture.means, mixture.sigmas, strict=True):
+        along = (mean - start) @ edge / (edge @ edge)
+        across = np.linalg.norm(mean - start - along * edge)
+        half = math.sqrt(max((5 * sigma) ** 2 - across**2, 0.0) / (edge @ edge))
+        cuts.append((along - half, along + half))
+    places = np.linspace(0.0, 1.0, 40_001)
+    return 1.0 - np.mean(np.any([(a <= places) & (places <= b) for a, b in cuts], axis=0))
+
+
+COVERED = {
+    "a wide mode at the place of a narrow one": ([[0.0, 0], [0, 0], [3, 0]], [0.1, 1.0, 0.2]),
+    "a wide third mode over the segment": ([[0.0, 0], [3, 0], [1.5, 4]], [0.1, 0.1, 1.0]),
+    "a wide third mode over a part": ([[0.0, 0], [3, 0], [1.5, 4]], [0.1, 0.1, 0.83]),
+    "nothing between": ([[0.0, 0], [3, 0], [9, 9]], [0.1, 0.2, 0.3]),
+}
+
+
+@pytest.mark.parametrize("name", COVERED)
+def test_words_about_a_sample_between_modes_agree_with_its_class(name):
+    mixture = GaussianMixture(*COVERED[name])
+    diagnosis = _diagnose(mixture)
+    nearest, words = diagnosis.pairs[0], explain(diagnosis)[0]
+    share = _uncovered(mixture, nearest.i, nearest.j)
+    assert nearest.seen_share == pytest.approx(share, abs=1e-3)
+    assert ("clearly an interpolation" in words) == (share > 0.0)
+    assert ("cannot be seen" in words) == (share == 0.0)
+
+
+def test_the_widest_mode_stands_for_a_place_that_several_share():
+    diagnosis = _diagnose(GaussianMixture([[0.0, 0], [0, 0], [3, 0]], [0.1, 1.0, 0.2]))
+    assert (diagnosis.n_shortest, len(diagnosis.pairs)) == (1, 1)
+    nearest = diagnosis.pairs[0]
+    assert (nearest.i, nearest.j, nearest.length_sigma) == (1, 2, 3.0)

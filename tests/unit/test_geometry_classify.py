@@ -67,6 +67,18 @@ def test_a_sample_of_a_wide_mode_is_true_where_a_narrow_mode_is_nearer():
     assert classify(mixture, np.array([[0.5]]))[0] == TRUE
 
 
+def test_modes_with_one_mean_are_one_place_of_the_largest_radius():
+    means, x = [[0.0, 0.0], [0.0, 0.0], [3.0, 0.0]], np.array([[1.4, 0.0], [2.2, 0.3], [1.4, 1.2]])
+    narrow = GaussianMixture(means, [0.1, 0.2, 0.05])  # the pair of one place has no segment
+    np.testing.assert_array_equal(classify(narrow, x), [BETWEEN, BETWEEN, INVALID])
+    wide = GaussianMixture(means, [0.1, 1.0, 0.2])
+    np.testing.assert_array_equal(classify(wide, np.array([[1.5, 0.0], [-4.9, 0.0]])), [TRUE, TRUE])
+    alone = GaussianMixture(means[:2], [0.1, 0.2])
+    np.testing.assert_array_equal(
+        classify(alone, np.array([[0.9, 0.0], [1.1, 0.0]])), [TRUE, INVALID]
+    )
+
+
 def test_with_one_mode_everything_is_true_or_invalid():
     mixture = GaussianMixture([[0.0]], 1.0)
     np.testing.assert_array_equal(classify(mixture, np.array([[4.9], [5.1]])), [TRUE, INVALID])
