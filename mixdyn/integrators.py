@@ -28,6 +28,7 @@ from .validation import (
     Array,
     check_decreasing,
     check_integer,
+    check_limit,
     check_nonnegative,
     check_points,
     check_positive,
@@ -394,6 +395,7 @@ def _field(target: object) -> Field:
 def _path(keep: str, nodes: Array, y: Array, limit: float) -> Array | None:
     if keep not in ("final", "trajectory"):
         raise InputError("keep must be 'final' or 'trajectory'", repr(keep), "Choose one.")
+    limit = check_limit(limit, "memory_limit")
     if keep == "final":
         return None
     size = 8.0 * len(nodes) * y.size

@@ -289,9 +289,8 @@ def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
             "Drop modes of weight zero; weights need not sum to one.",
         )
     total = math.fsum(values)
-    if abs(total - 1.0) <= 4 * np.finfo(float).eps:
-        return frozen(values.copy())
-    normalised = values / total
+    already = abs(total - 1.0) <= 4 * np.finfo(float).eps
+    normalised = values.copy() if already else values / total
     if (normalised < np.finfo(float).tiny).any():
         raise InputError(
             "weights must stay representable after normalisation",

@@ -121,10 +121,12 @@ class Hybrid(_PlanSampler):
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """start, start - 1, ..., start - z, then the base's times below; `start` is any time in
-        1..T (the base's first time when omitted)."""
+        1..T (the base's first time when omitted). z up to T; all steps are raw where it reaches
+        the start."""
         below = self.base.grid(schedule)
         first = int(below.times[0]) if start is None else start
         first = check_integer(first, "start", 1, schedule.T)
+        check_integer(self.z, "z", 0, schedule.T)
         if self.z == 0:
             return below.cut(first)
         last = max(first - self.z, 0)

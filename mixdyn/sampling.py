@@ -17,7 +17,15 @@ from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, lent, model_for
 from .steppers import NoiseKind, Rows, Stepper
-from .validation import Array, IntArray, check_array, check_integer, check_points, describe
+from .validation import (
+    Array,
+    IntArray,
+    check_array,
+    check_integer,
+    check_limit,
+    check_points,
+    describe,
+)
 
 Keep = Literal["final", "none", "trajectory"]
 # Doubles in one block: small enough for the second-level cache, large enough to feed two cores.
@@ -210,6 +218,7 @@ def _check_options(schedule: object, sampler: object, keep: object, noise: objec
 
 
 def _allocate(keep: str, n: int, d: int, grid: TimeGrid, limit: float) -> Array | None:
+    limit = check_limit(limit, "memory_limit")
     if keep == "none":
         return None
     shape = (len(grid.times), n, d) if keep == "trajectory" else (n, d)

@@ -72,7 +72,7 @@ def check_real_array(values: ArrayLike, name: str) -> Array:
     """`values` as a C-contiguous float64 array of any shape, finite or not."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind not in "iuf":
+        if array.dtype.kind not in "iuf" or _holds_boolean(values):
             raise TypeError
         array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
     except (TypeError, ValueError):
@@ -82,6 +82,20 @@ def check_real_array(values: ArrayLike, name: str) -> Array:
             "Pass nested lists of floats or a NumPy array.",
         ) from None
     return array
+
+
+def _holds_boolean(values: object) -> bool:
+    """Whether a boolean hides among the numbers of nested lists: NumPy would read it as 0 or 1."""
+    if isinstance(values, list | tuple):
+        return any(map(_holds_boolean, values))
+    return isinstance(values, bool | np.bool_) or (
+        isinstance(values, np.ndarray) and values.dtype.kind == "b"
+    )
+
+
+def check_limit(value: Any, name: str) -> float:
+    """`value` as a number > 0 that may be infinite: no limit."""
+    return math.inf if value == math.inf else check_positive(value, name)
 
 
 def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:

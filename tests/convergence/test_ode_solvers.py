@@ -195,6 +195,8 @@ def test_a_trajectory_beyond_the_memory_limit_is_refused():
         with pytest.raises(MemoryLimitError, match="memory_limit"):
             solve(MIXTURE, Y, V, keep="trajectory", memory_limit=size - 1)
         assert solve(MIXTURE, Y, V, keep="trajectory", memory_limit=size).trajectory.nbytes == size
+        with pytest.raises(InputError, match="memory_limit must be a finite real number"):
+            solve(MIXTURE, Y, V, memory_limit=float("nan"))
 
 
 @pytest.mark.parametrize("method", [EulerMaruyama(), ExponentialSde()], ids=name)

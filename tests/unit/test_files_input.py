@@ -32,6 +32,11 @@ BAD_MIXTURE_TOML = {
     "covariances": ("means = [[0.0], [1.0]]\nsigma = [[[1.0]], [[1.0]]]\n", "isotropic"),
     "NaN": ("means = [[nan], [1.0]]\nsigma = 0.1\n", "must be finite"),
     "infinity": ("means = [[inf], [1.0]]\nsigma = 0.1\n", "must be finite"),
+    "a boolean mean": ("means = [[0.0], [true]]\nsigma = 0.1\n", "real numbers"),
+    "a boolean weight": (
+        "means = [[0.0], [1.0]]\nsigma = 0.1\nweights = [0.5, true]\n",
+        "real numbers",
+    ),
     "a boolean sigma": ("means = [[0.0], [1.0]]\nsigma = true\n", "real numbers"),
     "a date": ("means = [[0.0], [1.0]]\nsigma = 2024-01-01\n", "real numbers"),
     "sigma 0": ("means = [[0.0], [1.0]]\nsigma = 0\n", "sigma must be > 0"),

@@ -148,3 +148,11 @@ def test_an_exact_score_of_another_schedule_is_run_as_the_model_it_is():
     wrapped = as_model(other.eps)
     a, b = (run(model, n=None, x=np.ones((2, 2))).x for model in (other, wrapped))
     assert (a == b).all()
+
+
+@pytest.mark.parametrize("limit", [float("nan"), 0.0, -1.0, True, "2e9", None])
+@pytest.mark.parametrize("keep", ["final", "trajectory", "none"])
+def test_a_memory_limit_that_limits_nothing_is_refused_not_ignored(limit, keep):
+    with pytest.raises(InputError, match="memory_limit must be"):
+        run(n=2, keep=keep, memory_limit=limit)
+    assert run(n=2, memory_limit=float("inf")).x.shape == (2, 2)

@@ -20,6 +20,7 @@ BAD = {
     "beta above one": (lambda: NoiseSchedule.from_betas([1.1]), "strictly between 0 and 1"),
     "beta NaN": (lambda: NoiseSchedule.from_betas([NAN]), "beta must be finite"),
     "beta two axes": (lambda: NoiseSchedule.from_betas([[0.1]]), "1 axis"),
+    "a boolean among betas": (lambda: NoiseSchedule.from_betas([0.1, True]), "real numbers"),
     "beta strings": (lambda: NoiseSchedule.from_betas(["a"]), "real numbers"),
     "alpha_bar underflows": (lambda: NoiseSchedule.from_betas([0.999] * 200), "representable"),
     "T zero": (lambda: NoiseSchedule.linear(0), "T must be an integer >= 1"),

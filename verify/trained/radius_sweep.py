@@ -35,7 +35,7 @@ LEARNED_RADII = (0.01, *(round(0.05 * k, 2) for k in range(1, 11)))
 def samplers(case: Case) -> Mapping[str, Sampler]:
     """DDIM, the hybrids that take z DDPM steps first, and DDPM: in order of rising noise."""
     base = ddim(case.schedule)
-    hybrids = {f"hybrid z={z}": Hybrid(z, base) for z in HYBRIDS}
+    hybrids = {f"hybrid z={z}": Hybrid(min(z, case.schedule.T), base) for z in HYBRIDS}
     return {"DDIM": base, **hybrids, "DDPM": DDPM()}
 
 
