@@ -59,6 +59,7 @@ def sample(
     *,
     n: int | None = None,
     x: ArrayLike | None = None,
+    d: int | None = None,
     rng: Seed = None,
     start: int | None = None,
     observers: Sequence[Observer] = (),
@@ -74,7 +75,8 @@ def sample(
     ----------
     model : a GaussianMixture (its exact score) or an object with eps(x, t).
     n or x : how many samples to start from standard normals, or their states (n, d) at the grid's
-        first time, taken as given. A model without `.d` needs x.
+        first time, taken as given.
+    d : the dimension, beside n, of a model that has no attribute `d` itself.
     rng : seed of the counter-based noise (see `noise.resolve_seed`). Sample i draws the same
         numbers in any batch, thread or process; `first` is the index of the first sample here, so
         that shards of a run join to the same bits.
@@ -95,17 +97,17 @@ def sample(
     grid = sampler.grid(schedule, start)
     target = model_for(model, schedule)
     stepper = sampler.stepper(target, schedule, grid)
-    count, d, given = _starting_points(target, n, x)
+    count, width, given = _starting_points(target, n, x, d)
     seed = resolve_seed(rng)
     offset = check_integer(first, "first", 0, 2**62)
-    out = _allocate(keep, count, d, grid, memory_limit)
-    states = [observer.init(grid, d) for observer in observers]
+    out = _allocate(keep, count, width, grid, memory_limit)
+    states = [observer.init(grid, width) for observer in observers]
     alone = 1 if getattr(target, "own_threads", False) else None
-    for rows in _blocks(count, d):
+    for rows in _blocks(count, width):
         if given is None:
             t = int(grid.times[0])
             size, at = rows.stop - rows.start, offset + rows.start
-            block = standard_normals(seed, size, d, t, stream=Stream.START, first=at)
+            block = standard_normals(seed, size, width, t, stream=Stream.START, first=at)
         else:
             block = given[rows].copy()
         where = _Block(rows, Rows(offset + rows.start, seed, noise))
@@ -182,7 +184,7 @@ def _shown(
 
 
 def _starting_points(
-    model: ScoreModel, n: int | None, x: ArrayLike | None
+    model: ScoreModel, n: int | None, x: ArrayLike | None, given_d: int | None
 ) -> tuple[int, int, Array | None]:
     if (n is None) == (x is None):
         raise InputError(
@@ -191,6 +193,11 @@ def _starting_points(
             "Pass n to start from noise, or x to start from given states.",
         )
     d = getattr(model, "d", None)
+    if given_d is not None:
+        given_d = check_integer(given_d, "d", 1)
+        if d is not None and given_d != d:
+            raise InputError(f"d must be that of the model, {d}", given_d, "Leave it out.")
+        d = given_d
     if x is not None:
         width = check_array(x, "x", ndim=2).shape[1] if d is None else d
         points = check_points(x, width or 1)
@@ -199,7 +206,7 @@ def _starting_points(
         raise InputError(
             "starting from noise needs the dimension",
             "a model without an attribute d",
-            "Pass x, the (n, d) starting states.",
+            "Pass d beside n, or x, the (n, d) starting states.",
         )
     return check_integer(n, "n", 1), d, None
 

@@ -34,6 +34,9 @@ def run(model=MIXTURE, schedule=SCHEDULE, sampler=ANCESTRAL, **options):
 BAD = {
     "neither n nor x": (lambda: run(n=None), "exactly one of n and x"),
     "both n and x": (lambda: run(x=X), "exactly one of n and x"),
+    "another d": (lambda: run(d=3), "d must be that of the model, 2; received 3"),
+    "d zero": (lambda: run(d=0), "d must be an integer >= 1"),
+    "d other than x's": (lambda: run(as_model(np.sin), n=None, x=X, d=3), r"shape \(n, 3\)"),
     "n zero": (lambda: run(n=0), "n must be an integer >= 1"),
     "n negative": (lambda: run(n=-1), "n must be an integer >= 1"),
     "n beyond what prints": (lambda: run(n=-(10**5000)), "too long to print"),

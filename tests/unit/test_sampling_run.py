@@ -250,3 +250,19 @@ def test_blocks_reach_an_observer_in_order_with_global_rows(monkeypatch):
     seen = sample(MIXTURE, SCHEDULE, DDIM(1, "uniform"), n=130, rng=0, first=5, observers=[Log()])
     rows = [entry[0] for entry in seen.observations[0]]
     assert rows == [slice(5, 133)] * 2 + [slice(133, 135)] * 2
+
+
+class Unsized:
+    """A model as the README asks for: eps(x, t), and nothing else."""
+
+    def eps(self, x, t):
+        return 0.5 * x
+
+
+def test_a_model_that_has_no_dimension_starts_from_noise_in_the_one_it_is_told():
+    class Sized(Unsized):
+        d = 3
+
+    told = sample(Unsized(), SCHEDULE, DDIM(4), n=5, d=3, rng=1)
+    assert told.x.tobytes() == sample(Sized(), SCHEDULE, DDIM(4), n=5, rng=1).x.tobytes()
+    assert sample(Sized(), SCHEDULE, DDIM(4), n=5, d=3, rng=1).x.tobytes() == told.x.tobytes()
