@@ -48,9 +48,24 @@ def packages_of(*paths: Path, root: Path = ROOT) -> frozenset[str]:
 def digest_of(*paths: Path, root: Path = ROOT) -> str:
     """SHA-256 over the names and contents of everything that modules' files depend on."""
     h = hashlib.sha256()
-    for source in sources_of(*paths, root=root):
-        h.update(f"{source.relative_to(root).as_posix()}:{_hash(*_state(source))}\n".encode())
+    for name, content in contents_of(*paths, root=root).items():
+        h.update(f"{name}:{content}\n".encode())
     return h.hexdigest()
+
+
+def contents_of(*paths: Path, root: Path = ROOT) -> dict[str, str]:
+    """SHA-256 of every file that modules' files depend on, by its path below root."""
+    sources = sources_of(*paths, root=root)
+    return {path.relative_to(root).as_posix(): _hash(*_state(path)) for path in sources}
+
+
+def changed_since(contents: Mapping[str, str], root: Path = ROOT) -> list[str]:
+    """The files among `contents_of` an earlier day that are gone or have another content now."""
+    return [
+        name
+        for name, content in contents.items()
+        if not (root / name).is_file() or _hash(*_state(root / name)) != content
+    ]
 
 
 def _closure(paths: Sequence[Path], root: Path) -> tuple[tuple[Path, ...], frozenset[str]]:

@@ -14,7 +14,7 @@ from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.errors import FileError
 from mixdyn.geometry import Region
 from verify import cases, registry
-from verify.claim import Profile
+from verify.claim import Origin, Profile
 from verify.relations import Outcome
 from verify.trained import detector, recursions
 from verify.trained.detector import WINDOWS, Detection, area, likelihood_ratio
@@ -31,7 +31,7 @@ def standard():
 @pytest.mark.parametrize("claim", SAVED)
 def test_a_saved_row_says_so_names_its_recipe_and_survives_its_mutants(standard, claim):
     (row,) = ENTRIES[claim].check(standard)
-    assert row.origin == "saved"
+    assert row.origin is Origin.STORED
     assert "commit" in row.note
     assert row.verdict is Outcome.HOLDS
     mutants = ENTRIES[claim].mutants(standard)

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from verify.experiments import EXPERIMENTS
+from verify.results import RESULTS, code_of, words_on_code
 from verify.sources import ROOT, digest_of, packages_of, sources_of
+from verify.trained import recursions
 
 CLAIMS = sorted(path.stem for path in (ROOT / "verify" / "claims").glob("[a-z]*.py"))
 LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "learned_steps", "hal_paths"}
@@ -142,6 +144,30 @@ def test_what_python_really_loads_for_a_claim_is_among_its_sources():
         sources = {source.relative_to(ROOT).as_posix() for source in sources_of(path)}
         assert f"verify/claims/{name}.py" in loaded
         assert set(loaded) <= sources
+
+
+def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
+    about = {"code": code_of(tree / "verify" / "trained" / "detector.py", root=tree)}
+    assert "verify/trained/detector.py" in about["code"]
+    assert "verify/checkpoints/modes-grid-0.safetensors" in about["code"]
+    assert "verify/results/detector.json" not in about["code"]  # what it writes
+    assert words_on_code(about, tree) == ""
+    path = tree / "mixdyn" / "samplers.py"
+    content = path.read_bytes()
+    edit(path)
+    assert f"1 of the {len(about['code'])} files" in words_on_code(about, tree)
+    path.unlink()
+    assert f"1 of the {len(about['code'])} files" in words_on_code(about, tree)
+    path.write_bytes(content)
+    assert words_on_code(about, tree) == ""
+    assert "does not say which code" in words_on_code({}, tree)
+
+
+def test_the_stored_recursions_name_their_code_and_their_rows_say_that_it_is_not_todays():
+    about = json.loads((RESULTS / "recursion-reduced.json").read_text(encoding="utf-8"))["about"]
+    assert {"mixdyn/recursion.py", "mixdyn/learned/training.py"} <= set(about["code"])
+    assert words_on_code(about) in recursions.describe(recursions.saved())
+    assert ROOT / "mixdyn" / "recursion.py" in sources_of(ROOT / "verify/claims/m_6_recursion.py")
 
 
 # -- the forms of an import ----------------------------------------------------------------------

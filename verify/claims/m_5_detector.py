@@ -32,6 +32,7 @@ from mixdyn.schedule import NoiseSchedule
 from verify import interpolation_problems
 from verify.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
 from verify.relations import Comparison, Outcome, Statistical, compare_rate
+from verify.results import words_on_code
 from verify.trained.detector import WINDOWS, Detection, saved
 from verify.trained.interpolation import on_standard
 
@@ -86,7 +87,7 @@ def _judge(detections: Sequence[Detection], about: dict[str, object]) -> Finding
         witness=lambda c: {"compared": c.name, "seed": about["seed"]},
         unit="hallucinations",
         note=f"Stored measurement of `python -m verify.trained.detector`, commit "
-        f"{str(about['commit'])[:12]}, {about['hardware']}.",
+        f"{str(about['commit'])[:12]}, {about['hardware']}. {words_on_code(about)}".strip(),
         numbers={**_favourable(detections), **_told_apart(detections)},
         tables=[_windows(detections), _rivals(detections), _closed(detections)],
         model=", ".join(d.name for d in detections),

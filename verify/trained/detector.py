@@ -38,7 +38,7 @@ from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
 from ..outputs import check_writable
-from ..results import RESULTS
+from ..results import RESULTS, code_of
 from .line_paths import last_steps
 from .models import Shipped, load, shipped
 
@@ -413,7 +413,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         found.append(measure(by_name[name]))
         sys.stdout.write(f"{name}: {found[-1]['share']:.3g}\n")
         sys.stdout.flush()
-    about = {"commit": commit(), "hardware": hardware(check_device("cpu")), "seed": 0}
+    made = {"commit": commit(), "code": code_of(Path(__file__))}
+    about = {**made, "hardware": hardware(check_device("cpu")), "seed": 0}
     held = {"format": _FORMAT, "windows": WINDOWS, "about": about, "networks": found}
     check_writable(out)
     text = json.dumps(held, separators=(",", ":"), allow_nan=False)

@@ -25,13 +25,14 @@ from mixdyn.generations import Generation, generation_from, read_json, read_summ
 from mixdyn.geometry import Region
 from mixdyn.learned.headers import read_about
 from mixdyn.mixture import GaussianMixture
+from mixdyn.provenance import commit
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
 from ..outputs import check_writable
-from ..results import RESULTS
+from ..results import RESULTS, code_of, words_on_code
 from .rates import over_seeds
 
 SAVED = RESULTS / "recursion-reduced.json"
@@ -187,8 +188,8 @@ def describe(held: Recursions) -> str:
         f"Stored measurement: recipe {recipe['name']} ({recipe['points']:,} samples a generation, "
         f"width {recipe['hidden']}, {recipe['steps']:,} steps of {recipe['batch']:,}), T = "
         f"{held.schedule.T}, seeds {', '.join(map(str, seeds))}, commit {about['commit'][:12]}, "
-        f"{about['hardware']}."
-    )
+        f"{about['hardware']}. {words_on_code(about)}"
+    ).strip()
 
 
 # -- gathering -----------------------------------------------------------------------------------
@@ -219,12 +220,20 @@ def gather(folders: Sequence[Path]) -> dict[str, Any]:
             "window": common["window"],
             "discard": max(p["discard"] or 0.0 for p in plans),
             **{key: about[key] for key in ("commit", "hardware", "versions", "date", "command")},
+            "code": _code(about["commit"]),
         },
         "runs": [
             _run(folder, plan, clouds=plan["seed"] == first)
             for folder, plan in zip(folders, plans, strict=True)
         ],
     }
+
+
+def _code(made_at: str) -> dict[str, str] | None:
+    """What the recursions rest on, if today's checkout is the one that made them."""
+    from mixdyn import recursion
+
+    return code_of(Path(recursion.__file__)) if commit() == made_at else None
 
 
 def _run(folder: Path, plan: dict[str, Any], *, clouds: bool) -> dict[str, Any]:
