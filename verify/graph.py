@@ -203,7 +203,7 @@ def _box(node: Node, x: float, y: float) -> str:
         label = f"{MARKS[node.verdict]} {node.verdict}"
     size = f'width="{BOX:g}" height="{TALL:g}" rx="{round_by}"'
     parts = [f'<rect {frame} x="{x:.1f}" y="{top:.1f}" {size}/>', *_band(node, x, top)]
-    left = BOX - 20.0 - _width(node.id, 12.5)  # what the id leaves of the first line
+    left = BOX - 20.0 - 1.12 * _width(node.id, 12.5)  # what the id leaves of the first line
     parts.append(_text(x + 12, top + 15, "id", node.id))
     parts.append(_text(x + BOX - 6, top + 15, "soft", label, "end", (left, 10.0)))
     parts.append(_text(x + 12, top + 30, "", _shortened(node.name), room=(BOX - 18.0, 10.5)))
@@ -230,14 +230,17 @@ def _shortened(name: str, limit: int = 24) -> str:
     return name if len(name) <= limit else name[: limit - 1].rstrip() + "…"
 
 
-# Widths in ems of DejaVu Sans, bold where the id is: no wider sans serif is in common use.
-_NARROW, _WIDE = set("iljtfrI.,:;'|!()[] "), set("mwMW–%@")
+# Widths in ems of DejaVu Sans, rounded up: no wider sans serif is in common use. Bold takes 1.12.
+_EMS = {
+    **dict.fromkeys("iljtfrI.,:;'|!()[] ", 0.42),
+    **dict.fromkeys("wM", 0.87),
+    **dict.fromkeys("mW%✓✗∅", 1.0),
+}
 
 
 def _width(words: str, size: float) -> float:
     """About the most that words take up, at a font size."""
-    ems = (0.42 if c in _NARROW else 1.0 if c in _WIDE or c.isupper() else 0.67 for c in words)
-    return size * sum(ems)
+    return size * sum(_EMS.get(c, 0.79 if c.isupper() else 0.64) for c in words)
 
 
 def _text(

@@ -41,10 +41,14 @@
     shown.textContent = `${count} of ${body.rows.length} rows`;
   };
   controls.forEach((control) => control.addEventListener("input", filter));
+  const open = (address) => {
+    const target = document.getElementById(decodeURIComponent(address.slice(1)));
+    if (target && target.tagName === "DETAILS") target.open = true;
+  };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href^='#']");
-    const target = link && document.getElementById(link.getAttribute("href").slice(1));
-    if (target && target.tagName === "DETAILS") target.open = true;
+    if (link) open(link.getAttribute("href"));
   });
+  open(location.hash);
   filter();
 })();
