@@ -62,10 +62,10 @@ class Store:
         """The saved rows, or None where there are none (or the file is damaged)."""
         try:
             rows = json.loads(self.path(entry, case).read_text(encoding="utf-8"))["rows"]
+            stored = Origin.STORED
+            return [{**r, "origin": stored if r["origin"] == stored else Origin.KEPT} for r in rows]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        stored = Origin.STORED
-        return [{**r, "origin": stored if r["origin"] == stored else Origin.KEPT} for r in rows]
 
     def save(self, entry: Entry, case: Case, rows: Sequence[Row]) -> None:
         """Keep finished rows; a row of a broken check is not finished."""

@@ -9,7 +9,7 @@ from mixdyn import presets
 from mixdyn.errors import FileError, InputError, NotApplicableError
 from mixdyn.schedule import NoiseSchedule
 from verify import cases, drift, ledger, registry, runner
-from verify.claim import Basis, Case, Claim, Finding, Profile
+from verify.claim import Basis, Case, Claim, Finding, Origin, Profile
 from verify.registry import Entry
 from verify.relations import Outcome, Upper, compare
 from verify.sources import ROOT
@@ -176,14 +176,25 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
     assert len(calls) == 6
 
 
+def test_a_stored_measurement_stays_one_when_its_row_is_kept(case, tmp_path):
+    entry, judge = toy()
+    stored = toy(lambda case: dataclasses.replace(judge(case, 1.0), origin=Origin.STORED))[0]
+    store = ledger.Store(tmp_path / "rows")
+    for found, origins in ((entry, ["computed", "kept"]), (stored, ["stored measurement"] * 2)):
+        assert [
+            ledger.run_all([found], [case], store, fresh=f)[0]["origin"] for f in (1, 0)
+        ] == origins
+
+
 def test_a_broken_check_is_tried_again_and_a_damaged_file_is_ignored(case, tmp_path):
     entry, store = toy(crash)[0], ledger.Store(tmp_path / "rows")
     ledger.run_all([entry], [case], store)
     assert store.load(entry, case) is None
     good = toy()[0]
     ledger.run_all([good], [case], store)
-    store.path(good, case).write_text("{", encoding="utf-8")
-    assert store.load(good, case) is None
+    for damaged in ("{", '{"rows": [{}]}', '{"rows": 1}'):
+        store.path(good, case).write_text(damaged, encoding="utf-8")
+        assert store.load(good, case) is None
 
 
 def test_rows_finished_before_an_interrupt_are_kept(case, tmp_path):
