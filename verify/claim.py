@@ -175,6 +175,8 @@ class Table:
         return {"caption": self.caption, "columns": self.columns, "rows": cells}
 
 
+_SHARE_ROUNDING = 1e-12  # two means of the same points, summed in another order
+
 Witness = Callable[[Comparison], Mapping[str, Any]]
 
 
@@ -182,8 +184,10 @@ Witness = Callable[[Comparison], Mapping[str, Any]]
 class Finding:
     """What a check measured, before it is judged.
 
-    comparisons: the sides compared, most telling first. applicable_share: share of the points at
-    which all hypotheses held (the smallest held_share when omitted). nonvacuous_share: share of
+    comparisons: the sides compared, most telling first. hypotheses: those of what is compared, all
+    of them. applicable_share: share of the points at which all held together, never above the
+    smallest held_share, which it is when omitted; a reading more favourable to the statement is one
+    of the `numbers`, with its name. nonvacuous_share: share of
     those at which the bound says something. unit: what n counts. witness: describes the deciding
     comparison's worst point so that it can be reproduced. numbers, tables: further values for the
     report. model: the names of the trained models measured, in place of the exact score.
@@ -202,11 +206,22 @@ class Finding:
     unit: str = "points"
     model: str = "exact score"
 
+    def __post_init__(self) -> None:
+        least = self._least_held()
+        if self.applicable_share is not None and self.applicable_share > least + _SHARE_ROUNDING:
+            shares = {h.name: h.held_share for h in self.hypotheses}
+            raise InputError(
+                "a row applies at most where the hypothesis that held least often did",
+                f"applicable_share {self.applicable_share} with {shares}",
+                "Count the points at which all held; another reading is one of the `numbers`.",
+            )
+
+    def _least_held(self) -> float:
+        return min((h.held_share for h in self.hypotheses), default=1.0)
+
     def share(self) -> float:
         """The share of points at which the claim applies."""
-        if self.applicable_share is not None:
-            return self.applicable_share
-        return min((h.held_share for h in self.hypotheses), default=1.0)
+        return self._least_held() if self.applicable_share is None else self.applicable_share
 
     def deciding(self) -> Comparison:
         """The first comparison with the worst outcome."""

@@ -246,3 +246,16 @@ def test_the_paper_trap_a_thousand_sigma_deep_is_stored_without_an_underflow():
     assert row["log10_tightness"] < -1000.0
     left = zeros_without_exponent(row)
     assert not left
+
+
+def test_a_row_cannot_apply_more_often_than_the_hypothesis_that_held_least_often(claim, case):
+    asked = [Hypothesis("small", 0.5), Hypothesis("round_one", 0.024)]
+    for share in (1.0, 0.5, 0.025):
+        with pytest.raises(InputError, match="held least often"):
+            Finding(comparisons=[holding()], hypotheses=asked, applicable_share=share)
+    together = Finding(comparisons=[holding()], hypotheses=asked, applicable_share=0.01)
+    assert claim.judge(case, together).applicable_share == 0.01
+    without = Finding(comparisons=[holding()], hypotheses=asked)
+    assert claim.judge(case, without).applicable_share == 0.024
+    rounded = [Hypothesis("small", 0.3)]
+    Finding(comparisons=[holding()], hypotheses=rounded, applicable_share=0.1 + 0.2)

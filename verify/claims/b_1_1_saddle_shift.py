@@ -99,7 +99,6 @@ def _judge(case: Case, artanh: float = 1.0, sign: float = 1.0, moved: bool = Tru
             Hypothesis("common_sigma", 1.0, 0.0),
             Hypothesis("saddle", len(held) / len(problems)),
         ],
-        applicable_share=1.0,
         nonvacuous_share=1.0,
         witness=witness,
         unit="two-mode problems",

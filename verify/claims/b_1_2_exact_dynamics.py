@@ -140,9 +140,12 @@ def _judge(case: Case, factor: float = 1.0, towards: float = 0.0) -> Verdict:
         comparisons=comparisons,
         hypotheses=[
             Hypothesis("common_sigma", 1.0, 0.0),
-            *(Hypothesis(n, float(np.mean([p.slack[n] > 0.0 for p in places]))) for n in names),
+            *(
+                Hypothesis(n, float(np.mean([p.slack[n] > 0.0 for p in places])))
+                for n in (names if held else ())  # two modes by themselves do not ask for them
+            ),
         ],
-        applicable_share=share if held else 1.0,
+        applicable_share=share if held else None,
         nonvacuous_share=1.0,
         sharper_bound=moved[comparisons[0]][comparisons[0].index].response if moved else None,
         witness=witness,

@@ -56,6 +56,7 @@ CLAIM = Claim.from_docstring(
 
 STRENGTHS = (-1.0, 0.5, 0.9, 1.1, 3.0)  # slope towards the midpoint over the one that flips it
 HEIGHT = 0.02  # delta_max of the flipping error
+FLAT = 1e-6  # lambda up to which a level counts as having no saddle
 STIFFEST = 500.0  # lambda up to which flows are followed
 
 
@@ -120,8 +121,8 @@ def _judge(case: Case, shift_factor: float = 1.0, coupled: bool = False) -> Verd
 
     finding = Finding(
         comparisons=comparisons,
-        hypotheses=[common, saddle, aligned],
-        applicable_share=float(np.mean(rates > 0.0)),
+        hypotheses=[common, saddle, *([] if coupled else [aligned])],
+        applicable_share=float(np.mean(rates > FLAT)) * (1.0 if coupled else aligned.held_share),
         nonvacuous_share=1.0,
         witness=witness,
         unit="nodes × errors",
@@ -171,7 +172,7 @@ def _rates(case: Case) -> Array:
 def _places(case: Case) -> Iterator[Place]:
     both, pair = _pair_alone(case)
     for v, rate in zip(_levels(case).tolist(), _rates(case).tolist(), strict=True):
-        if rate <= 1e-6:
+        if rate <= FLAT:
             continue
         for error, slope, aligned in _errors(pair, rate, v, float(both.sigma)):
             field = PerturbedField(both, error)

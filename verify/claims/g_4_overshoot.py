@@ -88,9 +88,9 @@ def _judge(case: Case, speed: float = 1.0, extension: float = 1.0) -> Verdict:
         comparisons=comparisons,
         hypotheses=[
             Hypothesis("common_sigma", 1.0, 0.0),
-            Hypothesis("dominance", float(dominated.mean())),
+            # Velocities at states do not ask for it.
+            *([Hypothesis("dominance", float(dominated.mean()))] if dominated.any() else []),
         ],
-        applicable_share=float(dominated.mean()) if dominated.any() else 1.0,
         nonvacuous_share=float(np.mean(overshoot < 0.5)) if dominated.any() else 1.0,
         witness=witness,
         unit="path nodes" if dominated.any() else "states",

@@ -143,7 +143,6 @@ def _learned(case: Case, change: Change) -> list[Verdict]:
         finding = Finding(
             comparisons=_comparisons(found),
             hypotheses=[Hypothesis("trained", 1.0 - len(missing) / (2 * len(TRAINING_SIZES)))],
-            applicable_share=float(bool(found)),
             nonvacuous_share=1.0,
             witness=lambda comparison: {"compared": comparison.name, "sampler": "DDPM"},
             unit="pairs of networks",

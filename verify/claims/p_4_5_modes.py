@@ -101,9 +101,9 @@ def _judge(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Verdict:
         comparisons=comparisons,
         hypotheses=[
             Hypothesis("common_sigma", 1.0, 0.0),
-            Hypothesis("separation", share),
+            # The two-mode part does not ask for it.
+            *([Hypothesis("separation", share)] if held else []),
         ],
-        applicable_share=share if held else 1.0,
         nonvacuous_share=float(np.mean(small)) if held else 1.0,
         witness=witness,
         unit="modes × nodes" if held else "values of k",

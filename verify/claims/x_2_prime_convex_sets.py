@@ -110,9 +110,9 @@ def _judge(case: Case, speed: float = 1.0, convex: bool = True) -> Verdict:
         comparisons=comparisons,
         hypotheses=[
             Hypothesis("common_sigma", 1.0, 0.0),
-            Hypothesis("dominance", float(dominated.mean())),
+            # Steps from states do not ask for it.
+            *([Hypothesis("dominance", float(dominated.mean()))] if dominated.any() else []),
         ],
-        applicable_share=float(dominated.mean()) if dominated.any() else 1.0,
         nonvacuous_share=_nonvacuous(batches),
         witness=witness,
         unit="path nodes" if dominated.any() else "steps",

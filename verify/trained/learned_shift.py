@@ -63,7 +63,7 @@ def _row(
         Hypothesis("saddle", float(np.mean(k > 4.0)), 0.0),
         Hypothesis("dominance", float(np.mean(dominance >= KAPPA))),
     ]
-    chosen = found & (dominance >= KAPPA)
+    chosen = found & (dominance >= KAPPA) & (k > 4.0)[:, None]
     if not chosen.any():
         finding = Finding(hypotheses=hypotheses, applicable_share=0.0, model=named(models))
         return claim.judge(case, finding, Basis.LEARNED)
