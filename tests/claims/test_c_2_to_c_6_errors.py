@@ -175,6 +175,18 @@ def test_errors_only_raise_a_bound_that_says_nothing_already(case):
         assert line[2] + line[3] > total > 1.0
 
 
+def test_the_bound_under_errors_applies_no_more_often_than_the_published_one_and_compares_runs(
+    case,
+):
+    verdict, published = row(case, "C.6")[Basis.SAMPLED], row(case, "P5.1")[Basis.SAMPLED]
+    assert verdict.applicable_share == published.applicable_share < 0.05
+    assert {h.name for h in verdict.hypotheses} >= {"growth", "outward", "weak"}
+    # A triangle inequality decides nothing: every comparison is one of counted runs.
+    assert {c.relation.kind for c in verdict.comparisons} == {"statistical"}
+    (control,) = verdict.mutants
+    assert control.narrow
+
+
 def test_the_errors_that_trap_ddpm_are_those_the_hypothesis_excludes(case):
     numbers = row(case, "C.6")[Basis.SAMPLED].numbers
     assert numbers["its λ'"] < 0.0

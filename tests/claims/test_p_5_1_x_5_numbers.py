@@ -71,6 +71,26 @@ def test_the_outward_condition_ends_next_to_the_mode(published):
     assert next(h for h in published.hypotheses if h.name == "growth").held_share == 1.0
 
 
+def test_the_published_row_applies_where_its_hypotheses_held_together(published):
+    held = {h.name: h.held_share for h in published.hypotheses}
+    assert published.applicable_share <= min(held.values()) < 0.05
+    favourable = "share of times at which the paper's own check holds, outward on [θ, 2θ] alone"
+    assert published.numbers[favourable] == 1.0
+
+
+def test_the_published_rows_control_is_its_own_constant_and_fails_narrowly(published):
+    (control,) = published.mutants
+    assert control.narrow
+    assert control.excess == pytest.approx(10.0, abs=0.1)
+    factor = published.numbers[
+        "factor on the first term's exponent at which it would meet the truth"
+    ]
+    first = published.numbers["first term (confinement)"]
+    exponent = math.log(4.0 / math.pi) - math.log(first)
+    met = math.log(4.0 / math.pi) - factor * exponent
+    assert met == pytest.approx(published.truth.exponent * math.log(10.0), rel=1e-9)
+
+
 def test_bound_sharper_bound_and_truth_stand_in_one_row(published):
     truth = 10.0 ** (published.truth.exponent + 265)
     assert truth == pytest.approx(4.4, abs=0.01)

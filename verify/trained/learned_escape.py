@@ -17,7 +17,7 @@ from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from ..paths import ddim_grid
-from ..quantities import Number, show_share
+from ..quantities import Number, number_from_log, show_share
 from ..relations import Comparison, Lower, Statistical, Upper, compare, compare_rate
 from ..window import HALF_WIDTH, DriftRange, Window, drift_range, elapsed_noise, find_window
 from .learned_field import (
@@ -169,7 +169,7 @@ def _compare(
 ) -> list[Comparison]:
     """DDPM's share against the bound; the learned drift against the exact one and the error."""
     ended = _pooled(found)
-    bound = float(np.exp(min(_log_bound(terms).max(), 700.0)))
+    bound = number_from_log(float(_log_bound(terms).max()))
     error = error_factor * np.array([e.error for e in found])
     return [
         compare_rate("share of learned DDPM runs", Statistical(), ended, bound),
@@ -223,7 +223,7 @@ def _numbers(
         "e_max between the modes": [e.error.max() for e in found],
         "λ'": [row.min() for row in terms.weaker],
         "∫K + e_max Q/(2θ)": [row.max() for row in terms.drift],
-        "first term": [math.exp(row.max()) for row in terms.log_confinement],
+        "first term": [number_from_log(float(row.max())) for row in terms.log_confinement],
         "learned sup |b| over the exact one, last noisy time": [
             float(np.median(e.sup[:, 0]) / exact.sup[0]) for e in found
         ],
