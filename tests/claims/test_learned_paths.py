@@ -244,7 +244,7 @@ def test_visits_that_mean_nothing_or_a_ddpm_as_bad_are_not_passed(claim_id, chan
 
 def test_the_table_shows_both_directions_with_their_intervals_and_the_seeds():
     row, _ = rows_of("I.1", MEASURED)
-    (table,) = row.tables
+    table = row.tables[0]
     lines = {cells[:2]: dict(zip(table.columns, cells, strict=False)) for cells in table.rows}
     line = lines["network 1", "DDIM-50"]
     assert (line["P(M)"], line["P(H|M)"], line["P(M|H)"]) == (0.5, 0.0409, 409 / 410)
@@ -253,6 +253,28 @@ def test_the_table_shows_both_directions_with_their_intervals_and_the_seeds():
     np.testing.assert_array_equal(cells[at + 1 : at + 3], Proportion(409, 10_000).interval())
     assert lines["exact score", "DDIM-50"]["P(M|H)"] is None
     assert lines["reduced: over 2 seeds", "DDIM-50"]["P(H|M)"] == 0.0409
+
+
+def test_networks_that_differ_beyond_chance_are_not_shown_by_their_mean_alone():
+    case = with_runs(**MEASURED)
+    better = made_up_runs(case, NETWORKS[1], "DDIM-50", (20_000, 10_000, 200, 199))
+    case.workspace["reverse runs 1 network 1"][0] = better
+    row = judge(i1.CLAIM, case, NETWORKS)
+    assert "P(H|M), DDIM-50 (2 to 4.1 %, chi-square 74.8 on 1)" in row.note
+    line = next(cells for cells in row.tables[1].rows if cells[0] == "P(H|M), DDIM-50")
+    np.testing.assert_allclose(line[2:7:1][0], 0.0304)
+    assert line[5:7] == pytest.approx([0.0199, 0.0409])
+    low, high = line[3:5]
+    assert 0.0199 < low < high < 0.0409  # another network lies outside the pooled interval
+
+
+def test_a_network_without_interpolations_is_counted_as_one_that_says_nothing():
+    case = with_runs(**MEASURED)
+    none = made_up_runs(case, NETWORKS[1], "DDPM-1000", (4000, 2900, 0, 0))
+    case.workspace["reverse runs 1 network 1"][1] = none
+    row = judge(i1.CLAIM, case, NETWORKS)
+    assert row.verdict is Outcome.HOLDS
+    assert row.nonvacuous_share == 0.75  # of two networks' two samplers
 
 
 def test_the_parts_must_add_up_to_the_interpolations_counted_while_sampling():
