@@ -47,5 +47,9 @@ class ConvergenceError(MixdynError, RuntimeError):
     """An iteration stopped before it reached its tolerance."""
 
 
+class StartWarning(UserWarning):
+    """A run starts from N(0, I) at a time whose marginal is another law; see `mixdyn.start`."""
+
+
 class MissingExtraError(MixdynError, ImportError):
     """An optional dependency is not installed."""

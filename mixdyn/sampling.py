@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -10,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels
-from .errors import InputError, MemoryLimitError
+from .errors import InputError, MemoryLimitError, StartWarning
 from .noise import Seed, Stream, resolve_seed, standard_normals
 from .observers import Observer
 from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, lent, model_for
+from .score import ScoreModel, is_exact, lent, model_for
+from .start import StartError, start_error
 from .steppers import NoiseKind, Rows, Stepper
 from .validation import (
     Array,
@@ -42,6 +44,8 @@ class Samples:
     n_eval : score evaluations per sample; the mean where samples differ.
     trajectory : (S + 1, n, d) with keep="trajectory", else None.
     seed : the 64-bit seed that reproduces the run.
+    start_error : of a run of an exact score that started from standard normals, what that costs
+        (`start.StartError`); else None.
     """
 
     x: Array | None
@@ -50,6 +54,7 @@ class Samples:
     n_eval: float
     trajectory: Array | None
     seed: int
+    start_error: StartError | None = None
 
 
 def sample(
@@ -92,6 +97,11 @@ def sample(
     ------
     InputError : n and x both or neither, a wrong shape, a start off the grid, too many steps, a
         model that returns non-finite values. MemoryLimitError : the trajectory is too large.
+
+    Warns
+    -----
+    StartWarning : the run starts from N(0, I) where the marginal is another law, and even an exact
+    sampler would miss a mode's weight by more than a hundredth; see `start_error` of the result.
     """
     _check_options(schedule, sampler, keep, noise)
     grid = sampler.grid(schedule, start)
@@ -99,6 +109,7 @@ def sample(
     stepper = sampler.stepper(target, schedule, grid)
     count, width, given = _starting_points(target, n, x, d)
     seed = resolve_seed(rng)
+    lost = _lost_at_start(target, int(grid.times[0])) if given is None else None
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, width, grid, memory_limit)
     states = [observer.init(grid, width) for observer in observers]
@@ -122,7 +133,16 @@ def sample(
     path = out if keep == "trajectory" else None
     final = path[-1] if path is not None else out
     n_eval = grid.steps + stepper.extra / count if stepper.extra else grid.steps
-    return Samples(final, grid.times, results, n_eval, path, seed)
+    return Samples(final, grid.times, results, n_eval, path, seed, lost)
+
+
+def _lost_at_start(model: ScoreModel, t: int) -> StartError | None:
+    if not is_exact(model):
+        return None
+    lost = start_error(model.mixture, model.schedule, t)
+    if lost.notable:
+        warnings.warn(lost.words(), StartWarning, stacklevel=3)
+    return lost
 
 
 @dataclasses.dataclass(frozen=True)

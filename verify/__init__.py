@@ -4,3 +4,10 @@
 `mixdyn.bounds` and the truth from `mixdyn.oracles`, and writes a report. Claims live in
 `verify/claims`, one file each; `verify/claim.py` says what a claim and a verdict are.
 """
+
+import warnings
+
+from mixdyn.errors import StartWarning
+
+# The report says once for each case what starting from N(0, I) costs there.
+warnings.filterwarnings("ignore", category=StartWarning)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mixdyn.files import write_text
 from mixdyn.provenance import commit, package_versions, usable_cores
+from mixdyn.start import start_error
 from mixdyn.statistics import POWER
 
 from .claim import Case, parse_hypotheses
@@ -70,7 +71,21 @@ def _describe_schedule(case: Case) -> dict[str, Any]:
         "T": schedule.T,
         "beta": [float(schedule.beta[1]), float(schedule.beta[-1])],
         "alpha_bar_end": float(schedule.alpha_bar[-1]),
+        "start": _describe_start(case),
         "digest": schedule.digest,
+    }
+
+
+def _describe_start(case: Case) -> dict[str, Any]:
+    """What a sampler loses by starting from N(0, I) at T, however exact it is."""
+    lost = start_error(case.mixture, case.schedule, case.schedule.T)
+    (low, high), flow = lost.noisy_weights, lost.flow_weights
+    return {
+        "kl": lost.kl,
+        "weights": case.mixture.weights,
+        "noisy_weights": [low, high],
+        "flow_weights": flow,
+        "words": lost.words() if lost.notable else "",
     }
 
 

@@ -6,6 +6,7 @@ trajectories: DDIM's, and the exact reverse diffusion's on the same nodes.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
+from mixdyn.errors import ConvergenceError, InputError, NotApplicableError, StartWarning
 from mixdyn.geometry import (
     Pair,
     Region,
@@ -44,6 +45,7 @@ from .facts import (
     SpreadFacts,
     Stage,
     TrapFacts,
+    start_facts,
 )
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Dia
     return Diagnosis(
         _mixture_facts(mixture),
         _schedule_facts(mixture, schedule, grid),
+        [start_facts(mixture, schedule, t) for t in sorted({schedule.T, int(grid.times[0])})],
         kappas,
         n_shortest,
         _pair_facts(mixture, schedule, grid, pairs, kappas),
@@ -225,7 +228,9 @@ def _crossings(
     processes: list[tuple[str, Sampler]] = [("DDIM", ddim), ("reverse SDE", ExactReverse(grid))]
     facts = []
     for k, (name, sampler) in enumerate(processes):
-        run = sample(mixture, schedule, sampler, n=n, rng=seed, keep="trajectory")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StartWarning)  # the diagnosis says it
+            run = sample(mixture, schedule, sampler, n=n, rng=seed, keep="trajectory")
         for kappa in kappas:
             times = dynamics.tau_1(mixture, schedule, run.times, np.asarray(run.trajectory), kappa)
             for crossing in ("first", "last", "last_fixed"):

@@ -44,7 +44,7 @@ def read_mixture(text: str) -> GaussianMixture:
 
 
 def read_schedule(text: str) -> NoiseSchedule:
-    """A schedule file, or `linear` or `cosine` with options such as `linear:T=500`."""
+    """A schedule file, or `linear` or `cosine` with options such as `linear:T=9,beta_end=0.9`."""
     return _read(text, "schedule", SCHEDULES, NoiseSchedule.load)
 
 

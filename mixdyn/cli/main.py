@@ -48,7 +48,8 @@ ScheduleText = Annotated[
     str,
     typer.Option(
         "--schedule",
-        help="A .toml or .npz file, or linear or cosine (options: linear:T=500).",
+        help="A .toml or .npz file, or linear or cosine; options as in linear:T=500,beta_end=0.04 "
+        "(with fewer steps raise beta_end: samples start from pure noise, alpha_bar_T near 0).",
         metavar="FILE|NAME",
     ),
 ]
@@ -169,6 +170,8 @@ def sample_command(
         )
         with _progress("sampling") as progress:
             summary = run_sample(request, progress)
+        if summary.start_error.words:
+            typer.echo(f"warning: {summary.start_error.words}", err=True)
         print_summary(summary, _console(), as_json)
 
 

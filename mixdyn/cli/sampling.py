@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from mixdyn import __version__, learned
-from mixdyn.errors import FileError
+from mixdyn.errors import FileError, StartWarning
 from mixdyn.files import write_atomically
 from mixdyn.geometry import Region, classify
 from mixdyn.mixture import GaussianMixture
@@ -22,6 +23,7 @@ from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
 from mixdyn.validation import check_integer
 
+from .facts import StartFacts, start_facts
 from .inputs import (
     ModelOptions,
     SamplerName,
@@ -75,6 +77,7 @@ class SampleSummary:
     steps: int
     n_eval: float
     classes: list[ClassShare]
+    start_error: StartFacts
     seconds: float
     samples_file: str
     summary_file: str
@@ -94,7 +97,11 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     if request.model.is_checkpoint:
         learned.use_threads()
     began = time.perf_counter()
-    drawn = sample(model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StartWarning)  # the summary says it
+        drawn = sample(
+            model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress
+        )
     x = np.asarray(drawn.x)
     codes = classify(mixture, x)
     seconds = time.perf_counter() - began
@@ -166,6 +173,7 @@ def _summarise(
         first_time=int(drawn.times[0]),
         steps=len(drawn.times) - 1,
         n_eval=drawn.n_eval,
+        start_error=start_facts(mixture, schedule, int(drawn.times[0])),
         classes=[_share(region, int(counts[region]), len(codes)) for region in Region],
         seconds=seconds,
         samples_file=str(request.out),

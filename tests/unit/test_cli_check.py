@@ -239,3 +239,18 @@ def test_the_widest_mode_stands_for_a_place_that_several_share():
     assert (diagnosis.n_shortest, len(diagnosis.pairs)) == (1, 1)
     nearest = diagnosis.pairs[0]
     assert (nearest.i, nearest.j, nearest.length_sigma) == (1, 2, 3.0)
+
+
+def test_check_says_what_a_start_from_pure_noise_costs_where_it_is_not_p_t():
+    mixture = two_modes(weights=[0.9, 0.1])
+    short = _diagnose(mixture, NoiseSchedule.linear(100))
+    assert [start.t for start in short.starts] == [81, 100]
+    assert short.starts[1].noisy_low[1] == pytest.approx(0.1958, abs=1e-4)
+    assert short.starts[1].flow[1] == pytest.approx(0.2577, abs=1e-4)
+    said = [words for words in explain(short) if "N(0, I) is not p_t" in words]
+    assert len(said) == 2
+    assert "mode 1 of weight 0.1 gets 0.1958 with noise (ddpm, exact), 0.2577 without" in said[1]
+    json.loads(dump_json(vars(short)))
+    long = _diagnose(grid())
+    assert not any("is not p_t" in words for words in explain(long))
+    assert all(start.words == "" for start in long.starts)

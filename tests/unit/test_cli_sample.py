@@ -11,6 +11,7 @@ from mixdyn.cli import app
 from mixdyn.cli import sampling as sampling_module
 from mixdyn.flow import ProbabilityFlow
 from mixdyn.geometry import classify
+from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
@@ -93,7 +94,8 @@ def test_a_terminal_reader_gets_a_table_and_the_file_names(run):
 
 def test_no_progress_is_drawn_where_stderr_is_no_terminal(run):
     result, _ = _draw(run, "-n", 3, "--steps", 2)
-    assert result.stderr == ""
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("warning: N(0, I)")] == []
 
 
 MODULE = """
@@ -149,3 +151,18 @@ def test_an_interrupt_while_writing_keeps_the_previous_files(run, tmp_path, monk
     result = run("sample", "--mixture", "line", "--schedule", SHORT, "--steps", 2, "--out", "s.npz")
     assert result.exit_code == 130
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_start_that_is_not_pure_noise_is_said_on_stderr_and_kept_in_the_summary(run, tmp_path):
+    mixture = GaussianMixture([[-1.0], [1.0]], 0.05, [0.9, 0.1])
+    mixture.save(tmp_path / "two.toml")
+    short = ["sample", "--mixture", tmp_path / "two.toml", "--out", tmp_path / "x.npz", "-n", 50]
+    result = run(*short, "--schedule", "linear:T=100", "--sampler", "ode")
+    assert result.exit_code == 0
+    line = next(line for line in result.stderr.splitlines() if line.startswith("warning: "))
+    assert "N(0, I) is not p_t at the start t = 100" in line
+    assert "mode 1 of weight 0.1 gets 0.1958 with noise (ddpm, exact), 0.2577 without" in line
+    kept = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))["start_error"]
+    assert kept["words"] in line
+    assert kept["flow"][1] == pytest.approx(0.2577, abs=1e-4)
+    assert "warning" not in run(*short).stderr
