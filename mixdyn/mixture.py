@@ -41,7 +41,8 @@ class GaussianMixture:
     Parameters
     ----------
     means : (N, d) finite floats, in the units of the data.
-    sigma : standard deviation > 0, one for all modes or an (N,) array.
+    sigma : standard deviation > 0, one for all modes or an (N,) array. Fitted variances are no
+        standard deviations, and of shape (N,) nothing tells them apart: see `from_sklearn`.
     weights : (N,) positive floats, equal when omitted; normalised unless their sum is already
         within 4 ulp of 1 (so that loading what was saved changes no bit).
     allow_duplicates : accept two modes with the same mean and sigma. They describe a valid
@@ -66,6 +67,7 @@ class GaussianMixture:
         *,
         allow_duplicates: bool = False,
     ) -> None:
+        _refuse_fitted(means)
         mu = check_array(means, "means", ndim=2, largest=LARGEST)
         if mu.size == 0:
             raise InputError(
@@ -84,6 +86,27 @@ class GaussianMixture:
         put("_allow_duplicates", bool(allow_duplicates))
         if not allow_duplicates:
             self._refuse_duplicates()
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any) -> GaussianMixture:
+        """The mixture that scikit-learn's GaussianMixture (or its Bayesian kin) was fitted to.
+
+        Takes `means_`, `weights_` and the square roots of `covariances_`, which are variances, for
+        every `covariance_type` whose modes are isotropic to rounding: "spherical" always, "diag",
+        "full" and "tied" in one dimension, beyond it only where they are multiples of I.
+
+        Raises InputError for anything that is not fitted, and for modes that are not isotropic.
+        """
+        names = ("means_", "covariances_", "weights_")
+        if isinstance(fitted, type) or not all(hasattr(fitted, name) for name in names):
+            raise InputError(
+                "from_sklearn takes a fitted mixture of scikit-learn",
+                describe(fitted),
+                "Call its fit first: it then has means_, covariances_ and weights_.",
+            )
+        means = check_array(fitted.means_, "means_", ndim=2, largest=LARGEST)
+        sigmas = np.sqrt(_isotropic_variances(fitted.covariances_, *means.shape))
+        return cls(means, sigmas, fitted.weights_)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"GaussianMixture is frozen: build a new one to change {name!r}")
@@ -246,13 +269,52 @@ class GaussianMixture:
             raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
 
 
+def _refuse_fitted(value: object) -> None:
+    if hasattr(value, "covariances_") or hasattr(value, "covariance_type"):
+        raise InputError(
+            "means are an (N, d) array",
+            f"a {type(value).__name__} of scikit-learn",
+            "Use GaussianMixture.from_sklearn(fitted): its covariances are variances.",
+        )
+
+
+def _isotropic_variances(covariances: ArrayLike, n_modes: int, d: int) -> Array:
+    """(N,) variances from scikit-learn's covariances: (N,), (N, d), (N, d, d) or (d, d)."""
+    given = check_real_array(covariances, "covariances_")
+    if given.shape == (n_modes,):
+        return given
+    if given.shape == (n_modes, d):
+        matrices = given[:, :, None] * np.eye(d)
+    else:
+        matrices = np.broadcast_to(given, (n_modes, d, d)) if given.shape == (d, d) else given
+    if matrices.shape != (n_modes, d, d):
+        raise InputError(
+            f"covariances_ of {n_modes} modes in {d} dimensions have shape (N,), (N, d), (N, d, d) "
+            "or (d, d)",
+            f"shape {given.shape}",
+            "Pass the fitted object as scikit-learn left it.",
+        )
+    variances = np.trace(matrices, axis1=1, axis2=2) / d
+    off = np.abs(matrices - variances[:, None, None] * np.eye(d)).max(axis=(1, 2))
+    if (off > 64 * d * np.finfo(float).eps * variances).any():
+        k = int(np.argmax(off / variances))
+        raise InputError(
+            "modes must be isotropic: every covariance a multiple of the identity",
+            f"mode {k}, off by {off[k] / variances[k]:.3g} of its variance",
+            'Fit with covariance_type="spherical".',
+        )
+    return variances
+
+
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
+    _refuse_fitted(sigma)
     given = check_real_array(sigma, "sigma")
     if given.ndim > 1:
         raise InputError(
             "modes must be isotropic: sigma is one number or one per mode",
             f"an array of shape {given.shape}",
-            "Full and diagonal covariances are not supported.",
+            "Of covariances take the square root, a standard deviation (in one dimension sigma = "
+            "np.sqrt(covariances).ravel()); GaussianMixture.from_sklearn(fitted) does it.",
         )
     values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)
     if given.ndim == 1 and len(values) != n_modes:

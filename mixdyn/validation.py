@@ -33,7 +33,7 @@ def describe(value: object) -> str:
     """A short text of `value` for an error message: arrays by shape, the rest by repr."""
     if isinstance(value, np.ndarray) and value.size > 8:
         return f"an array of shape {value.shape}"
-    text = repr(value) if not isinstance(value, int) else printable(value)
+    text = printable(value) if isinstance(value, int) else " ".join(repr(value).split())
     return text if len(text) <= 120 else text[:117] + "..."
 
 
