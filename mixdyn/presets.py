@@ -31,8 +31,8 @@ def grid(
     """`side` x `side` equal modes on a square lattice in the plane, centred at the origin.
 
     The default is the standard problem of arXiv 2605.06831 v1 (appendix F): 25 modes at raw
-    spacing 2 and raw sigma 0.02, divided by sqrt(tr Cov / d). `rotate` is in radians; pi/4 is the
-    diamond of arXiv 2406.09358.
+    spacing 2 and raw sigma 0.02, divided by sqrt(tr Cov / d). `rotate` is in radians. The rotated
+    lattice of arXiv 2406.09358 has another spacing and sigma: see `diamond`.
     """
     m = check_integer(side, "side", 1)
     step = check_positive(spacing, "spacing")
@@ -46,6 +46,21 @@ def grid(
         c, s = math.cos(angle), math.sin(angle)
         means = means @ np.array([[c, s], [-s, c]])
     return GaussianMixture(means, std)
+
+
+def diamond(sigma: float = 0.05) -> GaussianMixture:
+    """The 25 modes of the square turned by 45 degrees of arXiv 2406.09358: spacing 0.500 and sigma
+    0.0177 as the networks see them.
+
+    Source: the data set Gaussian25_Rotated of the authors' public code
+    (locuslab/diffusion-model-hallucination, ddpm_torch/toy/toy_data.py): raw spacing sqrt(2) and
+    raw sigma 0.05, all divided by sqrt(sigma^2 + 8), the scale of their unrotated lattice of
+    spacing 2. So the coordinates keep half the unit variance.
+    """
+    std = check_positive(sigma, "sigma")
+    raw = grid(5, math.sqrt(2.0), std, normalize=False, rotate=math.pi / 4)
+    scale = math.sqrt(std**2 + 8.0)
+    return GaussianMixture(raw.means / scale, std / scale)
 
 
 def line(

@@ -26,7 +26,8 @@ _T = TypeVar("_T")
 
 MIXTURES: Mapping[str, Callable[..., GaussianMixture]] = {
     "grid": presets.grid,
-    "diamond": partial(presets.grid, rotate=math.pi / 4),
+    "rotated_grid": partial(presets.grid, rotate=math.pi / 4),
+    "diamond": presets.diamond,
     "line": presets.line,
     "ring": presets.ring,
     "two_modes": presets.two_modes,

@@ -39,8 +39,8 @@ MixtureText = Annotated[
     str,
     typer.Option(
         "--mixture",
-        help="A .toml or .npz file, or a preset: grid, diamond, line, ring, two_modes, "
-        "farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05).",
+        help="A .toml or .npz file, or a preset: grid, rotated_grid, diamond, line, ring, "
+        "two_modes, farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05).",
         metavar="FILE|PRESET",
     ),
 ]

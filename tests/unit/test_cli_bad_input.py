@@ -90,7 +90,7 @@ MIXTURES = [
     ("noise.npz", "a .npz file must be an archive of plain named arrays"),
     ("pickled.npz", "pickled objects are refused"),
     ("models.py", "a parameter file must end in .toml or .npz"),
-    ("sphere", "a mixture is a .toml or .npz file or one of grid, diamond, line"),
+    ("sphere", "a mixture is a .toml or .npz file or one of grid, rotated_grid, diamond, line"),
     ("grid:side=0", "side must be an integer >= 1; received 0"),
     ("grid:size=3", "grid takes the options side, spacing, sigma"),
     ("grid:side", "each once, as key=value; received 'side'"),

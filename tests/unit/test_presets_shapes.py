@@ -32,7 +32,18 @@ def test_a_grid_without_normalisation_keeps_raw_units():
     assert mixture.sigma == 0.1
 
 
-def test_the_diamond_is_the_grid_turned_by_45_degrees_counterclockwise():
+def test_the_diamond_has_the_modes_of_the_public_data_set():
+    diamond = presets.diamond()
+    # Five rows of five, from (-2, 0) to (2, 0) in steps of (0.5, 0.5) and (0.5, -0.5), times 2.
+    raw = [(-4 + i + j, i - j) for i in range(5) for j in range(5)]
+    scale = (0.05**2 + 8) ** 0.5
+    assert np.allclose(np.sort(diamond.means, axis=0), np.sort(np.array(raw) / scale, axis=0))
+    gaps = np.linalg.norm(diamond.means[:, None] - diamond.means, axis=2)
+    assert round(float(gaps[gaps > 0].min()), 3) == 0.5
+    assert round(diamond.sigma, 4) == 0.0177
+
+
+def test_rotating_turns_the_grid_counterclockwise():
     grid, diamond = (
         presets.grid(2, normalize=False),
         presets.grid(2, normalize=False, rotate=np.pi / 4),
