@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -334,6 +335,25 @@ def coinciding_modes(mixture: GaussianMixture) -> tuple[int, int] | None:
     return None
 
 
+# Coordinates rounded by more than this part of sigma cannot tell a claim's fault from their own: a
+# step that ends a millionth of sigma beside a mean would be judged by the spacing of doubles.
+FINEST = 1e-7
+
+
+def lost_digits(mixture: GaussianMixture) -> str | None:
+    """Why the coordinates of a mixture are too coarse for its sigma, or None where they are not."""
+    farthest, sigma = float(np.abs(mixture.means).max()), float(mixture.sigmas.min())
+    rounding = float(np.spacing(farthest)) / sigma
+    if rounding <= FINEST:
+        return None
+    digits = max(-math.log10(rounding), 0.0)
+    return (
+        f"the means reach {farthest:.4g}, where doubles lie {rounding:.2g} sigma apart: "
+        f"{digits:.1f} of the {-math.log10(FINEST):.0f} digits of sigma that verdicts rest on are "
+        "left; move the origin to the modes or take other units"
+    )
+
+
 @dataclass(frozen=True)
 class Claim:
     """The machine-readable header of a claim file.
@@ -359,7 +379,7 @@ class Claim:
         return cls(doc=parse_docstring(doc or ""), **header)
 
     def obstacle(self, mixture: GaussianMixture) -> str | None:
-        """Why the claim cannot be stated for this mixture, or None."""
+        """Why the claim cannot be stated for this mixture, or judged on it, or None."""
         least, n_modes = self.min_modes, mixture.N
         if n_modes < least:
             return f"the claim is about {least} or more modes; this mixture has {n_modes}"
@@ -370,7 +390,7 @@ class Claim:
         if self.common_sigma and not mixture.has_common_sigma:
             low, high = mixture.sigmas.min(), mixture.sigmas.max()
             return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"
-        return None
+        return lost_digits(mixture)
 
     def not_applicable(self, case: Case, reason: str, basis: Basis | None = None) -> Verdict:
         """The row of a claim whose hypotheses cannot hold on this case."""

@@ -120,6 +120,21 @@ def test_the_default_order_falls_where_steps_lengthen_not_where_they_are_few():
     assert len(chosen_weights(0.1, short_before)) == 1
 
 
+def test_modes_far_from_the_origin_are_reached_as_well_as_near_it():
+    """A cubic through late nodes would multiply the rounding of 1e-13 to a whole sigma."""
+    schedule, sigma = NoiseSchedule.linear(), 1e-8
+    y = np.random.default_rng(0).standard_normal((200, 1)) / schedule.alpha[1000]
+    v = sigma**2 + schedule.rho
+    end = flow_map(GaussianMixture([[-1.0], [1.0]], sigma), y, v[1000], v[0])
+    for centre in (0.0, 1001.0):
+        mixture = GaussianMixture([[centre - 1.0], [centre + 1.0]], sigma)
+        x = schedule.alpha[1000] * (y + centre)
+        run = sample(mixture, schedule, ProbabilityFlow(), x=x)
+        error = np.abs(run.x - centre - end) / sigma
+        assert np.quantile(error, 0.9) <= 0.01
+        assert error.max() <= 0.2
+
+
 def test_blocks_of_a_run_do_not_share_the_nodes_behind_them(monkeypatch):
     whole = sample(MIXTURE, SCHEDULE, ProbabilityFlow(20), n=300, rng=1).x
     monkeypatch.setattr(sampling, "_BLOCK_DOUBLES", 1)

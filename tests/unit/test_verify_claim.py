@@ -137,6 +137,24 @@ def test_obstacles_name_the_modes_and_the_sigmas(case):
     assert needy.obstacle(presets.line()) is None
 
 
+@pytest.mark.parametrize(
+    ("means", "sigma", "digits"),
+    [
+        ([[1000.0], [1002.0]], 1e-8, "4.9 of the 7"),
+        ([[0.0, 1e9], [1.0, 0.0]], 1e-8, "0.0 of the 7"),
+    ],
+)
+def test_no_claim_is_judged_on_coordinates_rounded_by_more_than_its_digits(means, sigma, digits):
+    header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
+    claim = Claim.from_docstring(DOC, **header)
+    far = GaussianMixture(means, sigma)
+    assert f"{digits} digits" in claim.obstacle(far)
+    assert "move the origin" in claim.obstacle(far)
+    near = GaussianMixture([[-1.0], [1.0]], 1e-8)  # the same modes, seen from between them
+    for mixture in (near, presets.grid(), presets.farthest_point(64), presets.line(sigma=1e-5)):
+        assert claim.obstacle(mixture) is None
+
+
 def test_a_claim_about_pairs_names_the_modes_that_share_a_mean():
     twice = GaussianMixture([[1.0], [0.0], [2.0], [0.0]], [0.1, 0.1, 0.1, 0.2])
     header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
