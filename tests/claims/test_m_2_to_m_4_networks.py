@@ -14,7 +14,17 @@ from mixdyn.score import model_for
 from mixdyn.statistics import Proportion
 from verify import cases, registry, runner
 from verify.claim import Basis, Case, Profile
-from verify.interpolation_problems import FAR, LINES, NEAR, PLANES, line_name, modes_at, schedule
+from verify.claims import m_4_data_and_distance as m4
+from verify.interpolation_problems import (
+    FAR,
+    LINES,
+    NEAR,
+    PLANES,
+    TRAINING_SIZES,
+    line_name,
+    modes_at,
+    schedule,
+)
 from verify.outside import ddim_starts, normal_mass
 from verify.relations import Outcome
 from verify.trained.causes import Cells
@@ -106,8 +116,16 @@ def made_up_law(places, probabilities) -> LineLaw:
     return LineLaw(np.array(ends), np.array(mass))
 
 
+def with_exact_gaps(case) -> Case:
+    """About the logarithms that the exact rows of M4 would compute."""
+    case.workspace["exact gaps 1-2-4"] = np.array([-19.2, -31.8])
+    case.workspace["exact gaps 1-2-2.995"] = np.array([-19.24, -19.18])
+    return case
+
+
 def with_laws(case, near, far) -> Case:
     """Made-up probabilities of the two gaps in place of every network's, by size."""
+    with_exact_gaps(case)
     for places, rates in ((NEAR, near), (FAR, far)):
         for network, pair in zip(networks(case, modes_at(places)), rates, strict=True):
             key = f"line law {line_name(places)} {network.model.name} DDPM"
@@ -116,26 +134,87 @@ def with_laws(case, near, far) -> Case:
 
 
 FALLING = [(8e-5, 8e-5), (4e-5, 5e-5), (3e-5, 3e-5), (1e-5, 1e-5)]
+# What the shipped networks of the modes at 1, 2, 4 have: less at the ends, more in between.
+HUMP = [(2.9e-5, 3.6e-5), (5.2e-5, 4.2e-5), (8.0e-5, 2.8e-5), (1.5e-5, 3.6e-5)]
 
 
-def test_falling_rates_hold_rising_ones_fail_and_equal_ones_are_no_fall(case):
-    row = rows_of("M4", with_laws(case, FALLING, FALLING))[Basis.LEARNED]
-    assert row.verdict is Outcome.HOLDS
-    assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
-    for rates in (FALLING[::-1], [(3e-5, 4e-5)] * 3 + [(3.3e-5, 4.4e-5)]):
-        fresh = cases.standard(0, Profile.QUICK)
-        row = rows_of("M4", with_laws(fresh, rates, FALLING))[Basis.LEARNED]
-        assert row.verdict is Outcome.FAILS
-        assert row.witness
+@pytest.mark.parametrize(
+    ("far", "words"),
+    [
+        (FALLING, "Modes at 1-2-4: 0.00016, 9e-05, 6e-05, 2e-05 by size; it falls at every step."),
+        (HUMP, "it rises from 25,000 to 50,000 and from 50,000 to 100,000 points."),
+    ],
+)
+def test_one_seed_a_size_decides_no_step_and_the_note_tells_where_it_rises(case, far, words):
+    row = rows_of("M4", with_laws(case, FALLING, far))[Basis.LEARNED]
+    assert row.verdict is Outcome.INCONCLUSIVE
+    assert row.resolution is None
+    assert words in row.note
+    assert "Fewer than 3 training seeds a size" in row.note
+    steps = [c for c in row.comparisons if c.relation.kind == "over seeds"]
+    assert len(steps) == 6
+    assert {c.outcome for c in steps} == {Outcome.INCONCLUSIVE}
+    assert row.quantity == max(steps, key=lambda c: c.measured).name
+    assert [(c.verdict, c.narrow) for c in row.mutants] == [(Outcome.FAILS, True)]
+
+
+SEEDS = (0.95, 1.0, 1.06)
+
+
+def with_three_seeds(case, monkeypatch, near, far) -> None:
+    """Three networks a size, which differ by a few in a hundred."""
+    with_exact_gaps(case)
+    found = [
+        m4.Measured(f"{line_name(places)} {points} {seed}", places, points, (seed * a, seed * b))
+        for places, rates in ((NEAR, near), (FAR, far))
+        for points, (a, b) in zip(TRAINING_SIZES, rates, strict=True)
+        for seed in SEEDS
+    ]
+    monkeypatch.setattr(m4, "_measured", lambda case: found)
+    monkeypatch.setattr(m4, "_fewest_seeds", lambda: len(SEEDS))
+
+
+@pytest.mark.parametrize(
+    ("far", "outcome"), [(FALLING, Outcome.HOLDS), (HUMP, Outcome.FAILS)], ids=["falls", "hump"]
+)
+def test_with_three_seeds_a_size_every_step_decides(case, monkeypatch, far, outcome):
+    with_three_seeds(case, monkeypatch, FALLING, far)
+    row = rows_of("M4", case)[Basis.LEARNED]
+    assert row.verdict is outcome
+    assert row.resolution is not None
+    assert "Fewer than" not in row.note
+    mutants = {m.name: m for m in row.mutants}
+    assert {m.verdict for m in mutants.values()} == {Outcome.FAILS}
+    assert "sizes reversed" in mutants
+    if outcome is Outcome.FAILS:
+        assert row.witness["compared"] == "modes at 1-2-4: 50,000 points below 25,000"
+
+
+def test_three_seeds_that_stray_as_far_as_the_sizes_do_decide_nothing(case, monkeypatch):
+    monkeypatch.setattr(m4, "_fewest_seeds", lambda: 3)
+    monkeypatch.setitem(globals(), "SEEDS", (0.3, 1.0, 3.0))
+    with_three_seeds(case, monkeypatch, FALLING, FALLING)
+    assert rows_of("M4", case)[Basis.LEARNED].verdict is Outcome.INCONCLUSIVE
 
 
 def test_the_density_of_the_wide_gap_decides_and_not_its_probability(case):
     """Gaps 0.4 and 1.4 long: three times the probability is less density, four times is more."""
     wide = [(p, 3.0 * p) for p, _ in FALLING]
-    assert rows_of("M4", with_laws(case, FALLING, wide))[Basis.LEARNED].verdict is Outcome.HOLDS
+    row = rows_of("M4", with_laws(case, FALLING, wide))[Basis.LEARNED]
+    assert row.verdict is Outcome.INCONCLUSIVE
+    assert {c.outcome for c in row.comparisons if c.relation.kind == "upper"} == {Outcome.HOLDS}
     wider = [(p, 4.0 * p) for p, _ in FALLING]
     fresh = cases.standard(0, Profile.QUICK)
     assert rows_of("M4", with_laws(fresh, FALLING, wider))[Basis.LEARNED].verdict is Outcome.FAILS
+
+
+def test_the_exact_score_of_a_gap_hardly_narrower_is_told_apart(case):
+    with_laws(case, FALLING, FALLING)
+    for name in ("1-2-4", "1-2-2.995"):
+        del case.workspace[f"exact gaps {name}"]
+    row = rows_of("M4", case)[Basis.EXACT]
+    assert row.verdict is Outcome.HOLDS
+    assert [(c.verdict, c.narrow) for c in row.mutants] == [(Outcome.FAILS, True)]
 
 
 # -- M3 ------------------------------------------------------------------------------------------
@@ -172,8 +251,26 @@ def test_m_3_asks_for_nearly_all_interpolations_on_sides(case, side, diagonal, o
     case.workspace["interpolation plane counts"] = plane_counts(side, diagonal)
     row = rows_of("M3", case)[Basis.LEARNED]
     assert row.verdict is outcome
-    if side > diagonal:
-        assert Outcome.HOLDS not in {c.verdict for c in row.mutants}
+    if outcome is Outcome.HOLDS:
+        assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+        assert any(c.narrow for c in row.mutants)
+
+
+def test_m_3_with_too_few_interpolations_under_one_sampler_is_undecided_and_says_so(case):
+    """Thirty interpolations, all on sides: no share of 95 % follows, whatever the others show."""
+    ddim = plane_counts(1000, 5)
+    ddpm = [dataclasses.replace(p, sampler="DDPM", learned=np.array([30, 0, 0])) for p in ddim]
+    case.workspace["interpolation plane counts"] = [*ddim, *ddpm]
+    row = rows_of("M3", case)[Basis.LEARNED]
+    assert row.verdict is Outcome.INCONCLUSIVE
+    assert "Too few interpolations to decide a share of 95%: grid, DDPM; diamond, DDPM." in row.note
+
+
+def test_m_3s_exact_row_sees_a_gap_that_is_hardly_too_probable(case):
+    case.workspace["interpolation plane counts"] = plane_counts(1000, 5)
+    row = rows_of("M3", case)[Basis.EXACT]
+    assert row.verdict is Outcome.HOLDS
+    assert [c.narrow for c in row.mutants] == [True]
 
 
 def test_m_3_does_not_apply_where_the_steps_alone_interpolate(case):
@@ -211,6 +308,7 @@ def test_networks_on_lines_flatten_the_turn_and_the_row_sees_the_exact_score_doe
     row = rows_of("M2", case)[Basis.LEARNED]
     assert row.verdict is Outcome.HOLDS
     assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+    assert "Fails narrowly: a turn no wider" in row.controls
     assert 1.2 < row.numbers["fitted sigma over the true one, median"] < 2.0
     assert row.numbers["eigenvalue over the exact one, median"] < 0.3
 

@@ -42,8 +42,7 @@ from verify.interpolation_problems import (
 )
 from verify.relations import Comparison, Upper, compare
 from verify.trained.interpolation import (
-    exact_gap_logs,
-    exact_gaps,
+    exact_gaps_of,
     gap_probabilities,
     gaps,
     is_standard,
@@ -121,8 +120,7 @@ def _exact(case: Case, places: Places) -> list[Verdict]:
 def _judge_exact(case: Case, places: Places) -> Verdict:
     """places: three modes, of which the last two are said to be the farther apart."""
     name = "probability of the wide gap against the narrow one, exact score"
-    found = exact_gaps(case)
-    narrow, wide = found[places] if places in found else exact_gap_logs(places)
+    narrow, wide = exact_gaps_of(case, places)
     finding = Finding(
         comparisons=[compare(name, Upper(rtol=1e-3, log=True), wide, narrow)],
         nonvacuous_share=1.0,

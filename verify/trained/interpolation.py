@@ -153,9 +153,14 @@ def exact_gap_logs(places: tuple[float, ...]) -> Array:
     return np.asarray(law.log_probability(low, high))
 
 
+def exact_gaps_of(case: Case, places: tuple[float, ...]) -> Array:
+    """The `exact_gap_logs` of a line, measured once."""
+    return case.memo(f"exact gaps {line_name(places)}", lambda: exact_gap_logs(places))
+
+
 def exact_gaps(case: Case) -> Mapping[tuple[float, ...], Array]:
-    """The `exact_gap_logs` of every line of the paper, measured once."""
-    return case.memo("exact gaps", lambda: {places: exact_gap_logs(places) for places in LINES})
+    """The `exact_gap_logs` of every line of the paper."""
+    return {places: exact_gaps_of(case, places) for places in LINES}
 
 
 def exact_plane_log(case: Case) -> float:

@@ -125,7 +125,7 @@ def _row(
     exact = case.memo("C.6 exact", lambda: drift_range(case, window.pair, theta, window.t))
     found = [escape(case, model, window) for model in models]
     terms = _terms(case, window, exact, found)
-    comparisons = _compare(found, exact, terms, theta, error_factor)
+    comparisons = _compare(models, found, exact, terms, theta, error_factor)
 
     def witness(comparison: Comparison) -> dict[str, Any]:
         return {"quantity": comparison.name, "t": window.t, "theta": theta}
@@ -165,14 +165,22 @@ def _log_bound(terms: Terms) -> Array:
 
 
 def _compare(
-    found: Sequence[Escape], exact: DriftRange, terms: Terms, theta: float, error_factor: float
+    models: Sequence[TrainedModel],
+    found: Sequence[Escape],
+    exact: DriftRange,
+    terms: Terms,
+    theta: float,
+    error_factor: float,
 ) -> list[Comparison]:
-    """DDPM's share against the bound; the learned drift against the exact one and the error."""
-    ended = _pooled(found)
-    bound = number_from_log(float(_log_bound(terms).max()))
+    """DDPM's share of each model against its own bound; the learned drift against the exact one and
+    the error."""
+    own_bounds = [number_from_log(float(row.max())) for row in _log_bound(terms)]
     error = error_factor * np.array([e.error for e in found])
     return [
-        compare_rate("share of learned DDPM runs", Statistical(), ended, bound),
+        *(
+            compare_rate(f"share of DDPM runs of {m.name}", Statistical(), e.ended, bound)
+            for m, e, bound in zip(models, found, own_bounds, strict=True)
+        ),
         compare(
             "sup |b| over 2θ under the learned score",
             Upper(rtol=1e-3),

@@ -101,7 +101,8 @@ def compare_over_seeds(
 
     measured: the ratio of their geometric means, bound: 1. excess: Student's t over the value that
     decides. resolution: the excess of the ratio over 1 that would have come out as `fails` with
-    probability `POWER`, by the shifted t. Source: Welch, Biometrika 34 (1947).
+    probability `POWER`, by the noncentral t at the observed spread. Source: Welch, Biometrika 34
+    (1947).
     """
     relation = OverSeeds("upper", miss)
     low, high = (np.log(np.asarray(rates, dtype=float)) for rates in (smaller, larger))
@@ -124,6 +125,7 @@ def compare_over_seeds(
 
 def _student(found: Comparison, low: Array, high: Array, miss: float) -> Comparison:
     """The comparison decided by Student's interval of the difference of two means."""
+    from scipy.special import nctdtrinc
     from scipy.stats import t
 
     parts = [values.var(ddof=1) / len(values) for values in (low, high)]
@@ -144,5 +146,5 @@ def _student(found: Comparison, low: Array, high: Array, miss: float) -> Compari
         outcome=outcome,
         excess=excess,
         interval=(math.exp(gap - shown), math.exp(gap + shown)),
-        resolution=math.expm1((deciding + float(t.ppf(POWER, degrees))) * error),
+        resolution=math.expm1(float(nctdtrinc(degrees, 1.0 - POWER, deciding)) * error),
     )
