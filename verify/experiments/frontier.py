@@ -28,8 +28,9 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
 from verify.claim import Case
+from verify.ends import Ends, ends_of
 from verify.paths import DDIM_STEPS
-from verify.trained.adaptive_rows import Ends, adaptive_for, ends_of
+from verify.trained.adaptive_rows import adaptive_for
 from verify.trained.models import trained_models
 from verify.trained.rate_sweeps import largest_eta
 from verify.trained.rates import ddim
