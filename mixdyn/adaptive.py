@@ -40,6 +40,7 @@ from .score import ScoreModel, checked_eps
 from .steppers import Rows, Stepper, step_noise
 from .validation import Array, IntArray, check_integer, check_positive
 
+_SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
 # The pilot's samples and steps.
 _PILOT, _PILOT_STEPS = 64, 14
 
@@ -72,17 +73,19 @@ class AdaptiveNoise:
         check_testing(self)
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
-        """The papers' quadratic grid after two steps from T, cut at `start`.
+        """The papers' quadratic grid, after two steps from T where it needs them; cut at `start`.
 
-        The quadratic grid begins near 0.8 T, where a thousandth of the signal and more is left: a
-        start from N(0, I) there overlooks the data's mean, and modes get wrong weights. It is taken
-        as it is where it leaves no room for two nodes above it.
+        The quadratic grid begins near 0.8 T. Where more than 1e-4 of the signal's variance is left
+        there (1.5e-3 on the papers' schedule, 0.1 on a cosine one) a start from N(0, I) overlooks
+        the data's mean, and modes get wrong weights. Elsewhere the times above say nothing, and a
+        network may know nothing of them.
         """
         T, nodes = schedule.T, None
         lead = [T, round(0.9 * T)]
         if self.steps > len(lead):
             below = TimeGrid.quadratic(T, self.steps - len(lead))
-            if below.times[0] < lead[1] < T:
+            signal = schedule.alpha_bar[below.times[0]]
+            if signal > _SIGNAL_AT_START and below.times[0] < lead[1] < T:
                 nodes = TimeGrid([*lead, *below.times.tolist()], T)
         return stepped_grid(schedule, nodes or "quadratic", self.steps, start)
 

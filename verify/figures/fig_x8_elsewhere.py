@@ -8,7 +8,7 @@ import numpy as np
 
 from mixdyn.geometry import Region
 
-from .fig_x8_frontier import LOOKS
+from .fig_x8_frontier import marked
 from .spec import FigureSpec, Results
 from .style import GREY, finish, intervals, new_figure
 
@@ -30,25 +30,26 @@ def _wrong(result: Result) -> tuple[IntArray, IntArray]:
 def _places(result: Result, column: int) -> Array:
     """(M,) heights: a row for each network, the families spread within it."""
     middle = 0.5 * (len(result.labels("family")) - 1)
-    return np.arange(len(result.labels("models")), dtype=np.float64) + 0.12 * (column - middle)
+    return np.arange(len(result.labels("models")), dtype=np.float64) + 0.11 * (column - middle)
 
 
 def _draw_rates(ax: Axes, result: Result) -> None:
     wrong, n = _wrong(result)
     for column, family in enumerate(result.labels("family")):
-        look, y = LOOKS[family], _places(result, column)
+        look, y = marked(family), _places(result, column)
         rate, low, high = (100.0 * side for side in intervals(wrong[:, column], n[:, column]))
         seen = rate > 0
-        ax.plot(rate[seen], y[seen], look.marker, color=look.color, label=family)
+        ax.plot(rate[seen], y[seen], look.marker, mfc=look.face, color=look.color, label=family)
         ax.hlines(y[seen], np.maximum(low[seen], 1e-9), high[seen], color=look.color, lw=1.0)
-        ax.plot(high[~seen], y[~seen], "<", mfc="none", color=look.color)
+        ax.plot(high[~seen], y[~seen], "<", mfc="none", color=look.color, ms=6.0)
     ax.set(xscale="log", xlabel="samples outside the modes (%)", title="rate")
 
 
 def _draw_means(ax: Axes, result: Result, name: str) -> None:
     for column, family in enumerate(result.labels("family")):
-        look = LOOKS[family]
-        ax.plot(result[name][:, column], _places(result, column), look.marker, color=look.color)
+        look = marked(family)
+        y = _places(result, column)
+        ax.plot(result[name][:, column], y, look.marker, mfc=look.face, color=look.color)
 
 
 def _message(result: Result) -> str:
@@ -84,8 +85,8 @@ def draw(results: Results) -> Figure:
         ax.set_ylim(len(names) - 0.4, -0.6)
         ax.hlines(np.arange(len(names) - 1) + 0.5, *ax.get_xlim(), color=GREY, lw=0.3)
     note = (
-        "One sampler of each family at about 50 evaluations; DDPM takes T. Bars: 95 % intervals, "
-        "hollow carets upper limits where none was seen."
+        "One sampler of each family at about 50 evaluations; DDPM takes T. White inside: with tests "
+        "and repetitions. Bars: 95 % intervals, carets upper limits where none was seen."
     )
     return finish(figure, _message(result), result, note, axes[0].get_legend_handles_labels())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.statistics import heterogeneity
 
 from .spec import FigureSpec, Results
 from .style import (
@@ -46,13 +48,29 @@ _IDEAS = {
     "adaptive, kernel noise": Look(BLACK, "3", ""),
     "adaptive": Look(BLACK, "*"),
 }
-RETRY = " + retry"
+_RETRY = " + retry"
 # A sampler that tests and repeats has the colour and marker of the one that does not, and dots.
 LOOKS = {
     **_PLAIN,
-    **{name + RETRY: Look(look.color, look.marker, ":") for name, look in _PLAIN.items()},
+    **{name + _RETRY: Look(look.color, look.marker, ":") for name, look in _PLAIN.items()},
     **_IDEAS,
 }
+
+
+@dataclass(frozen=True)
+class Marked(Look):
+    """A look with the colour inside its marker."""
+
+    face: str = BLACK
+
+
+def marked(family: str) -> Marked:
+    """The look of a family, white inside with tests and repetitions."""
+    look = LOOKS[family]
+    face = "white" if family.endswith(_RETRY) else look.color
+    return Marked(look.color, look.marker, look.line, face)
+
+
 _WRONG = (Region.INTERPOLATION, Region.INVALID)
 
 
@@ -62,29 +80,54 @@ def _members(result: Result, family: str) -> IntArray:
     return where[np.argsort(result["n_eval"].mean(axis=0)[where])]
 
 
-def _rates(result: Result, where: IntArray) -> tuple[Array, Array, Array]:
-    """Wrong samples in per cent over all networks, with 95 % limits; (K,) each."""
-    pooled = result["counts"][:, where].sum(axis=0)
-    hits, n = pooled[:, list(_WRONG)].sum(axis=1), pooled.sum(axis=1)
-    rate, low, high = (100.0 * side for side in intervals(hits, n))
-    return rate, low, high
+@dataclass(frozen=True)
+class Rates:
+    """Wrong samples in per cent, (K,) each: over all networks, the smallest and largest network's,
+    an upper 95 % limit for where none was seen, and how far networks differ: the p-value of one
+    rate for all (nan where nothing was seen)."""
+
+    mean: Array
+    least: Array
+    most: Array
+    limit: Array
+    p_value: Array
 
 
-def _draw_rates(ax: Axes, result: Result, family: str, look: Look) -> None:
+def rates_of(result: Result, where: IntArray) -> Rates:
+    """The rates of the samplers `where`.
+
+    An interval of the pooled count would be that of a mean over these very networks and say nothing
+    of a further one: the range over networks stands in its place.
+    """
+    counts = result["counts"][:, where]
+    hits, n = counts[..., list(_WRONG)].sum(axis=2), counts.sum(axis=2)
+    each = 100.0 * hits / n
+    limit = 100.0 * intervals(hits.sum(axis=0), n.sum(axis=0))[2]
+    differ = np.full(len(where), np.nan)
+    for k in range(len(where)):
+        if len(hits) > 1 and hits[:, k].sum() > 0:
+            differ[k] = heterogeneity(hits[:, k].tolist(), n[:, k].tolist())[2]
+    mean = 100.0 * hits.sum(axis=0) / n.sum(axis=0)
+    return Rates(mean, each.min(axis=0), each.max(axis=0), limit, differ)
+
+
+def _draw_rates(ax: Axes, result: Result, family: str, look: Marked) -> None:
     where = _members(result, family)
     cost = result["n_eval"].mean(axis=0)[where]
-    rate, low, high = _rates(result, where)
-    seen = rate > 0
-    ax.plot(cost[seen], rate[seen], look.marker, ls=look.line, color=look.color, label=family)
-    ax.vlines(cost[seen], np.maximum(low[seen], 1e-9), high[seen], color=look.color, lw=1.0)
+    rates = rates_of(result, where)
+    seen = rates.mean > 0
+    style: dict[str, Any] = {"ls": look.line, "color": look.color, "mfc": look.face}
+    ax.plot(cost[seen], rates.mean[seen], look.marker, label=family, **style)
+    ax.vlines(cost[seen], np.maximum(rates.least[seen], 1e-9), rates.most[seen], look.color, lw=1.0)
     # None seen: a caret at the upper limit, as in every figure.
-    ax.plot(cost[~seen], high[~seen], "v", mfc="none", color=look.color)
+    ax.plot(cost[~seen], rates.limit[~seen], "v", mfc="none", color=look.color)
 
 
-def _draw_means(ax: Axes, result: Result, name: str, family: str, look: Look) -> None:
+def _draw_means(ax: Axes, result: Result, name: str, family: str, look: Marked) -> None:
     where = _members(result, family)
     cost, values = result["n_eval"].mean(axis=0)[where], result[name][:, where]
-    ax.plot(cost, values.mean(axis=0), look.marker, ls=look.line, color=look.color, label=family)
+    style: dict[str, Any] = {"ls": look.line, "color": look.color, "mfc": look.face}
+    ax.plot(cost, values.mean(axis=0), look.marker, label=family, **style)
     ax.vlines(cost, values.min(axis=0), values.max(axis=0), color=look.color, lw=1.0)
 
 
@@ -94,10 +137,13 @@ def _message(result: Result) -> str:
     within = ours[costs[ours] <= 50.0]
     best = within[-1:] if len(within) else ours[:1]
     near = ddim[[int(np.argmin(np.abs(costs[ddim] - 50.0)))]]
-    rates = [float(_rates(result, where)[0][0]) for where in (best, ddpm, near)]
+    rates = [float(rates_of(result, where).mean[0]) for where in (best, ddpm, near)]
+    ours_by_network = rates_of(result, best)
+    least, most = float(ours_by_network.least[0]), float(ours_by_network.most[0])
     return (
         f"{costs[best[0]]:.0f} evaluations of AdaptiveNoise leave {rates[0]:.2g} % of the samples "
-        f"outside the modes, DDPM with {costs[ddpm[0]]:.0f} leaves {rates[1]:.2g} %, DDIM with "
+        f"outside the modes ({least:.2g} to {most:.2g} % by network), "
+        f"DDPM with {costs[ddpm[0]]:.0f} leaves {rates[1]:.2g} %, DDIM with "
         f"{costs[near[0]]:.0f} {rates[2]:.2g} %"
     )
 
@@ -106,7 +152,8 @@ def draw(results: Results) -> Figure:
     """Rate, weight error and spread against evaluations."""
     result = results["frontier"]
     figure, axes = new_figure(11.0, 4.4, columns=3)
-    for family, look in LOOKS.items():
+    for family in LOOKS:
+        look = marked(family)
         if family in result.labels("family"):
             _draw_rates(axes[0], result, family, look)
             _draw_means(axes[1], result, "weight_error", family, look)
@@ -114,14 +161,16 @@ def draw(results: Results) -> Figure:
     for ax in axes:
         ax.set(xscale="log", xlabel="evaluations of the score per sample")
     axes[0].set(yscale="log", ylabel="samples outside the modes (%)", title="rate")
+    axes[0].set_ylim(bottom=2e-3)
     axes[1].set_yscale("symlog", linthresh=1e-4)
     axes[1].set(ylabel="(chi-square - degrees)/samples", title="error of the mode weights")
     axes[2].axhline(1.0, color=GREY, ls=":")
     axes[2].set(ylabel="std within a mode / sigma", title="spread (dotted: the data)")
     handles, labels = axes[0].get_legend_handles_labels()
     note = (
-        f"{len(result.labels('models'))} trained networks. Rates: pooled, bars are 95 % intervals, "
-        "hollow carets upper limits where none was seen. Other panels: mean and range of networks."
+        f"{len(result.labels('models'))} trained networks: mean and range over them (down to the "
+        "axis where one left none), carets upper 95 % limits where none was seen. Dotted, white "
+        "inside: with tests and repetitions; all evaluations are counted."
     )
     return finish(figure, _message(result), result, note, (handles, labels))
 
