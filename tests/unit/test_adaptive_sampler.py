@@ -32,9 +32,9 @@ class Frozen:
 
 
 def pilot_evaluations(how):
-    """Once a run: 64 samples in 12 steps, and two evaluations of each at every late node."""
+    """Once a run: 64 samples in 14 steps, and two evaluations of each at every late node."""
     assert how.late_rho == 0.1
-    return 64 * (12 + 2 * int((SCHEDULE.rho[how.grid(SCHEDULE).times[:-1]] <= 0.1).sum()))
+    return 64 * (14 + 2 * int((SCHEDULE.rho[how.grid(SCHEDULE).times[:-1]] <= 0.1).sum()))
 
 
 def test_late_steps_are_the_bridge_and_early_ones_carry_no_noise():
@@ -260,6 +260,34 @@ def test_a_sample_between_modes_is_sent_back_and_ends_in_one():
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(InputError):
         AdaptiveNoise(**wrong)
+
+
+def test_the_grid_starts_from_t_where_the_papers_would_overlook_the_mean():
+    """The papers' 40 nodes below two more; none more where their first node has no signal left."""
+    usual = NoiseSchedule.linear()
+    times = AdaptiveNoise(42).grid(usual).times
+    assert times[:2].tolist() == [1000, 900]
+    assert np.array_equal(times[2:], TimeGrid.quadratic(1000, 40).times)
+    long = NoiseSchedule.linear(T=3000)
+    assert np.array_equal(AdaptiveNoise(42).grid(long).times, TimeGrid.quadratic(3000, 42).times)
+    short = NoiseSchedule.linear(T=8, beta_start=0.01, beta_end=0.3)
+    for steps in range(2, 9):  # whatever room there is
+        grid = AdaptiveNoise(steps).grid(short)
+        assert grid.steps == steps
+
+
+def test_modes_get_their_weights_under_a_cosine_schedule(plausible):
+    """Off centre: a start from N(0, I) at 0.8 T, where a tenth of the signal is left, gives the far
+    mode too little."""
+    from scipy.stats import binom
+
+    mixture = GaussianMixture([[-2.0, 0.0], [0.0, 0.0]], 0.05, [0.25, 0.75])
+    schedule, n = NoiseSchedule.cosine(1000), 4000
+    x = mixdyn.sample(mixture, schedule, AdaptiveNoise(), n=n, rng=4).x
+    far = int((x[:, 0] < -1.0).sum())
+    plausible(2.0 * min(binom.cdf(far, n, 0.25), binom.sf(far - 1, n, 0.25)))
+    y = mixdyn.sample(mixture, schedule, mixdyn.DDIM(50), n=n, rng=4).x
+    assert (y[:, 0] < -1.0).mean() < 0.22
 
 
 def test_more_steps_than_times_are_refused():

@@ -85,8 +85,8 @@ def draw(results: Results) -> Figure:
         ax.set_ylim(len(names) - 0.4, -0.6)
         ax.hlines(np.arange(len(names) - 1) + 0.5, *ax.get_xlim(), color=GREY, lw=0.3)
     note = (
-        "One sampler of each family at about 50 evaluations; DDPM takes T. White inside: with tests "
-        "and repetitions. Bars: 95 % intervals, carets upper limits where none was seen."
+        "One sampler of each family at about 50 evaluations; DDPM takes T. White inside: with "
+        "tests and repetitions. Bars: 95 % intervals, carets upper limits where none was seen."
     )
     return finish(figure, _message(result), result, note, axes[0].get_legend_handles_labels())
 

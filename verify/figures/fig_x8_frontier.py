@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn.geometry import Region
-from mixdyn.statistics import heterogeneity
 
 from .spec import FigureSpec, Results
 from .style import (
@@ -83,14 +82,12 @@ def _members(result: Result, family: str) -> IntArray:
 @dataclass(frozen=True)
 class Rates:
     """Wrong samples in per cent, (K,) each: over all networks, the smallest and largest network's,
-    an upper 95 % limit for where none was seen, and how far networks differ: the p-value of one
-    rate for all (nan where nothing was seen)."""
+    an upper 95 % limit for where none was seen."""
 
     mean: Array
     least: Array
     most: Array
     limit: Array
-    p_value: Array
 
 
 def rates_of(result: Result, where: IntArray) -> Rates:
@@ -102,13 +99,9 @@ def rates_of(result: Result, where: IntArray) -> Rates:
     counts = result["counts"][:, where]
     hits, n = counts[..., list(_WRONG)].sum(axis=2), counts.sum(axis=2)
     each = 100.0 * hits / n
-    limit = 100.0 * intervals(hits.sum(axis=0), n.sum(axis=0))[2]
-    differ = np.full(len(where), np.nan)
-    for k in range(len(where)):
-        if len(hits) > 1 and hits[:, k].sum() > 0:
-            differ[k] = heterogeneity(hits[:, k].tolist(), n[:, k].tolist())[2]
     mean = 100.0 * hits.sum(axis=0) / n.sum(axis=0)
-    return Rates(mean, each.min(axis=0), each.max(axis=0), limit, differ)
+    limit = 100.0 * intervals(hits.sum(axis=0), n.sum(axis=0))[2]
+    return Rates(mean, each.min(axis=0), each.max(axis=0), limit)
 
 
 def _draw_rates(ax: Axes, result: Result, family: str, look: Marked) -> None:
