@@ -27,7 +27,7 @@ from .validation import Array, check_integer
 NOTABLE = 0.01  # an error of a mode's weight worth a word
 _MISS = 1e-6  # chance that an interval from draws misses
 _DRAWS, _ENTRIES = 1 << 16, 1 << 24
-_REACH, _STEP, _BLOCK = 12.0, 0.02, 1 << 14
+_REACH, _STEP, _BLOCK = 12.0, 0.02, 1 << 18  # the last in entries, nodes times modes
 
 
 class _Axis(NamedTuple):
@@ -127,7 +127,8 @@ class StartError:
 
     @functools.cached_property
     def _lines(self) -> _Lines | None:
-        return _find_lines(self.mixture, float(self.schedule.alpha[self.t]), self._variances)
+        found = _find_lines(self.mixture, float(self.schedule.alpha[self.t]), self._variances)
+        return None if found is None or any(map(_is_too_fine, found.axes)) else found
 
     def _exact_kl(self) -> float:
         if self._lines is None:
@@ -210,15 +211,33 @@ def _normal_kl(variance: Array) -> Array:
 # -- one line ------------------------------------------------------------------------------------
 
 
+def _reach(axis: _Axis) -> float:
+    """Where the mixture itself has ended."""
+    return float(np.abs(axis.means).max() + _REACH * np.sqrt(axis.variances.max()))
+
+
+def _spacing(axis: _Axis) -> float:
+    """The error of the rule falls as exp(-2 pi a/h), a the distance from the line to the nearest
+    pole of a responsibility, or the width of a normal."""
+    gaps, s2 = np.diff(np.unique(axis.means)), float(axis.variances.min())
+    pole = math.pi * s2 / float(gaps.max()) if gaps.size else 1.0
+    return min(_STEP, pole / 8.0, math.sqrt(s2) / 8.0)
+
+
+def _is_too_fine(axis: _Axis) -> bool:
+    """Whether a quadrature would take seconds: thousands of modes hardly noised."""
+    return max(_REACH, _reach(axis)) / _spacing(axis) * len(axis.means) > _ENTRIES
+
+
 def _nodes(axis: _Axis, reach: float) -> tuple[Array, float]:
-    """Equally spaced nodes, fine enough for the trapezoidal rule to converge to rounding: its error
-    falls as exp(-2 pi a/h), a the distance to the nearest pole of a responsibility or normal."""
-    gaps = np.diff(np.unique(axis.means))
-    s2 = float(axis.variances.min())
-    pole = min(math.pi * s2 / max(float(gaps.max()), 1e-300) if gaps.size else 1.0, math.sqrt(s2))
-    n = int(min(2.0 * reach / min(_STEP, pole / 8.0), 1 << 20)) | 1
+    """Equally spaced nodes, fine enough for the trapezoidal rule to converge to rounding."""
+    n = int(2.0 * reach / _spacing(axis)) | 1
     nodes = np.linspace(-reach, reach, n)
     return nodes, float(nodes[1] - nodes[0])
+
+
+def _blocks(axis: _Axis, nodes: Array) -> list[Array]:
+    return np.array_split(nodes, -(-nodes.size * len(axis.means) // _BLOCK))
 
 
 def _log_terms(axis: _Axis, x: Array) -> Array:
@@ -231,7 +250,7 @@ def _noisy_shares(axis: _Axis) -> Array:
     """E gamma_k under N(0, 1), (M,)."""
     nodes, h = _nodes(axis, _REACH)
     total = np.zeros(len(axis.means))
-    for x in np.array_split(nodes, -(-nodes.size // _BLOCK)):
+    for x in _blocks(axis, nodes):
         terms = _log_terms(axis, x)
         terms = np.exp(terms - terms.max(axis=1, keepdims=True))
         density = np.exp(-0.5 * x * x) * (h / math.sqrt(2.0 * math.pi))
@@ -241,10 +260,9 @@ def _noisy_shares(axis: _Axis) -> Array:
 
 def _line_kl(axis: _Axis) -> float:
     """KL(p || N(0, 1)) of a mixture on a line."""
-    s = float(np.sqrt(axis.variances.max()))
-    nodes, h = _nodes(axis, float(np.abs(axis.means).max()) + _REACH * s)
+    nodes, h = _nodes(axis, _reach(axis))
     parts = []
-    for x in np.array_split(nodes, -(-nodes.size // _BLOCK)):
+    for x in _blocks(axis, nodes):
         terms = _log_terms(axis, x)
         top = terms.max(axis=1)
         log_p = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
@@ -258,17 +276,35 @@ def _flow_shares(axis: _Axis) -> Array:
     from scipy.special import ndtr
 
     order = np.argsort(axis.means, kind="stable")
-    std = np.sqrt(axis.variances)
     levels = np.cumsum(axis.weights[order])[:-1] / axis.weights.sum()
-    low = np.full(len(levels), float((axis.means - 40.0 * std).min()))
-    high = np.full(len(levels), float((axis.means + 40.0 * std).max()))
-    for _ in range(200):  # bisection: F increases
-        middle = 0.5 * (low + high)
-        below = ndtr((middle[:, None] - axis.means) / std) @ axis.weights < levels
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-        if ((high - low) <= np.spacing(np.maximum(np.abs(low), np.abs(high)))).all():
-            break
-    shares = np.diff(np.concatenate([[0.0], ndtr(0.5 * (low + high)), [1.0]]))
+    shares = np.diff(np.concatenate([[0.0], ndtr(_quantiles(axis, levels)), [1.0]]))
     out = np.empty(len(order))
     out[order] = shares
     return out
+
+
+def _quantiles(axis: _Axis, levels: Array) -> Array:
+    """F^-1 of increasing levels in (0, 1): Newton's method within a bracket that shrinks."""
+    from scipy.special import ndtr
+
+    std = np.sqrt(axis.variances)
+
+    def below(x: Array) -> Array:
+        return ndtr((x[:, None] - axis.means) / std) @ axis.weights
+
+    nodes, _ = _nodes(axis, _reach(axis))
+    reached = np.concatenate([below(part) for part in _blocks(axis, nodes)])
+    at = np.clip(np.searchsorted(reached, levels), 1, len(nodes) - 1)
+    low, high = nodes[at - 1].copy(), nodes[at].copy()
+    x = 0.5 * (low + high)
+    for _ in range(80):
+        excess = below(x) - levels
+        low, high = np.where(excess < 0.0, x, low), np.where(excess < 0.0, high, x)
+        density = np.exp(_log_terms(axis, x)).sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            new = x - excess / density
+        new = np.where((new > low) & (new < high), new, 0.5 * (low + high))
+        moved, x = np.abs(new - x), new
+        if (moved <= 4.0 * np.spacing(np.maximum(np.abs(x), 1.0))).all():
+            break
+    return x

@@ -148,6 +148,18 @@ def test_an_interval_from_draws_contains_the_weights_known_exactly():
     assert (high - low).max() <= 0.02
 
 
+def test_many_modes_hardly_noised_get_an_interval_in_place_of_a_long_quadrature():
+    many = presets.line(3000, 1.0, 0.01, normalize=True)
+    schedule = NoiseSchedule.linear()
+    early = StartError(many, schedule, 1000)
+    assert early.noisy_weights[0].tobytes() == early.noisy_weights[1].tobytes()
+    late = StartError(many, schedule, 1)
+    assert late.flow_weights is None
+    assert late.kl == late.kl_bound
+    low, high = late.noisy_weights
+    assert (low <= high).all()
+
+
 def test_a_start_beyond_the_schedule_is_refused_and_one_error_is_kept():
     with pytest.raises(InputError, match=r"t must be an integer in 1\.\.50"):
         StartError(TWO, NoiseSchedule.linear(50), 51)

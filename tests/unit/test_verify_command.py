@@ -154,6 +154,23 @@ def test_the_page_is_offline_typeset_and_its_links_lead_somewhere(run, tmp_path)
     assert "1e-1042" in re.sub(r"\.0+e", "e", text)
 
 
+def test_the_report_says_what_a_start_from_pure_noise_costs_on_each_case(run, tmp_path):
+    mixture, schedule = tmp_path / "two.toml", tmp_path / "short.toml"
+    GaussianMixture([[-1.0], [1.0]], 0.05, [0.9, 0.1]).save(mixture)
+    schedule.write_text('kind = "linear"\nT = 100\n', encoding="utf-8")
+    run([entry("G.9", 1.0)], "--mixture", mixture, "--schedule", schedule)
+    run([entry("G.9", 1.0)], "--random", 0, out="standard")
+    header = json.loads((tmp_path / "out" / "verify.json").read_text(encoding="utf-8"))["header"]
+    start = header["schedule"]["user"]["start"]
+    assert start["noisy_weights"][0][1] == pytest.approx(0.1958, abs=1e-4)
+    assert start["flow_weights"][1] == pytest.approx(0.2577, abs=1e-4)
+    text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "N(0, I) is not p_t at the start t = 100" in text
+    assert "gets 0.1958 with noise" in text
+    usual = (tmp_path / "standard" / "index.html").read_text(encoding="utf-8")
+    assert "is not p_t at the start" not in usual
+
+
 def test_markdown_csv_and_latex_say_the_same(run, tmp_path):
     run([entry("G.9", 1.0), entry("G.8", 0.9)], "--random", 0)
     folder = tmp_path / "out"
