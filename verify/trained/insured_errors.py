@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, oracles
+from mixdyn.quantities import show_share
 from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 
@@ -59,7 +60,7 @@ def judge(claim: Claim, case: Case, wrong: Wrong = RIGHT) -> Verdict:
         unit="samples",
         note=(
             "The exact chains' laws are compared to within "
-            f"{100.0 * _precise(case):.0f} % of the share in a gap that is counted."
+            f"{show_share(_precise(case), 2)} of the share in a gap that is counted."
         ),
         numbers=insurance.gap_costs([run for run, _ in runs]),
         tables=[
