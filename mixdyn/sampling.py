@@ -16,7 +16,7 @@ from .noise import Seed, Stream, resolve_seed, standard_normals
 from .observers import Observer
 from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, is_exact, lent, model_for
+from .score import ScoreModel, is_exact, is_ours, lent, model_for
 from .start import StartError, start_error
 from .steppers import NoiseKind, Rows, Stepper
 from .validation import (
@@ -198,7 +198,7 @@ def _shown(
 ) -> Any:
     """The observer's state after one node. The run goes on in x and eps: an observer that is not
     ours gets copies, to write on or to keep."""
-    if type(observer).__module__.partition(".")[0] != __package__:
+    if not is_ours(observer):
         x, eps = lent(x), None if eps is None else lent(eps)
     return observer.step(state, rows, *step, x, eps)
 
