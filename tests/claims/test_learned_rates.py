@@ -6,6 +6,7 @@ not the networks; the last ones run shipped networks on a few samples.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 
 import numpy as np
@@ -142,22 +143,25 @@ def test_a_fall_counts_a_rise_between_neighbours_against_it_and_says_what_it_can
     assert f"only a rise by {100 * seen:.2g} percentage points" in words
     risen = compare_fall(made_up(names, [[300, 10, 90]]), names)
     assert [c.outcome for c in risen.comparisons] == [Outcome.HOLDS, Outcome.FAILS]
-    hidden = compare_fall(made_up(names, [[200, 2, 1]]), names)
-    assert "no rise, however large, would have been seen" in hidden.in_words()
+    tiny = dataclasses.replace(made_up(names, [[200, 2, 1]]), counts=np.full((1, 3, 3), 1))
+    words = compare_fall(tiny, names).in_words()
+    assert "2 are undecided: at some of them no rise, however large, would have been seen" in words
 
 
-@pytest.mark.parametrize("smaller", [40, 80, 400])
-def test_the_resolution_of_an_order_is_the_rate_that_fails_nine_times_in_ten(smaller):
-    other, power = Proportion(smaller, N), 0.9
-    found = compare_order("", Proportion(smaller, N), other)
+@pytest.mark.parametrize("first", [0, 40, 400])
+def test_the_resolution_of_an_order_is_the_rise_that_fails_nine_times_in_ten(first):
+    here, n = Proportion(first, N), 2 * N
+    found = compare_order("", here, Proportion(2 * first, n))
     assert found.outcome is Outcome.INCONCLUSIVE
-    true_rate = other.rate - found.resolution
-    fails = [
-        compare_order("", Proportion(k, N), other).outcome is Outcome.FAILS for k in range(smaller)
-    ]
-    most = max(k for k, failed in enumerate(fails) if failed)
-    assert binom.cdf(most, N, true_rate) == pytest.approx(power, abs=1e-9)
-    assert compare_order("", Proportion(0, N), Proportion(0, N)).resolution is None
+    least = bisect.bisect_left(
+        range(n),
+        True,
+        lo=2 * first,
+        key=lambda k: compare_order("", here, Proportion(k, n)).outcome is Outcome.FAILS,
+    )
+    true_rate = here.rate + found.resolution
+    assert binom.sf(least - 1, n, true_rate) == pytest.approx(0.9, abs=1e-9)
+    assert compare_order("", Proportion(1, 3), Proportion(1, 3)).resolution is None
 
 
 def test_the_interval_over_seeds_is_students_and_absent_where_seeds_do_not_differ():
@@ -213,7 +217,7 @@ def test_counts_as_measured_hold_and_no_mutant_does(claim_id):
     assert row.basis is Basis.LEARNED
     assert {m.verdict for m in row.mutants} == {Outcome.FAILS}
     assert row.controls.startswith("Fails narrowly")
-    assert row.resolution is None or 0.0 < row.resolution < 0.02
+    assert 0.0 < row.resolution < 0.05
 
 
 @pytest.mark.parametrize("claim_id", ["F1", "F3", "E.13"])

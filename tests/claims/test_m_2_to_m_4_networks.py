@@ -257,9 +257,9 @@ def test_m_3_asks_for_nearly_all_interpolations_on_sides(case, side, diagonal, o
 
 
 def test_m_3_with_too_few_interpolations_under_one_sampler_is_undecided_and_says_so(case):
-    """Thirty interpolations, all on sides: no share of 95 % follows, whatever the others show."""
+    """150 interpolations, all on sides: no share of 95 % follows, whatever the others show."""
     ddim = plane_counts(1000, 5)
-    ddpm = [dataclasses.replace(p, sampler="DDPM", learned=np.array([30, 0, 0])) for p in ddim]
+    ddpm = [dataclasses.replace(p, sampler="DDPM", learned=np.array([150, 0, 0])) for p in ddim]
     case.workspace["interpolation plane counts"] = [*ddim, *ddpm]
     row = rows_of("M3", case)[Basis.LEARNED]
     assert row.verdict is Outcome.INCONCLUSIVE

@@ -50,31 +50,40 @@ CLAIM = Claim.from_docstring(
 
 _LINE_WINDOW = 15
 _LINE, _PLANE = (0.98, 0.95), (0.95, 0.96)  # the share kept, the share removed
-_MIXED = 0.08  # more than either share removed can spare
+_MIXED = 0.06  # more than the share removed can spare
 
-Change = Callable[[Detection], Detection]
+Change = Callable[[Sequence[Detection]], Sequence[Detection]]
 
 
 def check(case: Case) -> list[Verdict]:
     """The operating points of the paper."""
-    return _rows(case, lambda detection: detection)
+    return _rows(case, tuple)
 
 
 def mutants(case: Case) -> dict[str, Verdict]:
-    """Other samples among the hallucinations: a few, and nothing else."""
+    """Other samples among the hallucinations: a few on the one network that does best, so that no
+    network's own failure hides theirs; and nothing else on all."""
     changes: dict[str, Change] = {
-        f"other samples in the place of {_MIXED:.0%} of the hallucinations": lambda d: d.mixed(
-            _MIXED
-        ),
-        "one population in place of two": lambda d: d.mixed(1.0),
+        f"{_MIXED:.0%} other samples among the hallucinations of the best network": _spoilt,
+        "one population in place of two": lambda found: [d.mixed(1.0) for d in found],
     }
     return {name: row for name, change in changes.items() for row in _rows(case, change)}
+
+
+def _spoilt(detections: Sequence[Detection]) -> list[Detection]:
+    """The network with most hallucinations removed on a line, some of them replaced."""
+
+    def removed(d: Detection) -> float:
+        return d.removed(_LINE_WINDOW, d.level(_LINE_WINDOW, _LINE[0])).rate
+
+    lines = [d for d in detections if d.d == 1] or list(detections)
+    return [max(lines, key=removed).mixed(_MIXED)]
 
 
 def _rows(case: Case, change: Change) -> list[Verdict]:
     def saved_row() -> list[Verdict]:
         detections, about = saved()
-        verdict = CLAIM.judge(case, _judge([change(d) for d in detections], about))
+        verdict = CLAIM.judge(case, _judge(change(detections), about))
         return [dataclasses.replace(verdict, origin=Origin.STORED, seed=int(about["seed"]))]
 
     return on_standard(CLAIM, case, Basis.LEARNED, saved_row)

@@ -215,7 +215,7 @@ def compare_order(
 
     Each interval misses with probability `miss` (Clopper-Pearson); the two counts may depend on
     each other. The bound is the end of the smaller rate's interval that faces the larger one's;
-    resolution: by how much the first rate would have to lie below the other, as it was counted, to
+    resolution: by how much the second rate would have to lie above the first, as it was counted, to
     come out as `fails` with probability `POWER`.
     """
     relation = Statistical("lower", miss)
@@ -231,8 +231,8 @@ def compare_order(
     excess = found.excess
     if excess is not None and outcome is Outcome.INCONCLUSIVE:
         excess = min(max(excess, -1.0), 1.0)  # beyond the other's interval, but on its wrong side
-    seen = detectable_rate(other_low, larger.trials, "lower", miss)
-    resolution = None if seen is None or seen <= 0.0 else smaller.rate - seen
+    seen = detectable_rate(high, smaller.trials, "upper", miss)
+    resolution = None if seen is None else seen - larger.rate
     return dataclasses.replace(found, outcome=outcome, excess=excess, resolution=resolution)
 
 
