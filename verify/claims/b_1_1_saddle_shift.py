@@ -102,6 +102,7 @@ def _judge(case: Case, artanh: float = 1.0, sign: float = 1.0, moved: bool = Tru
         nonvacuous_share=1.0,
         witness=witness,
         unit="two-mode problems",
+        numbers={"problems whose equilibria are counted, saddle or not": len(problems)},
         tables=[_table()],
     )
     return CLAIM.judge(case, finding)

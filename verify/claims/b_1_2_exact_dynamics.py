@@ -123,6 +123,11 @@ def _judge(case: Case, factor: float = 1.0, towards: float = 0.0) -> Verdict:
     """factor: on E/s; towards: how far the predicted boundary is moved to the saddle (mutants)."""
     held = _held(case)
     places = case.memo("B.1 (2) places", lambda: _places(case))
+    hypotheses = _hypotheses(places)
+    if not held:
+        note = "No pair dominates on such a box."
+        finding = Finding(hypotheses=hypotheses, applicable_share=0.0, note=note)
+        return CLAIM.judge(case, finding)
     limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
     moved = _displacements(case, held, factor)
     comparisons = [*moved, *_divides(limits, towards)]
@@ -134,26 +139,27 @@ def _judge(case: Case, factor: float = 1.0, towards: float = 0.0) -> Verdict:
         modes = [place.pair.i, place.pair.j]
         return {"quantity": comparison.name, "pair": modes, "k": place.k}
 
-    share = len(held) / len(places)
-    names = ("saddle", "dominance")
     finding = Finding(
         comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            *(
-                Hypothesis(n, float(np.mean([p.slack[n] > 0.0 for p in places])))
-                for n in (names if held else ())  # two modes by themselves do not ask for them
-            ),
-        ],
-        applicable_share=share if held else None,
+        hypotheses=hypotheses,
+        applicable_share=len(held) / len(places),
         nonvacuous_share=1.0,
-        sharper_bound=moved[comparisons[0]][comparisons[0].index].response if moved else None,
+        sharper_bound=moved[comparisons[0]][comparisons[0].index].response,
         witness=witness,
-        unit="pairs × strengths" if held else "weight ratios",
-        note="" if held else "No pair dominates on such a box: two modes only.",
+        unit="pairs × strengths",
         tables=[_boundary_table(limits)],
     )
     return CLAIM.judge(case, finding)
+
+
+def _hypotheses(places: list[Place]) -> list[Hypothesis]:
+    return [
+        Hypothesis("common_sigma", 1.0, 0.0),
+        *(
+            Hypothesis(name, float(np.mean([p.slack[name] > 0.0 for p in places])))
+            for name in ("saddle", "dominance")
+        ),
+    ]
 
 
 def _divides(limits: list[Boundary], towards: float) -> list[Comparison]:

@@ -11,7 +11,8 @@ Statement: An error $e$ of the score adds $\delta = \sigma_t^2 \langle e, n \ran
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - saddle: $l^2 > 4v$; for the full mixture, a saddle with eigenvalue at least 1.
-    - dominance: the pair dominates with margin 7 at that saddle (full mixture only).
+    - dominance: the pair dominates with margin 7 at that saddle (full mixture only; its share is
+      among the levels with an equilibrium there).
 Measured: equilibria of the engine's perturbed field, for the closest pair by itself (exact) at
     nodes of the papers' grid, under constant errors from 0.001 to 0.9 of the one at which the
     saddle disappears, and under waves of that height; and for the full mixture (sampled) what the
@@ -59,6 +60,9 @@ CLAIM = Claim.from_docstring(
     min_modes=2,
     common_sigma=True,
     derivation="derivations/saddle_shift.py",
+    no_narrow_control={
+        Basis.LEARNED: "The row itself fails: how small a further fault it would see says nothing."
+    },
     does_not_show=(
         "What the shift does to samples: a path that starts on the other side of the moved saddle "
         "ends at the other mode, but neither ends between them. And 'about δ/λ' is a first-order "

@@ -9,7 +9,10 @@ Statement: If the error $e$ of the score vanishes at the saddle, the eigenvalue 
 Hypotheses:
     - common_sigma: all modes share one sigma.
     - saddle: $l^2 > 4v$.
-    - aligned: $De$ maps $n$ to a multiple of itself.
+    - vanishing: $e$ vanishes at the saddle (learned: it moves the equilibrium by at most 1 % of
+      $l$).
+    - aligned: $De$ maps $n$ to a multiple of itself (its share is among the errors at levels with a
+      saddle).
 Measured: Jacobian of the closest pair's perturbed field at its midpoint by central differences, at
     nodes of the papers' grid, for errors that pull towards the midpoint with slopes from half to
     three times the one that flips it, for errors that push away, and for such across the pair; and
@@ -96,6 +99,7 @@ def _judge(case: Case, shift_factor: float = 1.0, coupled: bool = False) -> Verd
     places = case.memo("C.5 places", lambda: list(_places(case)))
     rates = case.memo("C.5 rates", lambda: _rates(case))
     saddle = Hypothesis.from_slack("saddle", rates)
+    vanishing = Hypothesis("vanishing", 1.0, 0.0)  # by construction
     aligned = Hypothesis("aligned", float(np.mean([p.aligned for p in places])) if places else 0.0)
     chosen = [p for p in places if p.aligned or coupled]
     if not chosen:
@@ -121,7 +125,7 @@ def _judge(case: Case, shift_factor: float = 1.0, coupled: bool = False) -> Verd
 
     finding = Finding(
         comparisons=comparisons,
-        hypotheses=[common, saddle, *([] if coupled else [aligned])],
+        hypotheses=[common, saddle, vanishing, *([] if coupled else [aligned])],
         applicable_share=float(np.mean(rates > FLAT)) * (1.0 if coupled else aligned.held_share),
         nonvacuous_share=1.0,
         witness=witness,

@@ -86,6 +86,12 @@ def _judge(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Verdict:
     require_distinct_means(case.mixture)
     places = case.memo("P4.5 places", lambda: _places(case))
     held = [p for p in places if p.radius is not None]
+    share = len(held) / len(places) if places else 0.0
+    hypotheses = [Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("separation", share)]
+    if not held:
+        note = "No mode is separated from the others at any node."
+        finding = Finding(hypotheses=hypotheses, applicable_share=0.0, note=note)
+        return CLAIM.judge(case, finding)
     at_modes = _modes(case, held, pull)
     comparisons = [*at_modes, *_two_modes(threshold, pull)]
 
@@ -95,20 +101,15 @@ def _judge(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Verdict:
         place = held[at_modes[comparison][comparison.index]]
         return {"quantity": comparison.name, "mode": place.mode, "v": place.v}
 
-    share = len(held) / len(places) if places else 0.0
     small = [p.radius is not None and p.radius < 0.1 * p.gap for p in held]
     finding = Finding(
         comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            # The two-mode part does not ask for it.
-            *([Hypothesis("separation", share)] if held else []),
-        ],
-        nonvacuous_share=float(np.mean(small)) if held else 1.0,
+        hypotheses=hypotheses,
+        applicable_share=share,
+        nonvacuous_share=float(np.mean(small)),
         witness=witness,
-        unit="modes × nodes" if held else "values of k",
-        note="" if held else "No mode is separated from the others: the two-mode part only.",
-        tables=[_table(held)] if held else [],
+        unit="modes × nodes",
+        tables=[_table(held)],
     )
     return CLAIM.judge(case, finding)
 
@@ -148,8 +149,6 @@ def _place(case: Case, mode: int, gap: float, v: float) -> Place:
 
 def _modes(case: Case, held: list[Place], pull: float) -> dict[Comparison, IntArray]:
     """The comparisons over modes, with the places that each is about."""
-    if not held:
-        return {}
     distance, radius, largest, rate = np.array(
         [(p.distance, p.radius, p.largest, p.rate) for p in held]
     ).T

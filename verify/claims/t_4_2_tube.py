@@ -157,6 +157,7 @@ def _judge(case: Case, bound: Bound) -> Verdict:
         numbers={
             "median R over the pair's distance": float(np.nanmedian(radius / length)),
             "nodes after τ, mean": float(later.sum() / dominated.sum()),
+            "share dominated from the node of τ₂ on": _from_tau_2(case, tails[KAPPA]),
         },
     )
     return CLAIM.judge(case, finding)
@@ -221,6 +222,11 @@ def _remainders(case: Case, paths: Paths, tails: Tails) -> Array:
         for (i, j), rows in tails.groups():
             remainder[:, rows] = bounds.orthogonal_remainder(case.mixture, i, j, margin[:, rows])
     return remainder
+
+
+def _from_tau_2(case: Case, tails: Tails) -> float | None:
+    node = node_of_tau_2(case, KAPPA)
+    return None if node is None else float(np.mean(tails.start <= node))
 
 
 def _high_probability(case: Case, paths: Paths, tails: Tails, bound: Bound) -> Comparison | None:

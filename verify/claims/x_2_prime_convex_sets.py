@@ -106,16 +106,15 @@ def _judge(case: Case, speed: float = 1.0, convex: bool = True) -> Verdict:
         where = {"y": batch.y[row], "v": batch.v, "h": STEPS[step]}
         return {"quantity": comparison.name, "vertices": batch.vertices, **where}
 
+    # Without a dominated path the steps alone are judged, which ask for no dominance.
+    asked = [Hypothesis("dominance", float(dominated.mean()))] if dominated.any() else []
     finding = Finding(
         comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            # Steps from states do not ask for it.
-            *([Hypothesis("dominance", float(dominated.mean()))] if dominated.any() else []),
-        ],
+        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), *asked],
         nonvacuous_share=_nonvacuous(batches),
         witness=witness,
         unit="path nodes" if dominated.any() else "steps",
+        note="" if dominated.any() else "No pair dominates along the flow: steps only.",
         numbers={"convex sets": len(batches), "largest number of vertices": _largest(batches)},
     )
     return CLAIM.judge(case, finding)

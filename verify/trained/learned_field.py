@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,9 @@ from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array, IntArray
 
 from ..claim import Case, Claim, Table, Verdict
+from ..controls import narrowest
 from ..paths import ddim_grid
-from .models import Measure, TrainedModel, learned_mutants
+from .models import Measure, TrainedModel, learned_mutants, learned_rows
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
@@ -298,6 +299,23 @@ def field_mutants(claim: Claim, case: Case, mutants: Mapping[str, Measure]) -> d
     """The verdicts of mutants of a learned row, none where the row itself measures nothing."""
     rows = learned_mutants(claim, case, mutants)
     return {name: row for name, row in rows.items() if row.bound is not None}
+
+
+def narrowest_field_mutant(
+    claim: Claim,
+    case: Case,
+    name: str,
+    measure: Callable[[Sequence[TrainedModel], float], Verdict],
+    gross: float,
+) -> dict[str, Verdict]:
+    """`narrowest` of a fault in a learned row, of the size that `measure` takes; none where the row
+    measures nothing."""
+
+    def mutant(size: float) -> Verdict:
+        (row,) = learned_rows(claim, case, lambda models: measure(models, size))
+        return row
+
+    return {} if case.random else narrowest(name, mutant, gross)
 
 
 def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:

@@ -13,7 +13,14 @@ from ..claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ..quantities import Log10, Number, show_share
 from ..relations import Comparison, Equality, Lower, compare
 from ..traps import flow_of_log_distance
-from .learned_field import field_mutants, find_segments, named, spread, variances
+from .learned_field import (
+    field_mutants,
+    find_segments,
+    named,
+    narrowest_field_mutant,
+    spread,
+    variances,
+)
 from .learned_traps import (
     Trap,
     end_reach,
@@ -36,9 +43,15 @@ def rows(claim: Claim, case: Case) -> list[Verdict]:
 
 
 def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """Half the growth exponent."""
+    """Less of the growth exponent."""
     return field_mutants(
         claim, case, {"learned: half of Λ": lambda models: _row(claim, case, models, 0.5)}
+    ) | narrowest_field_mutant(
+        claim,
+        case,
+        "learned: (1 - {}) Λ",
+        lambda models, less: _row(claim, case, models, 1.0 - less),
+        0.5,
     )
 
 

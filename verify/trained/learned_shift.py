@@ -60,10 +60,10 @@ def _row(
     dominance = np.array([np.where(s.found, s.dominance, -math.inf) for s in saddles])
     hypotheses = [
         Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis("saddle", float(np.mean(k > 4.0)), 0.0),
+        Hypothesis.from_slack("saddle", _rate(k) - 1.0),
         Hypothesis("dominance", float(np.mean(dominance >= KAPPA))),
     ]
-    chosen = found & (dominance >= KAPPA) & (k > 4.0)[:, None]
+    chosen = found & (dominance >= KAPPA) & (_rate(k) >= 1.0)
     if not chosen.any():
         finding = Finding(hypotheses=hypotheses, applicable_share=0.0, model=named(models))
         return claim.judge(case, finding, Basis.LEARNED)
