@@ -102,7 +102,7 @@ def _with_controls(
             outcome = Outcome.INCONCLUSIVE
         reason = claim.no_narrow_control.get(verdict.basis, "")
         judged = dataclasses.replace(verdict, verdict=outcome, note=" ".join(notes))
-        shown = describe_controls(controls, reason)
+        shown = describe_controls(controls, reason) if verdict.measured is not None else None
         rows.append(dataclasses.replace(judged, mutants=controls, controls=shown))
     return rows
 

@@ -49,7 +49,7 @@ EXPECTED = {
     "three uneven modes in 1-D": {"P4.7 (2)": (V,)},
     "25 modes in 64-D": {"P4.7 (2)": (V,)},
     "two modes": {"P4.7 (2)": (V,)},
-    "wide modes": {"P4.7 (2)": (N,), "C4.6": (N,), "X4": (N,)},
+    "wide modes": {"P4.5": (N,), "P4.7 (2)": (N,), "C4.6": (N,), "X4": (N,)},
     "one step": {"P4.7 (2)": (N,), "C4.6": (N,), "X4": (N,), "X3": (H, V)},
     "a sigma for each mode": NOWHERE,
     "one mode": NOWHERE,
