@@ -33,7 +33,7 @@ import numpy as np
 
 from .calibration import Width, kernel_variance, width_of
 from .noise import Stream, standard_normals
-from .plans import StepPlan, bridge_plan, stepped_grid
+from .plans import Options, StepPlan, bridge_plan, stepped_grid
 from .retry import RetryStepper, check_testing
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
@@ -46,7 +46,7 @@ _PILOT, _PILOT_STEPS = 64, 14
 
 
 @dataclasses.dataclass(frozen=True)
-class AdaptiveNoise:
+class AdaptiveNoise(Options):
     """A sampler that spends noise and evaluations where the model itself is undecided.
 
     Parameters

@@ -25,7 +25,14 @@ from .crossings import NEVER, DominanceTimes, dominance_margin, steps_left, tau_
 from .errors import ConvergenceError, InputError, NotApplicableError
 from .geometry import Pair, row_blocks
 from .mixture import GaussianMixture
-from .validation import Array, check_array, check_common_sigma, check_points, check_positive
+from .validation import (
+    Array,
+    check_array,
+    check_common_sigma,
+    check_mixture,
+    check_points,
+    check_positive,
+)
 
 __all__ = [
     "NEVER",
@@ -81,7 +88,7 @@ def _spread_blocks(mixture: GaussianMixture, y: Array, v: float) -> Iterator[tup
 
 def covariance(mixture: GaussianMixture, y: Array, v: float) -> Array:
     """Cov_gamma(mu) = sum_k gamma_k (mu_k - m)(mu_k - m)^T, shape (n, d, d), symmetric, >= 0."""
-    y = check_points(y, mixture.d, name="y")
+    y = check_points(y, check_mixture(mixture).d, name="y")
     cov = np.empty((y.shape[0], mixture.d, mixture.d))
     for block, factor in _spread_blocks(mixture, y, v):
         np.matmul(factor.transpose(0, 2, 1), factor, out=cov[block])
@@ -99,7 +106,7 @@ def flow_spectrum(mixture: GaussianMixture, y: Array, v: float) -> Array:
     From singular values of the N x d factor of the covariance, so the cost grows only linearly
     with a large d and no eigenvalue is lost in rounding between -1 and the largest.
     """
-    y = check_points(y, mixture.d, name="y")
+    y = check_points(y, check_mixture(mixture).d, name="y")
     spectrum = np.full((y.shape[0], mixture.d), -1.0)
     for block, factor in _spread_blocks(mixture, y, v):
         values = np.square(np.linalg.svd(factor, compute_uv=False)[:, ::-1]) / v - 1.0
@@ -175,7 +182,7 @@ def equilibrium(mixture: GaussianMixture, v: float, y0: Array) -> Equilibrium:
     local minima that are no roots, as past a fold where two equilibria merged. Near a bifurcation
     the point itself is known to `residual` plus rounding over the smallest |eigenvalue| only.
     """
-    y, n_iter = _check_start(y0, mixture.d), 0
+    y, n_iter = _check_start(y0, check_mixture(mixture).d), 0
     law = _static_law(mixture, v)
     field = law.responsibilities(y) @ mixture.means - y
     while n_iter < _MAX_ITER and field.any():

@@ -16,7 +16,7 @@ from .errors import InputError
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps, lent
-from .validation import Array, check_nonnegative
+from .validation import Array, check_mixture, check_nonnegative, check_schedule
 
 
 @runtime_checkable
@@ -34,7 +34,7 @@ class MixtureField:
     """The exact field of a mixture at any v >= sigma_min^2."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
-        self.mixture = mixture
+        self.mixture = check_mixture(mixture)
         self.d = mixture.d
         square = np.square(mixture.sigmas)
         self._excess = square - square.min()
@@ -61,7 +61,7 @@ class ModelField:
         self, model: ScoreModel, schedule: NoiseSchedule, d: int, *, data_var: float = 0.0
     ) -> None:
         self.model = model
-        self.schedule = schedule
+        self.schedule = check_schedule(schedule)
         self.d = d
         self._v = check_nonnegative(data_var, "data_var") + schedule.rho
 
@@ -88,4 +88,5 @@ def pulled(field: Field, y: Array, v: float) -> Array:
 
 def v_grid(schedule: NoiseSchedule, grid: TimeGrid, mixture: GaussianMixture) -> Array:
     """(S + 1,) effective variances of a time grid, decreasing to sigma_min^2."""
-    return float(np.square(mixture.sigmas).min()) + schedule.rho[grid.times]
+    rho = check_schedule(schedule).rho[grid.times]
+    return float(np.square(check_mixture(mixture).sigmas).min()) + rho

@@ -15,7 +15,7 @@ import math
 
 from .errors import InputError
 from .multistep import Past, multistep
-from .plans import Spacing, check_reach, stepped_grid
+from .plans import Options, Spacing, check_reach, stepped_grid
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps, is_exact
 from .steppers import Rows, Stepper
@@ -23,7 +23,7 @@ from .validation import Array, check_integer, check_nonnegative
 
 
 @dataclasses.dataclass(frozen=True)
-class ProbabilityFlow:
+class ProbabilityFlow(Options):
     """The probability-flow ODE by an exponential multistep method.
 
     order (1..4): when omitted every step takes the highest, up to 4, that its length and the

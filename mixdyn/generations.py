@@ -110,7 +110,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file; FileError for anything else."""
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise FileError(
             "a file of a recursion must be readable JSON", f"{path} ({error})", "Remove it."
         ) from None
@@ -123,7 +123,7 @@ def read_summary(path: Path) -> Generation:
     """A generation from the file that `write_json` made of it; FileError for a damaged one."""
     try:
         return generation_from(read_json(path))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, FileError):
             raise
         raise FileError(

@@ -21,7 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
-from .validation import Array, check_array, check_integer, check_nonnegative, check_points, frozen
+from .validation import (
+    Array,
+    check_array,
+    check_integer,
+    check_memory,
+    check_mixture,
+    check_nonnegative,
+    check_points,
+    frozen,
+)
 
 if TYPE_CHECKING:
     from .mixture import GaussianMixture
@@ -29,6 +38,7 @@ if TYPE_CHECKING:
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
+_TABLE_BYTES = 2e9
 _BLOCK_ENTRIES = 1 << 18  # doubles held at once by a row-blocked loop: 2 MiB
 
 
@@ -50,8 +60,13 @@ def squared_distances(y: Array, means: Array) -> Array:
 
 
 def pairwise_distances(means: Array) -> Array:
-    """Distances between all means, shape (N, N), symmetric with a zero diagonal."""
+    """Distances between all means, shape (N, N), symmetric with a zero diagonal.
+
+    Raises MemoryLimitError for a table beyond 2e9 bytes, about 15,000 modes.
+    """
     means = check_array(means, "means", 2)
+    table = 8.0 * len(means) ** 2
+    check_memory(table, _TABLE_BYTES, "the distances of all pairs of modes", "Take fewer modes.")
     return np.sqrt(squared_distances(means, means))
 
 
@@ -158,7 +173,7 @@ def pair(mixture: GaussianMixture, i: int, j: int) -> Pair:
 
     Raises InputError for a mixture of one mode, an index out of range, i = j, or equal means.
     """
-    require_pair(mixture.N)
+    require_pair(check_mixture(mixture).N)
     i = check_integer(i, "i", 0, mixture.N - 1)
     j = check_integer(j, "j", 0, mixture.N - 1)
     mu_i, mu_j = mixture.means[i], mixture.means[j]
@@ -178,7 +193,7 @@ def nearest_pairs(mixture: GaussianMixture, rtol: float = 1e-9) -> list[tuple[in
 
     On the 5 x 5 grid these are its 40 edges. Raises InputError for N = 1 and for duplicate modes.
     """
-    require_pair(mixture.N)
+    require_pair(check_mixture(mixture).N)
     rtol = check_nonnegative(rtol, "rtol")
     distances = pairwise_distances(mixture.means)
     upper_i, upper_j = np.triu_indices(mixture.N, k=1)
@@ -228,7 +243,7 @@ def mode_radius(mixture: GaussianMixture) -> Array:
     ``5 sigma_k`` up to ten dimensions, ``sigma_k (sqrt(d) + 4)`` above, since the distance of a
     Gaussian sample to its mean grows like sqrt(d). Source: arXiv 2605.06831 v1, Appendix F.1.
     """
-    factor = 5.0 if mixture.d <= 10 else math.sqrt(mixture.d) + 4.0
+    factor = 5.0 if check_mixture(mixture).d <= 10 else math.sqrt(mixture.d) + 4.0
     return factor * mixture.sigmas
 
 
@@ -254,7 +269,7 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     nothing is an interpolation. Source: arXiv 2605.06831 v1,
     Appendix F.1.
     """
-    x = check_points(x, mixture.d)
+    x = check_points(x, check_mixture(mixture).d)
     widest = widest_modes(mixture)
     means, radius = mixture.means[widest], mode_radius(mixture)[widest]
     codes = np.full(x.shape[0], Region.INVALID, dtype=np.int8)

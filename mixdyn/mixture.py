@@ -25,6 +25,7 @@ from .validation import (
     check_alpha_bar,
     check_array,
     check_integer,
+    check_memory,
     check_nonnegative,
     check_points,
     check_real_array,
@@ -237,11 +238,25 @@ class GaussianMixture:
 
     # -- samples and files -------------------------------------------------------------------
 
-    def sample(self, n: int, rng: int | np.random.Generator | None = None) -> Array:
-        """n independent draws, (n, d). `rng` is a seed, a Generator, or None for fresh entropy."""
+    def sample(
+        self,
+        n: int,
+        rng: int | np.random.SeedSequence | np.random.Generator | None = None,
+        *,
+        memory_limit: float = 8e9,
+    ) -> Array:
+        """n independent draws, (n, d). `rng` is a seed, a SeedSequence, a Generator, or None for
+        fresh entropy. Raises MemoryLimitError for draws beyond `memory_limit` bytes."""
         count = check_integer(n, "n", 1)
-        if rng is not None and not isinstance(rng, np.random.Generator):
+        check_memory(8.0 * count * self.d, memory_limit, "the draws", "Draw them in parts.")
+        if isinstance(rng, int | np.integer | bool | np.bool_):
             rng = check_integer(rng, "rng", 0, 2**64 - 1)
+        elif not isinstance(rng, np.random.Generator | np.random.SeedSequence | None):
+            raise InputError(
+                "rng must be an int, a SeedSequence, a Generator or None",
+                describe(rng),
+                "Pass an integer seed.",
+            )
         generator = np.random.default_rng(rng)
         k = generator.choice(self.N, size=count, p=self.weights / self.weights.sum())
         z = generator.standard_normal((count, self.d))
@@ -309,6 +324,14 @@ def _isotropic_variances(covariances: ArrayLike, n_modes: int, d: int) -> Array:
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
     _refuse_fitted(sigma)
     given = check_real_array(sigma, "sigma")
+    if given.ndim > 1 and given.size in (1, n_modes):
+        raise InputError(
+            f"modes must be isotropic: sigma is one number or a ({n_modes},) array of standard "
+            "deviations",
+            f"an array of shape {given.shape}",
+            "If these are variances, as fitted covariances are, pass numpy.sqrt(a).ravel(), else "
+            "a.ravel().",
+        )
     if given.ndim > 1:
         raise InputError(
             "modes must be isotropic: sigma is one number or one per mode",

@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-from collections.abc import Callable
+import traceback
 from dataclasses import dataclass
-from typing import Literal, cast
+from pathlib import Path
+from typing import Any, Literal, cast
 
-from .errors import InputError
+from .errors import InputError, MixdynError
+from .files import clipped
 from .mixture import GaussianMixture
 from .references import CHECKPOINT, current_folder_importable
 from .schedule import NoiseSchedule
-from .score import Predicts, ScoreModel, as_model, checked_eps
+from .score import (
+    Predicts,
+    ScoreModel,
+    as_model,
+    checked_eps,
+    is_model,
+    is_torch_module,
+    takes_two,
+)
 from .validation import Array
 
 
 @dataclass(frozen=True)
 class SizedModel:
-    """A score model together with the dimension it works in."""
+    """A score model together with the dimension it works in.
+
+    name : how the user referred to it. Whatever it raises becomes one line that says where.
+    """
 
     model: ScoreModel
     d: int
+    name: str = "the model"
+
+    @property
+    def own_threads(self) -> bool:
+        """Whether the model shares out its work itself."""
+        return bool(getattr(self.model, "own_threads", False))
 
     def eps(self, x: Array, t: int) -> Array:
-        """The model's noise prediction, checked; x itself stays out of its reach."""
-        return checked_eps(self.model, x, t)
+        """The model's noise prediction, checked; x itself stays out of its reach. Raises InputError
+        for any exception of the model's own."""
+        try:
+            return checked_eps(self.model, x, t)
+        except MixdynError:
+            raise
+        except Exception as error:  # it is foreign code: it may raise anything
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            raise InputError(
+                f"{self.name} must evaluate x of shape {x.shape} at t = {t}",
+                f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line "
+                f"{frame.lineno})",
+                "Correct the model, or what it is told about its input.",
+            ) from error
 
 
 def load_model(
@@ -56,11 +86,13 @@ def load_model(
                 "Leave them out.",
             )
         model = learned.LearnedScore.load(reference, mixture=mixture, schedule=schedule)
-        return SizedModel(model, mixture.d)
+        return SizedModel(model, mixture.d, reference)
     found = _find(reference)
-    if isinstance(found, ScoreModel) and not isinstance(found, type):
-        return SizedModel(found, mixture.d)
-    return SizedModel(_adapt(found, reference, schedule, predicts, index_base), mixture.d)
+    if is_model(found):
+        return SizedModel(found, mixture.d, reference)
+    return SizedModel(
+        _adapt(found, reference, schedule, predicts, index_base), mixture.d, reference
+    )
 
 
 def _adapt(
@@ -70,8 +102,8 @@ def _adapt(
     predicts: str | None,
     index_base: int | None,
 ) -> ScoreModel:
-
-    if not callable(found) or isinstance(found, type) or not _takes_two(found):
+    called: Any = found.forward if is_torch_module(found) else found  # type: ignore[attr-defined]
+    if not callable(found) or isinstance(found, type) or not takes_two(called):
         raise InputError(
             "--model names a function f(x, t) or an object with a method eps(x, t)",
             f"{reference}, a {type(found).__name__}",
@@ -83,32 +115,19 @@ def _adapt(
     return as_model(found, predicts=kind, schedule=schedule, index_base=base)
 
 
-def _takes_two(function: Callable[..., object]) -> bool:
-    """Whether f(x, t) is a possible call; a function that hides its signature may be."""
-    try:
-        signature = inspect.signature(function)
-    except ValueError:
-        return True
-    try:
-        signature.bind(None, None)
-    except TypeError:
-        return False
-    return True
-
-
 def _find(reference: str) -> object:
     module_name, colon, name = reference.partition(":")
     if not (module_name and colon and name) or module_name.startswith("."):
-        raise InputError("--model is written module:name", repr(reference), "Name both.")
+        raise InputError("--model is written module:name", clipped(repr(reference)), "Name both.")
     try:
         with current_folder_importable():
             module = importlib.import_module(module_name)
-    except (ImportError, SyntaxError) as error:
+    except Exception as error:  # it is foreign code: it may raise anything
         raise InputError(
-            f"the module of --model {reference} must be importable",
-            f"{type(error).__name__}: {error}",
+            f"the module of --model {clipped(reference)} must be importable",
+            clipped(f"{type(error).__name__}: {error}"),
             "Run in the folder that holds the module, or install it.",
-        ) from None
+        ) from error
     if not hasattr(module, name):
         raise InputError(
             f"the module {module_name} must define {name}",

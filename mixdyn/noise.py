@@ -16,7 +16,7 @@ import numpy as np
 from . import kernels
 from .errors import InputError
 from .schedule import NoiseSchedule
-from .validation import Array, check_integer, describe
+from .validation import Array, check_integer, check_schedule, describe
 
 MAX_DIMENSION = 2 * (1 << 24)
 MAX_TIME = 2**32 - 1
@@ -80,7 +80,7 @@ def path_weights(schedule: NoiseSchedule, t: int, s: int) -> Array:
 
     Raises InputError unless T >= t > s >= 0.
     """
-    check_integer(t, "t", 1, schedule.T)
+    check_integer(t, "t", 1, check_schedule(schedule).T)
     check_integer(s, "s", 0, t - 1)
     last = max(s, 1)
     times = np.arange(t, s, -1)

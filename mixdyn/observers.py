@@ -30,10 +30,16 @@ from .validation import (
     Array,
     IntArray,
     check_array,
+    check_callable,
     check_integer,
+    check_memory,
+    check_mixture,
     check_positive,
     check_real,
+    check_schedule,
 )
+
+_BIN_BYTES = 1e6  # of a histogram at every node
 
 
 class Observer(Protocol):
@@ -64,7 +70,7 @@ class ClassCounts:
     final_only: ClassVar[bool] = True
 
     def __init__(self, mixture: GaussianMixture) -> None:
-        self.mixture = mixture
+        self.mixture = check_mixture(mixture)
 
     def init(self, grid: TimeGrid, d: int) -> IntArray:
         """Zero counts."""
@@ -122,9 +128,10 @@ class SegmentDistance:
         floor: float = 1e-9,
         ceiling: float = 1e5,
     ) -> None:
-        self.mixture = mixture
-        self.schedule = schedule
+        self.mixture = check_mixture(mixture)
+        self.schedule = check_schedule(schedule)
         count = check_integer(bins, "bins", 1)
+        check_memory(8.0 * count, _BIN_BYTES, "the bins of a node", "Take fewer.")
         low, high = check_positive(floor, "floor"), check_positive(ceiling, "ceiling")
         if high <= low:
             raise InputError("ceiling must exceed floor", f"{high} <= {low}", "Swap them.")
@@ -186,9 +193,9 @@ class FirstPassage:
     def __init__(
         self, quantity: Callable[[Array, int], Array], below: float, schedule: NoiseSchedule
     ) -> None:
-        self.quantity = quantity
+        self.quantity = check_callable(quantity, "quantity", "Pass a function of (y, t).")
         self.below = check_real(below, "below")
-        self.schedule = schedule
+        self.schedule = check_schedule(schedule)
 
     def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:
         """Nobody has passed."""
@@ -237,7 +244,7 @@ class WindowVariance:
     """
 
     def __init__(self, schedule: NoiseSchedule, window: int = 15) -> None:
-        self.schedule = schedule
+        self.schedule = check_schedule(schedule)
         self.window = check_integer(window, "window", 2)
 
     def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:

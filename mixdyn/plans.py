@@ -13,20 +13,41 @@ full grid. The last step goes to time 0 and returns x0_hat without noise.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from .errors import InputError
 from .schedule import NoiseSchedule, TimeGrid
-from .validation import Array, IntArray, describe
+from .validation import Array, IntArray, check_schedule, describe
 
 Spacing = Literal["full", "uniform", "leading", "quadratic", "log_snr"]
 
 
+class Options:
+    """A sampler as a dataclass: an option that it does not have is an InputError that lists those
+    it has. `elsewhere` says what to take instead."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {}
+
+    def __new__(cls, *values: Any, **options: Any) -> Self:
+        """Refuse what the dataclass has no field for."""
+        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        foreign = [name for name in options if name not in known]
+        if foreign or len(values) > len(known):
+            name = foreign[0] if foreign else "too many options"
+            raise InputError(
+                f"{cls.__name__} takes the options {', '.join(known)}",
+                f"{name} = {describe(options[name])}" if foreign else describe(values),
+                cls.elsewhere.get(name, "Leave it out or take another sampler."),
+            )
+        return super().__new__(cls)
+
+
 def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGrid:
     """The named grid of `steps` steps on a schedule."""
-    T = schedule.T
+    T = check_schedule(schedule).T
     if spacing == "uniform":
         return TimeGrid.uniform(T, steps)
     if spacing == "leading":
@@ -145,7 +166,8 @@ def bridge_plan(
     reached = t <= schedule.T  # a grid beyond the schedule is refused by StepPlan, with its rule
     change = np.zeros(grid.steps)
     change[reached] = 1.0 - rho[s[reached]] / rho[t[reached]]
-    share = np.where(s > 0, eta**2 * change, 0.0)
+    # Beyond 1e150, whose square is a double, every share exceeds one just as well.
+    share = np.where(s > 0, min(eta, 1e150) ** 2 * change, 0.0)
     # At eta = 1/sqrt(1 - q) the share is 1 to rounding: all of the noise is fresh.
     share = np.where(np.abs(share - 1.0) < 8 * np.finfo(float).eps, 1.0, share)
     if capped:

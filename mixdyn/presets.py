@@ -8,9 +8,41 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import InputError
+from .errors import InputError, MemoryLimitError, printable
 from .mixture import GaussianMixture
-from .validation import Array, check_integer, check_positive, check_real
+from .validation import LARGEST, Array, check_integer, check_positive, check_real, describe
+
+# Numbers in the means of a preset, and in the lattice points that farthest_point draws: a slip such
+# as n = 1e10 is refused before the memory is asked for.
+MAX_SIZE = 20_000_000
+_FEWEST = 2_000  # lattice points drawn in many dimensions
+
+
+def _check_size(n: int, d: int, what: str = "modes") -> None:
+    if n * d > MAX_SIZE:
+        raise MemoryLimitError(
+            f"a preset holds at most {MAX_SIZE} numbers",
+            f"{printable(n)} {what} in {printable(d)} dimensions",
+            "Take fewer modes or dimensions.",
+        )
+
+
+def _within(value: float, name: str) -> float:
+    """A number whose multiples and squares stay doubles."""
+    number = check_real(value, name)
+    if abs(number) > LARGEST:
+        raise InputError(f"{name} must be at most {LARGEST:g} in size", number, "Take other units.")
+    return number
+
+
+def _length(value: float, name: str) -> float:
+    return _within(check_positive(value, name), name)
+
+
+def _flag(value: object, name: str) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise InputError(f"{name} must be True or False", describe(value), "Choose one.")
+    return bool(value)
 
 
 def _unit_scale(means: Array, sigma: float) -> tuple[Array, float]:
@@ -35,11 +67,12 @@ def grid(
     lattice of arXiv 2406.09358 has another spacing and sigma: see `diamond`.
     """
     m = check_integer(side, "side", 1)
-    step = check_positive(spacing, "spacing")
-    std = check_positive(sigma, "sigma")
+    step = _length(spacing, "spacing")
+    std = _length(sigma, "sigma")
+    _check_size(m * m, 2)
     axis = step * (np.arange(m) - (m - 1) / 2)
-    means = np.array(list(itertools.product(axis, axis)))
-    if normalize:
+    means = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    if _flag(normalize, "normalize"):
         means, std = _unit_scale(means, std)
     angle = check_real(rotate, "rotate")
     if angle:
@@ -76,11 +109,14 @@ def line(
 
     The default is the 1-D mixture with means 1, 2, 3 of arXiv 2406.09358.
     """
-    count = check_integer(n, "n", 1)
-    means = np.zeros((count, check_integer(d, "d", 1)))
-    means[:, 0] = start + check_positive(spacing, "spacing") * np.arange(count)
-    std = check_positive(sigma, "sigma")
-    return GaussianMixture(*(_unit_scale(means, std) if normalize else (means, std)))
+    count, dim = check_integer(n, "n", 1), check_integer(d, "d", 1)
+    _check_size(count, dim)
+    means = np.zeros((count, dim))
+    means[:, 0] = _within(start, "start") + _length(spacing, "spacing") * np.arange(count)
+    std = _length(sigma, "sigma")
+    return GaussianMixture(
+        *(_unit_scale(means, std) if _flag(normalize, "normalize") else (means, std))
+    )
 
 
 def two_modes(
@@ -91,18 +127,20 @@ def two_modes(
     weights: ArrayLike | None = None,
 ) -> GaussianMixture:
     """Two modes at -separation/2 and +separation/2 on the first axis of d dimensions."""
-    half = check_positive(separation, "separation") / 2
-    means = np.zeros((2, check_integer(d, "d", 1)))
+    half = _length(separation, "separation") / 2
+    _check_size(2, check_integer(d, "d", 1))
+    means = np.zeros((2, d))
     means[:, 0] = -half, half
-    return GaussianMixture(means, sigma, weights)
+    return GaussianMixture(means, _length(sigma, "sigma"), weights)
 
 
 def ring(n: int = 8, radius: float = 1.0, sigma: float = 0.05) -> GaussianMixture:
     """n equal modes evenly spaced on a circle in the plane."""
     count = check_integer(n, "n", 1)
+    _check_size(count, 2)
     angle = 2 * np.pi * np.arange(count) / count
-    circle = check_positive(radius, "radius") * np.column_stack([np.cos(angle), np.sin(angle)])
-    return GaussianMixture(circle, check_positive(sigma, "sigma"))
+    circle = _length(radius, "radius") * np.column_stack([np.cos(angle), np.sin(angle)])
+    return GaussianMixture(circle, _length(sigma, "sigma"))
 
 
 def farthest_point(
@@ -120,7 +158,9 @@ def farthest_point(
     dim = check_integer(d, "d", 1)
     count = check_integer(n, "n", 1)
     check_integer(seed, "seed", 0)
-    std = check_positive(sigma, "sigma")
+    std = _length(sigma, "sigma")
+    _check_size(count, dim)
+    _check_size(_FEWEST, dim, "lattice points")
     candidates = _lattice_candidates(dim, seed)
     if count > len(candidates):
         raise InputError(
@@ -129,15 +169,17 @@ def farthest_point(
             "Use fewer modes or more dimensions.",
         )
     means = candidates[_farthest_indices(candidates, count)]
-    return GaussianMixture(*(_unit_scale(means, std) if normalize else (means, std)))
+    return GaussianMixture(
+        *(_unit_scale(means, std) if _flag(normalize, "normalize") else (means, std))
+    )
 
 
 def _lattice_candidates(d: int, seed: int) -> Array:
     limit, levels = 100_000, 2.0 * np.arange(-2, 3)
-    if 5**d <= limit:
+    if d <= math.log(limit, 5):
         return np.array(list(itertools.product(levels, repeat=d)))
     rng = np.random.default_rng(seed)
-    size = min(limit, max(2_000, 2_000_000 // d))
+    size = min(limit, max(_FEWEST, 2_000_000 // d))
     points = rng.choice(levels, size=(size, d))
     corners = rng.random(size) < 0.5
     points[corners] = rng.choice(levels[[0, -1]], size=(int(corners.sum()), d))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from . import learned
 from .errors import FileError, InputError
-from .files import write_atomically
+from .files import NPZ_FAULTS, make_folder, write_atomically
 from .generations import Generation, read_json, read_summary, summarise, write_json
 from .mixture import GaussianMixture
 from .observers import WindowVariance
@@ -177,12 +177,7 @@ class _Files:
 
 def _open_folder(plan: RecursionPlan, folder: Path) -> None:
     """Create the folder, or check that what it holds is this recursion."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(
-            "the output folder must be creatable", f"{folder} ({error.strerror})", "Choose another."
-        ) from None
+    make_folder(folder)
     path, mine = folder / _PLAN, json.loads(dump_json(plan.as_dict()))
     if not path.exists():
         if any(folder.glob("generation-*")):
@@ -245,7 +240,7 @@ def _training_set(plan: RecursionPlan, files: _Files) -> Array:
     try:
         with np.load(files.parents, allow_pickle=False) as held:
             points: Array = held["x"][held["kept"]]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, *NPZ_FAULTS) as error:
         raise FileError(
             "a finished generation must keep its samples for the next",
             f"{files.parents} ({type(error).__name__})",

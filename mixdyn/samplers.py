@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
 from .errors import InputError
-from .plans import Spacing, StepPlan, bridge_plan, stepped_grid
+from .plans import Options, Spacing, StepPlan, bridge_plan, stepped_grid
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, is_exact
 from .steppers import PlanStepper, ReverseStepper, Stepper
-from .validation import check_integer, check_nonnegative, describe
+from .validation import check_integer, check_kind, check_nonnegative, describe
 
 
 class Sampler(Protocol):
@@ -38,7 +39,7 @@ class Sampler(Protocol):
         ...
 
 
-class _PlanSampler(abc.ABC):
+class _PlanSampler(Options, abc.ABC):
     """A sampler that is a StepPlan."""
 
     @abc.abstractmethod
@@ -84,6 +85,12 @@ class DDPM(_PlanSampler):
     same as DDIM(eta=1) on the full grid; "beta" injects beta_t with the same mean.
     """
 
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "steps": "It takes every time; on fewer steps DDPM is DDIM(steps=50, eta=1).",
+        "spacing": "It takes every time; on another grid DDPM is DDIM(spacing=..., eta=1).",
+        "eta": "It is DDIM(spacing='full', eta=1); take DDIM for another eta.",
+    }
+
     variance: Literal["posterior", "beta"] = "posterior"
 
     def __post_init__(self) -> None:
@@ -118,6 +125,7 @@ class Hybrid(_PlanSampler):
 
     def __post_init__(self) -> None:
         check_integer(self.z, "z", 0)
+        check_kind(self.base, DDIM | DDPM, "base", "Pass a DDIM or a DDPM.")
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
         """start, start - 1, ..., start - z, then the base's times below; `start` is any time in
@@ -145,7 +153,7 @@ class Hybrid(_PlanSampler):
 
 
 @dataclasses.dataclass(frozen=True)
-class ExactReverse:
+class ExactReverse(Options):
     """Draws from the exact law of x_s given x_t of the reversed diffusion: no discretisation error
     at any step size. It needs a GaussianMixture (or its ExactScore).
 

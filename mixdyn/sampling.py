@@ -23,6 +23,7 @@ from .validation import (
     Array,
     IntArray,
     check_array,
+    check_callable,
     check_integer,
     check_limit,
     check_points,
@@ -104,6 +105,7 @@ def sample(
     sampler would miss a mode's weight by more than a hundredth; see `start_error` of the result.
     """
     _check_options(schedule, sampler, keep, noise)
+    _check_watchers(observers, progress)
     grid = sampler.grid(schedule, start)
     target = model_for(model, schedule)
     stepper = sampler.stepper(target, schedule, grid)
@@ -228,11 +230,31 @@ def _starting_points(
             "a model without an attribute d",
             "Pass d beside n, or x, the (n, d) starting states.",
         )
-    return check_integer(n, "n", 1), d, None
+    width = check_integer(d, "the dimension of a model", 1)
+    return check_integer(n, "n", 1), width, None
+
+
+def _check_watchers(observers: object, progress: object) -> None:
+    """Refuse what cannot watch a run before the run has begun."""
+    if progress is not None:
+        check_callable(progress, "progress", "Pass a function of (samples done, samples in all).")
+    if not isinstance(observers, list | tuple):
+        raise InputError(
+            "observers must be a list of observers", describe(observers), "Pass [observer, ...]."
+        )
+    for observer in observers:
+        methods = [getattr(observer, name, None) for name in ("init", "step", "merge", "result")]
+        if isinstance(observer, type) or not all(map(callable, methods)):
+            raise InputError(
+                "an observer is an object with init, step, merge and result",
+                describe(observer),
+                "See mixdyn.observers; a class must be called first.",
+            )
 
 
 def _check_options(schedule: object, sampler: object, keep: object, noise: object) -> None:
-    if not isinstance(schedule, NoiseSchedule) or not hasattr(sampler, "stepper"):
+    fit = hasattr(sampler, "stepper") and not isinstance(sampler, type)
+    if not isinstance(schedule, NoiseSchedule) or not fit:
         raise InputError(
             "sample takes a model, a NoiseSchedule and a sampler, in this order",
             f"{type(schedule).__name__} and {type(sampler).__name__}",

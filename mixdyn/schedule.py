@@ -27,6 +27,7 @@ from .validation import (
     check_array,
     check_integer,
     check_positive,
+    check_schedule,
     describe,
     frozen,
 )
@@ -296,7 +297,7 @@ class TimeGrid:
     def log_snr(cls, schedule: NoiseSchedule, S: int) -> TimeGrid:
         """S noisy times from T to 1, as evenly spaced in log(alpha_bar/(1 - alpha_bar)) as whole
         times allow, then 0."""
-        steps = _check_steps(schedule.T, S)
+        steps = _check_steps(check_schedule(schedule).T, S)
         level = np.log(schedule.rho[1:])
         target = np.linspace(level[-1], level[0], steps)[::-1] if steps > 1 else level[-1:]
         times = np.rint(np.interp(target, level, np.arange(1.0, schedule.T + 1))).astype(int)
@@ -325,8 +326,9 @@ class TimeGrid:
     def cut(self, start: int) -> TimeGrid:
         """The part from `start` (which must be a positive time of the grid) down to 0."""
         first = check_integer(start, "start", 1)
-        if first not in self.times:
-            near = self.times[np.argsort(np.abs(self.times - first), kind="stable")[:2]]
+        if first not in self.times.tolist():
+            gaps = np.abs(self.times - min(first, MAX_T))
+            near = self.times[np.argsort(gaps, kind="stable")[:2]]
             raise InputError(
                 "start must be a time of the grid",
                 first,

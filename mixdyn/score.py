@@ -12,6 +12,8 @@ They are converted here and nowhere else.
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard, get_args, runtime_checkable
 
@@ -24,7 +26,18 @@ from .hull import find_hull
 from .lattice import lattice_rows
 from .mixture import GaussianMixture
 from .schedule import NoiseSchedule
-from .validation import Array, IntArray, check_array, check_integer, check_points, describe
+from .validation import (
+    Array,
+    IntArray,
+    check_array,
+    check_callable,
+    check_integer,
+    check_mixture,
+    check_points,
+    check_schedule,
+    describe,
+    without_gradient,
+)
 
 Predicts = Literal["eps", "x0", "v", "score"]
 Precision = Literal["double", "single"]
@@ -51,7 +64,7 @@ class Level(NamedTuple):
 
 def level(schedule: NoiseSchedule, t: int) -> Level:
     """The amplitudes at time t in 1..T."""
-    index = check_integer(t, "t", 1, schedule.T)
+    index = check_integer(t, "t", 1, check_schedule(schedule).T)
     return Level(float(schedule.alpha[index]), float(np.sqrt(schedule.noise_var[index])))
 
 
@@ -128,8 +141,8 @@ class ExactScore:
         detect_hull: bool = True,
         precision: Precision = "double",
     ) -> None:
-        self.mixture = mixture
-        self.schedule = schedule
+        self.mixture = check_mixture(mixture)
+        self.schedule = check_schedule(schedule)
         self.precision = precision
         self.axes = padded_axes(mixture) if detect_product else None
         self._rows: dict[int, Any] = {}
@@ -311,7 +324,7 @@ def checked_eps(model: ScoreModel, x: Array, t: int) -> Array:
     if is_ours(model):
         eps = np.ascontiguousarray(model.eps(x, t), dtype=np.float64)
     else:
-        eps = np.asarray(model.eps(lent(x), t), dtype=np.float64).copy()
+        eps = output_array(model.eps(lent(x), t), "a model's eps").copy()
     if eps.shape != x.shape or not np.isfinite(eps).all():
         raise InputError(
             f"a model's eps must be finite and of shape {x.shape}",
@@ -320,6 +333,28 @@ def checked_eps(model: ScoreModel, x: Array, t: int) -> Array:
             "Check the model's range and its index base.",
         )
     return eps
+
+
+def output_array(value: Any, name: str) -> Array:
+    """What a model returned as a float64 array.
+
+    An array, a tensor of another library with or without a gradient, an output object that holds
+    one as `.sample` (as diffusers' do), or a tuple of one of these. InputError for anything else.
+    """
+    held = value[0] if isinstance(value, tuple) and len(value) == 1 else value
+    inner = getattr(held, "sample", None)
+    held = without_gradient(held if inner is None or callable(inner) else inner)
+    try:
+        array = np.asarray(held)
+    except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors with no NumPy form
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iuf":
+        raise InputError(
+            f"{name} must be an array of real numbers, or an object with one as .sample",
+            f"{describe(value)} of type {type(value).__name__}",
+            "Return an array or a tensor like the state.",
+        )
+    return array.astype(np.float64, copy=False)
 
 
 def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:
@@ -345,9 +380,9 @@ class PerturbedScore:
         schedule: NoiseSchedule,
         error: Callable[[Array, int], ArrayLike],
     ) -> None:
-        self.model = model_for(model, schedule)
+        self.model = model_for(model, check_schedule(schedule))
         self.schedule = schedule
-        self.error = error
+        self.error = check_callable(error, "error", "Pass a function e(x, t).")
 
     @property
     def d(self) -> int:
@@ -365,6 +400,7 @@ class _AdaptedModel:
         self, f: Callable[[Array, int], ArrayLike], predicts: Predicts, schedule: Any, shift: int
     ) -> None:
         self._f, self._predicts, self._schedule, self._shift = f, predicts, schedule, shift
+        self.own_threads = bool(getattr(f, "own_threads", False))
 
     def eps(self, x: Array, t: int) -> Array:
         value = _same_shape(self._f(lent(x), t - self._shift), x, "the model")
@@ -382,6 +418,11 @@ def as_model(
 ) -> ScoreModel:
     """A model from a function f(x, index) that predicts eps, x0, v or the score.
 
+    f takes x (n, d) float64 and an int; it may return a NumPy array, a tensor of another library,
+    with or without a gradient, or an output object with one of these as `.sample`. A torch module
+    gets tensors in its own precision and on its own device, x (n, d) and the index as int64 (n,),
+    and runs without dropout and gradients.
+
     `index_base` is the index f gives to the first noisy time: 1 as in mixdyn, or 0 as in most
     public code, where arrays are indexed t - 1. All but eps need the schedule to convert.
     """
@@ -396,12 +437,41 @@ def as_model(
             "Pass schedule=.",
         )
     shift = 1 - check_integer(index_base, "index_base", 0, 1)
+    if is_torch_module(f):
+        from .learned.modules import ModuleFunction
+
+        f = ModuleFunction(f)
     return _AdaptedModel(f, predicts, schedule, shift)
+
+
+def is_torch_module(value: object) -> bool:
+    """Whether `value` is a torch module; torch is not loaded for the answer."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def is_model(value: object) -> TypeGuard[ScoreModel]:
+    """Whether `value` is an object, no class, with a method eps(x, t)."""
+    eps = getattr(value, "eps", None)
+    return not isinstance(value, type) and callable(eps) and takes_two(eps)
+
+
+def takes_two(function: Callable[..., object]) -> bool:
+    """Whether f(x, t) is a possible call; a function that hides its signature may be."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _same_shape(value: ArrayLike, x: Array, name: str) -> Array:
     # A copy: the function may use its buffer again.
-    array = np.asarray(value, dtype=np.float64).copy()
+    array = output_array(value, name).copy()
     if array.shape != x.shape:
         raise InputError(
             f"{name} must return one row per point, shape {x.shape}",
@@ -414,7 +484,7 @@ def _same_shape(value: ArrayLike, x: Array, name: str) -> Array:
 @functools.singledispatch
 def model_for(model: object, schedule: NoiseSchedule) -> ScoreModel:
     """The model that `sample` runs: a mixture stands for its exact score."""
-    if not isinstance(model, ScoreModel):
+    if not is_model(model):
         raise InputError(
             "a model is a GaussianMixture or an object with eps(x, t)",
             describe(model),

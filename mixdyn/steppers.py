@@ -18,6 +18,7 @@ from .schedule import NoiseSchedule, TimeGrid
 from .score import LARGEST_SINGLE, ExactScore, ScoreModel, checked_eps, is_exact
 from .validation import Array, IntArray
 
+_TABLE_BYTES = 2e9
 NoiseKind = Literal["step", "path"]
 
 
@@ -104,9 +105,12 @@ class PlanStepper:
         self._coefficients = np.column_stack(plan.eps_form())
         self._dtype = model.dtype if is_exact(model) else np.float64
         self._check_range()
+        # A mixture of very many modes takes its tables time by time, in the generic loop.
+        fits = is_exact(model) and 24.0 * len(plan.t) * model.mixture.N <= _TABLE_BYTES
         # Along a hull the noise is the projection of d normals: no fewer than the generic loop's.
         self.fused = (
             is_exact(model)
+            and fits
             and model.schedule == plan.schedule
             and (model.hull is None or not plan.noise_std.any())
         )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import operator
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import InputError, NotApplicableError, printable
+from .errors import InputError, MemoryLimitError, NotApplicableError, printable
 
 if TYPE_CHECKING:
     from .mixture import GaussianMixture
+    from .schedule import NoiseSchedule
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -69,12 +71,18 @@ def _all_within(array: Array, limit: float) -> bool:
 
 
 def check_real_array(values: ArrayLike, name: str) -> Array:
-    """`values` as a C-contiguous float64 array of any shape, finite or not."""
+    """`values` as a C-contiguous float64 array of any shape, finite or not. Tensors of other
+    libraries come along, with or without a gradient; masked entries are refused."""
+    _refuse_masked(values, name)
     try:
-        array = np.asarray(values)
+        array = np.asarray(without_gradient(values))
+        if array.dtype == object:
+            array = _long_integers(array, name)
         if array.dtype.kind not in "iuf" or _holds_boolean(values):
             raise TypeError
         array = np.ascontiguousarray(array, dtype=np.float64).reshape(array.shape)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError(
             f"{name} must be a rectangular array of real numbers",
@@ -96,6 +104,56 @@ def _holds_boolean(values: object) -> bool:
 def check_limit(value: Any, name: str) -> float:
     """`value` as a number > 0 that may be infinite: no limit."""
     return math.inf if value == math.inf else check_positive(value, name)
+
+
+def _refuse_masked(values: object, name: str) -> None:
+    """A plain array has no mask: what was masked would count as data."""
+    parts = values if isinstance(values, list | tuple) else [values]
+    if any(np.ma.is_masked(part) for part in parts):
+        raise InputError(
+            f"{name} must have no masked entries",
+            f"masked entries in {describe(values)}",
+            "Drop them first, or fill them: numpy.ma.compress_rows(a), a.filled(value).",
+        )
+
+
+def _long_integers(array: NDArray[np.object_], name: str) -> Array:
+    """Integers beyond 64 bits, which NumPy keeps as objects, as floats."""
+    numbers = array.ravel().tolist()
+    if any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        raise TypeError
+    try:
+        return np.array([float(n) for n in numbers]).reshape(array.shape)
+    except OverflowError:
+        longest = max((n for n in numbers if isinstance(n, int)), key=abs)
+        raise InputError(
+            f"{name} must hold real numbers at most {np.finfo(np.float64).max:.4g} in size",
+            describe(longest),
+            "Choose smaller units.",
+        ) from None
+
+
+def without_gradient(value: Any) -> Any:
+    """A tensor of another library outside its graph and on the CPU; anything else as it is."""
+    if not callable(getattr(value, "detach", None)):
+        return value
+    plain = value.detach().cpu()
+    # bfloat16 and the like have no NumPy form; every float that narrow is a float32 exactly.
+    narrow = plain.is_floating_point() and plain.element_size() < 4
+    return plain.float() if narrow else plain
+
+
+def check_kind(value: object, kind: type | UnionType, name: str, remedy: str) -> Any:
+    """`value`, which must be an instance of `kind`."""
+    if not isinstance(value, kind):
+        kinds = kind.__args__ if isinstance(kind, UnionType) else (kind,)
+        what = " or ".join(k.__name__ for k in kinds)
+        raise InputError(
+            f"{name} must be a {what}",
+            f"{describe(value)} of type {type(value).__name__}",
+            remedy,
+        )
+    return value
 
 
 def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:
@@ -151,6 +209,39 @@ def check_integer(value: Any, name: str, low: int, high: int | None = None) -> i
     return number
 
 
+def check_callable(value: Any, name: str, remedy: str) -> Any:
+    """`value`, which must be callable."""
+    if not callable(value):
+        raise InputError(f"{name} must be callable", describe(value), remedy)
+    return value
+
+
+def check_mixture(value: object) -> GaussianMixture:
+    """`value`, which must be a GaussianMixture."""
+    from .mixture import GaussianMixture
+
+    mixture: GaussianMixture = check_kind(
+        value, GaussianMixture, "mixture", "Build one: GaussianMixture(means, sigma, weights)."
+    )
+    return mixture
+
+
+def check_schedule(value: object) -> NoiseSchedule:
+    """`value`, which must be a NoiseSchedule."""
+    from .schedule import NoiseSchedule
+
+    schedule: NoiseSchedule = check_kind(
+        value, NoiseSchedule, "schedule", "Build one, for example NoiseSchedule.linear()."
+    )
+    return schedule
+
+
+def check_memory(size: float, limit: float, what: str, remedy: str) -> None:
+    """Refuse what would hold more than `limit` bytes before any is asked for."""
+    if size > check_limit(limit, "memory_limit"):
+        raise MemoryLimitError(f"{what} must fit {limit:.3g} bytes", f"{size:.3g} bytes", remedy)
+
+
 def check_alpha_bar(value: Any, name: str = "alpha_bar") -> float:
     """`value` as a signal level in (0, 1]."""
     number = check_real(value, name)
@@ -175,6 +266,7 @@ def check_decreasing(values: ArrayLike, name: str) -> Array:
 
 def check_common_sigma(mixture: GaussianMixture, what: str) -> float:
     """The standard deviation that all modes share, or an error that names `what` needs it."""
+    check_mixture(mixture)
     if not isinstance(mixture.sigma, float):
         raise NotApplicableError(
             f"{what} needs one sigma common to all modes",

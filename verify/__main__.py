@@ -221,12 +221,14 @@ def main(  # noqa: PLR0917 - typer calls it by name
             raise typer.Exit(_search(search_claim, seed, profile, out))
         chosen = _choose_cases(files, seed, profile, n_random)
         if figures:
+            make_folder(out)
             _draw(claims or [], chosen[0], out)
             raise typer.Exit(0)
         entries = registry.select(registry.load_claims(), claims or [])
         outputs = Outputs(out, json_file, record, summary=n_random is not None)
         if json_file is not None:  # before minutes of work, not after
             check_writable(json_file)
+        make_folder(out)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)

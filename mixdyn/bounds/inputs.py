@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_array, check_integer, describe
+from mixdyn.validation import Array, check_array, check_integer, check_mixture, describe
 
 if TYPE_CHECKING:
     from mixdyn.mixture import GaussianMixture
@@ -71,7 +71,7 @@ class PairFrame:
 
 def pair_frame(mixture: GaussianMixture, i: int, j: int) -> PairFrame:
     """The frame of modes i and j; InputError unless they are two modes with different means."""
-    first = check_integer(i, "i", 0, mixture.N - 1)
+    first = check_integer(i, "i", 0, check_mixture(mixture).N - 1)
     second = check_integer(j, "j", 0, mixture.N - 1)
     along = mixture.means[first] - mixture.means[second]
     length = float(np.linalg.norm(along))

@@ -18,6 +18,7 @@ from mixdyn.validation import (
     Array,
     check_alpha_bar,
     check_common_sigma,
+    check_mixture,
     check_nonnegative,
     check_positive,
     describe,
@@ -57,7 +58,7 @@ def log_start_probability(
     s2 = abar * np.square(mixture.sigmas) + noise
     if not (s2 > 0.0).all():
         raise InputError("the start needs noise", f"alpha_bar = {alpha_bar}", "Pass a time >= 1.")
-    shift2 = abar * np.square(mixture.means).sum(axis=1)
+    shift2 = abar * np.square(check_mixture(mixture).means).sum(axis=1)
     order = 1.0 + _ORDERS[:, None]
     scaled = order * s2 - _ORDERS[:, None]  # a s^2 - (a - 1): the integral exists where positive
     exists = (scaled > 0.0).all(axis=1)

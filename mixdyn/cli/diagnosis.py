@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import ConvergenceError, InputError, NotApplicableError, StartWarning
+from mixdyn.errors import (
+    ConvergenceError,
+    InputError,
+    MemoryLimitError,
+    NotApplicableError,
+    StartWarning,
+)
 from mixdyn.geometry import (
     Pair,
     Region,
@@ -31,7 +37,7 @@ from mixdyn.quantities import Log10
 from mixdyn.samplers import DDIM, ExactReverse
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.validation import Array, IntArray, check_integer, check_positive
+from mixdyn.validation import Array, IntArray, check_integer, check_memory, check_positive
 
 from .facts import (
     MIDDLE,
@@ -54,6 +60,7 @@ if TYPE_CHECKING:
 _ON_SEGMENT = 2000  # places on a segment at which it is asked what a sample there would count as
 _TRAP_FRACTIONS = (0.15, MIDDLE)
 _TRAJECTORY_BYTES = 1 << 26
+_TABLE_BYTES = 2e9
 _ENDS = (("last_noisy", 1), ("clean", 0))
 
 
@@ -67,7 +74,7 @@ class CheckRequest:
     taus: tuple[int, ...] = ()
     ddim: dict[str, Any] = field(default_factory=dict)
     n_pairs: int = 5
-    n_trajectories: int = 512
+    n_trajectories: int | None = None
     seed: int = 0
 
 
@@ -76,8 +83,9 @@ def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Dia
     mixture, schedule = request.mixture, request.schedule
     require_pair(mixture.N)
     kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
+    tables = 8.0 * (4 + len(kappas)) * mixture.N**2
+    check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
     taus = [check_integer(tau, "tau", 1, schedule.T) for tau in request.taus]
-    n_trajectories = check_integer(request.n_trajectories, "samples", 1)
     seed = resolve_seed(request.seed)
     ddim = _ddim(request)
     pairs, n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
@@ -85,8 +93,8 @@ def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Dia
     stages: list[Stage] = []
     notes: list[str] = []
     grid = ddim.grid(schedule)
+    n_trajectories = _affordable(request.n_trajectories, grid, mixture.d)
     if mixture.has_common_sigma:
-        n_trajectories = _affordable(n_trajectories, grid, mixture.d)
         draw = (n_trajectories, seed)
         crossings = _crossings(mixture, schedule, kappas, ddim, draw, progress)
         taus = taus or _default_tau(mixture, schedule, pairs[0], grid, notes)
@@ -119,9 +127,22 @@ def _ddim(request: CheckRequest) -> DDIM:
     return DDIM(**options)
 
 
-def _affordable(n: int, grid: TimeGrid, d: int) -> int:
-    """n trajectories, or as many as fit 64 MiB, but no fewer than 16."""
-    return min(n, max(16, _TRAJECTORY_BYTES // (8 * d * len(grid.times))))
+def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:
+    """n trajectories; when None 512, or as many as fit 64 MiB, but no fewer than 16.
+
+    Raises MemoryLimitError for an n beyond what fits 64 MiB.
+    """
+    most = max(16, _TRAJECTORY_BYTES // (8 * d * len(grid.times)))
+    if n is None:
+        return min(512, most)
+    if check_integer(n, "samples", 1) > most:
+        raise MemoryLimitError(
+            f"the trajectories of a check must fit {_TRAJECTORY_BYTES} bytes, {most} of them "
+            f"on this grid of {grid.steps} steps in {d} dimensions",
+            f"samples {n}",
+            f"Choose samples <= {most}.",
+        )
+    return n
 
 
 def _mixture_facts(mixture: GaussianMixture) -> dict[str, Any]:

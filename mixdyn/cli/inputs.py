@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from mixdyn import presets
 from mixdyn.errors import InputError
-from mixdyn.files import FORMATS
+from mixdyn.files import FORMATS, clipped
 from mixdyn.mixture import GaussianMixture
 from mixdyn.plans import Spacing
 from mixdyn.schedule import NoiseSchedule
@@ -55,13 +55,20 @@ def _read(
     name, _, options = text.partition(":")
     if name in makers:
         return makers[name](**_parse_options(name, options, makers[name]))
-    if Path(text).suffix.lower() not in FORMATS and not Path(text).exists():
+    if Path(text).suffix.lower() not in FORMATS and not _exists(text):
         raise InputError(
             f"a {what} is a .toml or .npz file or one of {', '.join(makers)}",
-            repr(text),
+            clipped(repr(text)),
             "Check the name; options follow a colon, as in NAME:key=value,key=value.",
         )
     return load(text)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _parse_options(name: str, text: str, maker: Callable[..., object]) -> dict[str, Any]:

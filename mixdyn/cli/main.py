@@ -196,7 +196,10 @@ def check_command(
     steps: Steps = None,
     spacing: SpacingOption = None,
     pairs: Annotated[int, typer.Option(help="How many of the nearest pairs to list.")] = 5,
-    samples: Annotated[int, typer.Option(help="Trajectories for tau_1.")] = 512,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Trajectories for tau_1.", show_default="512, or as fit 64 MiB"),
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mixdyn import __version__, learned
 from mixdyn.errors import FileError, StartWarning
-from mixdyn.files import write_atomically
+from mixdyn.files import check_output, clipped, write_atomically
 from mixdyn.geometry import Region, classify
 from mixdyn.mixture import GaussianMixture
 from mixdyn.noise import resolve_seed
@@ -138,14 +138,11 @@ def check_outputs(out: Path) -> Path:
     if out.suffix.lower() != ".npz":
         raise FileError(
             "samples are written to a .npz file (and a summary to .json beside it)",
-            str(out),
+            clipped(out),
             "Choose a name that ends in .npz.",
         )
-    if out.is_dir() or not out.parent.is_dir():
-        raise FileError(
-            "the output must be a file in a folder that exists", str(out), "Create the folder."
-        )
-    return out.with_suffix(".json")
+    check_output(out)
+    return check_output(out.with_suffix(".json"))
 
 
 def _summarise(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixdyn import learned
 from mixdyn.errors import FileError
+from mixdyn.files import check_output
 
 from .inputs import read_mixture, read_schedule
 
@@ -52,10 +53,12 @@ class TrainSummary:
 def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
     """Train, or go on with an unfinished run, and write the checkpoint."""
     learned.require()
+    from mixdyn.learned.files import SUFFIX
     from mixdyn.learned.recipes import recipe
     from mixdyn.learned.runs import partial_path, train_to_file
     from mixdyn.learned.training import Trainer
 
+    check_output(request.out, SUFFIX)
     if request.threads is not None:
         learned.use_threads(request.threads)
     if request.out.exists() and not request.fresh:

@@ -13,9 +13,11 @@ import torch
 
 from .. import __version__
 from ..errors import FileError, InputError
+from ..files import as_path
 from ..mixture import GaussianMixture
 from ..provenance import commit
 from ..schedule import NoiseSchedule
+from ..validation import check_integer, check_real
 from .files import read_tensors, write_tensors
 from .networks import Architecture, Network
 from .objective import Quality
@@ -92,7 +94,7 @@ def load_checkpoint(
     Raises FileError when the file is broken, of another kind, inconsistent with its own digests or
     architecture, or made for another mixture or schedule than the ones given.
     """
-    source = Path(path)
+    source = as_path(path)
     tensors, about = read_tensors(source)
     if about.get("format") != FORMAT:
         raise FileError(
@@ -104,7 +106,7 @@ def load_checkpoint(
         loaded = _assemble(source, tensors, about)
     except InputError as error:
         raise FileError(error.rule, f"{error.received} in {source}", error.remedy) from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         fault = " ".join(str(error).split())[:200]
         raise FileError(
             "a checkpoint must hold its description and every tensor of its architecture",
@@ -123,12 +125,13 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any
         rule = f"a checkpoint's {key} must be that of the problem it holds"
         _require(about[key] == held, rule, repr(about[key]))
     _require(
-        (about["predicts"], about["index_base"]) == ("eps", 1),
+        about["predicts"] == "eps" and check_integer(about["index_base"], "index_base", 0) == 1,
         "a checkpoint predicts eps at times counted from 1",
         f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
     )
     finite = all(bool(torch.isfinite(value).all()) for value in tensors.values())
     _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
+    _check_size(architecture, tensors)
     with torch.random.fork_rng(devices=[]):
         network = architecture.build(schedule)
     network.load_state_dict(tensors)
@@ -140,9 +143,29 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any
         mixture,
         schedule,
         dict(about["recipe"]),
-        int(about["seed"]),
-        Quality(**about["loss"]),
+        check_integer(about["seed"], "seed", 0, 2**64 - 1),
+        _quality(about["loss"]),
         {key: about[key] for key in _TEXT_KEYS if key in about} | {"versions": about["versions"]},
+    )
+
+
+def _quality(held: dict[str, Any]) -> Quality:
+    quality = Quality(**held)
+    for key, value in vars(quality).items():
+        if key == "n":
+            check_integer(value, key, 1)
+        else:
+            check_real(value, key)
+    return quality
+
+
+def _check_size(architecture: Architecture, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse an architecture larger than the tensors that came with it, before it is built."""
+    held = sum(value.numel() for value in tensors.values())
+    _require(
+        architecture.weights() <= held,
+        "a checkpoint must hold every tensor of its architecture",
+        f"{held} numbers for an architecture of {architecture.weights()} and more",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import IO, Any
 
 import safetensors
@@ -13,7 +12,7 @@ import safetensors.torch
 import torch
 
 from ..errors import FileError
-from ..files import write_atomically
+from ..files import as_path, clipped, write_atomically
 
 SUFFIX = ".safetensors"
 
@@ -22,7 +21,7 @@ def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]
 ) -> None:
     """Write named tensors and JSON values; the values are strict JSON (NaN is refused)."""
-    target = Path(path)
+    target = as_path(path)
     if target.suffix != SUFFIX:
         raise FileError(f"a file of tensors must end in {SUFFIX}", str(target), "Rename the file.")
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in about.items()}
@@ -40,15 +39,19 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
 
     Raises FileError if it is missing, truncated, a pickle, or of another kind.
     """
-    source = Path(path)
-    if not source.is_file():
-        raise FileError("a file of tensors must exist", str(source), "Check the path.")
+    source = as_path(path)
+    try:
+        found = source.is_file()
+    except OSError:  # a name that no file can have
+        found = False
+    if not found:
+        raise FileError("a file of tensors must exist", clipped(source), "Check the path.")
     try:
         with safetensors.safe_open(source, framework="pt") as handle:
             metadata = handle.metadata() or {}
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
         return tensors, {key: json.loads(value) for key, value in metadata.items()}
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
         raise FileError(
             "a file of tensors must be whole and in the safetensors format "
             "(pickled .pt files are refused)",

@@ -5,11 +5,20 @@ from __future__ import annotations
 import json
 import os
 import struct
-from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from ..files import as_path
 
+_FAULTS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    struct.error,
+)
 _LARGEST = 100_000_000  # bytes of a header, the format's own limit
 
 
@@ -19,7 +28,7 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises FileError for a file that has no such header. Whether the tensors behind it are whole is
     not looked at.
     """
-    source = Path(path)
+    source = as_path(path)
     try:
         with source.open("rb") as handle:
             (length,) = struct.unpack("<Q", handle.read(8))
@@ -27,7 +36,7 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ValueError("header too large")
             header = json.loads(handle.read(length))
         return {key: json.loads(value) for key, value in header["__metadata__"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except _FAULTS as error:
         raise FileError(
             "a file of tensors must begin with a safetensors header that describes it",
             f"{source} ({error})",

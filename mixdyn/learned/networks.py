@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from ..errors import InputError
 from ..schedule import NoiseSchedule
-from ..validation import check_integer, describe
+from ..validation import check_integer, check_memory, describe
 
 Kind = Literal["mlp", "fourier"]
 _SLOPE = 0.01  # of LeakyReLU below zero
+_LARGEST = 8e9  # bytes
 _LOWEST_FREQUENCY = 1e-4
 _FOURIER_BANDWIDTH = 2.0  # standard deviation of the random frequencies, in cycles per unit of x
 
@@ -56,8 +57,19 @@ class Architecture:
         """Plain values, for a file."""
         return dataclasses.asdict(self)
 
+    def weights(self) -> int:
+        """Numbers in the linear maps of the blocks and of the embedding: most of the network."""
+        per_block = 2 * self.hidden + (2 * self.embedding if self.kind == "fourier" else 0)
+        return self.hidden * (self.blocks * per_block + self.d)
+
     def build(self, schedule: NoiseSchedule) -> Network:
-        """A freshly initialised float32 network (from torch's global generator)."""
+        """A freshly initialised float32 network (from torch's global generator).
+
+        Raises MemoryLimitError beyond 8e9 bytes of weights and table of times.
+        """
+        table = 8.0 * (schedule.T + 1) * self.embedding
+        size = 4.0 * self.weights() + table
+        check_memory(size, _LARGEST, "a network", "Take a smaller one or a shorter schedule.")
         return (ResidualMLP if self.kind == "mlp" else FourierMLP)(self, schedule)
 
 

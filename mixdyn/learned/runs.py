@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import FileError
+from ..files import as_path, check_output
 from .checkpoints import save_checkpoint
 from .files import SUFFIX
 from .objective import Quality
@@ -15,7 +15,7 @@ from .training import Report, Trainer, train
 
 def partial_path(out: str | os.PathLike[str]) -> Path:
     """Where an unfinished run towards `out` is kept."""
-    target = Path(out)
+    target = as_path(out)
     return target.with_name(f"{target.stem}.partial{SUFFIX}")
 
 
@@ -31,13 +31,8 @@ def train_to_file(
     `command` is what to type to train it again; it is stored in the checkpoint. Raises FileError
     before the first step when `out` cannot be written.
     """
-    target = Path(out)
-    if target.suffix != SUFFIX or target.is_dir() or not target.parent.is_dir():
-        raise FileError(
-            f"a checkpoint is a {SUFFIX} file in a folder that exists",
-            str(target),
-            "Create the folder or choose another name.",
-        )
-    quality = train(trainer, partial=partial_path(target), progress=progress)
+    target = check_output(out, SUFFIX)
+    partial = check_output(partial_path(target))
+    quality = train(trainer, partial=partial, progress=progress)
     save_checkpoint(target, trainer, quality, command=command)
     return quality

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
 from mixdyn.errors import ConvergenceError
-from mixdyn.validation import Array, IntArray, check_points, check_positive
+from mixdyn.validation import Array, IntArray, check_mixture, check_points, check_positive
 
 from .flow_arb import flow_axis_arb
 from .reduction import ode_contraction
@@ -52,7 +52,7 @@ def flow_map(mixture: GaussianMixture, y: ArrayLike, v_from: float, v_to: float)
     Raises NotApplicableError for a sigma per mode or a mixture that is not separable.
     """
     start, end = check_positive(v_from, "v_from"), check_positive(v_to, "v_to")
-    points = check_points(y, mixture.d, "y")
+    points = check_points(y, check_mixture(mixture).d, "y")
     separation = separate(mixture)
     coordinates = separation.enter(points)
     columns = [

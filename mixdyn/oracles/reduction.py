@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_common_sigma, check_points, check_positive
+from mixdyn.validation import Array, check_common_sigma, check_mixture, check_points, check_positive
 
 if TYPE_CHECKING:
     from mixdyn.mixture import GaussianMixture
@@ -52,7 +52,7 @@ def affine_hull(mixture: GaussianMixture) -> AffineHull:
 
     Directions with a singular value below 1e-12 of the largest count as absent.
     """
-    origin = mixture.means.mean(axis=0)
+    origin = check_mixture(mixture).means.mean(axis=0)
     _, size, rows = np.linalg.svd(mixture.means - origin, full_matrices=False)
     # Identical means give rounding noise only: compare with the size of the means as well.
     floor = max(size[0], np.abs(mixture.means).max() * 1e-3) * _RANK_RTOL

@@ -26,6 +26,7 @@ from mixdyn.validation import (
     Array,
     check_alpha_bar,
     check_array,
+    check_mixture,
     check_nonnegative,
     check_points,
     check_positive,
@@ -104,7 +105,7 @@ def reverse_mixture(
     Per-mode sigma is allowed. noise_var_t and noise_var_s replace 1 - alpha_bar where the caller
     knows it to more digits. Raises InputError unless the noise falls from t to s.
     """
-    points = check_points(x, mixture.d)
+    points = check_points(x, check_mixture(mixture).d)
     abar_t, nu_t = _level(alpha_bar_t, noise_var_t, "t")
     abar_s, nu_s = _level(alpha_bar_s, noise_var_s, "s")
     # The signal's gain is the noise's loss; each keeps its digits where the two are both small.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
-from mixdyn.validation import Array, check_common_sigma
+from mixdyn.validation import Array, check_common_sigma, check_mixture
 
 from .reduction import affine_hull
 
@@ -60,7 +60,7 @@ def product_grid(mixture: GaussianMixture) -> list[Axis] | None:
 
     Means within 8 ulp of the extent share a grid line; weights must factorise to 1e-12.
     """
-    lines = [_grid_lines(column) for column in mixture.means.T]
+    lines = [_grid_lines(column) for column in check_mixture(mixture).means.T]
     # A coordinate that all modes share is an axis of one value: it factors out by itself, and
     # leaving it out keeps the table within the 64 axes of an array.
     varying = [j for j, (values, _) in enumerate(lines) if len(values) > 1]

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
-from mixdyn.validation import check_integer, check_positive
+from mixdyn.validation import check_integer, check_mixture, check_positive
 
 from .flow_arb import WIDTH_BITS, as_arb, flow_interval_arb, interval_levels_arb, separatrix_arb
 from .separable import Axis, separate
@@ -134,7 +134,7 @@ def _is_symmetric(axis: Axis, lower: int) -> bool:
 
 def _pair_axis(mixture: GaussianMixture, pair: tuple[int, int]) -> tuple[Axis, int, int]:
     """The axis that joins the pair, the index of its lower mode there, and +1 if i is upper."""
-    i, j = (check_integer(k, "a mode of the pair", 0, mixture.N - 1) for k in pair)
+    i, j = (check_integer(k, "a mode of the pair", 0, check_mixture(mixture).N - 1) for k in pair)
     separation = separate(mixture, "the exact trap")
     ends = separation.enter(mixture.means[[i, j]])
     places = [

@@ -11,6 +11,7 @@ from mixdyn.cli import app
 from mixdyn.cli import diagnosis as diagnosis_module
 from mixdyn.cli.diagnosis import CheckRequest, diagnose
 from mixdyn.cli.words import explain
+from mixdyn.errors import MemoryLimitError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import grid, line, two_modes
 from mixdyn.quantities import Log10, dump_json
@@ -163,10 +164,12 @@ def test_a_mixture_without_an_exact_trap_gets_the_bound_and_the_reason_in_words(
 
 def test_the_number_of_trajectories_is_cut_to_the_memory_they_may_use(monkeypatch):
     monkeypatch.setattr(diagnosis_module, "_TRAJECTORY_BYTES", 8 * 2 * 5 * 20)
-    found = _diagnose(two_modes(d=2), n_trajectories=512, ddim={"steps": 4})
-    assert found.n_trajectories == 20
+    assert _diagnose(two_modes(d=2), n_trajectories=None, ddim={"steps": 4}).n_trajectories == 20
+    assert _diagnose(two_modes(d=2), n_trajectories=20, ddim={"steps": 4}).n_trajectories == 20
+    with pytest.raises(MemoryLimitError, match="Choose samples <= 20"):
+        _diagnose(two_modes(d=2), n_trajectories=21, ddim={"steps": 4})
     monkeypatch.setattr(diagnosis_module, "_TRAJECTORY_BYTES", 0)
-    assert _diagnose(two_modes(d=2), n_trajectories=512, ddim={"steps": 4}).n_trajectories == 16
+    assert _diagnose(two_modes(d=2), n_trajectories=None, ddim={"steps": 4}).n_trajectories == 16
 
 
 def test_json_is_strict_and_carries_exponents_beyond_double_range(tmp_path):

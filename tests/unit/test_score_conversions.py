@@ -133,7 +133,7 @@ def test_a_perturbed_score_adds_its_error_to_the_score():
         (lambda: as_model(np.sin, index_base=2), "index_base must be an integer in 0..1"),
         (lambda: as_model(np.sin, index_base=True), "index_base must be an integer in 0..1"),
         (lambda: as_model(lambda x, t: x[:, 0]).eps(X, 1), "one row per point"),
-        (lambda: as_model(lambda x, t: None).eps(X, 1), "one row per point"),
+        (lambda: as_model(lambda x, t: None).eps(X, 1), "an array of real numbers"),
         (lambda: to_eps(X, X, Level(0.6, 0.8), "noise"), "predicts must be one of"),
         (lambda: from_eps(X, X, Level(0.6, 0.8), "x_0"), "predicts must be one of"),
         (lambda: PerturbedScore(3, SCHEDULE, np.sin), "GaussianMixture or an object with eps"),
