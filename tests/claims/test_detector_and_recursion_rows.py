@@ -293,7 +293,11 @@ def test_the_saved_populations_are_as_large_as_the_law_of_the_chains_says():
 
 def test_the_law_of_hal_holds_and_its_mutants_do_not(standard):
     entry = ENTRIES["M5'"]
-    assert entry.check(standard).verdict is Outcome.HOLDS
+    row = entry.check(standard)
+    assert row.verdict is Outcome.HOLDS
+    seen = {k: v for k, v in row.numbers.items() if k.startswith("smallest difference seen")}
+    assert len(seen) == len(row.comparisons) == 5
+    assert 0.02 < seen["smallest difference seen, over the prediction: mean inside one mode"] < 0.06
     assert {m.verdict for m in entry.mutants(standard).values()} == {Outcome.FAILS}
 
 
