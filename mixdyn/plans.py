@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from .errors import InputError
 from .schedule import NoiseSchedule, TimeGrid
 from .validation import Array, IntArray, check_schedule, describe
 
-Spacing = Literal["full", "uniform", "leading", "quadratic", "log_snr"]
+Spacing = Literal["full", "uniform", "trailing", "linspace", "leading", "quadratic", "log_snr"]
 
 
 class Options:
@@ -48,21 +48,18 @@ class Options:
 def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGrid:
     """The named grid of `steps` steps on a schedule."""
     T = check_schedule(schedule).T
-    if spacing == "uniform":
-        return TimeGrid.uniform(T, steps)
-    if spacing == "leading":
-        return TimeGrid.leading(T, steps)
-    if spacing == "quadratic":
-        return TimeGrid.quadratic(T, steps)
     if spacing == "log_snr":
         return TimeGrid.log_snr(schedule, steps)
     if spacing == "full":
         return TimeGrid.full(T)
-    raise InputError(
-        "spacing must be full, uniform, leading, quadratic or log_snr",
-        describe(spacing),
-        "Choose one, or pass an explicit TimeGrid.",
-    )
+    if spacing not in get_args(Spacing):
+        raise InputError(
+            f"spacing must be {', '.join(get_args(Spacing))}",
+            describe(spacing),
+            "Choose one, or pass an explicit TimeGrid.",
+        )
+    grid: TimeGrid = getattr(TimeGrid, spacing)(T, steps)
+    return grid
 
 
 def stepped_grid(

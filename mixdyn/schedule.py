@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import itertools
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from numpy.typing import ArrayLike
 from .cumulative import Levels, cumulated
 from .errors import FileError, InputError
 from .files import read_parameters, write_parameters
+from .schedule_tables import betas_from_alphas_cumprod, betas_from_log_snr, betas_from_sigmas
 from .validation import (
     Array,
     IntArray,
     check_array,
     check_integer,
+    check_nonnegative,
     check_positive,
     check_schedule,
     describe,
@@ -35,18 +38,13 @@ from .validation import (
 # Longer than any schedule in use; refuses a slip such as T = 1e12 before the memory is asked for.
 MAX_T = 10_000_000
 
-_FILE_KEYS = {
-    "linear": frozenset({"kind", "T", "beta_start", "beta_end"}),
-    "cosine": frozenset({"kind", "T", "max_beta"}),
-    "beta": frozenset({"kind", "T", "beta"}),
-}
-
 
 class NoiseSchedule:
     """A discrete variance-preserving schedule beta_1..beta_T, each in (0, 1).
 
-    Build it with `linear`, `cosine`, `from_betas` or `load`. Frozen, comparable by its betas,
-    picklable. All arrays have shape (T + 1,), are read-only and indexed by the time t:
+    Build it with `linear`, `scaled_linear`, `sigmoid`, `cosine`, from a table with `from_betas`,
+    `from_alphas_cumprod`, `from_sigmas`, `from_log_snr`, or with `load`. Frozen, comparable by its
+    betas, picklable. All arrays have shape (T + 1,), are read-only and indexed by the time t:
 
     beta, log_alpha_bar, alpha_bar (signal variance), alpha (its root), noise_var = 1 - alpha_bar,
     rho = noise_var/alpha_bar (noise variance in static coordinates y = x/alpha).
@@ -92,23 +90,74 @@ class NoiseSchedule:
         return cls(np.linspace(first, last, steps), recipe=recipe)
 
     @classmethod
-    def cosine(cls, T: int = 1000, max_beta: float = 0.999) -> NoiseSchedule:
-        """The squared-cosine alpha_bar of Nichol and Dhariwal (arXiv 2102.09672), offset 0.008,
-        with beta capped at `max_beta` as there."""
+    def scaled_linear(
+        cls, T: int = 1000, beta_start: float = 8.5e-4, beta_end: float = 0.012
+    ) -> NoiseSchedule:
+        """T betas whose roots are evenly spaced (Rombach et al., arXiv 2112.10752; the defaults are
+        those of Stable Diffusion)."""
         steps = _check_length(T)
-        cap = check_positive(max_beta, "max_beta")
+        first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
+        recipe = {"kind": "scaled_linear", "T": steps, "beta_start": first, "beta_end": last}
+        return cls(np.linspace(math.sqrt(first), math.sqrt(last), steps) ** 2, recipe=recipe)
+
+    @classmethod
+    def sigmoid(
+        cls, T: int = 1000, beta_start: float = 1e-4, beta_end: float = 0.02
+    ) -> NoiseSchedule:
+        """beta_start + (beta_end - beta_start)/(1 + e^-u), u evenly spaced from -6 to 6 (Xu et al.,
+        arXiv 2203.02923)."""
+        steps = _check_length(T)
+        first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
+        share = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, steps)))
+        recipe = {"kind": "sigmoid", "T": steps, "beta_start": first, "beta_end": last}
+        return cls(first + (last - first) * share, recipe=recipe)
+
+    @classmethod
+    def cosine(cls, T: int = 1000, max_beta: float = 0.999, s: float = 0.008) -> NoiseSchedule:
+        """The squared-cosine alpha_bar of Nichol and Dhariwal (arXiv 2102.09672) with offset
+        s >= 0, beta capped at `max_beta` as there."""
+        steps = _check_length(T)
+        cap, offset = check_positive(max_beta, "max_beta"), check_nonnegative(s, "s")
         # The level is sin^2 a_t with a_t = left unit, so that no difference need cancel in beta_t =
         # 1 - sin^2 a_t/sin^2 a_{t-1} = sin(a_{t-1} - a_t) sin(a_{t-1} + a_t)/sin^2 a_{t-1}.
-        t, unit = np.arange(1, steps + 1), 0.5 * np.pi / (1.008 * steps)
-        both = np.minimum(2 * (steps - t) + 1, 2 * t - 1 + 0.016 * steps)  # sin(pi - x) = sin x
+        t, unit = np.arange(1, steps + 1), 0.5 * np.pi / ((1.0 + offset) * steps)
+        # sin(pi - x) = sin x
+        both = np.minimum(2 * (steps - t) + 1, 2 * t - 1 + 2.0 * offset * steps)
         betas = np.sin(unit) * np.sin(both * unit) / np.sin((steps - t + 1) * unit) ** 2
         recipe = {"kind": "cosine", "T": steps, "max_beta": cap}
+        if offset != 0.008:  # the usual one is not written, as older files do not have it
+            recipe["s"] = offset
         return cls(np.minimum(betas, cap), recipe=recipe)
 
     @classmethod
     def from_betas(cls, betas: ArrayLike) -> NoiseSchedule:
         """From the T values beta_1..beta_T (without the leading 0)."""
         return cls(betas)
+
+    @classmethod
+    def from_alphas_cumprod(cls, alphas_cumprod: ArrayLike) -> NoiseSchedule:
+        """From the T values abar_1 > ... > abar_T of the signal variance, as `alphas_cumprod` of
+        most public code holds them; abar_0 = 1 is not among them."""
+        return cls._from_table("alphas_cumprod", alphas_cumprod, betas_from_alphas_cumprod)
+
+    @classmethod
+    def from_sigmas(cls, sigmas: ArrayLike) -> NoiseSchedule:
+        """From noise levels of the variance-exploding or EDM parametrisation (arXiv 2206.00364):
+        sigma^2 = rho, so abar = 1/(1 + sigma^2). Increasing, or decreasing with or without a final
+        0. States here are x_t = y_t/sqrt(1 + sigma_t^2), y_t = x_0 + sigma_t eps being theirs."""
+        return cls._from_table("sigmas", sigmas, betas_from_sigmas)
+
+    @classmethod
+    def from_log_snr(cls, log_snr: ArrayLike) -> NoiseSchedule:
+        """From the T values log(abar/(1 - abar)) at times 1..T, strictly decreasing."""
+        return cls._from_table("log_snr", log_snr, betas_from_log_snr)
+
+    @classmethod
+    def _from_table(
+        cls, kind: str, values: ArrayLike, betas: Callable[[ArrayLike], Array]
+    ) -> NoiseSchedule:
+        table = frozen(check_array(values, kind, ndim=1).copy())
+        return cls(betas(table), recipe={"kind": kind, kind: table})
 
     @property
     def T(self) -> int:
@@ -146,8 +195,7 @@ class NoiseSchedule:
     @property
     def parameters(self) -> dict[str, Any]:
         """Plain values that `from_parameters` turns back into this schedule, to the bit."""
-        betas = self._recipe.get("beta")
-        return dict(self._recipe) if betas is None else {**self._recipe, "beta": betas.tolist()}
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in self._recipe.items()}
 
     def effective_variance(self, sigma: float) -> Array:
         """v_t = sigma^2 + rho_t, the variance of a mode in static coordinates, (T + 1,)."""
@@ -174,13 +222,14 @@ class NoiseSchedule:
         return f"NoiseSchedule(kind={kind!r}, T={self.T}, digest={self.digest[:12]})"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to .toml or .npz: the recipe of a linear or cosine schedule, else the betas."""
+        """Write to .toml or .npz: the kind and its parameters or its table."""
         write_parameters(path, self._recipe)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> NoiseSchedule:
-        """Read `kind = linear | cosine | beta` and that kind's parameters from .toml or .npz."""
-        every = frozenset().union(*_FILE_KEYS.values())
+        """Read `kind`, the name of a constructor or of a table, and that kind's parameters from
+        .toml or .npz."""
+        every = frozenset({"kind"}).union(*(keys for _, keys in _KINDS.values()))
         values = read_parameters(path, every, frozenset({"kind"}))
         try:
             return cls.from_parameters(values)
@@ -192,27 +241,55 @@ class NoiseSchedule:
         """From `kind` and that kind's values, as `parameters` gives them and files hold them."""
         values = dict(parameters)
         kind = values.pop("kind", None)
-        keys = _FILE_KEYS.get(kind) if isinstance(kind, str) else None
-        if keys is None or not set(values) < keys or (kind == "beta" and "beta" not in values):
+        known = _KINDS.get(kind) if isinstance(kind, str) else None
+        if known is None or not set(values) <= known[1] or (kind in _TABLES and kind not in values):
             raise InputError(
-                f"a schedule has kind linear, cosine or beta with the keys {_key_table()}",
-                f"kind {kind!r} with {sorted(values)}",
+                f"a schedule has kind {_listed(_KINDS)} with the keys {_key_table()}",
+                f"kind {describe(kind)} with {sorted(values)}",
                 "Correct the kind or its keys.",
             )
-        if kind == "linear":
-            return cls.linear(**values)
-        if kind == "cosine":
-            return cls.cosine(**values)
-        schedule = cls.from_betas(values["beta"])
+        if kind not in _TABLES:
+            schedule: NoiseSchedule = known[0](**values)
+            return schedule
+        schedule = known[0](values[kind])
         if check_integer(values.get("T", schedule.T), "T", 1) != schedule.T:
             raise InputError(
-                "T must equal the number of betas", values["T"], f"Set T = {schedule.T} or drop it."
+                "T must equal the number of times in the table",
+                values["T"],
+                f"Set T = {schedule.T} or drop it.",
             )
         return schedule
 
 
+# What builds each kind of schedule, and the keys that a file of that kind may have.
+SCHEDULES: Mapping[str, Callable[..., NoiseSchedule]] = {
+    "linear": NoiseSchedule.linear,
+    "scaled_linear": NoiseSchedule.scaled_linear,
+    "sigmoid": NoiseSchedule.sigmoid,
+    "cosine": NoiseSchedule.cosine,
+}
+_TABLES: Mapping[str, Callable[..., NoiseSchedule]] = {
+    "beta": NoiseSchedule.from_betas,
+    "alphas_cumprod": NoiseSchedule.from_alphas_cumprod,
+    "sigmas": NoiseSchedule.from_sigmas,
+    "log_snr": NoiseSchedule.from_log_snr,
+}
+_KINDS = {
+    **{
+        kind: (make, frozenset(inspect.signature(make).parameters))
+        for kind, make in SCHEDULES.items()
+    },
+    **{kind: (make, frozenset({"T", kind})) for kind, make in _TABLES.items()},
+}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}"
+
+
 def _key_table() -> dict[str, list[str]]:
-    return {kind: sorted(keys - {"kind"}) for kind, keys in _FILE_KEYS.items()}
+    return {kind: sorted(keys) for kind, (_, keys) in _KINDS.items()}
 
 
 def _check_betas(betas: ArrayLike) -> Array:
@@ -273,6 +350,21 @@ class TimeGrid:
         """round(T (1 - k/S)) for k = 0..S: starts at T."""
         steps = _check_steps(T, S)
         return cls(np.rint(T * (steps - np.arange(steps + 1)) / steps).astype(int), T)
+
+    @classmethod
+    def trailing(cls, T: int, S: int) -> TimeGrid:
+        """The times of `uniform`, under the name that diffusers gives them (arXiv 2305.08891): T,
+        T - T/S, ... rounded. Counted as whole multiples, so that none is repeated or below 1."""
+        return cls.uniform(T, S)
+
+    @classmethod
+    def linspace(cls, T: int, S: int) -> TimeGrid:
+        """S noisy times from T to 1, as evenly spaced as whole times allow, then 0. One step starts
+        at T."""
+        steps = _check_steps(T, S)
+        index = np.rint(np.linspace(0, T - 1, steps)) if steps > 1 else np.array([T - 1])
+        times = 1 + index.astype(int)
+        return cls([*_strictly_increasing(times, T)[::-1], 0], T)
 
     @classmethod
     def leading(cls, T: int, S: int) -> TimeGrid:

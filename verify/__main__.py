@@ -46,8 +46,8 @@ class Outputs:
 class UserFiles:
     """What the user brings: a mixture, a schedule, a score model."""
 
-    mixture: Path | None
-    schedule: Path | None
+    mixture: str | None
+    schedule: str | None
     model: str | None
 
     def any(self) -> bool:
@@ -164,9 +164,18 @@ def main(  # noqa: PLR0917 - typer calls it by name
         list[str] | None, typer.Argument(help="Ids such as T4.2 or X2; all of them if none.")
     ] = None,
     mixture: Annotated[
-        Path | None, typer.Option(help="TOML or NPZ file with means, sigma and weights.")
+        str | None,
+        typer.Option(
+            help="TOML or NPZ file with means, sigma and weights, or a preset such as grid.",
+            metavar="FILE|PRESET",
+        ),
     ] = None,
-    schedule: Annotated[Path | None, typer.Option(help="TOML or NPZ file of a schedule.")] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="TOML or NPZ file of a schedule, or a name such as cosine.", metavar="FILE|NAME"
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(

@@ -11,6 +11,7 @@ import numpy as np
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.models import load_model
+from mixdyn.named import read_mixture, read_schedule
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import Array, check_integer
 
@@ -51,7 +52,8 @@ def user(
     profile: Profile,
     model: str | None = None,
 ) -> Case:
-    """The problem in the user's files; a missing one is the standard problem's.
+    """The user's problem, in files or by the names of `mixdyn.named`; a missing one is the standard
+    problem's.
 
     `model` names a score model as `mixdyn.models.load_model` takes it. Raises FileError or
     InputError for a file or a model that cannot be used.
@@ -59,8 +61,8 @@ def user(
     names = [Path(p).name for p in (mixture, schedule, model) if p is not None]
     case = Case(
         "user",
-        presets.grid() if mixture is None else GaussianMixture.load(mixture),
-        NoiseSchedule.linear() if schedule is None else NoiseSchedule.load(schedule),
+        presets.grid() if mixture is None else read_mixture(os.fspath(mixture)),
+        NoiseSchedule.linear() if schedule is None else read_schedule(os.fspath(schedule)),
         seed,
         profile,
         f"read from {' and '.join(names)}",

@@ -2,121 +2,30 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from mixdyn import presets
 from mixdyn.errors import InputError
-from mixdyn.files import FORMATS, clipped
+from mixdyn.files import clipped
 from mixdyn.mixture import GaussianMixture
 from mixdyn.plans import Spacing
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.schedule import NoiseSchedule, TimeGrid
 
 if TYPE_CHECKING:
     from mixdyn.models import SizedModel
     from mixdyn.samplers import Sampler
 
-_T = TypeVar("_T")
-
-MIXTURES: Mapping[str, Callable[..., GaussianMixture]] = {
-    "grid": presets.grid,
-    "rotated_grid": partial(presets.grid, rotate=math.pi / 4),
-    "diamond": presets.diamond,
-    "line": presets.line,
-    "ring": presets.ring,
-    "two_modes": presets.two_modes,
-    "farthest_point": presets.farthest_point,
-}
-SCHEDULES: Mapping[str, Callable[..., NoiseSchedule]] = {
-    "linear": NoiseSchedule.linear,
-    "cosine": NoiseSchedule.cosine,
-}
-
-
-def read_mixture(text: str) -> GaussianMixture:
-    """A mixture file, or a preset such as `grid` or `farthest_point:d=64,seed=1`."""
-    return _read(text, "mixture", MIXTURES, GaussianMixture.load)
-
-
-def read_schedule(text: str) -> NoiseSchedule:
-    """A schedule file, or `linear` or `cosine` with options such as `linear:T=9,beta_end=0.9`."""
-    return _read(text, "schedule", SCHEDULES, NoiseSchedule.load)
-
-
-def _read(
-    text: str, what: str, makers: Mapping[str, Callable[..., _T]], load: Callable[[str], _T]
-) -> _T:
-    name, _, options = text.partition(":")
-    if name in makers:
-        return makers[name](**_parse_options(name, options, makers[name]))
-    if Path(text).suffix.lower() not in FORMATS and not _exists(text):
-        raise InputError(
-            f"a {what} is a .toml or .npz file or one of {', '.join(makers)}",
-            clipped(repr(text)),
-            "Check the name; options follow a colon, as in NAME:key=value,key=value.",
-        )
-    return load(text)
-
-
-def _exists(text: str) -> bool:
-    try:
-        return Path(text).exists()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
-
-
-def _parse_options(name: str, text: str, maker: Callable[..., object]) -> dict[str, Any]:
-    parameters = inspect.signature(maker).parameters
-    values: dict[str, Any] = {}
-    for item in filter(None, text.split(",")):
-        key, equals, value = item.partition("=")
-        if key not in parameters or not equals or key in values:
-            raise InputError(
-                f"{name} takes the options {', '.join(parameters)}, each once, as key=value",
-                repr(item),
-                "Correct the option.",
-            )
-        values[key] = _literal(name, key, value)
-    missing = [
-        key
-        for key, parameter in parameters.items()
-        if parameter.default is inspect.Parameter.empty and key not in values
-    ]
-    if missing:
-        raise InputError(
-            f"{name} needs the option {missing[0]}", "none", f"Write {name}:{missing[0]}=VALUE."
-        )
-    return values
-
-
-def _literal(name: str, key: str, text: str) -> int | float | bool:
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = None
-    if not isinstance(value, bool | int | float):
-        raise InputError(
-            f"the option {key} of {name} is a number, True or False", repr(text), "Correct it."
-        )
-    return value
-
-
 # -- samplers ------------------------------------------------------------------------------------
 
 SamplerName = Literal["ddim", "ddpm", "hybrid", "exact", "adaptive", "ode"]
 _APPLIES: Mapping[SamplerName, frozenset[str]] = {
-    "ddim": frozenset({"steps", "spacing", "eta"}),
+    "ddim": frozenset({"steps", "spacing", "times", "eta"}),
     "ddpm": frozenset(),
-    "hybrid": frozenset({"steps", "spacing", "eta", "z"}),
-    "exact": frozenset({"steps", "spacing"}),
+    "hybrid": frozenset({"steps", "spacing", "times", "eta", "z"}),
+    "exact": frozenset({"steps", "spacing", "times"}),
     "adaptive": frozenset({"steps"}),
-    "ode": frozenset({"steps", "spacing"}),
+    "ode": frozenset({"steps", "spacing", "times"}),
 }
 
 
@@ -128,6 +37,7 @@ class SamplerOptions:
     spacing: Spacing | None = None
     eta: float | None = None
     z: int | None = None
+    times: str | None = None
 
     def given(self) -> dict[str, Any]:
         """The options that the user set."""
@@ -152,6 +62,7 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
             f"--{foreign[0]} {given[foreign[0]]}",
             "Leave it out or choose another sampler.",
         )
+    given = ddim_options(options, schedule)
     if name == "ddpm":
         return DDPM()
     if name == "adaptive":
@@ -163,6 +74,38 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
     z = {"z": given.pop("z")} if "z" in given else {}
     base = DDIM(**given)
     return Hybrid(base=base, **z) if name == "hybrid" else base
+
+
+def ddim_options(options: SamplerOptions, schedule: NoiseSchedule) -> dict[str, Any]:
+    """The options that a DDIM sampler takes as they are, its times as a grid."""
+    given = options.given()
+    return _with_times(given, schedule) if "times" in given else given
+
+
+def _with_times(given: dict[str, Any], schedule: NoiseSchedule) -> dict[str, Any]:
+    """The options with the times that were written out as the spacing."""
+    foreign = [key for key in ("steps", "spacing") if key in given]
+    if foreign:
+        raise InputError(
+            "--times lists the steps itself",
+            f"--{foreign[0]} {given[foreign[0]]} beside it",
+            f"Leave --{foreign[0]} out.",
+        )
+    rest = {key: value for key, value in given.items() if key != "times"}
+    return {**rest, "spacing": read_times(given["times"], schedule)}
+
+
+def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
+    """The grid of times written as 1000,500,1 (the final 0 may be left out)."""
+    try:
+        times = [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(
+            "--times is a decreasing list of whole numbers, separated by commas",
+            clipped(repr(text)),
+            "Write for example --times 1000,500,100,1,0.",
+        ) from None
+    return TimeGrid(times if times[-1] == 0 else [*times, 0], schedule.T)
 
 
 # -- models --------------------------------------------------------------------------------------

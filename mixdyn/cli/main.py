@@ -48,8 +48,9 @@ ScheduleText = Annotated[
     str,
     typer.Option(
         "--schedule",
-        help="A .toml or .npz file, or linear or cosine; options as in linear:T=500,beta_end=0.04 "
-        "(with fewer steps raise beta_end: samples start from pure noise, alpha_bar_T near 0).",
+        help="A .toml or .npz file, or linear, scaled_linear, sigmoid or cosine; options as in "
+        "linear:T=500,beta_end=0.04 (with fewer steps raise beta_end: samples start from pure "
+        "noise, alpha_bar_T near 0).",
         metavar="FILE|NAME",
     ),
 ]
@@ -60,6 +61,10 @@ Steps = Annotated[
 SpacingOption = Annotated[
     Spacing | None,
     typer.Option(help="Spacing of the steps.", show_default="quadratic; ode log_snr"),
+]
+Times = Annotated[
+    str | None,
+    typer.Option(help="The times themselves, such as 1000,500,100,1,0.", metavar="LIST"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
@@ -127,6 +132,7 @@ def sample_command(
     sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = "ddim",
     steps: Steps = None,
     spacing: SpacingOption = None,
+    times: Times = None,
     eta: Annotated[float | None, typer.Option(help="DDIM noise factor.", show_default="0")] = None,
     z: Annotated[int | None, typer.Option(help="DDPM steps of a hybrid.", show_default="5")] = None,
     start: Annotated[int | None, typer.Option(help="Start at this time of the grid.")] = None,
@@ -161,7 +167,7 @@ def sample_command(
             mixture=mixture,
             schedule=schedule,
             sampler=sampler,
-            options=SamplerOptions(steps, spacing, eta, z),
+            options=SamplerOptions(steps, spacing, eta, z, times),
             model=ModelOptions(model, predicts, index_base),
             n=n,
             seed=seed,
@@ -195,6 +201,7 @@ def check_command(
     ] = None,
     steps: Steps = None,
     spacing: SpacingOption = None,
+    times: Times = None,
     pairs: Annotated[int, typer.Option(help="How many of the nearest pairs to list.")] = 5,
     samples: Annotated[
         int | None,
@@ -205,16 +212,18 @@ def check_command(
 ) -> None:
     """Diagnose a mixture and a schedule: what will samplers do between its modes, and why."""
     with _exit_codes():
+        from mixdyn.named import read_mixture, read_schedule
+
         from .diagnosis import CheckRequest, diagnose
-        from .inputs import SamplerOptions, read_mixture, read_schedule
+        from .inputs import SamplerOptions, ddim_options
         from .render import print_diagnosis
 
         request = CheckRequest(
             mixture=read_mixture(mixture),
-            schedule=read_schedule(schedule),
+            schedule=(clock := read_schedule(schedule)),
             kappas=tuple(kappa or (2.0, 7.0, 20.0)),
             taus=tuple(tau or ()),
-            ddim=SamplerOptions(steps, spacing).given(),
+            ddim=ddim_options(SamplerOptions(steps, spacing, times=times), clock),
             n_pairs=pairs,
             n_trajectories=samples,
             seed=seed,

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mixdyn import learned
 from mixdyn.errors import InputError
 from mixdyn.geometry import Region
+from mixdyn.named import read_mixture, read_schedule
 from mixdyn.recursion import Filter, RecursionPlan, recurse
 from mixdyn.validation import Array
-
-from .inputs import read_mixture, read_schedule
 
 if TYPE_CHECKING:
     from mixdyn.generations import Generation

@@ -16,6 +16,7 @@ from mixdyn.errors import FileError, StartWarning
 from mixdyn.files import check_output, clipped, write_atomically
 from mixdyn.geometry import Region, classify
 from mixdyn.mixture import GaussianMixture
+from mixdyn.named import read_mixture, read_schedule
 from mixdyn.noise import resolve_seed
 from mixdyn.quantities import dump_json
 from mixdyn.sampling import Samples, sample
@@ -30,8 +31,6 @@ from .inputs import (
     SamplerOptions,
     build_model,
     build_sampler,
-    read_mixture,
-    read_schedule,
 )
 
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mixdyn import learned
 from mixdyn.errors import FileError
 from mixdyn.files import check_output
-
-from .inputs import read_mixture, read_schedule
+from mixdyn.named import read_mixture, read_schedule
 
 if TYPE_CHECKING:
     from mixdyn.learned.training import Report
