@@ -21,7 +21,7 @@ from .quantities import dump_json
 from .statistics import Proportion
 from .validation import Array, IntArray
 
-_SURVIVING_SHARE = 0.1  # of its weight in the mixture, below which a mode counts as lost
+SURVIVING_SHARE = 0.1  # of its weight in the mixture, below which a mode counts as lost
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Generation:
 
     def surviving(self, weights: Array) -> int:
         """Modes whose share of all samples is at least a tenth of their weight (N,)."""
-        return int(np.sum(np.asarray(self.mode_counts) >= _SURVIVING_SHARE * weights * self.n))
+        return int(np.sum(np.asarray(self.mode_counts) >= SURVIVING_SHARE * weights * self.n))
 
 
 def mode_divergence(counts: IntArray, weights: Array) -> float:

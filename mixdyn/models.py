@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from .errors import InputError, MixdynError
+from .errors import FileError, InputError, MixdynError
 from .files import clipped
 from .mixture import GaussianMixture
 from .references import CHECKPOINT, current_folder_importable
@@ -93,6 +93,25 @@ def load_model(
     return SizedModel(
         _adapt(found, reference, schedule, predicts, index_base), mixture.d, reference
     )
+
+
+def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:
+    """The mixture and the schedule that a checkpoint was trained on, read without torch.
+
+    Raises FileError for a file that does not say.
+    """
+    from .learned.headers import read_about
+
+    about = read_about(reference)
+    try:
+        mixture = GaussianMixture(**about["mixture"])
+        return mixture, NoiseSchedule.from_parameters(about["schedule"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(
+            "a checkpoint must say what mixture and schedule it was trained on",
+            f"{clipped(reference)} ({clipped(error)})",
+            "Give --mixture and --schedule, or fetch the file again.",
+        ) from None
 
 
 def _adapt(

@@ -39,6 +39,25 @@ def read_schedule(text: str) -> NoiseSchedule:
     return _read(text, "schedule", SCHEDULES, NoiseSchedule.load)
 
 
+def listing() -> dict[str, list[tuple[str, str]]]:
+    """Titles, and under each every name as NAME:option=default,... with what it makes."""
+
+    def row(name: str, maker: Callable[..., object]) -> tuple[str, str]:
+        options = inspect.signature(maker).parameters.values()
+        values = [
+            f"{p.name}={'VALUE' if p.default is inspect.Parameter.empty else p.default}"
+            for p in options
+            if "ArrayLike" not in str(p.annotation)
+        ]
+        text = inspect.getdoc(maker.func if isinstance(maker, partial) else maker) or ""
+        return f"{name}:{','.join(values)}", " ".join(text.split("\n\n")[0].split())
+
+    return {
+        "mixtures": [row(name, maker) for name, maker in MIXTURES.items()],
+        "schedules": [row(name, maker) for name, maker in SCHEDULES.items()],
+    }
+
+
 def _read(
     text: str, what: str, makers: Mapping[str, Callable[..., _T]], load: Callable[[str], _T]
 ) -> _T:

@@ -44,11 +44,13 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True)
 class UserFiles:
-    """What the user brings: a mixture, a schedule, a score model."""
+    """What the user brings: a mixture, a schedule, a score model and how to read it."""
 
     mixture: str | None
     schedule: str | None
     model: str | None
+    predicts: str | None = None
+    index_base: int | None = None
 
     def any(self) -> bool:
         """Whether there is one at all."""
@@ -66,7 +68,17 @@ def _choose_cases(
             "both",
             "Drop one of them.",
         )
-    return [cases.user(files.mixture, files.schedule, seed, profile, files.model)]
+    return [
+        cases.user(
+            files.mixture,
+            files.schedule,
+            seed,
+            profile,
+            files.model,
+            predicts=files.predicts,
+            index_base=files.index_base,
+        )
+    ]
 
 
 def _finish(
@@ -183,6 +195,14 @@ def main(  # noqa: PLR0917 - typer calls it by name
             metavar="FILE|MODULE:NAME",
         ),
     ] = None,
+    predicts: Annotated[
+        str | None,
+        typer.Option(help="What that function returns: eps, x0, v, score.", show_default="eps"),
+    ] = None,
+    index_base: Annotated[
+        int | None,
+        typer.Option(help="Index it gives to the first noisy time, 0 or 1.", show_default="1"),
+    ] = None,
     profile: Annotated[Profile, typer.Option(help="Sample sizes.")] = Profile.QUICK,
     seed: Annotated[int, typer.Option(help="Of every draw.")] = 0,
     n_random: Annotated[
@@ -216,7 +236,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     the output folder, so a broken-off run goes on where it stopped.
     """
     try:
-        files = UserFiles(mixture, schedule, model)
+        files = UserFiles(mixture, schedule, model, predicts, index_base)
         check_integer(seed, "--seed", 0, 2**63 - 1)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from mixdyn import presets
+from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
-from mixdyn.models import load_model
+from mixdyn.models import load_model, trained_on
 from mixdyn.named import read_mixture, read_schedule
+from mixdyn.references import CHECKPOINT
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import Array, check_integer
 
@@ -51,25 +53,41 @@ def user(
     seed: int,
     profile: Profile,
     model: str | None = None,
+    *,
+    predicts: str | None = None,
+    index_base: int | None = None,
 ) -> Case:
-    """The user's problem, in files or by the names of `mixdyn.named`; a missing one is the standard
-    problem's.
+    """The user's problem, in files or by the names of `mixdyn.named`.
 
-    `model` names a score model as `mixdyn.models.load_model` takes it. Raises FileError or
+    A missing mixture or schedule is that of the checkpoint, where `model` names one, else the
+    standard problem's. `model`, `predicts` and `index_base` are those of
+    `mixdyn.models.load_model`. Raises FileError or
     InputError for a file or a model that cannot be used.
     """
     names = [Path(p).name for p in (mixture, schedule, model) if p is not None]
+    own = (presets.grid(), NoiseSchedule.linear())
+    if model is None and (predicts, index_base) != (None, None):
+        raise InputError(
+            "--predicts and --index-base describe the function that --model names",
+            "no --model",
+            "Leave them out or name a model.",
+        )
+    if model is not None and model.endswith(CHECKPOINT) and None in (mixture, schedule):
+        own = trained_on(model)
     case = Case(
         "user",
-        presets.grid() if mixture is None else read_mixture(os.fspath(mixture)),
-        NoiseSchedule.linear() if schedule is None else read_schedule(os.fspath(schedule)),
+        own[0] if mixture is None else read_mixture(os.fspath(mixture)),
+        own[1] if schedule is None else read_schedule(os.fspath(schedule)),
         seed,
         profile,
         f"read from {' and '.join(names)}",
         model=model,
+        predicts=predicts,
+        index_base=index_base,
     )
     if model is not None:  # before minutes of work, not after
-        load_model(model, case.mixture, case.schedule)
+        problem = (case.mixture, case.schedule)
+        load_model(model, *problem, predicts=predicts, index_base=index_base)
     return case
 
 

@@ -61,7 +61,8 @@ class Case:
     """One problem on which claims are checked.
 
     origin says in words where the problem comes from. random: drawn, not chosen by anyone. model: a
-    score model of the user's, as `mixdyn.models.load_model` takes it, in place of the shipped ones.
+    score model of the user's, as `mixdyn.models.load_model` takes it, in place of the shipped ones;
+    predicts, index_base: what it is told of a model, None for its defaults.
     workspace memoises what several claims measure on this case; it is no part of the case's
     identity.
     """
@@ -74,6 +75,8 @@ class Case:
     origin: str = ""
     random: bool = False
     model: str | None = None
+    predicts: str | None = None
+    index_base: int | None = None
     workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
@@ -82,6 +85,9 @@ class Case:
         text = f"verify.case.1:{self.mixture.digest}:{self.schedule.digest}"
         if self.model is not None:
             text += f":{model_digest(self.model)}"
+        told = (self.predicts, self.index_base)
+        if told != (None, None):
+            text += f":{told}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def pick(self, quick: int, full: int) -> int:

@@ -16,7 +16,6 @@ import numpy as np
 from mixdyn import bounds, dynamics, oracles
 from mixdyn.errors import (
     ConvergenceError,
-    InputError,
     MemoryLimitError,
     NotApplicableError,
     StartWarning,
@@ -28,7 +27,6 @@ from mixdyn.geometry import (
     mode_radius,
     pair,
     pairwise_distances,
-    require_pair,
     widest_modes,
 )
 from mixdyn.mixture import GaussianMixture
@@ -81,7 +79,6 @@ class CheckRequest:
 def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Diagnosis:
     """Measure a mixture and a schedule. Raises InputError for what the user must correct."""
     mixture, schedule = request.mixture, request.schedule
-    require_pair(mixture.N)
     kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
     tables = 8.0 * (4 + len(kappas)) * mixture.N**2
     check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
@@ -94,7 +91,12 @@ def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Dia
     notes: list[str] = []
     grid = ddim.grid(schedule)
     n_trajectories = _affordable(request.n_trajectories, grid, mixture.d)
-    if mixture.has_common_sigma:
+    if not pairs:
+        notes.append(
+            "All modes are at one place: there is no pair whose separation, saddle, trap or budget "
+            "could be measured, and no interpolation."
+        )
+    elif mixture.has_common_sigma:
         draw = (n_trajectories, seed)
         crossings = _crossings(mixture, schedule, kappas, ddim, draw, progress)
         taus = taus or _default_tau(mixture, schedule, pairs[0], grid, notes)
@@ -175,18 +177,15 @@ def _schedule_facts(
 
 
 def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
-    """The `count` nearest pairs at different places, and how many share the smallest distance. Of
-    modes with one mean the widest stands for their place, as it does for `classify`."""
+    """The `count` nearest pairs at different places, and how many share the smallest distance; none
+    where all modes are at one place. Of modes with one mean the widest stands for their place, as
+    it does for `classify`."""
     widest = widest_modes(mixture)
     i, j = np.triu_indices(len(widest), k=1)
     lengths = pairwise_distances(mixture.means[widest])[i, j]
     i, j = widest[i], widest[j]
     if lengths.size == 0:
-        raise InputError(
-            "a pair needs two modes at different places",
-            "all means equal",
-            "Use a mixture with at least two different means.",
-        )
+        return [], 0
     tied = lengths <= lengths.min() * (1.0 + 1e-9)
     order = np.lexsort((j, i, np.where(tied, lengths.min(), lengths)))[:count]
     return [pair(mixture, int(i[k]), int(j[k])) for k in order], int(tied.sum())
@@ -201,7 +200,7 @@ def _pair_facts(
 ) -> list[PairFacts]:
     radius, sigmas, weights = mode_radius(mixture), mixture.sigmas, mixture.weights
     never = np.full((mixture.N, mixture.N), dynamics.NEVER)
-    known = mixture.has_common_sigma
+    known = mixture.has_common_sigma and bool(pairs)
     tau_2 = [dynamics.tau_2(mixture, schedule, k) if known else never for k in kappas]
     facts = []
     for i, j, length in ((p.i, p.j, p.length) for p in pairs):

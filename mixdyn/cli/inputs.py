@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mixdyn.errors import InputError
 from mixdyn.files import clipped
 from mixdyn.mixture import GaussianMixture
+from mixdyn.named import read_mixture, read_schedule
 from mixdyn.plans import Spacing
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 
@@ -128,6 +129,27 @@ class ModelOptions:
         from mixdyn.references import CHECKPOINT
 
         return self.reference is not None and self.reference.endswith(CHECKPOINT)
+
+
+def read_problem(
+    mixture: str | None, schedule: str | None, model: ModelOptions
+) -> tuple[GaussianMixture, NoiseSchedule]:
+    """The mixture and the schedule that the options name; what is left out is that of the
+    checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
+    from mixdyn.models import trained_on
+
+    own = trained_on(model.reference) if model.reference and model.is_checkpoint else None
+    if mixture is None and own is None:
+        raise InputError(
+            "--mixture names what to sample from; a checkpoint brings its own",
+            "neither --mixture nor a checkpoint as --model",
+            "Write for example --mixture grid.",
+        )
+    clock = own[1] if own is not None else NoiseSchedule.linear()
+    return (
+        own[0] if mixture is None and own is not None else read_mixture(str(mixture)),
+        clock if schedule is None else read_schedule(schedule),
+    )
 
 
 def build_model(

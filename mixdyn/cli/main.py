@@ -35,23 +35,27 @@ FilterName = Literal["none", "random", "hal"]  # mixdyn.recursion.Filter, withou
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-MixtureText = Annotated[
-    str,
-    typer.Option(
-        "--mixture",
-        help="A .toml or .npz file, or a preset: grid, rotated_grid, diamond, line, ring, "
-        "two_modes, farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05).",
-        metavar="FILE|PRESET",
-    ),
+_MIXTURE_HELP = (
+    "A .toml or .npz file, or a preset: grid, rotated_grid, diamond, line, ring, two_modes, "
+    "farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05; `mixdyn presets` lists "
+    "them)."
+)
+_SCHEDULE_HELP = (
+    "A .toml or .npz file, or linear, scaled_linear, sigmoid or cosine; options as in "
+    "linear:T=500,beta_end=0.04 (with fewer steps raise beta_end: samples start from pure noise, "
+    "alpha_bar_T near 0)."
+)
+_OWN = "that of the checkpoint"
+MixtureText = Annotated[str, typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET")]
+OwnMixtureText = Annotated[
+    str | None,
+    typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET", show_default=_OWN),
 ]
-ScheduleText = Annotated[
-    str,
+ScheduleText = Annotated[str, typer.Option("--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME")]
+OwnScheduleText = Annotated[
+    str | None,
     typer.Option(
-        "--schedule",
-        help="A .toml or .npz file, or linear, scaled_linear, sigmoid or cosine; options as in "
-        "linear:T=500,beta_end=0.04 (with fewer steps raise beta_end: samples start from pure "
-        "noise, alpha_bar_T near 0).",
-        metavar="FILE|NAME",
+        "--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME", show_default=f"{_OWN}, else linear"
     ),
 ]
 Steps = Annotated[
@@ -125,10 +129,10 @@ def _console() -> Console:
 @app.command("sample")
 def sample_command(
     *,
-    mixture: MixtureText,
     out: Annotated[Path, typer.Option(help="Samples, a .npz file; a .json summary beside it.")],
+    mixture: OwnMixtureText = None,
     n: Annotated[int, typer.Option("-n", help="Number of samples.")] = 10_000,
-    schedule: ScheduleText = "linear",
+    schedule: OwnScheduleText = None,
     sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = "ddim",
     steps: Steps = None,
     spacing: SpacingOption = None,
@@ -231,6 +235,18 @@ def check_command(
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)
         print_diagnosis(diagnosis, _console(), as_json)
+
+
+@app.command("presets")
+def presets_command() -> None:
+    """List the mixtures and schedules that have a name, with their options and defaults."""
+    from mixdyn.named import listing
+
+    with _exit_codes():
+        for title, rows in listing().items():
+            typer.echo(f"{title}:")
+            for call, meaning in rows:
+                typer.echo(f"  {call}\n      {meaning}")
 
 
 @app.command("train")

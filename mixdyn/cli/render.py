@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .recursion import RecurseSummary
-    from .sampling import SampleSummary
+    from .sampling import ModeFacts, SampleSummary
     from .training import TrainSummary
 
 _NONE = show_number(None)
+_MODES_SHOWN = 10
 
 
 def print_summary(summary: SampleSummary, console: Console, as_json: bool) -> None:
@@ -36,12 +37,46 @@ def print_summary(summary: SampleSummary, console: Console, as_json: bool) -> No
         for c in summary.classes
     ]
     _table(console, "Samples by class", ["class", "count", "share", "95 % interval"], rows)
+    _print_modes(summary.modes, console)
     console.print(
         f"{summary.n:,} samples, {summary.sampler} from time {summary.first_time}, "
         f"{summary.n_eval:g} evaluations of {summary.model} each, seed {summary.seed}, "
         f"{summary.seconds:.2f} s"
     )
     console.print(f"wrote {summary.samples_file} and {summary.summary_file}", soft_wrap=True)
+
+
+def _print_modes(modes: ModeFacts, console: Console) -> None:
+    """Weights, lost modes and spread: the modes whose share is farthest from their weight first."""
+    inside = sum(modes.counts)
+    if inside == 0:
+        console.print("No sample is in a mode.\n")
+        return
+    gaps = [abs(k - inside * w) for k, w in zip(modes.counts, modes.weights, strict=True)]
+    shown = sorted(range(len(gaps)), key=lambda k: (-gaps[k], k))[:_MODES_SHOWN]
+    rows = [
+        [
+            str(k),
+            show_share(modes.weights[k]),
+            show_share(modes.counts[k] / inside),
+            f"{modes.counts[k]:,}",
+            show_number(modes.spreads[k], 3),
+        ]
+        for k in shown
+    ]
+    few = f", the {len(rows)} of {len(gaps)} farthest from their weight" * (len(rows) < len(gaps))
+    heads = ["mode", "weight", "share", "count", "spread / sigma"]
+    _table(console, f"Samples in modes{few}", heads, rows)
+    lost = ", ".join(map(str, modes.lost[:_MODES_SHOWN])) + ", ..." * (
+        len(modes.lost) > _MODES_SHOWN
+    )
+    untold = f"; {modes.untold} due too few samples to tell" * (modes.untold > 0)
+    console.print(
+        f"lost modes (less than a tenth of what is due): {lost or 'none'}{untold}. KL of the "
+        f"shares from the weights {show_number(modes.divergence, 3)} nats (chance alone: "
+        f"{show_number(modes.chance_divergence, 3)}). Spread within modes "
+        f"{show_number(modes.spread, 3)} sigma.\n"
+    )
 
 
 def print_training(summary: TrainSummary, console: Console, as_json: bool) -> None:
@@ -96,7 +131,8 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console, as_json: bool) -> No
         sys.stdout.write(dump_json({**vars(diagnosis), "words": words}))
         return
     _print_facts(diagnosis, console)
-    _print_pairs(diagnosis, console)
+    if diagnosis.pairs:
+        _print_pairs(diagnosis, console)
     if diagnosis.crossings:
         _print_crossings(diagnosis, console)
     for stage in diagnosis.stages:
@@ -116,11 +152,16 @@ def _print_facts(diagnosis: Diagnosis, console: Console) -> None:
     m, s = diagnosis.mixture, diagnosis.schedule
     low, high = show_number(m["sigma_min"]), show_number(m["sigma_max"])
     sigma = low if low == high else f"{low} to {high}"
-    console.print(f"Mixture: {m['N']} modes in {m['d']} dimensions, sigma {sigma}")
+    console.print(
+        f"Mixture: {m['N']} mode{'s' * (m['N'] > 1)} in {m['d']} dimensions, sigma {sigma}"
+    )
     console.print(
         f"Schedule: T = {s['T']}, alpha_bar at T {show_number(s['alpha_bar_T'], 3)}, last noise "
         f"variance {show_number(s['last_noise_var'])}; DDIM grid of {s['ddim_steps']} steps"
     )
+    if not diagnosis.pairs:
+        console.print("No two modes at different places\n")
+        return
     console.print(
         f"{diagnosis.n_shortest} pair{'s' * (diagnosis.n_shortest > 1)} at the smallest distance "
         f"{show_number(diagnosis.pairs[0].length)}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -10,19 +11,20 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixdyn import __version__, learned
 from mixdyn.errors import FileError, StartWarning
 from mixdyn.files import check_output, clipped, write_atomically
-from mixdyn.geometry import Region, classify
+from mixdyn.generations import SURVIVING_SHARE, mode_divergence
+from mixdyn.geometry import Indices, Region, within_modes
 from mixdyn.mixture import GaussianMixture
-from mixdyn.named import read_mixture, read_schedule
 from mixdyn.noise import resolve_seed
 from mixdyn.quantities import dump_json
 from mixdyn.sampling import Samples, sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
-from mixdyn.validation import check_integer
+from mixdyn.validation import Array, check_integer
 
 from .facts import StartFacts, start_facts
 from .inputs import (
@@ -31,15 +33,22 @@ from .inputs import (
     SamplerOptions,
     build_model,
     build_sampler,
+    read_problem,
 )
+
+_DUE = 20.0  # samples: a mode due fewer may stay empty by chance
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One run of `mixdyn sample`, as the user asked for it."""
+    """One run of `mixdyn sample`, as the user asked for it.
 
-    mixture: str
-    schedule: str
+    mixture and schedule: None for those that a checkpoint was trained on; without a checkpoint the
+    schedule is then linear.
+    """
+
+    mixture: str | None
+    schedule: str | None
     sampler: SamplerName
     options: SamplerOptions
     model: ModelOptions
@@ -61,6 +70,28 @@ class ClassShare:
 
 
 @dataclass(frozen=True)
+class ModeFacts:
+    """Where the true-mode samples are.
+
+    weights, counts, spreads: one entry a mode, its weight, the samples at it, and the root mean
+    square of their offset over its sigma, per coordinate, None below two samples.
+    divergence: KL of their shares from the weights in nats, None without any; chance_divergence:
+    what independent draws give on average, about (N - 1)/(2 n). lost: modes with less than a tenth
+    of the samples due to them, among those due at least 20; untold: how many are due fewer. spread:
+    as above, over all of them.
+    """
+
+    weights: list[float]
+    counts: list[int]
+    spreads: list[float | None]
+    divergence: float | None
+    chance_divergence: float | None
+    lost: list[int]
+    untold: int
+    spread: float | None
+
+
+@dataclass(frozen=True)
 class SampleSummary:
     """What is stored beside the samples and printed; `n_eval` is the mean number of score
     evaluations per sample."""
@@ -77,6 +108,7 @@ class SampleSummary:
     n_eval: float
     classes: list[ClassShare]
     start_error: StartFacts
+    modes: ModeFacts
     seconds: float
     samples_file: str
     summary_file: str
@@ -90,7 +122,7 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     summary_file = check_outputs(request.out)
     n = check_integer(request.n, "n", 1)
     seed = resolve_seed(request.seed)
-    mixture, schedule = read_mixture(request.mixture), read_schedule(request.schedule)
+    mixture, schedule = read_problem(request.mixture, request.schedule, request.model)
     sampler = build_sampler(request.sampler, request.options, schedule)
     model = build_model(request.model, request.sampler, mixture, schedule)
     if request.model.is_checkpoint:
@@ -102,10 +134,11 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
             model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress
         )
     x = np.asarray(drawn.x)
-    codes = classify(mixture, x)
+    codes, nearest, offset = within_modes(mixture, x)
+    modes = _mode_facts(mixture, nearest, offset, len(x))
     seconds = time.perf_counter() - began
     problem = (mixture, schedule, repr(sampler))
-    summary = _summarise(request, problem, drawn, codes, seconds)
+    summary = _summarise(request, problem, drawn, (codes, modes), seconds)
     arrays = {
         "x": x,
         "codes": codes,
@@ -148,20 +181,25 @@ def _summarise(
     request: SampleRequest,
     problem: tuple[GaussianMixture, NoiseSchedule, str],
     drawn: Samples,
-    codes: np.ndarray,
+    found: tuple[NDArray[np.int8], ModeFacts],
     seconds: float,
 ) -> SampleSummary:
     mixture, schedule, sampler = problem
+    codes, modes = found
     counts = np.bincount(codes, minlength=len(Region))
     return SampleSummary(
         version=__version__,
         mixture={
-            "source": request.mixture,
+            "source": request.mixture or request.model.reference,
             "N": mixture.N,
             "d": mixture.d,
             "digest": mixture.digest,
         },
-        schedule={"source": request.schedule, "T": schedule.T, "digest": schedule.digest},
+        schedule={
+            "source": request.schedule or schedule.parameters["kind"],
+            "T": schedule.T,
+            "digest": schedule.digest,
+        },
         sampler=sampler,
         model=request.model.reference or "exact score",
         n=len(codes),
@@ -171,9 +209,33 @@ def _summarise(
         n_eval=drawn.n_eval,
         start_error=start_facts(mixture, schedule, int(drawn.times[0])),
         classes=[_share(region, int(counts[region]), len(codes)) for region in Region],
+        modes=modes,
         seconds=seconds,
         samples_file=str(request.out),
         summary_file=str(request.out.with_suffix(".json")),
+    )
+
+
+def _mode_facts(mixture: GaussianMixture, nearest: Indices, offset: Array, n: int) -> ModeFacts:
+    """Facts of the m samples in a mode: their modes (m,) and offsets from them (m, d)."""
+    weights = mixture.weights
+    counts = np.bincount(nearest, minlength=mixture.N)
+    square = np.square(offset / mixture.sigmas[nearest, None]).mean(axis=1)
+    sums = np.bincount(nearest, square, mixture.N)
+    due = n * weights >= _DUE
+    lost = due & (counts < SURVIVING_SHARE * n * weights)
+    inside = len(nearest)
+    return ModeFacts(
+        weights=weights.tolist(),
+        counts=counts.tolist(),
+        spreads=[
+            math.sqrt(total / k) if k > 1 else None for total, k in zip(sums, counts, strict=True)
+        ],
+        divergence=mode_divergence(counts, weights) if inside else None,
+        chance_divergence=(mixture.N - 1) / (2 * inside) if inside else None,
+        lost=np.flatnonzero(lost).tolist(),
+        untold=int((~due).sum()),
+        spread=math.sqrt(square.mean()) if inside else None,
     )
 
 

@@ -12,7 +12,8 @@ _SHRUNK = 0.9  # a spread below this share of sigma is worth advice
 
 def explain(diagnosis: Diagnosis) -> list[str]:
     """Sentences, from the mixture itself to the last step."""
-    sentences = [_modes(diagnosis), *(s.words for s in diagnosis.starts if s.words)]
+    sentences = [_modes(diagnosis)] if diagnosis.pairs else []
+    sentences += [s.words for s in diagnosis.starts if s.words]
     if diagnosis.crossings:
         sentences.append(_separation(diagnosis))
         if diagnosis.mixture["N"] > 2:  # two modes have no third to dominate

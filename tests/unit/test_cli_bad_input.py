@@ -179,7 +179,6 @@ def test_a_bad_option_of_sample_is_refused_with_its_rule(folder, options, messag
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["one_mode.toml"], "at least two modes; received 1 mode"),
         (["good.toml", "--kappa", "0"], "kappa must be > 0"),
         (["good.toml", "--kappa", "nan"], "kappa must be a finite real number"),
         (["good.toml", "--tau", "0"], "tau must be an integer in 1..1000; received 0"),

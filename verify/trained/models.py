@@ -128,7 +128,13 @@ def trained_models(case: Case, *, undertrained: bool = False) -> list[TrainedMod
 
 
 def _user_model(case: Case, reference: str) -> TrainedModel:
-    score: ScoreModel = load_model(reference, case.mixture, case.schedule)
+    score: ScoreModel = load_model(
+        reference,
+        case.mixture,
+        case.schedule,
+        predicts=case.predicts,
+        index_base=case.index_base,
+    )
     if learned.available():  # the model may be torch's whatever its name
         learned.use_threads()
     return TrainedModel(Path(reference).name, score)

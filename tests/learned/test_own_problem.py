@@ -1,0 +1,56 @@
+"""A checkpoint brings its own mixture and schedule where none is named."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mixdyn.cli import app
+from mixdyn.errors import FileError
+from mixdyn.learned.files import read_tensors, write_tensors
+from mixdyn.models import trained_on
+from verify import cases
+from verify.claim import Profile
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_sample_takes_the_problem_of_the_checkpoint(checkpoint_file, problem, tmp_path):
+    out = tmp_path / "s.npz"
+    done = _run("sample", "--model", checkpoint_file, "-n", 9, "--steps", 5, "--out", out, "--json")
+    assert done.exit_code == 0, done.output
+    mixture, schedule = problem
+    with np.load(out) as held:
+        assert held["mixture_digest"] == mixture.digest
+        assert held["schedule_digest"] == schedule.digest
+    assert json.loads(done.stdout)["mixture"]["source"] == str(checkpoint_file)
+
+
+def test_another_problem_is_still_refused(checkpoint_file, tmp_path):
+    for option in (["--mixture", "grid"], ["--schedule", "linear"]):
+        done = _run("sample", "--model", checkpoint_file, "--out", tmp_path / "s.npz", *option)
+        assert done.exit_code == 2
+        assert "that it was trained on" in done.stderr
+
+
+def test_without_a_checkpoint_a_mixture_must_be_named(tmp_path):
+    done = _run("sample", "--out", tmp_path / "s.npz")
+    assert done.exit_code == 2
+    assert "a checkpoint brings its own" in done.stderr
+
+
+def test_the_ledger_takes_the_problem_of_the_checkpoint(checkpoint_file, problem):
+    case = cases.user(None, None, 0, Profile.QUICK, str(checkpoint_file))
+    assert (case.mixture, case.schedule) == problem
+
+
+def test_a_checkpoint_that_does_not_say_is_refused(checkpoint_file):
+    tensors, about = read_tensors(checkpoint_file)
+    for key in ("mixture", "schedule"):
+        path = checkpoint_file.with_name(f"no_{key}.safetensors")
+        write_tensors(path, tensors, {k: v for k, v in about.items() if k != key})
+        with pytest.raises(FileError, match="must say what mixture and schedule"):
+            trained_on(str(path))
