@@ -28,6 +28,7 @@ _HOME = {
     "Retry": "retry",
     "ProbabilityFlow": "flow",
     "sample": "sampling",
+    "invert": "inversion",
     "classify": "geometry",
     "MixdynError": "errors",
     "InputError": "errors",

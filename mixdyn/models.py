@@ -65,13 +65,15 @@ def load_model(
     *,
     predicts: str | None = None,
     index_base: int | None = None,
+    device: str = "cpu",
 ) -> SizedModel:
     """The model that `reference` names, for this mixture and schedule.
 
     A path that ends in .safetensors is a checkpoint of `mixdyn train`, checked against both.
     `module:name` is an object with eps(x, t) or a function f(x, index), which returns `predicts`
     ("eps" when None) and counts its first noisy time as `index_base` (1 when None); see `as_model`.
-    The current folder is searched first, as `python -m` does.
+    The current folder is searched first, as `python -m` does. `device`, "cpu" or "cuda", is where a
+    checkpoint computes.
 
     Raises InputError or FileError for anything else, MissingExtraError for a checkpoint without
     torch.
@@ -85,7 +87,9 @@ def load_model(
                 f"predicts {predicts!r}, index base {index_base!r} beside {reference}",
                 "Leave them out.",
             )
-        model = learned.LearnedScore.load(reference, mixture=mixture, schedule=schedule)
+        model = learned.LearnedScore.load(
+            reference, mixture=mixture, schedule=schedule, device=device
+        )
         return SizedModel(model, mixture.d, reference)
     found = _find(reference)
     if is_model(found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mixdyn.errors import InputError
 from mixdyn.files import clipped
@@ -16,6 +16,7 @@ from mixdyn.schedule import NoiseSchedule, TimeGrid
 if TYPE_CHECKING:
     from mixdyn.models import SizedModel
     from mixdyn.samplers import Sampler
+    from mixdyn.score import ExactScore, Precision
 
 # -- samplers ------------------------------------------------------------------------------------
 
@@ -116,12 +117,15 @@ def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
 class ModelOptions:
     """A score model other than the exact one, and how to read what it returns.
 
-    reference, predicts and index_base are those of `models.load_model`.
+    reference, predicts, index_base and device are those of `models.load_model`; precision, of the
+    exact score alone, that of `ExactScore`.
     """
 
     reference: str | None = None
     predicts: str | None = None
     index_base: int | None = None
+    precision: str | None = None
+    device: str | None = None
 
     @property
     def is_checkpoint(self) -> bool:
@@ -138,7 +142,9 @@ def read_problem(
     checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
     from mixdyn.models import trained_on
 
-    own = trained_on(model.reference) if model.reference and model.is_checkpoint else None
+    own = None
+    if model.reference is not None and model.is_checkpoint and None in (mixture, schedule):
+        own = trained_on(model.reference)
     if mixture is None and own is None:
         raise InputError(
             "--mixture names what to sample from; a checkpoint brings its own",
@@ -154,7 +160,7 @@ def read_problem(
 
 def build_model(
     options: ModelOptions, sampler: SamplerName, mixture: GaussianMixture, schedule: NoiseSchedule
-) -> GaussianMixture | SizedModel:
+) -> GaussianMixture | ExactScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
     from mixdyn.models import load_model
 
@@ -165,7 +171,16 @@ def build_model(
                 "no --model",
                 "Leave them out or name a model.",
             )
-        return mixture
+        _refuse_device(options, "the exact score, which runs on the CPU")
+        return mixture if options.precision is None else _exact(options, mixture, schedule)
+    if options.precision is not None:
+        raise InputError(
+            "--precision is that of the exact score",
+            f"--precision {options.precision} beside --model {options.reference}",
+            "Leave it out; a model computes in its own precision.",
+        )
+    if not options.is_checkpoint:
+        _refuse_device(options, f"{options.reference}, which chooses its own")
     if sampler == "exact":
         raise InputError(
             "the sampler exact draws from the mixture's own reverse law",
@@ -178,4 +193,18 @@ def build_model(
         schedule,
         predicts=options.predicts,
         index_base=options.index_base,
+        device=options.device or "cpu",
     )
+
+
+def _exact(options: ModelOptions, mixture: GaussianMixture, schedule: NoiseSchedule) -> ExactScore:
+    from mixdyn.score import ExactScore
+
+    return ExactScore(mixture, schedule, precision=cast("Precision", options.precision))
+
+
+def _refuse_device(options: ModelOptions, what: str) -> None:
+    if options.device is not None:
+        raise InputError(
+            "--device places a checkpoint", f"--device {options.device} for {what}", "Leave it out."
+        )

@@ -158,6 +158,17 @@ def sample_command(
             help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the exact score: double, or single, faster.", show_default="double"),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where a checkpoint computes: cpu or cuda.", show_default="cpu"),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the kernels.", show_default="all")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -172,11 +183,12 @@ def sample_command(
             schedule=schedule,
             sampler=sampler,
             options=SamplerOptions(steps, spacing, eta, z, times),
-            model=ModelOptions(model, predicts, index_base),
+            model=ModelOptions(model, predicts, index_base, precision, device),
             n=n,
             seed=seed,
             start=start,
             out=out,
+            threads=threads,
         )
         with _progress("sampling") as progress:
             summary = run_sample(request, progress)

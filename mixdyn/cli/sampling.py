@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -13,13 +14,14 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixdyn import __version__, learned
+from mixdyn import __version__, kernels, learned
 from mixdyn.errors import FileError, StartWarning
 from mixdyn.files import check_output, clipped, write_atomically
 from mixdyn.generations import SURVIVING_SHARE, mode_divergence
 from mixdyn.geometry import Indices, Region, within_modes
 from mixdyn.mixture import GaussianMixture
 from mixdyn.noise import resolve_seed
+from mixdyn.provenance import usable_cores
 from mixdyn.quantities import dump_json
 from mixdyn.sampling import Samples, sample
 from mixdyn.schedule import NoiseSchedule
@@ -56,6 +58,7 @@ class SampleRequest:
     seed: int
     start: int | None
     out: Path
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     if request.model.is_checkpoint:
         learned.use_threads()
     began = time.perf_counter()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), kernels.threads(_threads(request.threads)):
         warnings.simplefilter("ignore", StartWarning)  # the summary says it
         drawn = sample(
             model, schedule, sampler, n=n, rng=seed, start=request.start, progress=progress
@@ -150,6 +153,15 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     }
     _write(request.out, summary_file, arrays, summary)
     return summary
+
+
+def _threads(count: int | None) -> int | None:
+    """Threads of the kernels; no more than there are."""
+    if count is None:
+        return None
+    cores = usable_cores()
+    set_lower = os.environ.get("NUMBA_NUM_THREADS", "")  # the kernels never have more than this
+    return check_integer(count, "threads", 1, int(set_lower) if set_lower.isdigit() else cores)
 
 
 def _write(out: Path, summary_file: Path, arrays: dict[str, Any], summary: SampleSummary) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import os
 import platform
 from pathlib import Path
@@ -99,8 +100,9 @@ def load_checkpoint(
     if about.get("format") != FORMAT:
         raise FileError(
             f"a checkpoint has format {FORMAT}",
-            f"format {about.get('format')!r} in {source}",
-            "Train one with `mixdyn train`, or name your own model as module:function.",
+            f"format {about.get('format')!r} in {source}, {_layers(tensors)}",
+            "Train one with `mixdyn train`, or build the network in a module of yours, load these "
+            "tensors and name it as module:name; a torch module serves as it is.",
         )
     try:
         loaded = _assemble(source, tensors, about)
@@ -115,6 +117,18 @@ def load_checkpoint(
         ) from None
     _check_match(loaded, mixture, schedule)
     return loaded
+
+
+def _layers(tensors: dict[str, torch.Tensor]) -> str:
+    """What shapes tell of foreign tensors: the widths of a plain MLP, never its activation nor how
+    it takes the time."""
+    maps = [tuple(value.shape) for value in tensors.values() if value.ndim == 2]
+    chained = all(a[0] == b[1] for a, b in itertools.pairwise(maps))
+    others = [value for value in tensors.values() if value.ndim > 2]
+    if maps and chained and not others:
+        widths = "-".join(str(width) for width in (maps[0][1], *(out for out, _ in maps)))
+        return f"by its shapes an MLP {widths} of unknown activation and input of time"
+    return f"{len(tensors)} tensors"
 
 
 def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Checkpoint:

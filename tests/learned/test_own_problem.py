@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from torch import nn
 from typer.testing import CliRunner
 
 from mixdyn.cli import app
@@ -54,3 +55,25 @@ def test_a_checkpoint_that_does_not_say_is_refused(checkpoint_file):
         write_tensors(path, tensors, {k: v for k, v in about.items() if k != key})
         with pytest.raises(FileError, match="must say what mixture and schedule"):
             trained_on(str(path))
+
+
+def test_a_checkpoint_is_placed_on_a_device(checkpoint_file, tmp_path):
+    arguments = ["sample", "--model", checkpoint_file, "-n", 9, "--steps", 5]
+    arguments += ["--out", tmp_path / "s.npz"]
+    assert _run(*arguments, "--device", "cpu").exit_code == 0
+    refused = _run(*arguments, "--device", "tpu")
+    assert refused.exit_code == 2
+    assert "a device is 'cpu' or 'cuda'" in refused.stderr
+
+
+def test_tensors_of_a_foreign_network_are_described_by_their_shapes(tmp_path):
+    parts = nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
+    layers = nn.Sequential(*parts)
+    path = tmp_path / "foreign.safetensors"
+    write_tensors(path, layers.state_dict(), {})
+    named = ["--mixture", "grid", "--schedule", "linear"]
+    refused = _run("sample", *named, "--model", path, "--out", tmp_path / "s.npz")
+    assert refused.exit_code == 2
+    assert refused.stderr.count("\n") == 1
+    assert "by its shapes an MLP 3-64-64-2 of unknown activation" in refused.stderr
+    assert "a torch module serves as it is" in refused.stderr

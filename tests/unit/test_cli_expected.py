@@ -123,6 +123,23 @@ def test_new_spacings_are_options(run, spacing):
     assert np.array_equal(np.load("s.npz")["times"], expected)
 
 
+def test_single_precision_and_a_number_of_threads_are_options(run):
+    _sample(run, "--mixture", "ring", "-n", 300, "--steps", 9, "--threads", 1)
+    double = np.load("s.npz")["x"]
+    _sample(run, "--mixture", "ring", "-n", 300, "--steps", 9, "--precision", "single")
+    single = np.load("s.npz")["x"]
+    gap = np.abs(single - double)
+    assert np.median(gap) < 1e-4
+    assert gap.max() > 0.0
+    exact = mixdyn.ExactScore(
+        presets.ring(), NoiseSchedule.linear(40, 0.01, 0.3), precision="single"
+    )
+    run_ = mixdyn.sample(exact, exact.schedule, mixdyn.DDIM(9), n=300, rng=0)
+    assert np.array_equal(single, run_.x)
+    _sample(run, "--mixture", "ring", "-n", 300, "--steps", 9)
+    assert np.array_equal(np.load("s.npz")["x"], double)
+
+
 def test_presets_lists_every_name_with_its_options(run):
     text = run("presets").stdout
     for name in (*MIXTURES, *SCHEDULES):
