@@ -20,7 +20,7 @@ from mixdyn.geometry import distance_to_segment, mode_radius, nearest_pairs, two
 from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
+from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import model_for
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
@@ -139,23 +139,45 @@ def gap_probabilities(law: LineLaw, places: Sequence[float]) -> Array:
     return np.array([law.probability(low, high) for low, high in gaps(places)])
 
 
-def exact_gap_logs(places: tuple[float, ...]) -> Array:
-    """(N - 1,) logs of the probabilities of the gaps under DDPM and the exact score.
-
-    The map of the last step is increasing: a gap is pulled back through it.
-    """
-    clock = schedule()
+def exact_chain(places: tuple[float, ...], clock: NoiseSchedule | None = None) -> oracles.AxisLaw:
+    """The law of DDPM with the exact score at the last noisy time; clock: the paper's if None."""
+    clock = clock or schedule()
     times = TimeGrid.full(clock.T).times
-    law = oracles.chain_law(
+    return oracles.chain_law(
         modes_at(places), clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
     )[0]
+
+
+def exact_chains(case: Case) -> Mapping[tuple[float, ...], oracles.AxisLaw]:
+    """The `exact_chain` of every line of the paper, computed once."""
+    return {places: _chain_of(case, places) for places in LINES}
+
+
+def _chain_of(case: Case, places: tuple[float, ...]) -> oracles.AxisLaw:
+    return case.memo(f"exact chain {line_name(places)}", lambda: exact_chain(places))
+
+
+def log_outside(law: oracles.AxisLaw, places: tuple[float, ...]) -> float:
+    """log P(x_0 is farther than 6 sigma from every mode) of a chain; the map of the last step is
+    increasing, so that every region is pulled back through it."""
+    margin = HALLUCINATION * SIGMA
+    low, high = (law.pull_back(np.array(places) + side * margin) for side in (-1.0, 1.0))
+    far = law.centers[[0, -1]] + 40.0 * law.std * np.array([-1.0, 1.0])
+    logs = law.log_probability(np.append(far[0], high), np.append(low, far[1]))
+    return float(np.logaddexp.reduce(logs))
+
+
+def exact_gap_logs(places: tuple[float, ...], law: oracles.AxisLaw | None = None) -> Array:
+    """(N - 1,) logs of the probabilities of the gaps under DDPM and the exact score."""
+    law = law or exact_chain(places)
     low, high = (law.pull_back(np.array(side)) for side in zip(*gaps(places), strict=True))
     return np.asarray(law.log_probability(low, high))
 
 
 def exact_gaps_of(case: Case, places: tuple[float, ...]) -> Array:
     """The `exact_gap_logs` of a line, measured once."""
-    return case.memo(f"exact gaps {line_name(places)}", lambda: exact_gap_logs(places))
+    name = f"exact gaps {line_name(places)}"
+    return case.memo(name, lambda: exact_gap_logs(places, _chain_of(case, places)))
 
 
 def exact_gaps(case: Case) -> Mapping[tuple[float, ...], Array]:

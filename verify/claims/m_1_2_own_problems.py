@@ -1,0 +1,170 @@
+r"""On the paper's own lines the exact score leaves more than the tail.
+
+Statement: On the paper's own problems, equal modes of standard deviation 0.05 at 1, 2, 3, at 1, 2,
+    4, at 1, 2 and at 1, 2, 4, 5 under its linear schedule from 0.001 to 0.2 in 1000 steps, sampling
+    with the exact score gives no interpolation: the share of samples farther than $6\sigma$ from
+    every mode, the paper's hallucinations, is at most the mixture's own, $P(|z| > 6)$.
+Hypotheses: none; the problems are the paper's.
+Measured: the probability itself, for DDPM from the law of its chain, coordinate by coordinate, and
+    for DDIM from the starts that its increasing map takes to the ends of each region. Beside them,
+    where the statement holds: the flow in continuous time, and DDPM with twice the steps of half
+    the noise.
+Predicted: at most $P(|z| > 6) = 1.97 \cdot 10^{-9}$. The law of the chain agrees with a quadrature
+    of other arithmetic.
+Evidence: exact up to a quadrature that keeps the mass to 1e-9 a step; nothing is drawn.
+Source: arXiv 2406.09358 v1, section 3
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mixdyn.validation import Array
+from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.interpolation_problems import (
+    HALLUCINATION,
+    LINES,
+    NEAR,
+    PLANES,
+    SIGMA,
+    finer_schedule,
+    line_name,
+    modes_at,
+    schedule,
+)
+from verify.outside import Line, tail_mass
+from verify.quantities import Log10
+from verify.relations import Comparison, Equality, Upper, compare
+from verify.trained.interpolation import (
+    exact_chain,
+    exact_chains,
+    exact_gaps,
+    exact_plane_log,
+    gap_probabilities,
+    law_on_line,
+    log_outside,
+    on_standard,
+)
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="M1 (2)",
+    basis=(Basis.EXACT,),
+    does_not_show=(
+        "How much a learned score leaves on these lines: see M2. Nor that steps must leave more "
+        "than the tail: twice as many leave less."
+    ),
+)
+
+TAIL = math.erfc(HALLUCINATION / math.sqrt(2.0))
+SAMPLED = ("DDPM", "DDIM")
+RELATION = Upper(rtol=1e-4, log=True)  # the quadrature has six digits, DDIM's starts have four
+CONTROL_GAP = 10.0  # tolerances by which the control's tail lies below the largest share
+
+
+def check(case: Case) -> list[Verdict]:
+    """The paper's lines, on the standard case."""
+    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge(case)])
+
+
+def mutants(case: Case) -> dict[str, Verdict]:
+    """A tail just below the largest share, which all others stay under."""
+    if "M1 (2) found" not in case.workspace:
+        return {}
+    largest = max(float(logs.max()) for logs in _found(case).values())
+    log_tail = largest - CONTROL_GAP * RELATION.rtol
+    return {f"a tail of {math.exp(log_tail):.4g}": _judge(case, log_tail)}
+
+
+def _found(case: Case) -> dict[str, Array]:
+    """log of the probability outside every mode, by sampler, (lines,)."""
+
+    def build() -> dict[str, Array]:
+        chains = exact_chains(case).items()
+        ddim = [np.log(line.after_ddim(schedule()).sum()) for line in _lines()]
+        return {
+            "DDPM": np.array([log_outside(law, places) for places, law in chains]),
+            "DDIM": np.array(ddim),
+        }
+
+    return case.memo("M1 (2) found", build)
+
+
+def _lines() -> list[Line]:
+    return [Line(modes_at(places), HALLUCINATION * SIGMA) for places in LINES]
+
+
+def _judge(case: Case, log_tail: float | None = None) -> Verdict:
+    """log_tail: of another tail mass (mutant)."""
+    limit = math.log(TAIL) if log_tail is None else log_tail
+    found = _found(case)
+    comparisons = [
+        compare(f"outside every mode, {sampler}, every step", RELATION, found[sampler], limit)
+        for sampler in SAMPLED
+    ]
+    comparisons += case.memo("M1 (2) beside", lambda: _beside(case))
+
+    def witness(comparison: Comparison) -> dict[str, Any]:
+        sampler = next((s for s in SAMPLED if s in comparison.name), SAMPLED[0])
+        return {
+            "modes": LINES[comparison.index % len(LINES)],
+            "sigma": SIGMA,
+            "schedule": "linear, beta from 0.001 to 0.2",
+            "steps": schedule().T,
+            "sampler": sampler,
+            "radius over sigma": HALLUCINATION,
+        }
+
+    finding = Finding(
+        comparisons=comparisons,
+        nonvacuous_share=1.0,
+        truth=Log10.from_log(math.log(TAIL)),
+        witness=witness,
+        unit="lines",
+        note=_NOTE if log_tail is None else "",
+        numbers={"P(|z| > 6)": TAIL},
+        tables=[_table(case)] if log_tail is None else [],
+    )
+    return CLAIM.judge(case, finding, Basis.EXACT)
+
+
+_NOTE = (
+    "The score is exact, the last noise level resolves the closest pair, and the start is noise: "
+    "this is what a thousand steps add. In continuous time, or with twice the steps, no more than the "
+    "tail is left. The corrected form is M1'."
+)
+
+
+def _beside(case: Case) -> list[Comparison]:
+    """Where the statement holds, and the chain's law against another quadrature of it."""
+    finer = log_outside(exact_chain(NEAR, finer_schedule(2)), NEAR)
+    flow = [float(line.after_flow(schedule()).sum()) for line in _lines()]
+    gaps = gap_probabilities(law_on_line(case, NEAR, "DDPM"), NEAR)
+    return [
+        compare(
+            "outside every mode, flow in continuous time", RELATION, np.log(flow), math.log(TAIL)
+        ),
+        compare("outside every mode, DDPM of twice the steps", RELATION, finer, math.log(TAIL)),
+        compare(
+            "probability of the gaps, against another quadrature",
+            Equality(rtol=5e-3, log=True),
+            exact_gaps(case)[NEAR],
+            np.log(gaps),
+        ),
+    ]
+
+
+def _table(case: Case) -> Table:
+    """Every problem of the paper under its schedule, against the tail of its data."""
+    found = _found(case)
+    rows: list[tuple[str, float, float | None, float]] = [
+        (f"modes at {line_name(places)}", math.exp(ddpm), math.exp(ddim), TAIL)
+        for places, ddpm, ddim in zip(LINES, found["DDPM"], found["DDIM"], strict=True)
+    ]
+    both = 2.0 * math.exp(exact_plane_log(case))
+    rows += [(f"{name}, between modes", both, None, tail_mass(m)) for name, m in PLANES.items()]
+    caption = "The paper's own problems: probability outside every mode, with the exact score"
+    return Table(caption, ("mixture", "DDPM", "DDIM", "tail of the data"), rows)
