@@ -9,8 +9,10 @@ from scipy.special import erfc
 
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
+from mixdyn.statistics import Proportion
 from verify import registry, runner
 from verify.claim import Basis, Case
+from verify.claims import m_1_prime_continuous as corrected
 from verify.outside import Line, even_schedule, resolution, tail_mass
 from verify.relations import Outcome
 
@@ -129,3 +131,31 @@ def test_the_tail_mass_counts_dimensions_and_the_wider_radius_above_ten():
         math.exp(-12.5), rel=1e-10
     )
     assert tail_mass(GaussianMixture(np.zeros((1, 64)), 1.0)) == pytest.approx(4.27e-8, rel=1e-3)
+
+
+def test_a_share_that_holds_lies_below_its_bound_with_its_whole_interval(uneven):
+    verdict = rows(uneven, "M1'")[Basis.SAMPLED]
+    assert verdict.verdict is H
+    for comparison in verdict.comparisons:
+        assert comparison.relation.kind == "statistical"
+        assert "to within" in comparison.name  # the margin over a bound that is attained
+        count = Proportion(comparison.n - comparison.n_held, comparison.n)
+        assert count.interval(comparison.relation.miss)[1] <= comparison.bound
+        assert comparison.resolution is not None
+    (control,) = verdict.mutants
+    assert control.narrow
+
+
+def test_a_rate_one_and_a_half_times_the_bound_does_not_hold():
+    bound, n = 0.001, 400_000
+    margin = corrected._margin(bound, n)
+    assert 0.1 < margin < 1.0
+    beyond = Proportion(int(1.6 * bound * n), n)
+    share = corrected.Share("x", bound, beyond, bound, margin)
+    assert share.compare().outcome is not H
+    assert corrected._margin(bound, 1000) is None  # so few draws decide nothing about it
+
+
+def test_the_closed_form_row_rejects_a_fall_a_little_steeper_than_measured(uneven):
+    verdict = rows(uneven, "M1'")[Basis.EXACT]
+    assert [m for m in verdict.mutants if m.narrow]

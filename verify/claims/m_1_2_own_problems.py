@@ -133,8 +133,8 @@ def _judge(case: Case, log_tail: float | None = None) -> Verdict:
 
 _NOTE = (
     "The score is exact, the last noise level resolves the closest pair, and the start is noise: "
-    "this is what a thousand steps add. In continuous time, or with twice the steps, no more than the "
-    "tail is left. The corrected form is M1'."
+    "this is what a thousand steps add. The flow in continuous time leaves the tail itself, twice "
+    "the steps less. The corrected form is M1'."
 )
 
 
