@@ -1,4 +1,4 @@
-"""Rows X4, X6, X7, X9 to X11, G.5, G.6 and I.1: what they could have seen, and controls that they
+"""Rows X4, X6, X7, X9 to X11, G.5 and G.6: what they could have seen, and controls that they
 reject by little."""
 
 import dataclasses
@@ -29,7 +29,6 @@ ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 NARROW = {
     "G.5": ("exact quantile of δ (1 + 2e-8)", 20.0, 0.01),
     "G.6": ("(4/π)(1 - 2e-10)", 20.0, 0.1),
-    "I.1": ("a run with H forgotten", 2.0, 1e-9),
     "X4": ("DDPM's mean contracts by 1.05 v_end/v_start", 7.1, 0.3),
     "X6": ("one raw step of noise more", 3.0, 0.6),
     "X7": ("η in place of η² in the noise's variance", 5.0, 1.0),
@@ -204,12 +203,3 @@ def test_the_law_of_another_eta_fails_narrowly(insured, monkeypatch):
     assert "compared to within 12 % of the share" in row.note
     assert row.basis is Basis.SAMPLED
     assert x_11_insurance.CLAIM.no_narrow_control == {}
-
-
-# -- I.1 -----------------------------------------------------------------------------------------
-
-
-def test_events_that_never_happen_confirm_no_decomposition(rows):
-    row = rows("I.1")
-    assert row.nonvacuous_share == pytest.approx(3 / 6)
-    assert "3 of 6 events never happened" in row.note

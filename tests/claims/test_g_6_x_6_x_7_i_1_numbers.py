@@ -176,3 +176,12 @@ def test_only_runs_that_passed_a_midpoint_change_their_mode(case):
     assert lines["DDPM-1000", "nearest mode changed"][3] > 0.0
     outer = lines["DDIM-50", "outer half of its mode"]
     assert outer[3] > 3.0 * outer[6]
+
+
+def test_events_that_never_happen_confirm_no_decomposition_and_one_run_too_few_is_seen(case):
+    found = row(case, "I.1")[Basis.SAMPLED]
+    assert found.nonvacuous_share == pytest.approx(3 / 6)
+    assert "3 of 6 events never happened" in found.note
+    control = next(m for m in found.mutants if m.name == "a run with H forgotten")
+    assert control.narrow
+    assert control.excess == 2.0
