@@ -55,16 +55,24 @@ def _draw_means(ax: Axes, result: Result, name: str) -> None:
 def _message(result: Result) -> str:
     wrong, n = _wrong(result)
     rate = wrong / n
-    ours, ddim, ddpm = (result.labels("family").index(f) for f in ("adaptive", "DDIM", "DDPM"))
-    below = int(np.count_nonzero(rate[:, ours] < rate[:, ddim]))
-    factor = float(np.median(rate[:, ddim] / np.maximum(rate[:, ours], 1.0 / n[:, ours])))
+    families = result.labels("family")
+    ours, ddim = families.index("adaptive"), families.index("DDIM")
     _, low, high = intervals(wrong, n)
-    above = int(np.count_nonzero(low[:, ours] > high[:, ddpm]))
-    return (
-        f"On networks of other problems AdaptiveNoise misses the modes less often than DDIM "
-        f"on {below} of {len(rate)} (by a factor of {factor:.0f} in the median); its interval lies "
-        f"above DDPM's on {above}"
+    factor = float(np.median(rate[:, ddim] / np.maximum(rate[:, ours], 1.0 / n[:, ours])))
+
+    def below(one: int, other: int) -> int:
+        return int(np.count_nonzero(high[:, one] < low[:, other]))
+
+    words = (
+        "On networks of other problems AdaptiveNoise misses the modes less often than DDIM on "
+        f"{below(ours, ddim)} of {len(rate)} (by a factor of {factor:.0f} in the median)"
     )
+    tested = "eta = 1 + retry"
+    if tested not in families:
+        return words
+    best = families.index(tested)
+    told = below(ours, best) + below(best, ours)
+    return f"{words}; from DDIM with eta = 1 and the same tests it can be told on {told}"
 
 
 def draw(results: Results) -> Figure:

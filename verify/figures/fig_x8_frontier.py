@@ -42,9 +42,9 @@ _PLAIN = {
     "DDPM": Look(VERMILION, "s"),
 }
 _IDEAS = {
-    "adaptive, bridge noise": Look(BLACK, "1", ""),
-    "adaptive, last step": Look(BLACK, "2", ""),
-    "adaptive, kernel noise": Look(BLACK, "3", ""),
+    "adaptive, bridge noise": Look(BLACK, "4", ""),
+    "adaptive, last step": Look(BLACK, "3", ""),
+    "adaptive, kernel noise": Look(BLACK, "+", ""),
     "adaptive": Look(BLACK, "*"),
 }
 _RETRY = " + retry"
@@ -144,7 +144,7 @@ def _message(result: Result) -> str:
 def draw(results: Results) -> Figure:
     """Rate, weight error and spread against evaluations."""
     result = results["frontier"]
-    figure, axes = new_figure(11.0, 4.4, columns=3)
+    figure, axes = new_figure(11.0, 4.8, columns=3)
     for family in LOOKS:
         look = marked(family)
         if family in result.labels("family"):
@@ -155,7 +155,7 @@ def draw(results: Results) -> Figure:
         ax.set(xscale="log", xlabel="evaluations of the score per sample")
     axes[0].set(yscale="log", ylabel="samples outside the modes (%)", title="rate")
     axes[0].set_ylim(bottom=2e-3)
-    axes[1].set_yscale("symlog", linthresh=1e-4)
+    axes[1].set_yscale("symlog", linthresh=1e-3)
     axes[1].set(ylabel="(chi-square - degrees)/samples", title="error of the mode weights")
     axes[2].axhline(1.0, color=GREY, ls=":")
     axes[2].set(ylabel="std within a mode / sigma", title="spread (dotted: the data)")

@@ -7,6 +7,7 @@ differ as well, so that no figure needs colour. Matplotlib is imported where a f
 from __future__ import annotations
 
 import functools
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,8 +121,10 @@ def finish(
     foot = (len(notes) * _NOTE_SIZE * 1.35 + 3.0) / 72.0 / height
     if legend is not None:
         place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, foot)}
-        figure.legend(*legend, ncols=len(legend[1]), borderaxespad=0.3, **place)
-        foot += 0.27 / height
+        rows = math.ceil(sum(len(label) + 7 for label in legend[1]) / (width * 13.0))
+        columns = math.ceil(len(legend[1]) / rows)
+        figure.legend(*legend, ncols=columns, borderaxespad=0.3, **place)
+        foot += (0.09 + 0.18 * rows) / height
     figure.set_layout_engine("constrained", rect=(0.0, foot, 1.0, 1.0 - foot))
     figure.text(0.01, 0.008, "\n".join(notes), fontsize=_NOTE_SIZE, color=GREY, va="bottom")
     return figure
