@@ -49,7 +49,7 @@ CLAIM = Claim.from_docstring(
         "separated modes. Modes of different widths all get the middle one's noise. Its early "
         "steps trust the network; only the end of a path is tested, and the tests replace the "
         "tails of a mode: its spread comes out 0.2 % too small. DDIM with eta = 1 and the same "
-        "tests interpolates as rarely (figure X8): what is its own is the spread."
+        "tests interpolates more rarely (figure X8): what is its own is the spread."
     ),
 )
 

@@ -65,7 +65,8 @@ def _trial(problem: Case, model: TrainedModel, *, own: bool, with_ddpm: bool) ->
 
 def _trials(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
     """The case's models; on the standard problem also the shipped networks of other problems, on
-    which nothing about the sampler was chosen but the median in `mixdyn.calibration`."""
+    which nothing about the sampler was chosen but the median in `mixdyn.calibration` and the
+    first steps of its grid."""
 
     def measure() -> list[Trial]:
         trials = [_trial(case, model, own=True, with_ddpm=True) for model in models]
