@@ -39,6 +39,8 @@ SCHEDULES = {
         for name, build in {
             "linear": lambda T: NoiseSchedule.linear(T, 0.1 / T, min(20.0 / T, 0.99)),
             "cosine": NoiseSchedule.cosine,
+            "scaled_linear": lambda T: NoiseSchedule.scaled_linear(T, 0.1 / T, min(20.0 / T, 0.99)),
+            "sigmoid": lambda T: NoiseSchedule.sigmoid(T, 0.01 / T, min(20.0 / T, 0.99)),
             "betas": lambda T: NoiseSchedule.from_betas(drawn(T)),
         }.items()
     },
