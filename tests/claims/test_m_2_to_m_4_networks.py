@@ -370,6 +370,10 @@ def test_x_10_holds_where_both_causes_matter_and_fails_where_ddpm_is_no_better(c
     (row,) = runner.run_claim(ENTRIES["X10"], with_causes(case, 2e-3))
     assert row.verdict is Outcome.HOLDS
     assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+    exact = next(c for c in row.mutants if c.name == "exact score in place of the learned one")
+    assert exact.narrow
+    assert exact.excess == pytest.approx(0.15 / (0.063 + 0.001))  # of three gaps of 1e-9
+    assert "One network: how much another would differ is unknown." in row.note
     assert len(row.tables[0].rows) == 1 + len(LINES) + len(PLANES)
     assert [h.held_share for h in row.hypotheses] == [1.0]
     (row,) = runner.run_claim(ENTRIES["X10"], with_causes(cases.standard(0, Profile.QUICK), 2e-2))
