@@ -379,7 +379,7 @@ def test_an_experiment_without_networks_is_refused_with_the_remedy(name):
 @pytest.mark.parametrize(
     ("figure", "stated"),
     [
-        ("1", "interpolate in 1.9 to 2.3 % of samples with DDIM in 50 steps, in 0 to 0.05 %"),
+        ("1", "interpolate in 1.9 % to 2.3 % of samples with DDIM in 50 steps, in 0 % to 0.05 %"),
         ("3L", "from 2.2 % at 50 to 0.82 % at 1000 steps; DDPM makes 0.025 %"),
         ("E.13L", "from 2.1 % at eta = 0 to 0.25 % at eta = 1, and the spread"),
         ("E.16L", "at 4 of 4 settings with a trained network, most at sigma = 0.1 (7.5 % against"),

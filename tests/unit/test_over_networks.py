@@ -94,6 +94,6 @@ def test_the_note_says_that_a_pooled_interval_is_no_networks_and_names_what_diff
     assert variation_note({"x": ALIKE}) == MEAN_ONLY
     note = variation_note({"x": ALIKE, "y": APART})
     assert MEAN_ONLY in note
-    assert "y (0.5 to 2.5 %" in note
+    assert "y (0.5 % to 2.5 %" in note
     assert "x (" not in note
     assert "unknown" in variation_note({"x": ALIKE[:1]})
