@@ -24,6 +24,7 @@ from verify import cases
 from verify.blurred import BlurredScore
 from verify.claim import Basis, Case, Profile
 from verify.claims import c_4_saddle_shift as c4
+from verify.claims import c_5_saddle_flip as c5
 from verify.claims import c_6_midpoint_error as c6
 from verify.claims import e_12_learned_spectrum as e12
 from verify.claims import x_3_growth as x3
@@ -157,6 +158,21 @@ def test_an_error_that_flips_the_saddle_is_found_as_a_sink():
     assert (slopes.growth < 0.0).all()
     assert slopes.shift[:, 0] == pytest.approx(-float(steepest) * speed, rel=2e-3)
     assert slopes.measured[:, 0] == pytest.approx(slopes.rate + slopes.shift[:, 0], rel=2e-3)
+
+
+def test_c_5_applies_only_where_the_error_leaves_the_equilibrium_at_the_midpoint():
+    """A constant error moves it by about 0.1 l over lambda: a hundredth of l at lambda = 10."""
+    case = pair_case()
+    model = with_error(case, 0.1, Ridge(1.0, N, 0.0 * N, Curve.CONSTANT))
+    row = learned_flip._row(c5.CLAIM, case, [model])
+    rate = learned_flip.midpoint_slopes(case, model).rate
+    shares = {h.name: h.held_share for h in row.hypotheses}
+    assert not ((rate > 8.0) & (rate < 10.5)).any()
+    assert 0.0 < shares["vanishing"] == np.mean(rate > 9.0) < 1.0
+    assert shares["aligned"] == shares["saddle"] == 1.0
+    assert row.applicable_share == shares["vanishing"]
+    assert row.n == round(row.applicable_share * rate.size)
+    assert row.numbers["share where all holds, were the error not asked to vanish"] == 1.0
 
 
 def test_the_search_starts_at_the_zero_next_to_the_midpoint_and_counts_the_others():
