@@ -69,7 +69,7 @@ def test_the_command_of_a_checkpoint_trains_it_again(tmp_path, monkeypatch):
         (["--device", "tpu"], "'cpu' or 'cuda'"),
         (["--threads", "0"], "threads must be an integer"),
         (["--out", "m.pt"], ".safetensors file"),
-        (["--out", "missing/m.safetensors"], ".safetensors file in a folder that exists"),
+        (["--out", "missing/m.safetensors"], "must be a file in a folder that exists"),
         (["--mixture", "cube"], "a mixture is"),
     ],
     ids=lambda v: v[0] if isinstance(v, list) else "",

@@ -47,12 +47,15 @@ BAD_MIXTURE_TOML = {
 
 BAD_SCHEDULE_TOML = {
     "no kind": ("T = 10\n", "missing keys"),
-    "unknown kind": ('kind = "sigmoid"\n', "kind linear, cosine or beta"),
-    "kind no text": ("kind = 3\n", "kind linear, cosine or beta"),
-    "a list of kinds": ('kind = ["linear"]\n', "kind linear, cosine or beta"),
-    "a key of another kind": ('kind = "cosine"\nbeta_end = 0.1\n', "kind linear, cosine or beta"),
-    "betas missing": ('kind = "beta"\nT = 3\n', "kind linear, cosine or beta"),
-    "T against betas": ('kind = "beta"\nT = 3\nbeta = [0.1]\n', "number of betas"),
+    "unknown kind": ('kind = "circular"\n', "has kind linear, scaled_linear"),
+    "kind no text": ("kind = 3\n", "has kind linear, scaled_linear"),
+    "a list of kinds": ('kind = ["linear"]\n', "has kind linear, scaled_linear"),
+    "a key of another kind": (
+        'kind = "cosine"\nbeta_end = 0.1\n',
+        "has kind linear, scaled_linear",
+    ),
+    "betas missing": ('kind = "beta"\nT = 3\n', "has kind linear, scaled_linear"),
+    "T against betas": ('kind = "beta"\nT = 3\nbeta = [0.1]\n', "number of times in the table"),
     "T a float": ('kind = "linear"\nT = 1000.0\n', "T must be an integer"),
     "T astronomical": ('kind = "linear"\nT = 1000000000000\n', "T must not exceed"),
     "T an integer beyond 64 bits": ('kind = "cosine"\nT = 99999999999999999999\n', "T must not"),
