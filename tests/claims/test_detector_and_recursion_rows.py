@@ -18,7 +18,8 @@ from verify.claim import NegativeControl, Origin, Profile, Verdict
 from verify.claims import m_5_detector as m5
 from verify.relations import Outcome
 from verify.trained import detector, recursions
-from verify.trained.detector import EDGES, WINDOWS, Detection, area, likelihood_ratio
+from verify.trained.detector import EDGES, WINDOWS, Detection
+from verify.trained.separation import area, likelihood_ratio
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 SAVED = ("M5", "M6", "M7")

@@ -1,8 +1,8 @@
 """The predicted x0_hat along the last steps of trained networks, by what becomes of the path.
 
 arXiv 2406.09358 v2, figure 5: three modes on a line and the 5 x 5 grid under DDPM. Hallucinations
-are rare, so they are sought among paths that are undecided at the start; see
-`verify.trained.detector`.
+are rare, so they are sought among paths that are undecided at the start, drawn from the exact p_t:
+examples, on which no count rests (`verify.trained.detector` counts, and leaves no path out).
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ from ..outputs import check_writable
 from ..results import RESULTS, code_of
 from .line_paths import last_steps
 from .models import Shipped, load, shipped
+from .separation import area, likelihood_ratio
 
 SAVED = RESULTS / "detector.json"
 WINDOWS = (2, 3, 4, 5, 6, 8, 10, 12, 15)
@@ -51,7 +52,6 @@ NETWORKS = (
 EDGES = np.linspace(-10.0, 1.0, 1321)  # log10 of Hal
 START = 16  # the first of the last steps; Hal looks at those from 15 on
 _FORMAT = "verify.detector.2"
-_NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
 _CONDITIONED, _FROM_NOISE = 100_000, 48_000  # of each population on a line; in all in the plane
 
 
@@ -177,56 +177,6 @@ def draw_states(
 
 
 # -- two populations -----------------------------------------------------------------------------
-
-
-def area(wrong: Array, right: Array) -> tuple[float, float]:
-    """AUC, the probability that a hallucination's value is the larger (ties half), and its standard
-    error (DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988))."""
-    m, n = len(wrong), len(right)
-    joint = _ranks(np.concatenate([wrong, right]))
-    above = (joint[:m] - _ranks(wrong)) / n  # per hallucination: share of the others below
-    below = 1.0 - (joint[m:] - _ranks(right)) / m
-    error = np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
-    return float(above.mean()), float(error)
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks from 1, ties sharing their mean."""
-    order, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: Array = (last - 0.5 * (counts - 1))[inverse]
-    return ranks if len(order) else values
-
-
-def likelihood_ratio(wrong: Array, right: Array) -> tuple[Array, Array]:
-    """Log likelihood ratio of the two populations of log Hal (m, W), (n, W) over all windows: a
-    quadratic form fitted to one half of each by logistic regression, both halves weighted alike,
-    evaluated on the other half."""
-    both = np.concatenate([wrong[::2], right[::2]])
-    centre, scale = both.mean(axis=0), both.std(axis=0)
-
-    def features(h: Array) -> Array:
-        z = (h - centre) / scale
-        squares = z[:, :, None] * z[:, None, :]
-        i, j = np.triu_indices(h.shape[1])
-        return np.concatenate([np.ones((len(z), 1)), z, squares[:, i, j]], axis=1)
-
-    coefficients = _logistic(features(wrong[::2]), features(right[::2]))
-    return features(wrong[1::2]) @ coefficients, features(right[1::2]) @ coefficients
-
-
-def _logistic(wrong: Array, right: Array) -> Array:
-    """Coefficients (P,) of ridge logistic regression, by Newton's method."""
-    x = np.concatenate([wrong, right])
-    label = np.repeat([1.0, 0.0], [len(wrong), len(right)])
-    weight = np.repeat([0.5 / len(wrong), 0.5 / len(right)], [len(wrong), len(right)])
-    found = np.zeros(x.shape[1])
-    for _ in range(_NEWTON):
-        share = 1.0 / (1.0 + np.exp(-np.clip(x @ found, -30.0, 30.0)))
-        slope = x.T @ (weight * (label - share)) - _RIDGE * found
-        curvature = (x * (weight * share * (1.0 - share))[:, None]).T @ x
-        found = found + np.linalg.solve(curvature + _RIDGE * np.eye(len(found)), slope)
-    return found
 
 
 def measure(checkpoint: Shipped, seed: int = 0) -> dict[str, Any]:
