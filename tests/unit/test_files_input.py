@@ -50,7 +50,7 @@ BAD_SCHEDULE_TOML = {
     "unknown kind": ('kind = "circular"\n', "has kind linear, scaled_linear"),
     "kind no text": ("kind = 3\n", "has kind linear, scaled_linear"),
     "a list of kinds": ('kind = ["linear"]\n', "has kind linear, scaled_linear"),
-    "a key of another kind": (
+    "a key of another kind": ('kind = "cosine"\nbeta_end = 0.1\n', "has kind linear, scaled"),
         'kind = "cosine"\nbeta_end = 0.1\n',
         "has kind linear, scaled_linear",
     ),
