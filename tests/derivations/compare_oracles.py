@@ -374,9 +374,13 @@ def late_noise():
         for name in ("variance", "bridge_alone", "slope", "deterministic")
     )
     abar = [mpmath.mpf(float(schedule.alpha_bar[t])) for t in times]
-    for sigma, start, posterior in ((0.2, None, (True, True)), (0.4, 0.9, (False, True))):
+    for late_rho, sigma, start, posterior in (
+        (0.5, 0.2, None, (True, True)),
+        (0.5, 0.4, 0.9, (False, True)),
+        (1e-9, 0.3, None, (True, True)),  # the last step alone is late
+    ):
         value = oracles.late_noise_std(
-            schedule.alpha_bar, times, 0.5, sigma, start_std=start, posterior=posterior
+            schedule.alpha_bar, times, late_rho, sigma, start_std=start, posterior=posterior
         )
         with mpmath.workdps(50):
             rho = [(1 - a) / a for a in abar]
@@ -384,7 +388,7 @@ def late_noise():
             agree(value[0], std)
             before = None
             for n in range(len(times) - 1):
-                if rho[n] > 0.5:
+                if rho[n] > late_rho and n < len(times) - 2:
                     x_0 = middle = slope(rho[n], sigma) * std
                     if before is not None:
                         stretch = mpmath.log(rho[n] / rho[n + 1])
