@@ -100,12 +100,14 @@ def load_model(
 
 
 def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:
-    """The mixture and the schedule that a checkpoint was trained on, read without torch.
+    """The mixture and the schedule that a checkpoint was trained on.
 
-    Raises FileError for a file that does not say.
+    Raises FileError for a file that does not say, MissingExtraError without torch.
     """
+    from . import learned
     from .learned.headers import read_about
 
+    learned.require()  # nothing can be done with a checkpoint without
     about = read_about(reference)
     try:
         mixture = GaussianMixture(**about["mixture"])

@@ -438,9 +438,9 @@ def as_model(
         )
     shift = 1 - check_integer(index_base, "index_base", 0, 1)
     if is_torch_module(f):
-        from .learned.modules import ModuleFunction
+        from . import learned
 
-        f = ModuleFunction(f)
+        f = learned.ModuleFunction(f)
     return _AdaptedModel(f, predicts, schedule, shift)
 
 

@@ -19,6 +19,7 @@ _HOME = {
     "LearnedScore": "adapter",
     "Checkpoint": "checkpoints",
     "load_checkpoint": "checkpoints",
+    "ModuleFunction": "modules",
     "save_checkpoint": "checkpoints",
     "RECIPES": "recipes",
     "Recipe": "recipes",
