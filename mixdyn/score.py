@@ -12,6 +12,7 @@ They are converted here and nowhere else.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -438,9 +439,8 @@ def as_model(
         )
     shift = 1 - check_integer(index_base, "index_base", 0, 1)
     if is_torch_module(f):
-        from . import learned
-
-        f = learned.ModuleFunction(f)
+        # By name: the exact score does not rest on torch, and who gets here has loaded it.
+        f = importlib.import_module(f"{__package__}.learned.modules").ModuleFunction(f)
     return _AdaptedModel(f, predicts, schedule, shift)
 
 
