@@ -92,11 +92,22 @@ def load_model(
         )
         return SizedModel(model, mixture.d, reference)
     found = _find(reference)
-    if is_model(found):
-        return SizedModel(found, mixture.d, reference)
-    return SizedModel(
-        _adapt(found, reference, schedule, predicts, index_base), mixture.d, reference
-    )
+    try:
+        ready, own_d = is_model(found), getattr(found, "d", None)
+    except Exception as error:  # an attribute of foreign code may raise anything
+        raise InputError(
+            "--model names an object whose attribute eps can be read",
+            clipped(f"{reference}: {type(error).__name__}: {error}"),
+            "Correct the model.",
+        ) from error
+    if isinstance(own_d, int) and own_d != mixture.d:
+        raise InputError(
+            f"the model must have the mixture's dimension, {mixture.d}",
+            f"{clipped(reference)} with d = {own_d}",
+            "Name the mixture that the model is for.",
+        )
+    model = found if ready else _adapt(found, reference, schedule, predicts, index_base)
+    return SizedModel(cast("ScoreModel", model), mixture.d, reference)
 
 
 def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:

@@ -81,4 +81,7 @@ def _check_falling(values: Array, name: str) -> None:
 
 def _unfit(rule: str, values: Array, outside: NDArray[np.bool_]) -> InputError:
     t = int(np.argmax(outside)) + 1
-    return InputError(rule, f"{values[t - 1]} at time {t}", "Leave out time 0, which is clean.")
+    remedy = "Leave out time 0, which is clean."
+    if t == len(values) > 1:
+        remedy = "End in little signal, not in none: there the noise says nothing about the data."
+    return InputError(rule, f"{values[t - 1]} at time {t}", remedy)

@@ -37,6 +37,7 @@ from .validation import (
     check_points,
     check_schedule,
     describe,
+    refuse_masked,
     without_gradient,
 )
 
@@ -345,6 +346,7 @@ def output_array(value: Any, name: str) -> Array:
     held = value[0] if isinstance(value, tuple) and len(value) == 1 else value
     inner = getattr(held, "sample", None)
     held = without_gradient(held if inner is None or callable(inner) else inner)
+    refuse_masked(held, name)
     try:
         array = np.asarray(held)
     except (TypeError, ValueError, RuntimeError):  # ragged lists, tensors with no NumPy form
@@ -352,10 +354,15 @@ def output_array(value: Any, name: str) -> Array:
     if array.dtype.kind not in "iuf":
         raise InputError(
             f"{name} must be an array of real numbers, or an object with one as .sample",
-            f"{describe(value)} of type {type(value).__name__}",
+            f"{describe(value)} of type {_kind_of(value)}",
             "Return an array or a tensor like the state.",
         )
     return array.astype(np.float64, copy=False)
+
+
+def _kind_of(value: Any) -> str:
+    dtype = f" of {value.dtype}" if isinstance(value, np.ndarray) else ""
+    return f"{type(value).__name__}{dtype}"
 
 
 def padded_axes(mixture: GaussianMixture) -> tuple[Array, Array] | None:

@@ -113,9 +113,14 @@ class StartError:
             f"N(0, I) is not p_t at the start t = {self.t}, where alpha_bar is "
             f"{self.schedule.alpha_bar[self.t]:.3g}: mode {k} of weight {true[k]:.4g} gets {noisy} "
             f"with noise (ddpm, exact){with_flow}, even by exact sampling; KL(p_t || N(0, I)) "
-            f"{'=' if self._lines else '<='} {self.kl:.3g} nats. Use a schedule that ends in "
-            "noise, or start from draws of p_t."
+            f"{'=' if self._lines else '<='} {self.kl:.3g} nats. {self._remedy()}"
         )
+
+    def _remedy(self) -> str:
+        last = self.schedule.T
+        if self.t < last and not StartError(self.mixture, self.schedule, last).notable:
+            return f"Begin at t = {last} (spacing trailing, linspace or log_snr), which is noise."
+        return "Use a schedule that ends in noise, or start from draws of p_t."
 
     # -- lines -----------------------------------------------------------------------------------
 

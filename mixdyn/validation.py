@@ -73,7 +73,7 @@ def _all_within(array: Array, limit: float) -> bool:
 def check_real_array(values: ArrayLike, name: str) -> Array:
     """`values` as a C-contiguous float64 array of any shape, finite or not. Tensors of other
     libraries come along, with or without a gradient; masked entries are refused."""
-    _refuse_masked(values, name)
+    refuse_masked(values, name)
     try:
         array = np.asarray(without_gradient(values))
         if array.dtype == object:
@@ -106,7 +106,7 @@ def check_limit(value: Any, name: str) -> float:
     return math.inf if value == math.inf else check_positive(value, name)
 
 
-def _refuse_masked(values: object, name: str) -> None:
+def refuse_masked(values: object, name: str) -> None:
     """A plain array has no mask: what was masked would count as data."""
     parts = values if isinstance(values, list | tuple) else [values]
     if any(np.ma.is_masked(part) for part in parts):
@@ -220,9 +220,10 @@ def check_mixture(value: object) -> GaussianMixture:
     """`value`, which must be a GaussianMixture."""
     from .mixture import GaussianMixture
 
-    mixture: GaussianMixture = check_kind(
-        value, GaussianMixture, "mixture", "Build one: GaussianMixture(means, sigma, weights)."
-    )
+    remedy = "Build one: GaussianMixture(means, sigma, weights)."
+    if hasattr(value, "covariances_") or type(value).__module__.startswith("sklearn"):
+        remedy = "Turn a fitted one into ours: mixdyn.GaussianMixture.from_sklearn(fitted)."
+    mixture: GaussianMixture = check_kind(value, GaussianMixture, "mixture", remedy)
     return mixture
 
 

@@ -81,6 +81,12 @@ def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSch
 def ddim_options(options: SamplerOptions, schedule: NoiseSchedule) -> dict[str, Any]:
     """The options that a DDIM sampler takes as they are, its times as a grid."""
     given = options.given()
+    if given.get("spacing") == "full" and "steps" in given:
+        raise InputError(
+            "--spacing full takes every time",
+            f"--steps {given['steps']} beside it",
+            "Leave one of them out.",
+        )
     return _with_times(given, schedule) if "times" in given else given
 
 

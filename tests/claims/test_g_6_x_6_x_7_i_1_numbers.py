@@ -6,13 +6,16 @@ import math
 import numpy as np
 import pytest
 
+from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule
 from verify import cases, paths, registry, runner
-from verify.claim import Basis, Profile
+from verify.claim import Basis, Case, Profile
 from verify.claims import g_6_confinement as g6
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7
+from verify.relations import Outcome
 from verify.trained import visits
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
@@ -86,6 +89,14 @@ def test_coarse_steps_send_fewer_hybrids_to_the_far_mode_than_the_exact_law(case
 
 
 # -- X7 ------------------------------------------------------------------------------------------
+
+
+def test_modes_too_close_to_be_told_apart_are_not_said_to_reach_into_each_other():
+    # Three modes 28 sigma apart in 64 dimensions: the sufficient condition asks for 31.
+    mixture = GaussianMixture(np.eye(3, 64), 0.05)
+    found = row(Case("user", mixture, NoiseSchedule.linear()), "X7")[Basis.SAMPLED]
+    assert found.verdict is Outcome.NOT_APPLICABLE
+    assert "far enough apart, by 3.27 standard deviations at time 1," in found.note
 
 
 @pytest.fixture(scope="module")

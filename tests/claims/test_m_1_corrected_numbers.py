@@ -57,6 +57,16 @@ def test_a_pair_below_the_last_noise_level_refutes_the_statement_and_names_the_h
     assert "M1'" in exact.note
 
 
+def test_where_a_hypothesis_fails_the_row_says_which_and_not_that_the_statement_falls():
+    far = rows(user([[1000.0], [1002.0]], 0.1), "M1")
+    for verdict in far.values():
+        assert verdict.verdict is Outcome.NOT_APPLICABLE
+        assert verdict.note.startswith("The last marginal is not noise: its divergence")
+        assert "falls" not in verdict.note
+    overlapping = rows(user([[0.0], [1.0]], 0.3), "M1")
+    assert all("pair overlaps" in v.note for v in overlapping.values())
+
+
 def test_its_last_step_alone_leaves_two_thirds_while_the_flow_leaves_the_tail(close_pair):
     verdict = rows(close_pair, "M1'")[Basis.EXACT]
     assert verdict.verdict is H

@@ -85,6 +85,17 @@ def test_a_schedule_that_ends_in_noise_warns_of_nothing():
     assert run.start_error.worst == pytest.approx(9e-4, abs=1e-5)
 
 
+def test_a_grid_that_begins_too_late_is_told_to_begin_earlier():
+    schedule = NoiseSchedule.linear()
+    mixture = GaussianMixture([[0.0], [1.0], [3.0]], 0.05, [0.5, 0.3, 0.2])
+    late = StartError(mixture, schedule, 801)
+    assert late.notable
+    assert "Begin at t = 1000" in late.words()
+    assert not StartError(mixture, schedule, 1000).notable
+    short = StartError(mixture, NoiseSchedule.linear(100), 80)
+    assert "Use a schedule that ends in noise" in short.words()
+
+
 def test_given_states_and_other_models_have_no_start_to_judge():
     class Other:
         d = 1

@@ -38,7 +38,11 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "number.py").write_text(
         "class Model:\n    eps = 3.0\n\n"
         "class OneArgument:\n    def eps(self, x):\n        return x\n\n"
-        "held, one = Model(), OneArgument()\n\n"
+        "class Broken:\n    @property\n    def eps(self):\n        raise RuntimeError('no')\n\n"
+        "class Anything:\n    def __getattr__(self, name):\n        raise KeyError(name)\n\n"
+        "class Plane:\n    d = 2\n\n    def eps(self, x, t):\n        return x\n\n"
+        "held, one, broken, anything = Model(), OneArgument(), Broken(), Anything()\n"
+        "plane = Plane()\n\n"
         "def fails(x, t):\n    raise RuntimeError('first\\nsecond')\n"
     )
     return tmp_path
@@ -141,6 +145,12 @@ def test_a_preset_takes_no_number_for_a_switch(folder):
     assert "normalize must be True or False" in _line(folder, ["check", "grid:normalize=3"])
 
 
+@pytest.mark.parametrize("command", [SAMPLE, CHECK], ids=["sample", "check"])
+def test_a_number_of_steps_beside_every_step_is_refused(folder, command):
+    line = _line(folder, [*command, "--spacing", "full", "--steps", "7"])
+    assert "--spacing full takes every time" in line
+
+
 def test_the_samples_of_check_have_a_stated_limit(folder):
     stderr = _line(folder, [*CHECK, "--samples", str(2**31)])
     limit = int(stderr.rsplit("samples <= ", 1)[1].rstrip(".\n"))
@@ -153,9 +163,20 @@ def test_an_eps_that_cannot_be_called_with_a_state_and_a_time_is_refused(folder,
     assert "a method eps(x, t)" in _line(folder, [*SAMPLE, "--model", model])
 
 
+@pytest.mark.parametrize("model", ["number:broken", "number:anything"])
+def test_an_attribute_that_raises_when_it_is_read_becomes_one_line(folder, model):
+    line = _line(folder, [*SAMPLE, "--model", model])
+    assert "whose attribute eps can be read" in line
+
+
+def test_a_model_of_another_dimension_than_the_mixture_is_refused(folder):
+    line = _line(folder, [*SAMPLE, "--model", "number:plane"])
+    assert "the mixture's dimension, 1" in line
+
+
 def test_whatever_a_model_raises_becomes_one_line_that_says_where(folder):
     stderr = _line(folder, [*SAMPLE, "--model", "number:fails"])
-    assert "RuntimeError: first second (number.py, line 11)" in stderr
+    assert "RuntimeError: first second (number.py, line 27)" in stderr
 
 
 # -- files ---------------------------------------------------------------------------------------
@@ -490,6 +511,29 @@ def test_what_a_model_returns_otherwise_is_refused(returned):
     for model in (Model(returned), mixdyn.as_model(lambda x, t: returned(x))):
         with pytest.raises(InputError, match=r"must be an array of real numbers|non-finite"):
             _run(model)
+
+
+def test_a_model_that_returns_masked_entries_is_refused():
+    def returned(x):
+        return np.ma.masked_array(x, mask=np.ones(x.shape, bool))
+
+    for model in (Model(returned), mixdyn.as_model(lambda x, t: returned(x))):
+        with pytest.raises(InputError, match="must have no masked entries"):
+            _run(model)
+
+
+@pytest.mark.parametrize(("returned", "kind"), [("complex", "complex128"), ("booleans", "bool")])
+def test_an_array_of_other_numbers_is_refused_by_their_kind(returned, kind):
+    with pytest.raises(InputError, match=f"of type ndarray of {kind}"):
+        _run(Model(REFUSED[returned]))
+
+
+def test_a_fitted_mixture_of_another_library_is_answered_with_the_way_in():
+    class Fitted:
+        covariances_ = np.ones(2)
+
+    with pytest.raises(InputError, match=r"GaussianMixture\.from_sklearn"):
+        mixdyn.ExactScore(Fitted(), SCHEDULE)
 
 
 @pytest.mark.parametrize("model", [Model, 3, lambda x, t: x, type("M", (), {"eps": 3.0})()])

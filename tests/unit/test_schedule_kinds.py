@@ -143,6 +143,13 @@ def test_a_table_that_is_no_schedule_is_refused(call, message):
         call()
 
 
+def test_a_table_that_ends_in_no_signal_is_not_told_to_leave_out_time_0():
+    with pytest.raises(InputError, match=r"0\.0 at time 3\. End in little signal, not in none"):
+        NoiseSchedule.from_alphas_cumprod([0.9, 0.5, 0.0])
+    with pytest.raises(InputError, match="Leave out time 0"):
+        NoiseSchedule.from_alphas_cumprod([1.0, 0.5])
+
+
 def test_a_table_of_another_length_than_T_is_a_file_error(tmp_path):
     (tmp_path / "s.toml").write_text('kind = "log_snr"\nT = 3\nlog_snr = [1.0, 0.0]\n')
     with pytest.raises(FileError, match="number of times in the table"):

@@ -62,6 +62,7 @@ CLAIM = Claim.from_docstring(
 
 
 CELLS = 64
+_NOISE = 0.01  # nats that the last marginal may differ from noise
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
 _RESOLVES = "l²/v_1 of the closest pair over the 8 log(1/Q) that resolves it"
 
@@ -114,7 +115,7 @@ def _hypotheses(case: Case) -> list[Hypothesis]:
     divergence = 0.5 * mixture.weights @ (shift + mixture.d * (var - 1.0 - np.log(var)))
     return [
         Hypothesis.from_slack("room", np.array([_room(mixture)])),
-        Hypothesis.from_slack("noise", np.array([0.01 - divergence])),
+        Hypothesis.from_slack("noise", np.array([_NOISE - divergence])),
     ]
 
 
@@ -159,7 +160,15 @@ def _compare(case: Case, model: GaussianMixture, tail: float) -> tuple[Compariso
 
 
 def _note(case: Case, worst: Comparison) -> str:
-    """Why the statement falls, and what is left of it."""
+    """Why the statement does not apply, or else falls, and what is left of it then."""
+    room, noise = _hypotheses(case)
+    if room.worst_gap:
+        return f"The closest pair overlaps: its room is {-room.worst_gap:.3g}."
+    if noise.worst_gap:
+        return (
+            "The last marginal is not noise: its divergence from N(0, I) may be "
+            f"{_NOISE + noise.worst_gap:.3g} nats, more than {_NOISE}."
+        )
     if worst.outcome is not Outcome.FAILS:
         return ""
     share = resolution(case)

@@ -112,7 +112,11 @@ def _judge(case: Case, wrong: Wrong = RIGHT) -> Verdict:
     if t < 1:
         finding = Finding(
             hypotheses=[Hypothesis("owned", 0.0, -slack)],
-            note="At every noisy time some other mode reaches into the closest pair's modes.",
+            note=(
+                f"At no noisy time are the modes far enough apart, by {-slack:.3g} standard "
+                "deviations at time 1, to tell that one of them owns its states out to "
+                f"{REACH} standard deviations."
+            ),
         )
         return CLAIM.judge(case, finding)
     runs = case.memo("X7 runs", lambda: _runs(case, t))
