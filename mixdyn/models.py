@@ -120,6 +120,8 @@ def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:
 
     learned.require()  # nothing can be done with a checkpoint without
     about = read_about(reference)
+    if "mixture" not in about and "schedule" not in about:
+        learned.load_checkpoint(reference)  # says what else the file holds
     try:
         mixture = GaussianMixture(**about["mixture"])
         return mixture, NoiseSchedule.from_parameters(about["schedule"])

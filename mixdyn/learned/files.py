@@ -13,6 +13,7 @@ import torch
 
 from ..errors import FileError
 from ..files import as_path, clipped, write_atomically
+from .headers import about_of
 
 SUFFIX = ".safetensors"
 
@@ -50,7 +51,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
         with safetensors.safe_open(source, framework="pt") as handle:
             metadata = handle.metadata() or {}
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
-        return tensors, {key: json.loads(value) for key, value in metadata.items()}
+        return tensors, about_of(metadata)
     except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
         raise FileError(
             "a file of tensors must be whole and in the safetensors format "

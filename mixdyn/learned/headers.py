@@ -22,10 +22,21 @@ _FAULTS = (
 _LARGEST = 100_000_000  # bytes of a header, the format's own limit
 
 
-def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The JSON values in the header of a file of ours.
+def about_of(metadata: dict[str, str]) -> dict[str, Any]:
+    """The values of a file of ours, whose every text is JSON. Of a file of other code, which writes
+    plain text such as `pt`, nothing: it says nothing that we could read."""
+    try:
+        return {key: json.loads(value) for key, value in metadata.items()}
+    except json.JSONDecodeError:
+        if metadata.get("format", "").startswith('"mixdyn.'):
+            raise
+        return {}
 
-    Raises FileError for a file that has no such header. Whether the tensors behind it are whole is
+
+def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The JSON values in the header of a file of ours; none of a file of other code.
+
+    Raises FileError for a file that has no header. Whether the tensors behind it are whole is
     not looked at.
     """
     source = as_path(path)
@@ -35,7 +46,7 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
             if length > _LARGEST:
                 raise ValueError("header too large")
             header = json.loads(handle.read(length))
-        return {key: json.loads(value) for key, value in header["__metadata__"].items()}
+        return about_of(header.get("__metadata__", {}))
     except _FAULTS as error:
         raise FileError(
             "a file of tensors must begin with a safetensors header that describes it",

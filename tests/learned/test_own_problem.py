@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import safetensors.torch
 from torch import nn
 from typer.testing import CliRunner
 
@@ -66,12 +67,17 @@ def test_a_checkpoint_is_placed_on_a_device(checkpoint_file, tmp_path):
     assert "a device is 'cpu' or 'cuda'" in refused.stderr
 
 
-def test_tensors_of_a_foreign_network_are_described_by_their_shapes(tmp_path):
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}], ids=["nothing", "other text"])
+@pytest.mark.parametrize(
+    "named",
+    [["--mixture", "grid", "--schedule", "linear"], ["--mixture", "grid"], []],
+    ids=["both named", "a mixture", "none"],
+)
+def test_tensors_of_a_foreign_network_are_described_by_their_shapes(tmp_path, named, metadata):
     parts = nn.Linear(3, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2)
     layers = nn.Sequential(*parts)
     path = tmp_path / "foreign.safetensors"
-    write_tensors(path, layers.state_dict(), {})
-    named = ["--mixture", "grid", "--schedule", "linear"]
+    safetensors.torch.save_file(layers.state_dict(), path, metadata)
     refused = _run("sample", *named, "--model", path, "--out", tmp_path / "s.npz")
     assert refused.exit_code == 2
     assert refused.stderr.count("\n") == 1
