@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LEAST = 5e-324  # the smallest double: an offset below it still has a sign
 _CENTER_BITS = 1 << 14  # spent at most on telling a separatrix from the midpoint
+_SPARE_BITS = 10  # by which a separatrix is known better than what else is uncertain of the centre
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,14 @@ def _around_separatrix(
             if not error < arb(2) ** -(WIDTH_BITS + 2):
                 return None
             # Each end is y_0 + g/p(y_0) to within that share of delta.
-            center = place + (low + high) / (2 * density) + arb(0, (reach * error).upper())
+            shift = (low + high) / (2 * density) + arb(0, (reach * error).upper())
+            center = place + shift
             width = (high - low) / density * (1 + arb(0, (2 * error).upper()))
             middle = (as_arb(axis.values[lower]) + as_arb(axis.values[lower + 1])) / 2
-            if known is not None or bits >= _CENTER_BITS or not center.overlaps(middle):
+            # What is uncertain of the levels and of the asymptote, more bits do not mend.
+            told = known is not None or not center.overlaps(middle)
+            exhausted = place.rad() * 2**_SPARE_BITS < shift.rad()
+            if told or exhausted or bits >= _CENTER_BITS:
                 return center, width
         bits *= 2
 

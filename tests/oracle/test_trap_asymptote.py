@@ -104,3 +104,12 @@ def test_an_offset_below_the_smallest_double_is_not_called_symmetric():
     assert oracles.trap_radius(mixture, (1, 0), 0.15, 0.01, 1e-6).center_offset == -5e-324
     pair = GaussianMixture([[0.0], [1.0]], 1e-3)
     assert oracles.trap_radius(pair, (0, 1), 0.15, 0.01, 1e-6).center_offset == 0.0
+
+
+def test_no_bits_are_spent_on_an_offset_that_the_levels_already_hide(work):
+    """The separatrix lies 1e-762 l off the midpoint; of 1e-440 l, forty digits are known."""
+    mixture = GaussianMixture(np.arange(5.0)[:, None], 1.0)
+    found = oracles.trap_radius(mixture, (0, 1), 0.15, 5.7e-4, 5e-5)
+    assert found.log10_radius == pytest.approx(-440.4, abs=0.1)
+    assert math.isnan(found.center_offset)
+    assert max(work) <= 4096
