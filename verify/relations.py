@@ -48,7 +48,8 @@ class Relation(ABC):
     """A kind of comparison with its tolerance.
 
     The tolerance of a point is atol * scale + rtol * |bound|. With `log` the two sides are natural
-    logarithms of positive numbers, and the tolerance is rtol: a relative one, at any magnitude.
+    logarithms of positive numbers, and the tolerance is rtol * scale: a relative one, at any
+    magnitude.
     """
 
     rtol: float = 0.0
@@ -78,9 +79,9 @@ class Relation(ABC):
     def tolerance(self, bound: ArrayLike, scale: ArrayLike = 1.0) -> Array:
         """The violation that is still taken for rounding, elementwise; relative with `log`."""
         right = np.asarray(bound, dtype=float)
-        size = np.where(np.isfinite(right), np.abs(right), 1.0)  # an infinite bound needs no slack
         if self.log:
-            return np.full(np.broadcast(right, scale).shape, self.rtol)
+            return np.asarray(self.rtol * np.asarray(scale, dtype=float) * np.ones_like(right))
+        size = np.where(np.isfinite(right), np.abs(right), 1.0)  # an infinite bound needs no slack
         return self.atol * np.asarray(scale) + self.rtol * size
 
     @abstractmethod

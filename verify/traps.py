@@ -19,10 +19,13 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
 from verify.claim import Case, coinciding_modes
 from verify.paths import KAPPA, ddim_grid
+from verify.relations import Comparison, Equality, compare
 
 LOG_10 = math.log(10.0)
 VACUOUS_LOG_RADIUS = -30.0 * LOG_10  # a radius below 1e-30 of the segment says nothing
-_RTOL = 1e-11
+LOG_RTOL = 1e-6  # relative difference of two start radii that is taken for rounding
+# Of an end in log z: an error near the rim, where log z is of order one, grows by up to k/16.
+_RTOL, _ATOL = 1e-13, 1e-14
 
 
 def require_distinct_means(mixture: GaussianMixture) -> None:
@@ -121,7 +124,7 @@ def flow_of_log_distance(log_z: ArrayLike, k_from: float, k_to: float) -> Array:
     """log of the distance to the midpoint of two equal modes, in units of l, carried by the flow.
 
     log_z (n,) any real; k = l^2/v, growing along the reverse process. k_to < k_from runs it
-    backwards. The two are tied by u = log(k/k_from)/2. Errors are of order 1e-9.
+    backwards. The two are tied by u = log(k/k_from)/2. Errors: `log_error`.
     """
     from scipy.integrate import solve_ivp
 
@@ -131,8 +134,28 @@ def flow_of_log_distance(log_z: ArrayLike, k_from: float, k_to: float) -> Array:
     def rate(u: float, state: Array) -> Array:
         return _log_rate(state, k_from * math.exp(2.0 * u))
 
-    solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=1e-10)
+    solved = solve_ivp(rate, (0.0, span), start, method="DOP853", rtol=_RTOL, atol=_ATOL)
     return np.asarray(solved.y[:, -1])
+
+
+def log_error(k: ArrayLike) -> Array:
+    """How far `flow_of_log_distance` may be off a log of a start radius, k = l^2/v at its end.
+
+    The log of the trap of z_end, about -k (1/2 - z_end)^2/2, changes by up to k/16 per unit of log
+    z_end: rounding there is what is lost, a few times its share.
+    """
+    return np.asarray(1e-9 + 16.0 * np.finfo(float).eps * np.asarray(k, dtype=float))
+
+
+def against_truth(log_exact: ArrayLike, log_truth: ArrayLike, k: ArrayLike) -> Comparison:
+    """Logs of start radii from the flow of log z against ball arithmetic, k = l^2/v at the end."""
+    return compare(
+        "start radius: flow of log z against ball arithmetic",
+        Equality(rtol=LOG_RTOL, log=True),
+        log_exact,
+        log_truth,
+        scale=1.0 + log_error(k) / LOG_RTOL,
+    )
 
 
 def exact_log_trap(length: float, fraction: float, v_start: float, v_end: float) -> float:
@@ -159,7 +182,7 @@ def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> f
     reached.terminal = True  # type: ignore[attr-defined]
     span = 0.5 * math.log(k_to / k_from)
     solved = solve_ivp(
-        rate, (0.0, span), [log_z], method="DOP853", rtol=_RTOL, atol=1e-10, events=reached
+        rate, (0.0, span), [log_z], method="DOP853", rtol=_RTOL, atol=_ATOL, events=reached
     )
     times = solved.t_events[0]
     return float(times[0]) if len(times) else math.inf

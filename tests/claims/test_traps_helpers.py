@@ -10,6 +10,7 @@ from mixdyn.errors import NotApplicableError
 from verify import cases, traps
 from verify.claim import Profile
 from verify.convex import distance_to_hull
+from verify.relations import Outcome
 
 
 def test_the_neighbours_of_the_grid_are_its_40_edges():
@@ -63,6 +64,19 @@ def test_the_flow_of_log_distance_meets_the_trap_at_any_depth():
         start = traps.flow_of_log_distance(math.log(0.15), k_end, 5.0)[0]
         assert truth < -0.06 * k_end
         assert start == pytest.approx(truth, rel=1e-9)
+
+
+@pytest.mark.parametrize("fraction", [0.15, 0.35, 0.45])
+@pytest.mark.parametrize("k_end", [5e6, 1e8, 1e10])
+def test_rounding_near_the_rim_spoils_a_deep_trap_by_its_share_of_k_and_no_more(fraction, k_end):
+    truth = traps.exact_log_trap(1.0, fraction, 1 / 1800.0, 1 / k_end)
+    start = traps.flow_of_log_distance(math.log(fraction), k_end, 1800.0)[0]
+    assert abs(start - truth) < traps.log_error(k_end)
+    found = traps.against_truth(start, truth, k_end)
+    assert found.outcome is Outcome.HOLDS
+    assert found.resolution == pytest.approx(1e-6 + float(traps.log_error(k_end)), rel=1e-9)
+    apart = 2.0 * found.resolution
+    assert traps.against_truth(start + apart, truth, k_end).outcome is Outcome.FAILS
 
 
 def test_the_exit_clock_inverts_the_flow():

@@ -61,6 +61,15 @@ def test_logarithms_compare_by_ratio_far_below_the_smallest_double():
     assert compare("p", relation, -1999.99, -2000.0).outcome is Outcome.FAILS
 
 
+def test_the_tolerance_of_logarithms_grows_with_the_scale_of_its_point():
+    found = compare("p", Equality(rtol=1e-6, log=True), [-2000.0, -10.0], -10.0, scale=[2e9, 0.5])
+    assert found.outcome is Outcome.HOLDS
+    assert found.resolution == pytest.approx(2e3)
+    apart = [-10.0 + 0.9e-6, -10.0]
+    found = compare("p", Equality(rtol=1e-6, log=True), apart, -10.0, scale=[0.5, 1.0])
+    assert (found.outcome, found.index) == (Outcome.FAILS, 0)
+
+
 def test_tightness_is_one_when_tight_for_upper_and_lower_bounds():
     assert compare("x", Upper(atol=1e-9), 2.0, 4.0).tightness == pytest.approx(0.5)
     assert compare("x", Lower(atol=1e-9), 4.0, 2.0).tightness == pytest.approx(0.5)
