@@ -33,8 +33,8 @@ def _exact(value: Any) -> Any:
 class Formula:
     """expr as a function of `arguments`: symbols, or indexed bases given as (nested) sequences.
 
-    A call evaluates at 50 digits with doubles taken as exact; `doubles` evaluates the same
-    expression in double precision.
+    A call evaluates at 50 digits, or at more where mpmath is set to more, with doubles taken as
+    exact; `doubles` evaluates the same expression in double precision.
     """
 
     expr: sp.Expr
@@ -54,7 +54,7 @@ class Formula:
 
     def __call__(self, *values: Any) -> Any:
         """The value as an mpmath number of 50 digits (a few are lost to cancellation)."""
-        with mpmath.workdps(DIGITS + 10):
+        with mpmath.workdps(max(DIGITS + 10, mpmath.mp.dps)):
             return self._at_high_precision(*[_exact(v) for v in values])
 
     def doubles(self, *values: Any) -> float:

@@ -324,20 +324,15 @@ def _isotropic_variances(covariances: ArrayLike, n_modes: int, d: int) -> Array:
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
     _refuse_fitted(sigma)
     given = check_real_array(sigma, "sigma")
-    if given.ndim > 1 and given.size in (1, n_modes):
+    if given.ndim > 1:
+        plain = ", else a.ravel()" if given.size in (1, n_modes) else ""
         raise InputError(
             f"modes must be isotropic: sigma is one number or a ({n_modes},) array of standard "
             "deviations",
             f"an array of shape {given.shape}",
-            "If these are variances, as fitted covariances are, pass numpy.sqrt(a).ravel(), else "
-            "a.ravel().",
-        )
-    if given.ndim > 1:
-        raise InputError(
-            "modes must be isotropic: sigma is one number or one per mode",
-            f"an array of shape {given.shape}",
-            "Of covariances take the square root, a standard deviation (in one dimension sigma = "
-            "np.sqrt(covariances).ravel()); GaussianMixture.from_sklearn(fitted) does it.",
+            "If these are variances, as fitted covariances are, "
+            "GaussianMixture.from_sklearn(fitted) takes their roots; in one dimension pass "
+            f"np.sqrt(a).ravel(){plain}.",
         )
     values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)
     if given.ndim == 1 and len(values) != n_modes:

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from mixdyn.validation import Array, check_alpha_bar, check_array, check_nonnegative, check_positive
+
+_FAINT = 1e-60  # a log weight ratio of which every root takes in its leading term alone
 
 
 def two_mode_logit(z: ArrayLike, k: float, log_weight_ratio: float = 0.0) -> Array:
@@ -65,31 +68,56 @@ def two_mode_equilibria(k: float, log_weight_ratio: float = 0.0) -> Array:
     Three iff k > 4 and |log(w_i/w_j)| < k s/2 - 2 artanh(s), s = sqrt(1 - 4/k): the drift's local
     minimum is negative and its local maximum positive. Limits of exactly that kind count as one.
     """
-    from scipy.optimize import brentq
-
     strength, bias = check_positive(k, "k"), _number(log_weight_ratio)
-    if bias == 0.0:
-        upper = _pitchfork_branch(strength)
-        return np.array([-upper, 0.0, upper] if upper > 0.0 else [0.0])
+    if abs(bias) <= _FAINT:
+        middle, upper = _faint_root(strength, bias), _pitchfork_branch(strength)
+        return np.array([-upper, middle, upper] if upper > 0.0 else [middle])
 
     def drift(z: float) -> float:
         return float(two_mode_drift(z, strength, bias))
 
-    knots = [-0.5, 0.5]
+    # At a root |b| <= k |z| + 2 artanh(2 |z|), below (k + 5) |z| up to 1/4: none is closer to 0.
+    nearest = 0.5 * min(0.25, abs(bias) / (strength + 5.0))
+    knots = [-0.5, -nearest, nearest, 0.5]
     if strength > 4.0:
         edge = _turning_logit(strength)
         turns = [(r - bias) / strength for r in (-edge, edge)]
-        knots = [-0.5, *(t for t in turns if -0.5 < t < 0.5), 0.5]
+        knots = sorted({*knots, *(t for t in turns if nearest < abs(t) < 0.5)})
     roots = []
     for low, high in itertools.pairwise(knots):
         ends = drift(low), drift(high)
         if ends[0] == 0.0:  # the pull underflows at a mode: the equilibrium is the mode itself
             roots.append(low)
         elif min(ends) < 0.0 < max(ends):
-            roots.append(float(brentq(drift, low, high, xtol=5e-324, rtol=8.9e-16, maxiter=5000)))
+            roots.append(_root(drift, low, high))
         elif ends[1] == 0.0 and high == 0.5:
             roots.append(high)
     return np.array(roots)
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """The sign change between two numbers of one sign, however many decades apart."""
+    from scipy.optimize import brentq
+
+    rising = function(low) < 0.0
+    while max(low / high, high / low) > 4.0:
+        middle = math.copysign(math.sqrt(low * high), low)
+        if (function(middle) < 0.0) == rising:
+            low = middle
+        else:
+            high = middle
+    return float(brentq(function, low, high, xtol=5e-324, rtol=8.9e-16))
+
+
+def _faint_root(k: float, bias: float) -> float:
+    """The root next to 0 for |b| <= 1e-60, down to the least double.
+
+    At a root b = 2 artanh(2 z) - k z = (4 - k) z + 16 z^3/3 + ..., where |4 - k| is 0 or more than
+    4e-16: a single term carries all digits, and the outer roots do not see b.
+    """
+    if bias == 0.0:
+        return 0.0
+    return math.cbrt(0.1875) * math.cbrt(bias) if k == 4.0 else bias / (4.0 - k)
 
 
 def _turning_logit(k: float) -> float:

@@ -86,7 +86,7 @@ def test_means_too_noisy_to_tell_a_contraction_decide_nothing(case):
 
 
 def test_few_draws_in_many_dimensions_widen_the_reach_of_a_mean_by_students_law():
-    means = np.zeros((2, 4096))
+    means = np.zeros((2, 1024))
     means[1, 0] = 1.0
     many = Case("wide", GaussianMixture(means, 0.01), NoiseSchedule.linear(60, 1e-3, 0.25))
     pair = x4.neighbour_pairs(many.mixture, 1)[0]
@@ -94,9 +94,9 @@ def test_few_draws_in_many_dimensions_widen_the_reach_of_a_mean_by_students_law(
     steps = np.arange(3, -1, -1)
     law = oracles.linear_recursion_std(many.schedule.alpha_bar, steps, 1.0, 0.01, start_std=1e-12)
     deviations = found.ddpm_reach / (law[-1] / math.sqrt(64))
-    # A normal mean's would be 6.5; seven estimates of the deviation average out.
+    # A normal mean's would be 6.5; where one mode owns the start the estimates average out.
     assert t.isf(0.5e-10, 63) == pytest.approx(7.744, abs=1e-3)
-    assert 7.0 < deviations.mean() < 8.5
+    assert 7.0 < deviations[found.others < 1e-4].mean() < 8.5
 
 
 # -- X6 ------------------------------------------------------------------------------------------

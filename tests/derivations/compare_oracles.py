@@ -274,6 +274,20 @@ def equilibria():
                     assert abs(drift(z, k, b)) <= 1e-12 * max(steep, mpmath.mpf("0.05"))
 
 
+@covers(oracles.two_mode_equilibria)
+def equilibria_of_a_faint_bias():
+    """Every root changes the sign of the derived drift within a relative 1e-12."""
+    drift = formula("two_modes", "drift")
+    for k in (0.3, 3.0, 4.0, 4.0000001, 9.0, 60.0):
+        for b in (1e-59, 1e-60, -1e-60, 3e-150, -1e-305):
+            roots = oracles.two_mode_equilibria(k, b)
+            assert len(roots) == (3 if k > 4 else 1), (k, b)
+            with mpmath.workdps(400):
+                for z in map(mpmath.mpf, roots):
+                    ends = [drift(z * (1 + s * mpmath.mpf("1e-12")), k, b) for s in (-1, 1)]
+                    assert ends[0] * ends[1] < 0, (k, b, float(z))
+
+
 @covers(oracles.reverse_bisector_drift)
 def bisector_drift():
     exact = formula("bisector", "drift_per_beta")

@@ -19,7 +19,7 @@ PACKAGES = ("mixdyn/bounds", "mixdyn/oracles", "mixdyn/dynamics.py", "mixdyn/cro
 _STRUCTURAL_KEYWORDS = {"axis", "ndim", "keepdims", "low", "high", "initial", "power"}
 _STRUCTURAL_CALLS = {
     "range", "check_integer", "check_array", "check_points", "full", "full_like", "zeros", "eye",
-    "empty", "ones", "reshape", "partition", "expand_dims",
+    "empty", "ones", "reshape", "partition", "expand_dims", "factorial",
 }  # fmt: skip
 
 

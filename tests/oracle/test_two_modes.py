@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.mixture import GaussianMixture
+from mixdyn.oracles import two_modes
 
 
 def plain_drift(z, k, weights):
@@ -72,6 +73,34 @@ def test_unequal_weights_unfold_the_pitchfork_to_the_last_digits(k, bias):
         assert z == pytest.approx(
             float(root_to_50_digits(z, k, bias)), rel=1e-9 if abs(bias) < 1e-100 else 2e-15, abs=0.0
         )
+
+
+@pytest.mark.parametrize("k", [1e-3, 3.0, 4.0 - 4.5e-16, 4.0, 4.0 + 9e-16, 4.0000001, 35.0, 1e9])
+@pytest.mark.parametrize("size", [5e-324, 2.2e-309, 1e-200, 9e-61, 1.1e-60, 1e-30, 0.1, 5.0, 1e300])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_root_takes_few_evaluations_of_the_drift_for_every_bias(monkeypatch, k, size, sign):
+    evaluated = []
+
+    def counted(*args):
+        evaluated.append(args)
+        return two_mode_drift(*args)
+
+    two_mode_drift = two_modes.two_mode_drift
+    monkeypatch.setattr(two_modes, "two_mode_drift", counted)
+    bias = sign * size
+    roots = oracles.two_mode_equilibria(k, bias)
+    assert len(evaluated) <= 60 * len(roots)
+    assert len(roots) == (3 if size < float(bounds.critical_log_weight_ratio(k)) else 1)
+    assert roots == pytest.approx(-oracles.two_mode_equilibria(k, -bias)[::-1], rel=1e-15, abs=0.0)
+    # The root that is left below k = 4 lies on the heavier mode's side, a saddle on the lighter's.
+    middle = roots[len(roots) // 2]
+    assert math.copysign(1.0, middle) == (-sign if len(roots) == 3 else sign)
+
+
+@pytest.mark.parametrize("k", [4.0 - 4.5e-16, 4.0, 4.0 + 9e-16, 5.0, 1e4])
+def test_the_roots_of_a_faint_bias_join_those_that_are_searched(k):
+    faint, searched = (oracles.two_mode_equilibria(k, b) for b in (1e-60, 1.0000001e-60))
+    assert faint == pytest.approx(searched, rel=2e-7, abs=0.0)
 
 
 def test_the_drift_keeps_its_digits_where_the_saddle_is_born():
