@@ -38,6 +38,7 @@ def test_no_exemption_is_stale_or_without_a_reason():
         ("def f(x, n=3):\n    for _ in range(200):\n        x = x**2\n", [2.0]),
         ("def f(k):\n    return k > 4.0\n", [4.0]),
         ("def f(n):\n    return 2.0 / math.factorial(2 * n + 1)\n", [2.0]),
+        ("def f(x):\n    return g(len(x) - 2, 2 * math.ceil(x) + 1, 2.0 * x)\n", [2.0]),
     ],
 )
 def test_constants_of_formulas_are_told_from_structure(tmp_path, monkeypatch, source, found):

@@ -85,11 +85,11 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     ("mixdyn/oracles/reduction.py", "affine_hull", "np.abs(mixture.means).max() * 0.001"): (
         _TOLERANCE
     ),
-    (_SEPARABLE, "product_grid", "1 - len(varying)"): "a power of the total weight, which is 1",
     (_SEPARABLE, "product_grid", "1e-12 * table"): _TOLERANCE,
     (_SEPARABLE, "_grid_lines", "8 * _ULP"): _TOLERANCE,
     (_SEPARABLE, "_grid_lines", "np.flatnonzero(np.diff(label)) + 1"): _COUNT,
     (_SEPARABLE, "_separate_line", "mixture.d - 1"): _COUNT,
+    (_WINDOW, "tail", "min(1.0, max(0.0, total))"): "takes rounding above 1 off a probability",
     (_WINDOW, "quantile", "middle - 40.0"): _BRACKET,
     (_WINDOW, "quantile", "middle + 8.0"): _BRACKET,
     (_WINDOW, "_root", "brentq(function, low, high, xtol=1e-12, rtol=1e-12)"): _TOLERANCE,

@@ -9,7 +9,8 @@ are tolerances and limits, unless their value is an expression with a function c
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("mixdyn/bounds", "mixdyn/oracles", "mixdyn/dynamics.py", "mixdyn/crossings.py")
 
 _STRUCTURAL_KEYWORDS = {"axis", "ndim", "keepdims", "low", "high", "initial", "power"}
+_COUNTS = {"len", "ceil"}  # an integer added to one of these counts too
 _STRUCTURAL_CALLS = {
     "range", "check_integer", "check_array", "check_points", "full", "full_like", "zeros", "eye",
     "empty", "ones", "reshape", "partition", "expand_dims", "factorial",
@@ -143,7 +145,27 @@ def _is_operand(parents: list[ast.AST]) -> bool:
     """Whether a constant is part of arithmetic (not of shifts, floor division and remainders)."""
     inner = next((p for p in reversed(parents) if not isinstance(p, ast.UnaryOp)), None)
     whole = ast.LShift | ast.FloorDiv | ast.Mod
-    return isinstance(inner, ast.BinOp) and not isinstance(inner.op, whole)
+    arithmetic = isinstance(inner, ast.BinOp) and not isinstance(inner.op, whole)
+    return arithmetic and not _counts(parents)
+
+
+def _counts(parents: list[ast.AST]) -> bool:
+    """Whether the arithmetic around a constant has a length or a number of parts as an operand."""
+    arithmetic = itertools.takewhile(
+        lambda p: isinstance(p, ast.BinOp | ast.UnaryOp), reversed(parents)
+    )
+    return any(isinstance(o, ast.Call) and _called(o) in _COUNTS for o in _operands([*arithmetic]))
+
+
+def _operands(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """What arithmetic is made of, down to what is not arithmetic."""
+    for node in nodes:
+        if isinstance(node, ast.BinOp):
+            yield from _operands([node.left, node.right])
+        elif isinstance(node, ast.UnaryOp):
+            yield from _operands([node.operand])
+        else:
+            yield node
 
 
 def _is_named_limit(parents: list[ast.AST]) -> bool:
