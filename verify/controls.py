@@ -15,6 +15,7 @@ from .relations import Outcome
 
 _GOAL = 10.0  # tolerances by which the control that is looked for fails
 _ROUNDS = 48
+_DOUBT = 4  # rounds without a size that passes, after which it is asked whether 0 does
 _DIGITS = 17
 
 
@@ -23,10 +24,12 @@ def narrowest(name: str, mutant: Callable[[float], Verdict], gross: float) -> di
 
     mutant : the claim's verdict with a fault of the given size; 0 is the claim itself. gross : a
     size > 0 that is rejected. name : has a place {} for the size. The size is looked for between 0
-    and `gross`; where no narrow one is found it is the smallest that was seen to fail, and where
-    `gross` is not rejected there is none.
+    and `gross`; where no narrow one is found it is the smallest that was seen to fail, where the
+    claim itself fails, so that no size is the smallest, it is `gross`, and where `gross` is not
+    rejected there is none.
     """
     high, failed = gross, mutant(gross)
+    most = {name.format(f"{gross:g}"): failed}
     if failed.verdict is not Outcome.FAILS:
         return {}
     low, below, shown = 0.0, 0.0, f"{gross:g}"
@@ -34,6 +37,8 @@ def narrowest(name: str, mutant: Callable[[float], Verdict], gross: float) -> di
         above = _worst(failed)
         if above <= NARROW:
             break
+        if k == _DOUBT and low == 0.0 and mutant(0.0).verdict is Outcome.FAILS:
+            return most
         size, text = _rounded(low, _next(low, high, (_GOAL - below) / (above - below), k % 2 == 1))
         tried = mutant(size)
         if tried.verdict is Outcome.FAILS:

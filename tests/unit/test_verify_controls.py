@@ -47,6 +47,14 @@ KINDS = {
 }
 
 
+def test_where_the_claim_itself_fails_the_search_ends_early_with_the_gross_fault():
+    sizes = []
+    found = narrowest("off by {}", mutant(lambda s: 1e6 + s, sizes), 0.5)
+    assert set(found) == {"off by 0.5"}
+    assert len(sizes) < 8
+    assert 0.0 in sizes
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fault_is_found_that_fails_narrowly_and_the_name_gives_its_size(kind):
     sizes = []
