@@ -24,6 +24,8 @@ _STATIC = "any alpha_bar gives the same law in static coordinates, given the noi
 
 _SADDLE, _WINDOW = "mixdyn/bounds/saddle.py", "mixdyn/oracles/window_variance.py"
 _INSURANCE, _OUTSIDE = "mixdyn/bounds/insurance.py", "mixdyn/bounds/outside.py"
+_LINEAR = "mixdyn/oracles/linear.py"
+_CONTOUR = "moves a path of integration between the same singularities"
 _GUARD = "refuses input, or catches an end at which nothing is left to compute"
 _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
 _GROWTH_END = "np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)"
@@ -89,6 +91,17 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_SEPARABLE, "_grid_lines", "8 * _ULP"): _TOLERANCE,
     (_SEPARABLE, "_grid_lines", "np.flatnonzero(np.diff(label)) + 1"): _COUNT,
     (_SEPARABLE, "_separate_line", "mixture.d - 1"): _COUNT,
+    (_WINDOW, "tail", "0.5 / scale.max()"): _CONTOUR,
+    (_WINDOW, "tail", "1.0 + tau ** 2"): _CONTOUR,
+    (_WINDOW, "quantile", "level >= 1.0"): _GUARD,
+    (_WINDOW, "weighted", "min(abs(0.5 * l * y / v), 350.0)"): _GUARD,
+    (_WINDOW, "pair_error", "-0.5 * l"): "where the interval of a quadrature is divided",
+    (_WINDOW, "pair_error", "quad(weighted, a, b, limit=400, epsabs=1e-14)"): _TOLERANCE,
+    (_LINEAR, "kept_share", "-8.0 * np.finfo(float).eps"): _TOLERANCE,
+    (_BALLS, "interval_levels_arb", "lower + 1"): _COUNT,
+    (_BALLS, "interval_levels_arb", "WIDTH_BITS + 4"): _BITS,
+    (_BALLS, "separatrix_arb", "lower + 1"): _COUNT,
+    (_BALLS, "first_bracket", "2 * step"): _BRACKET,
     (_WINDOW, "tail", "min(1.0, max(0.0, total))"): "takes rounding above 1 off a probability",
     (_WINDOW, "quantile", "middle - 40.0"): _BRACKET,
     (_WINDOW, "quantile", "middle + 8.0"): _BRACKET,
