@@ -3,8 +3,9 @@
 A saddle is an equilibrium with one positive eigenvalue and all others negative; near means within
 l/4, of the midpoint unless another center is given. Doubles (means, weights, v) count as exact. A
 saddle is proved by Krawczyk's test around a computed one, which encloses an equilibrium, and by the
-signs of the Jacobian there; its absence by cutting the cube around that ball until in every piece
-the field cannot vanish, or the Jacobian has no positive eigenvalue, or two.
+signs of the Jacobian there; its absence by a trace of the covariance below v in the whole ball, or
+by cutting the cube around it until in every piece the field cannot vanish, or the Jacobian has no
+positive eigenvalue, or two.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from mixdyn.validation import Array
 NEAR = 0.25  # of the pair's length
 _BITS = 256
 _MOST_PIECES = 2000
-_WORK = 100_000  # pieces times squared number of modes
+_WORK = 100_000  # pieces times squared number of modes; 500 pieces where that is fewer
+_MOST_WORK = 650_000  # pieces times `_work` of one, whatever the rest: seconds
 Ball = Any  # flint.arb
 
 
@@ -42,7 +44,7 @@ class _Law:
         means = [[arb(c) for c in row] for row in mixture.means.tolist()]
         return cls(means, [arb(w).log() for w in mixture.weights.tolist()], arb(v))
 
-    def _log_ratio(self, y: Sequence[Ball], q: int, r: int) -> Ball:
+    def log_ratio(self, y: Sequence[Ball], q: int, r: int) -> Ball:
         """log(gamma_r/gamma_q), linear in y: each coordinate occurs once."""
         total = self.log_weights[r] - self.log_weights[q]
         for y_k, a, b in zip(y, self.means[q], self.means[r], strict=True):
@@ -54,7 +56,7 @@ class _Law:
         modes = range(len(self.means))
         found = []
         for q in modes:
-            logs = [self._log_ratio(y, q, r) for r in modes]
+            logs = [self.log_ratio(y, q, r) for r in modes]
             least = 1 / sum((a.upper().exp() for a in logs), self.v * 0)
             most = 1 / sum((a.lower().exp() for a in logs), self.v * 0)
             found.append(least.union(most))
@@ -167,16 +169,18 @@ def has_no_saddle(
 ) -> bool:
     """Whether it is proved that no saddle lies within l/4 of the midpoint.
 
-    center (d,): in place of the midpoint. False where the proof would take more than about two
-    thousand pieces: it then says nothing.
+    center (d,): in place of the midpoint. False where the proof would take more pieces than
+    `_most_pieces`: it then says nothing.
     """
     from flint import arb, ctx
 
     with ctx.workprec(_BITS):
         law = _Law.of(mixture, v)
         half, middle = NEAR * pair.length, pair.midpoint if center is None else center
+        if _has_no_spread(law, [arb(c) for c in middle.tolist()], half):
+            return True
         waiting = [([arb(c) for c in middle.tolist()], [half] * mixture.d)]
-        for _ in range(min(_MOST_PIECES, max(500, _WORK // mixture.N**2))):
+        for _ in range(_most_pieces(mixture)):
             if not waiting:
                 return True
             place, halves = waiting.pop()
@@ -188,6 +192,37 @@ def has_no_saddle(
                     moved = [c + side * halves[k] * (n == k) for n, c in enumerate(place)]
                     waiting.append((moved, list(halves)))
     return False
+
+
+def _most_pieces(mixture: GaussianMixture) -> int:
+    """Two thousand, fewer with many modes, and hardly any where they also have many dimensions: a
+    cube of 2^d halves is not cut up in thousands."""
+    wanted = min(_MOST_PIECES, max(500, _WORK // mixture.N**2))
+    return max(1, min(wanted, _MOST_WORK // _work(mixture)))
+
+
+def _work(mixture: GaussianMixture) -> int:
+    """Of one piece: a product of balls for each pair of modes and coordinate, and the Jacobian's
+    basis, whose products cost a tenth."""
+    return mixture.N**2 * mixture.d + mixture.d**3 // 10
+
+
+def _has_no_spread(law: _Law, center: Sequence[Ball], radius: float) -> bool:
+    """Whether the trace of Cov_gamma is below v within the radius: no eigenvalue is positive.
+
+    For a ball as a whole, where log(gamma_q/gamma_r) changes by |mu_q - mu_r| radius/v: the cube
+    around it is wider by the square root of the number of dimensions.
+    """
+    modes = range(len(law.means))
+    middle = [law.log_ratio(center, 0, q) for q in modes]
+    ref = max(modes, key=lambda q: float(middle[q].mid()))
+    total = law.v * 0
+    for mean, log_share in zip(law.means, middle, strict=True):
+        gaps = [a - b for a, b in zip(mean, law.means[ref], strict=True)]
+        gap2 = sum((gap * gap for gap in gaps), law.v * 0)
+        most = log_share - middle[ref] + gap2.sqrt() * radius / law.v
+        total += most.exp() * gap2
+    return bool(total < law.v)
 
 
 def _is_beyond(box: Sequence[Ball], center: Array, radius: float) -> bool:

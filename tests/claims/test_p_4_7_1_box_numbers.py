@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from flint import arb, ctx
 from scipy.optimize import brentq
 
-from mixdyn import bounds, dynamics, geometry
+from mixdyn import bounds, dynamics, geometry, presets
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner
+from verify import cases, registry, runner, saddle_proofs
 from verify.claim import Basis, Case, Profile
 from verify.relations import Outcome
 from verify.saddle_proofs import has_no_saddle, is_saddle
@@ -99,6 +100,59 @@ def test_a_proof_says_one_thing_and_never_both(weights, pair, v, exists):
     else:
         assert is_saddle(mixture, two, v, found) is exists
         assert not is_saddle(mixture, two, v, found + 0.1 * two.direction)
+
+
+@pytest.fixture
+def pieces(monkeypatch):
+    """The boxes whose shares of the modes were enclosed since the start of the test."""
+    seen, plain = [], saddle_proofs._Law.shares
+
+    def counted(law, y):
+        seen.append(len(y))
+        return plain(law, y)
+
+    monkeypatch.setattr(saddle_proofs._Law, "shares", counted)
+    return seen
+
+
+@pytest.mark.parametrize("v_over_l2", [1 / 32.0, 1e-3, 1e-6])
+def test_near_a_mode_in_64_dimensions_no_saddle_is_a_proof_of_one_piece(pieces, v_over_l2):
+    mixture = presets.farthest_point(64)
+    two = geometry.pair(mixture, *geometry.nearest_pairs(mixture)[0])
+    assert has_no_saddle(mixture, two, v_over_l2 * two.length**2, two.mu_i)
+    assert not pieces
+
+
+@pytest.mark.parametrize(("n", "d"), [(12, 64), (40, 8)])
+def test_a_proof_that_is_not_found_takes_no_more_work_in_many_dimensions(pieces, n, d):
+    means = np.random.default_rng(3).standard_normal((n, d))
+    mixture = GaussianMixture(means, 0.01)
+    two = geometry.pair(mixture, *geometry.nearest_pairs(mixture)[0])
+    assert not has_no_saddle(mixture, two, two.length**2 / 40.0)
+    work = n**2 * d + d**3 / 10
+    assert 0 < len(pieces) * work < 2 * saddle_proofs._MOST_WORK + 2 * work
+
+
+@pytest.mark.parametrize("d", [1, 2, 8])
+def test_a_ball_without_spread_has_no_point_with_a_positive_eigenvalue(d):
+    """At the rim of the largest of 81 balls around a mode that pass."""
+    rng = np.random.default_rng(4)
+    mixture = GaussianMixture(rng.standard_normal((4, d)), 0.01, rng.dirichlet(np.ones(4)))
+    center, v = mixture.means[0], 0.002
+    with ctx.workprec(256):
+        law = saddle_proofs._Law.of(mixture, v)
+        middle = [arb(c) for c in center.tolist()]
+        radii = np.linspace(0.0, 2.0, 81)
+        passed = [saddle_proofs._has_no_spread(law, middle, r) for r in radii]
+    count = passed.index(False)
+    assert 0 < count < len(radii)
+    assert not any(passed[count:])
+    rays = np.vstack([rng.standard_normal((2000, d)), mixture.means[1:] - center])
+    rim = center + radii[count - 1] * rays / np.linalg.norm(rays, axis=1)[:, None]
+    assert dynamics.flow_spectrum(mixture, rim, v).max() < 0.0
+    # Half-way to the nearest mode two share the weight: no ball reaches as far, and few fall short.
+    gaps = np.linalg.norm(mixture.means[1:] - center, axis=1)
+    assert gaps.min() / 8.0 < radii[count] < gaps.min() / 2.0
 
 
 def test_a_box_holds_the_saddle_that_the_engine_finds_and_tilts_no_more_than_it_says():

@@ -106,7 +106,10 @@ _MODES_TRIED = 8
 
 def _two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Verdict:
     places = pairs_and_nodes(case)
-    field, along, across = np.array([_spectrum(pair, v, offset) for pair, v in places]).T
+    field, along, across = case.memo(
+        f"P4.7 spectra {offset:g} off",
+        lambda: np.array([_spectrum(pair, v, offset) for pair, v in places]),
+    ).T
     length, v = np.array([(pair.length, v) for pair, v in places]).T
     want_along, want_across = bounds.midpoint_eigenvalues(length, v)
     has_saddle = want_along > 0.0
