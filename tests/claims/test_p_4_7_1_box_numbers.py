@@ -152,7 +152,7 @@ def test_a_ball_without_spread_has_no_point_with_a_positive_eigenvalue(d):
     assert dynamics.flow_spectrum(mixture, rim, v).max() < 0.0
     # Half-way to the nearest mode two share the weight: no ball reaches as far, and few fall short.
     gaps = np.linalg.norm(mixture.means[1:] - center, axis=1)
-    assert gaps.min() / 8.0 < radii[count] < gaps.min() / 2.0
+    assert gaps.min() / 8.0 < radii[count - 1] < gaps.min() / 2.0
 
 
 def test_a_box_holds_the_saddle_that_the_engine_finds_and_tilts_no_more_than_it_says():
