@@ -114,13 +114,15 @@ IMPORTED = """
 import importlib, json, os, sys
 from pathlib import Path
 root, found = Path(sys.argv[1]), {}
+packages = {"mixdyn", "verify", "derivations"}  # and no environment that lies below the root
 sys.path.insert(0, str(root))
 for name in sys.argv[2:]:
     end, start = os.pipe()
     if not (child := os.fork()):
         importlib.import_module(f"verify.claims.{name}")
         files = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", 0)}
-        ours = sorted(str(f.relative_to(root)) for f in files if f.is_relative_to(root))
+        below = [f.relative_to(root) for f in files if f.is_relative_to(root)]
+        ours = sorted(str(f) for f in below if f.parts[0] in packages)
         os.write(start, json.dumps(ours).encode())
         os._exit(0)
     os.waitpid(child, 0)
