@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from mixdyn.errors import FileError, InputError, MixdynError
-from mixdyn.files import write_text
+from mixdyn.files import check_output, make_folder, write_text
 from mixdyn.validation import check_integer
 
 from . import cases, drift, ledger, registry, report, terminal
 from .claim import Case, Profile
-from .outputs import check_writable, make_folder
 from .pictures import record_drawn
 from .quantities import dump_json
 from .relations import Outcome
@@ -256,8 +255,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
         entries = registry.select(registry.load_claims(), claims or [])
         outputs = Outputs(out, json_file, record, summary=n_random is not None)
         if json_file is not None:  # before minutes of work, not after
-            check_writable(json_file)
-        make_folder(out)
+            check_output(json_file)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)

@@ -9,10 +9,9 @@ from typing import Any
 
 from mixdyn import learned
 from mixdyn.errors import FileError
-from mixdyn.files import write_text
+from mixdyn.files import make_folder, write_text
 
 from .claim import Basis, Case
-from .outputs import make_folder
 from .quantities import dump_json
 from .relations import Outcome
 from .sources import ROOT

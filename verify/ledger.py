@@ -12,12 +12,11 @@ from typing import Any
 
 from mixdyn import learned
 from mixdyn.errors import FileError
-from mixdyn.files import write_text
+from mixdyn.files import make_folder, write_text
 
 from . import runner
 from .claim import Basis, Case, Origin
 from .derived import derived_row
-from .outputs import make_folder
 from .quantities import dump_json
 from .registry import Entry
 from .relations import Outcome

@@ -234,8 +234,9 @@ class NotWorse:
         """The sign between the rate and the reference's."""
         return f"≤ {self.margin:g} ×"
 
-    def share(self, ratio: float, trials: int, reference: int) -> float:
-        """The expected share of all successes that are the first sampler's at a ratio of rates."""
+    def share(self, ratio: float, trials: float, reference: float) -> float:
+        """The expected share of all successes that are the first sampler's at a ratio of rates;
+        trials, reference: the numbers of samples, or their proportion."""
         return ratio * trials / (ratio * trials + reference)
 
     def needed(self, reference: Proportion, per_sample: float = 1.0) -> int | None:
@@ -244,7 +245,7 @@ class NotWorse:
         reference had no success."""
         if reference.successes == 0:
             return None
-        edge, beyond = (r * per_sample / (r * per_sample + 1.0) for r in (self.margin, self.ratio))
+        edge, beyond = (self.share(r, per_sample, 1.0) for r in (self.margin, self.ratio))
         events = trials_to_tell(edge, beyond, self.miss)
         return math.ceil(events / (reference.rate * (self.ratio * per_sample + 1.0)))
 

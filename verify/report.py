@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.files import write_text
+from mixdyn.files import make_folder, write_text
 from mixdyn.provenance import commit, package_versions, usable_cores
 from mixdyn.start import start_error
 from mixdyn.statistics import POWER
@@ -20,7 +20,6 @@ from mixdyn.statistics import POWER
 from .claim import Case, parse_hypotheses
 from .graph import graph_svg
 from .legend import BASES, MARKS, ORIGINS, VERDICTS, summarise_controls, words_on_controls
-from .outputs import make_folder
 from .pictures import Picture, find_pictures
 from .quantities import dump_json, plain, read_number, show_number, show_share
 from .registry import Entry

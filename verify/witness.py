@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixdyn.files import write_parameters
+from mixdyn.files import make_folder, write_parameters
 
 from . import cases
 from .claim import Profile
-from .outputs import make_folder
 from .problems import Problem
 from .registry import Entry
 from .trials import Call, Kind, try_problem

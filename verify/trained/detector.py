@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from mixdyn import learned, oracles
 from mixdyn.errors import FileError
-from mixdyn.files import write_text
+from mixdyn.files import check_output, write_text
 from mixdyn.geometry import mode_radius, squared_distances
 from mixdyn.mixture import GaussianMixture
 from mixdyn.provenance import commit
@@ -37,7 +37,6 @@ from mixdyn.statistics import VERDICT_MISS, Proportion
 from mixdyn.validation import Array, IntArray
 
 from ..interpolation_problems import HALLUCINATION
-from ..outputs import check_writable
 from ..results import RESULTS, code_of
 from .line_paths import last_steps
 from .models import Shipped, load, shipped
@@ -352,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure the networks and save what was found."""
     parser = argparse.ArgumentParser(prog="python -m verify.trained.detector", description=__doc__)
     parser.add_argument("--out", type=Path, default=SAVED, help="the file to write")
-    out = parser.parse_args(argv).out
+    out = check_output(parser.parse_args(argv).out)  # before minutes of work, not after
     learned.use_threads()
     from mixdyn.learned.checkpoints import hardware  # torch, which only a new measurement needs
     from mixdyn.learned.training import check_device
@@ -366,7 +365,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = {"commit": commit(), "code": code_of(Path(__file__))}
     about = {**made, "hardware": hardware(check_device("cpu")), "seed": 0}
     held = {"format": _FORMAT, "windows": WINDOWS, "about": about, "networks": found}
-    check_writable(out)
     text = json.dumps(held, separators=(",", ":"), allow_nan=False)
     write_text(out, text.replace('{"name"', '\n{"name"') + "\n")  # a network a line
     return 0

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn.errors import FileError
-from mixdyn.files import write_text
+from mixdyn.files import check_output, write_text
 from mixdyn.generations import Generation, generation_from, read_json, read_summary
 from mixdyn.geometry import Region
 from mixdyn.learned.headers import read_about
@@ -31,7 +31,6 @@ from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
 
 from ..claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
-from ..outputs import check_writable
 from ..results import RESULTS, code_of, words_on_code
 from .rates import over_seeds
 
@@ -262,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         found = gather(arguments.folders)
-        check_writable(arguments.out)
+        check_output(arguments.out)
         text = json.dumps(found, separators=(",", ":"), allow_nan=False)
         write_text(arguments.out, text.replace('{"filter"', '\n{"filter"') + "\n")  # a run a line
     except FileError as error:
