@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels
-from .errors import ConvergenceError, InputError, MemoryLimitError
+from .errors import ConvergenceError, InputError
 from .fields import Field, MixtureField, pulled
 from .mixture import GaussianMixture
 from .multistep import Past, multistep
@@ -29,6 +29,7 @@ from .validation import (
     check_decreasing,
     check_integer,
     check_limit,
+    check_memory,
     check_nonnegative,
     check_points,
     check_positive,
@@ -399,12 +400,8 @@ def _path(keep: str, nodes: Array, y: Array, limit: float) -> Array | None:
     if keep == "final":
         return None
     size = 8.0 * len(nodes) * y.size
-    if size > limit:
-        raise MemoryLimitError(
-            f"a trajectory must fit memory_limit = {limit:.3g} bytes",
-            f"{size:.3g} bytes",
-            "Keep fewer nodes or samples, or raise memory_limit.",
-        )
+    remedy = "Keep fewer nodes or samples, or raise memory_limit."
+    check_memory(size, limit, "a trajectory", remedy)
     path = np.empty((len(nodes), *y.shape))
     path[0] = y
     return path

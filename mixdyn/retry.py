@@ -19,6 +19,7 @@ from typing import Protocol
 import numpy as np
 
 from .errors import InputError
+from .plans import Options
 from .samplers import Sampler
 from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel
@@ -56,7 +57,7 @@ def check_testing(how: _Testing) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Retry:
+class Retry(Options):
     """Another sampler, whose samples are tested and, where they fail, run again.
 
     Parameters

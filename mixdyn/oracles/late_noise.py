@@ -57,7 +57,7 @@ def late_noise_std(
             "Pass a schedule's arrays, indexed by time.",
         )
     start = math.sqrt(sigma2 + rho[0]) if start_std is None else check_positive(start_std, "start")
-    early = max(int(np.count_nonzero(rho[:-1] > threshold)), 0)
+    early = int(np.count_nonzero(rho[:-1] > threshold))
     gains = _gains(rho, sigma2, min(early, len(rho) - 2))
     variances = [(start * gain) ** 2 for gain in gains]
     for k in range(len(variances) - 1, len(rho) - 1):

@@ -121,3 +121,8 @@ def test_a_sampler_that_cannot_go_on_from_any_node_is_refused(base):
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(InputError):
         Retry(DDIM(), **wrong)
+
+
+def test_an_option_that_retry_does_not_have_is_answered_with_those_it_has():
+    with pytest.raises(InputError, match="Retry takes the options base, level, checks, rounds"):
+        Retry(DDIM(), times=3)
