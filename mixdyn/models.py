@@ -110,6 +110,16 @@ def load_model(
     return SizedModel(cast("ScoreModel", model), mixture.d, reference)
 
 
+def own_problem(
+    reference: str | None, *given: object
+) -> tuple[GaussianMixture, NoiseSchedule] | None:
+    """The problem that a checkpoint brings where a part that could be given, mixture or schedule,
+    is None; else None."""
+    if reference is None or not reference.endswith(CHECKPOINT):
+        return None
+    return trained_on(reference) if any(part is None for part in given) else None
+
+
 def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:
     """The mixture and the schedule that a checkpoint was trained on.
 

@@ -11,9 +11,8 @@ import numpy as np
 from mixdyn import presets
 from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
-from mixdyn.models import load_model, trained_on
+from mixdyn.models import load_model, own_problem
 from mixdyn.named import read_mixture, read_schedule
-from mixdyn.references import CHECKPOINT
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import Array, check_integer
 
@@ -65,15 +64,13 @@ def user(
     InputError for a file or a model that cannot be used.
     """
     names = [Path(p).name for p in (mixture, schedule, model) if p is not None]
-    own = (presets.grid(), NoiseSchedule.linear())
     if model is None and (predicts, index_base) != (None, None):
         raise InputError(
             "--predicts and --index-base describe the function that --model names",
             "no --model",
             "Leave them out or name a model.",
         )
-    if model is not None and model.endswith(CHECKPOINT) and None in (mixture, schedule):
-        own = trained_on(model)
+    own = own_problem(model, mixture, schedule) or (presets.grid(), NoiseSchedule.linear())
     case = Case(
         "user",
         own[0] if mixture is None else read_mixture(os.fspath(mixture)),

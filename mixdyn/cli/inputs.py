@@ -146,22 +146,22 @@ def read_problem(
 ) -> tuple[GaussianMixture, NoiseSchedule]:
     """The mixture and the schedule that the options name; what is left out is that of the
     checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
-    from mixdyn.models import trained_on
+    from mixdyn.models import own_problem
 
-    own = None
-    if model.reference is not None and model.is_checkpoint and None in (mixture, schedule):
-        own = trained_on(model.reference)
-    if mixture is None and own is None:
+    own = own_problem(model.reference, mixture, schedule)
+    if mixture is not None:
+        problem = read_mixture(mixture)
+    elif own is not None:
+        problem = own[0]
+    else:
         raise InputError(
             "--mixture names what to sample from; a checkpoint brings its own",
             "neither --mixture nor a checkpoint as --model",
             "Write for example --mixture grid.",
         )
-    clock = own[1] if own is not None else NoiseSchedule.linear()
-    return (
-        own[0] if mixture is None and own is not None else read_mixture(str(mixture)),
-        clock if schedule is None else read_schedule(schedule),
-    )
+    if schedule is not None:
+        return problem, read_schedule(schedule)
+    return problem, NoiseSchedule.linear() if own is None else own[1]
 
 
 def build_model(
