@@ -15,6 +15,7 @@ from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.validation import Array, IntArray
 
 from .claim import Case, Claim, Finding, Hypothesis, Verdict
+from .controls import narrowest
 from .inexact import (
     Curve,
     ErrorField,
@@ -184,6 +185,14 @@ class Distance:
     sides: Callable[[PerturbedPaths], Sides]
     more: Callable[[Sequence[PerturbedPaths]], list[Comparison]] = lambda found: []
     flat: bool = False  # whether the distance is zero for want of a direction
+
+
+def forgetful(judge: Callable[[float], Verdict]) -> dict[str, Verdict]:
+    """Mutants of a claim whose bound counts the error: judge(factor) with a factor on it."""
+    return {
+        "without the error's term": judge(0.0),
+        "half the error": judge(0.5),
+    } | narrowest("(1 - {}) of the error", lambda less: judge(1.0 - less), 0.5)
 
 
 def judge_distance(claim: Claim, case: Case, what: Distance) -> Verdict:

@@ -23,8 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from verify.claim import Basis, Case, Claim, Verdict
-from verify.controls import narrowest
-from verify.perturbed_paths import Distance, PerturbedPaths, Sides, judge_distance
+from verify.perturbed_paths import Distance, PerturbedPaths, Sides, forgetful, judge_distance
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -46,10 +45,7 @@ def check(case: Case) -> Verdict:
 
 def mutants(case: Case) -> dict[str, Verdict]:
     """Bounds that forget the error, or a part of it."""
-    return {
-        "without the error's term": _judge(case, error_factor=0.0),
-        "half the error": _judge(case, error_factor=0.5),
-    } | narrowest("(1 - {}) of the error", lambda less: _judge(case, error_factor=1.0 - less), 0.5)
+    return forgetful(lambda factor: _judge(case, error_factor=factor))
 
 
 def _judge(case: Case, error_factor: float = 1.0) -> Verdict:

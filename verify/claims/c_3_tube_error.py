@@ -24,12 +24,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verify.claim import Basis, Case, Claim, Verdict
-from verify.controls import narrowest
 from verify.perturbed_paths import (
     TOLERANCE,
     Distance,
     PerturbedPaths,
     Sides,
+    forgetful,
     join,
     judge_distance,
 )
@@ -55,10 +55,7 @@ def check(case: Case) -> Verdict:
 
 def mutants(case: Case) -> dict[str, Verdict]:
     """Bounds that forget the error, or a part of it."""
-    return {
-        "without the error's term": _judge(case, error_factor=0.0),
-        "half the error": _judge(case, error_factor=0.5),
-    } | narrowest("(1 - {}) of the error", lambda less: _judge(case, error_factor=1.0 - less), 0.5)
+    return forgetful(lambda factor: _judge(case, error_factor=factor))
 
 
 def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
