@@ -31,6 +31,11 @@ class Proportion:
         check_integer(self.trials, "trials", 1)
         check_integer(self.successes, "successes", 0, self.trials)
 
+    @classmethod
+    def pooled(cls, parts: Sequence[Proportion]) -> Proportion:
+        """The count of all parts (one or more) together."""
+        return cls(sum(p.successes for p in parts), sum(p.trials for p in parts))
+
     @property
     def rate(self) -> float:
         """The maximum-likelihood estimate successes/trials."""
@@ -166,7 +171,7 @@ def heterogeneity(counts: Sequence[int], trials: Sequence[int]) -> tuple[float, 
         )
     groups = [Proportion(k, n) for k, n in zip(counts, trials, strict=True)]
     degrees = len(groups) - 1
-    rate = sum(g.successes for g in groups) / sum(g.trials for g in groups)
+    rate = Proportion.pooled(groups).rate
     if rate in (0.0, 1.0):
         return 0.0, degrees, 1.0
     misses = [(g.rate - rate) ** 2 * g.trials for g in groups]

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .quantities import Log10, read_number
-from .relations import NotWorse, Outcome, Statistical
+from .relations import Outcome
 
 Row = Mapping[str, Any]
-_COUNTED = (Statistical.kind, NotWorse.kind)
 
 
 def excess(comparison: Row) -> float | None:
@@ -35,7 +34,7 @@ def relative_slack(comparison: Row) -> float | None:
     """
     relation = comparison["relation"]
     sides = read_number(comparison, "measured"), read_number(comparison, "bound")
-    if relation["kind"] not in ("upper", "lower", *_COUNTED) or None in sides:
+    if relation["kind"] not in ("upper", "lower") and not _is_counted(comparison):
         return None
     small, large = sides[::-1] if relation["symbol"] == "≥" else sides
     if isinstance(small, Log10) and isinstance(large, Log10):
@@ -47,10 +46,15 @@ def relative_slack(comparison: Row) -> float | None:
     return (large - small) / size if size > 0.0 else None
 
 
+def _is_counted(comparison: Row) -> bool:
+    """Whether its relation is decided by an interval, which may miss, not by a tolerance."""
+    return "miss" in comparison["relation"]
+
+
 def is_undecided(comparison: Row) -> bool:
     """Whether a comparison is inconclusive for want of a number, not for want of a sample."""
     missing = comparison["outcome"] == Outcome.INCONCLUSIVE
-    return missing and comparison["relation"]["kind"] not in _COUNTED
+    return missing and not _is_counted(comparison)
 
 
 def family(name: str) -> str:

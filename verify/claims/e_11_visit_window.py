@@ -151,7 +151,7 @@ def _note(case: Case, ddim: Mapping[Choice, Sequence[Decomposition]]) -> str:
 
 
 def _percent(part: Proportion | None) -> str:
-    return "no count" if part is None else f"{show_share(part.rate)}"
+    return "no count" if part is None else show_share(part.rate)
 
 
 def _tables(case: Case, visited: Visited) -> list[Table]:

@@ -166,11 +166,8 @@ def _sums(trials: Sequence[Trial]) -> tuple[Proportion, Proportion] | None:
     own = [(t.adaptive.interpolation, t.ddpm.interpolation) for t in trials if t.own and t.ddpm]
     if not own:
         return None
-    sums = (
-        Proportion(sum(p.successes for p in side), sum(p.trials for p in side))
-        for side in zip(*own, strict=True)
-    )
-    return next(sums), next(sums)
+    adaptive, ddpm = (Proportion.pooled(side) for side in zip(*own, strict=True))
+    return adaptive, ddpm
 
 
 def _together(trials: Sequence[Trial]) -> list[Comparison]:

@@ -42,7 +42,7 @@ def variation_table(shares: Shares) -> Table:
     rows: list[list[float | str | None]] = []
     for name, parts in shares.items():
         rates = [p.rate for p in parts]
-        pooled = Proportion(sum(p.successes for p in parts), sum(p.trials for p in parts))
+        pooled = Proportion.pooled(parts)
         ends = *pooled.interval(), min(rates), max(rates)
         rows.append([name, len(parts), pooled.rate, *ends, *_chi_square(parts)])
     columns = (

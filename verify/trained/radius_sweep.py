@@ -115,7 +115,7 @@ class Sweep:
     def pooled(self, sampler: str, radius: float) -> Proportion:
         """The mean rate of these models: each made as many runs as the others."""
         every = self.each(sampler, radius)
-        return Proportion(sum(p.successes for p in every), sum(p.trials for p in every))
+        return Proportion.pooled(every)
 
 
 def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
