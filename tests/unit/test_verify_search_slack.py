@@ -69,3 +69,13 @@ def test_a_family_forgets_the_numbers_of_a_case_but_not_the_words():
     a = slack.family("share outside from raw time 22 on, δ = 0.02")
     assert a == slack.family("share outside from raw time 1,042 on, δ = 1e-06")
     assert a != slack.family("share inside from raw time 22 on, δ = 0.02")
+
+
+def test_every_relation_that_an_interval_decides_wants_samples_where_it_is_undecided():
+    from verify.relations import compare_not_worse
+    from verify.trained.over_networks import compare_over_seeds
+
+    few = Proportion(1, 1000)
+    for found in (compare_not_worse("x", few, few), compare_over_seeds("x", [0.1], [0.2])):
+        assert found.outcome == "inconclusive"
+        assert not slack.is_undecided(row(found))
