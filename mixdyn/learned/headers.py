@@ -8,10 +8,9 @@ import struct
 from typing import Any
 
 from ..errors import FileError
-from ..files import as_path
+from ..files import as_path, clipped
 
 _FAULTS = (
-    OSError,
     ValueError,
     KeyError,
     TypeError,
@@ -47,6 +46,12 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
                 raise ValueError("header too large")
             header = json.loads(handle.read(length))
         return about_of(header.get("__metadata__", {}))
+    except OSError as error:
+        raise FileError(
+            "a file of tensors must exist and be readable",
+            f"{clipped(source)} ({error.strerror})",
+            "Check the path.",
+        ) from None
     except _FAULTS as error:
         raise FileError(
             "a file of tensors must begin with a safetensors header that describes it",

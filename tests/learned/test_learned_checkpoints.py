@@ -63,6 +63,8 @@ def test_a_pickle_is_refused(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileError, match=r"none\.safetensors"):
         load_checkpoint(tmp_path / "none.safetensors")
+    with pytest.raises(FileError, match=r"none\.safetensors.*Check the path"):
+        read_about(tmp_path / "none.safetensors")
 
 
 def test_a_foreign_safetensors_file_is_refused(tmp_path):

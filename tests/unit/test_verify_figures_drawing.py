@@ -373,6 +373,8 @@ def _hal_populations():
         "wrong": high,
         "right": low,
         "removed": [0.9875, 0.9625],
+        "weakest": "modes-1-2-4-5-100k-0",
+        "weakest removed": 0.889,
         "windows": [2, 15],
         "every": ["modes-line-0", "modes-grid-0"],
         "area": np.array([[0.7, 0.99], [0.96, 0.89]]),
@@ -519,7 +521,8 @@ STATED = {
     "M-9": r"1\.3e-05 of DDPM's samples \(modes at 1, 2\) and 3\.3e-04",
     "X10": r"at most 1e-06 of the samples .* makes 10 times \(median\) what",
     "M-5": r"last 6 steps .* 7\.0 times as far .* on the line and 7\.0 times on the grid",
-    "M-6": r"removes 98\.8 % .* keeps 98 % of the rest on three modes, 96\.2 % and 95 % on",
+    "M-6": r"removes 98\.8 % .* keeps 98 % of the rest on three modes, 96\.2 % and 95 % on"
+    r".* removes least, 1-2-4-5-100k, 88\.9 %",
     "M-7": r"interpolates 11 % of the time, after a random filter 9 %, .* by Hal 1\.5 %",
     "M-8a": r"11 % of them without a filter, 1\.5 % with Hal's",
     "X11": r"at most 3.1 % of .* are in a gap, and 0.7 % are; 4 of 6 pairs of eta",

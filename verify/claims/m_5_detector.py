@@ -33,7 +33,7 @@ from verify import interpolation_problems
 from verify.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
 from verify.relations import Comparison, Outcome, Statistical, compare_rate
 from verify.results import words_on_code
-from verify.trained.detector import WINDOWS, Detection, saved
+from verify.trained.detector import LINE, LINE_WINDOW, PLANE, WINDOWS, Detection, saved
 from verify.trained.interpolation import on_standard
 
 CLAIM = Claim.from_docstring(
@@ -48,8 +48,6 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-_LINE_WINDOW = 15
-_LINE, _PLANE = (0.98, 0.95), (0.95, 0.96)  # the share kept, the share removed
 _MIXED = 0.06  # more than the share removed can spare
 
 Change = Callable[[Sequence[Detection]], Sequence[Detection]]
@@ -74,7 +72,7 @@ def _spoilt(detections: Sequence[Detection]) -> list[Detection]:
     """The network with most hallucinations removed on a line, some of them replaced."""
 
     def removed(d: Detection) -> float:
-        return d.removed(_LINE_WINDOW, d.level(_LINE_WINDOW, _LINE[0])).rate
+        return d.removed(LINE_WINDOW, d.level(LINE_WINDOW, LINE[0])).rate
 
     lines = [d for d in detections if d.d == 1] or list(detections)
     return [max(lines, key=removed).mixed(_MIXED)]
@@ -107,13 +105,13 @@ def _reading(detection: Detection) -> tuple[int, bool]:
     """The paper's window, or the one that the first half of both populations chooses; and whether
     the second half alone is counted."""
     if detection.d == 1:
-        return _LINE_WINDOW, False
-    return detection.best_window(_PLANE[0]), True
+        return LINE_WINDOW, False
+    return detection.best_window(PLANE[0]), True
 
 
 def _at_window(detection: Detection, window: int, rest: bool) -> Comparison:
     """Both numbers of the statement at one level; rest: on the second half of both populations."""
-    kept, removed = _LINE if detection.d == 1 else _PLANE
+    kept, removed = LINE if detection.d == 1 else PLANE
     name = f"{detection.name}, last {window} steps, {100 * kept:g} % kept: share removed"
     lenient, strict = (
         compare_rate(
@@ -133,11 +131,11 @@ def _favourable(detections: Sequence[Detection]) -> dict[str, float]:
     """On lines the window that the first half chooses, and what the second half says of it."""
     numbers: dict[str, float] = {}
     for d in (d for d in detections if d.d == 1):
-        window = d.best_window(_LINE[0])
-        level = d.sure_levels(window, _LINE[0], rest=True)[1]
+        window = d.best_window(LINE[0])
+        level = d.sure_levels(window, LINE[0], rest=True)[1]
         what = f"most favourable window, {d.name}"
         numbers[f"{what}: steps"] = window
-        numbers[f"{what}: removed where {100 * _LINE[0]:g} % are kept"] = d.removed(
+        numbers[f"{what}: removed where {100 * LINE[0]:g} % are kept"] = d.removed(
             window, level, rest=True
         ).rate
     return numbers
@@ -164,7 +162,7 @@ def _windows(detections: Sequence[Detection]) -> Table:
     """AUC and operating points, window by window."""
     rows = []
     for d in detections:
-        kept = (_LINE if d.d == 1 else _PLANE)[0]
+        kept = (LINE if d.d == 1 else PLANE)[0]
         for window in WINDOWS:
             area, error = d.areas[f"Hal, {window} steps"]
             level = d.level(window, kept)

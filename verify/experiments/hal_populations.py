@@ -9,7 +9,15 @@ import numpy as np
 
 from mixdyn.validation import IntArray
 from verify.claim import Case
-from verify.trained.detector import EDGES, WINDOWS, saved
+from verify.trained.detector import (
+    EDGES,
+    LINE,
+    LINE_WINDOW,
+    PLANE,
+    WINDOWS,
+    Detection,
+    saved,
+)
 
 OWN_MIXTURE = True
 NETWORKS = ("modes-1-2-3-100k-0", "modes-grid-0")
@@ -19,13 +27,18 @@ _TOGETHER = 3  # bins drawn as one
 def run(case: Case) -> dict[str, Any]:
     """n hallucinations of each network; names (M,), kept (M,) the share that the level keeps,
     window (M,), edges (B + 1,) of log10 Hal, wrong and right (M, B) counts, removed (M,) share;
+    weakest: the network on a line of which the published window removes least, and how much;
     windows (W,), every (K,) names of all networks, area and error (K, W)."""
     every, _ = saved()
     by_name = {d.name: d for d in every}
     chosen = [by_name[name] for name in NETWORKS]
-    kept = [0.98 if d.d == 1 else 0.95 for d in chosen]
-    window = [15 if d.d == 1 else d.best_window(k) for d, k in zip(chosen, kept, strict=True)]
+    kept = [LINE[0] if d.d == 1 else PLANE[0] for d in chosen]
+    window = [
+        LINE_WINDOW if d.d == 1 else d.best_window(k) for d, k in zip(chosen, kept, strict=True)
+    ]
     removed = [d.removed(w, d.level(w, k)) for d, w, k in zip(chosen, window, kept, strict=True)]
+    lines = {d.name: d.removed(*_published(d)).rate for d in every if d.d == 1}
+    weakest = min(lines, key=lines.__getitem__)
     areas = np.array([[d.areas[f"Hal, {w} steps"] for w in WINDOWS] for d in every])
     return {
         "n": [p.trials for p in removed],
@@ -36,11 +49,18 @@ def run(case: Case) -> dict[str, Any]:
         "wrong": _histograms([d.wrong for d in chosen], window),
         "right": _histograms([d.right for d in chosen], window),
         "removed": [p.rate for p in removed],
+        "weakest": weakest,
+        "weakest removed": lines[weakest],
         "windows": WINDOWS,
         "every": [d.name for d in every],
         "area": areas[:, :, 0],
         "error": areas[:, :, 1],
     }
+
+
+def _published(line: Detection) -> tuple[int, int]:
+    """The window on lines, and the level that keeps the share stated for them."""
+    return LINE_WINDOW, line.level(LINE_WINDOW, LINE[0])
 
 
 def _histograms(counts: Sequence[IntArray], windows: Sequence[int]) -> IntArray:

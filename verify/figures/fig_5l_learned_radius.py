@@ -30,7 +30,8 @@ def _rates(ax: Axes, result: Result, row: int) -> None:
     percent_axis(ax, 40.0 / n, 200.0)
     most = 100.0 * result["exact"][row].max() / result.count()
     start, left = int(result["start"][row]), int(result["steps_left"][row])
-    title = f"from t = {start}, {left} DDIM steps left (exact score: at most {most:.2g} %)"
+    exact = f"at most {most:.2g} %" if most > 0.0 else "none seen"
+    title = f"from t = {start}, {left} DDIM steps left (exact score: {exact})"
     ax.set_title(title, color=GREY)
     ax.set_xlabel("start radius r: distance from the midpoint / l")
 

@@ -44,6 +44,8 @@ from .separation import area, likelihood_ratio
 
 SAVED = RESULTS / "detector.json"
 WINDOWS = (2, 3, 4, 5, 6, 8, 10, 12, 15)
+LINE_WINDOW = 15  # as published; so are the shares kept and removed, on lines and in the plane
+LINE, PLANE = (0.98, 0.95), (0.95, 0.96)
 NETWORKS = (
     *("modes-1-2-3-25k-0", "modes-1-2-3-100k-0", "modes-1-2-3-500k-0", "modes-1-2-100k-0"),
     *("modes-1-2-4-100k-0", "modes-1-2-4-5-100k-0", "modes-grid-0", "modes-diamond-0"),
