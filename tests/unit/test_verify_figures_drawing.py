@@ -571,6 +571,7 @@ def made_up_results(spec):
 def test_a_figure_states_its_numbers_labels_its_axes_and_is_small(spec, tmp_path):
     with style.settings():
         figure = spec.draw(made_up_results(spec))
+        assert figure._suptitle.get_window_extent().x1 < figure.bbox.x1
         svg, png = style.save(figure, tmp_path, spec.stem, spec.title)
     message = " ".join(figure.get_suptitle().split())
     assert re.search(STATED[spec.id], message), message
@@ -628,3 +629,12 @@ def test_a_result_survives_its_file_and_a_damaged_file_counts_as_none(tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     assert Result.load(path) is None
     assert Result.load(tmp_path / "nowhere.npz") is None
+
+
+def test_a_title_of_wide_letters_ends_within_the_figure():
+    spec = FIGURES["3L"]
+    with style.settings():
+        figure, _ = style.new_figure(9.0, 3.9, columns=2)
+        (result, *_) = made_up_results(spec).values()
+        style.finish(figure, " ".join(["MWM %"] * 40), result)
+        assert figure._suptitle.get_window_extent().x1 < figure.bbox.x1

@@ -114,8 +114,7 @@ def finish(
     legend: handles and labels of one legend for all panels, set between panels and note.
     """
     width, height = figure.get_size_inches()
-    lines = textwrap.wrap(_unbroken(message), int(width * 11.2))
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=_TITLE_SIZE, fontweight="bold")
+    _write_title(figure, _unbroken(message))
     text = f"{note} {describe(result)}".strip()
     notes = textwrap.wrap(_unbroken(text), int(width * 17.3))
     foot = (len(notes) * _NOTE_SIZE * 1.35 + 3.0) / 72.0 / height
@@ -128,6 +127,16 @@ def finish(
     figure.set_layout_engine("constrained", rect=(0.0, foot, 1.0, 1.0 - foot))
     figure.text(0.01, 0.008, "\n".join(notes), fontsize=_NOTE_SIZE, color=GREY, va="bottom")
     return figure
+
+
+def _write_title(figure: Figure, message: str) -> None:
+    """The message as the title, in lines that end within the figure however wide their letters."""
+    width = int(figure.get_size_inches()[0] * 11.2)  # letters of usual width
+    place: dict[str, Any] = {"x": 0.01, "ha": "left", "fontsize": _TITLE_SIZE, "fontweight": "bold"}
+    title = figure.suptitle("\n".join(textwrap.wrap(message, width)), **place)
+    while title.get_window_extent().x1 > 0.99 * figure.bbox.x1 and width > 1:
+        width -= 1
+        title.set_text("\n".join(textwrap.wrap(message, width)))
 
 
 def _unbroken(text: str) -> str:
