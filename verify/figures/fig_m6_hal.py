@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mixdyn.quantities import show_share
+
 from .spec import FigureSpec, Results
 from .style import BLUE, GREY, VERMILION, finish, network_look, new_figure
 
@@ -72,7 +74,7 @@ def draw(results: Results) -> Figure:
         f"One level of Hal removes {removed[0]:.3g} % of the hallucinations and keeps "
         f"{kept[0]:g} % of the rest on three modes, {removed[1]:.3g} % and {kept[1]:g} % on the "
         "grid, where the window must be short; on the line of which it removes least, "
-        f"{_short(str(result['weakest']))}, {100.0 * result.number('weakest removed'):.3g} %"
+        f"{_short(str(result['weakest']))}, {show_share(result.number('weakest removed'))}"
     )
     note = "DDPM on trained networks; bars: 95 %. n counts hallucinations."
     return finish(figure, message, result, note)
