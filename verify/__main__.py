@@ -13,12 +13,14 @@ from mixdyn.errors import FileError, InputError, MixdynError
 from mixdyn.files import check_output, make_folder, write_text
 from mixdyn.validation import check_integer
 
-from . import cases, drift, ledger, registry, report, terminal
-from .claim import Case, Profile
-from .pictures import record_drawn
-from .quantities import dump_json
-from .relations import Outcome
-from .summary import print_summary, summarise, to_markdown
+from .ledger import cases, recorded, registry, store
+from .ledger.claim import Case, Profile
+from .ledger.quantities import dump_json
+from .ledger.relations import Outcome
+from .report import document as report
+from .report import screen as terminal
+from .report.pictures import record_drawn
+from .report.summary import print_summary, summarise, to_markdown
 
 Row = dict[str, Any]
 EXIT_DRIFT, EXIT_ERROR, EXIT_INTERRUPT = 1, 2, 130
@@ -36,9 +38,9 @@ class Outputs:
     summary: bool
 
     @property
-    def store(self) -> ledger.Store:
+    def store(self) -> store.Store:
         """Finished rows, inside the output folder."""
-        return ledger.Store(self.folder / "rows")
+        return store.Store(self.folder / "rows")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +91,8 @@ def _finish(
     by_case = {case.name: [r for r in rows if r["case"] == case.name] for case in chosen}
     if outputs.record:
         for case in chosen:
-            drift.record(case, by_case[case.name])
-    changes = {case.name: drift.find_drift(case, by_case[case.name]) for case in chosen}
+            recorded.record(case, by_case[case.name])
+    changes = {case.name: recorded.find_drift(case, by_case[case.name]) for case in chosen}
     document = report.build_document(entries, chosen, rows, changes)
     terminal.print_drift(console, changes)
     terminal.print_controls(console, document)
@@ -114,7 +116,7 @@ def _run(
     progress = terminal.Progress(terminal.make_console(), len(entries) * len(chosen))
     lost: list[FileError] = []
     with progress.shown():
-        rows = ledger.run_all(
+        rows = store.run_all(
             entries,
             chosen,
             outputs.store,
@@ -134,9 +136,9 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
     Returns the exit status: 2 if a check of ours broke, else 1 if a claim was violated, else 0; 130
     after an interrupt.
     """
-    from .search import search  # Hypothesis is loaded for this alone
-    from .search_terminal import print_search, search_progress
-    from .trials import Kind
+    from .search.adversary import search  # Hypothesis is loaded for this alone
+    from .search.screen import print_search, search_progress
+    from .search.trial import Kind
 
     console = terminal.make_console()
     status = 0

@@ -11,10 +11,10 @@ from mixdyn import bounds, dynamics, oracles
 from mixdyn.fields import ModelField
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
 from verify.claims import c_4_saddle_shift as c4
-from verify.inexact import (
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
     PerturbedField,
@@ -24,7 +24,7 @@ from verify.inexact import (
     perturbed_equilibrium,
     perturbed_model,
 )
-from verify.perturbed_paths import perturbed_paths
+from verify.measure.score_errors.perturbed_paths import perturbed_paths
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 MIXTURE = GaussianMixture([[-1.0, 0.2], [0.3, -0.4], [1.2, 0.9]], 0.05, [0.2, 0.5, 0.3])

@@ -6,9 +6,9 @@ import pytest
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, drift, registry, runner
-from verify.claim import Case, Profile
-from verify.relations import Outcome
+from verify.ledger import cases, recorded, registry, runner
+from verify.ledger.claim import Case, Profile
+from verify.ledger.relations import Outcome
 
 IDS = (
     *("A4.1", "A4.4", "T4.2", "C4.3", "P4.7 (1)", "D.1", "G.1", "G.2", "G.3", "G.5"),
@@ -111,4 +111,4 @@ def test_each_claim_has_its_verdict_and_rejects_a_mutant(problem, name, claim_id
 def test_the_default_problems_have_recorded_verdicts(problem, name):
     case = problem(name)
     rows = [{"id": "G.5", "basis": "exact", "verdict": "holds"}]
-    assert drift.find_drift(case, rows) == [], "record them with python -m verify --record"
+    assert recorded.find_drift(case, rows) == [], "record them with python -m verify --record"

@@ -8,9 +8,9 @@ import pytest
 
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import registry, runner
-from verify.claim import Basis, Case
-from verify.relations import Outcome
+from verify.ledger import registry, runner
+from verify.ledger.claim import Basis, Case
+from verify.ledger.relations import Outcome
 
 H, F = Outcome.HOLDS, Outcome.FAILS
 N, I = Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE

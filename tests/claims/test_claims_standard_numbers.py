@@ -7,9 +7,10 @@ import pytest
 
 from mixdyn import oracles
 from mixdyn.crossings import steps_left, tau_2
-from verify import cases, paths, registry, runner
-from verify.claim import Basis, Profile
-from verify.relations import Outcome
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Profile
+from verify.ledger.relations import Outcome
+from verify.measure import paths
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 

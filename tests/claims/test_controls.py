@@ -4,9 +4,9 @@ import pytest
 
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import registry, runner
-from verify.claim import NARROW, Case
-from verify.relations import Outcome
+from verify.ledger import registry, runner
+from verify.ledger.claim import NARROW, Case
+from verify.ledger.relations import Outcome
 
 # X11 takes most of a minute on any problem; tests/claims/test_insurance_rows.py has its rows.
 ENTRIES = {e.claim.id: e for e in registry.load_claims() if e.claim.id != "X11"}

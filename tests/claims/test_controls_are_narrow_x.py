@@ -12,17 +12,17 @@ from mixdyn import oracles
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
 from verify.claims import x_4_budget as x4
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7
 from verify.claims import x_9_orders as x9
 from verify.claims import x_11_insurance
-from verify.relations import Outcome
-from verify.trained import insured_errors
-from verify.trained.causes import Cells
-from verify.trained.insured_chains import exact_laws, find_chains
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.insurance import errors as insured_errors
+from verify.measure.insurance.chains import exact_laws, find_chains
+from verify.measure.interpolation.causes import Cells
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 # The control that fails most narrowly on the standard problem, and by how many tolerances.

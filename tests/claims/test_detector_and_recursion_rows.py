@@ -13,13 +13,14 @@ from scipy import stats
 from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.errors import FileError
 from mixdyn.geometry import Region
-from verify import cases, registry
-from verify.claim import NegativeControl, Origin, Profile, Verdict
 from verify.claims import m_5_detector as m5
-from verify.relations import Outcome
-from verify.trained import detector, recursions
-from verify.trained.detector import EDGES, WINDOWS, Detection
-from verify.trained.separation import area, likelihood_ratio
+from verify.ledger import cases, registry
+from verify.ledger.claim import NegativeControl, Origin, Profile, Verdict
+from verify.ledger.relations import Outcome
+from verify.measure import retraining
+from verify.measure.interpolation import detector
+from verify.measure.interpolation.detector import EDGES, WINDOWS, Detection
+from verify.measure.interpolation.separation import area, likelihood_ratio
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 SAVED = ("M5", "M6", "M7")
@@ -70,9 +71,9 @@ def test_another_mixture_of_the_user_has_no_saved_row(standard, claim, remedy):
     assert remedy in row.note
 
 
-def with_hits(filter_: str, hits: list[int]) -> recursions.Recursion:
+def with_hits(filter_: str, hits: list[int]) -> retraining.Recursion:
     """A recursion of these interpolations among 1000 samples a generation."""
-    (one, *_) = recursions.saved().of(filter_)
+    (one, *_) = retraining.saved().of(filter_)
     generations = tuple(
         dataclasses.replace(
             one.generations[0],
@@ -96,8 +97,8 @@ def with_hits(filter_: str, hits: list[int]) -> recursions.Recursion:
     ],
 )
 def test_growth_is_decided_by_intervals_at_every_generation(standard, monkeypatch, hits, outcome):
-    held = dataclasses.replace(recursions.saved(), runs=(with_hits("none", hits),))
-    monkeypatch.setattr(recursions, "saved", lambda: held)
+    held = dataclasses.replace(retraining.saved(), runs=(with_hits("none", hits),))
+    monkeypatch.setattr(retraining, "saved", lambda: held)
     (row,) = ENTRIES["M6"].check(standard)
     assert row.verdict is outcome
     if hits == [20, 15, 110]:
@@ -114,8 +115,8 @@ def test_growth_is_decided_by_intervals_at_every_generation(standard, monkeypatc
 )
 def test_filters_are_compared_at_every_generation(standard, monkeypatch, random, hal, outcome):
     runs = (with_hits("random", random), with_hits("hal", hal))
-    held = dataclasses.replace(recursions.saved(), runs=runs)
-    monkeypatch.setattr(recursions, "saved", lambda: held)
+    held = dataclasses.replace(retraining.saved(), runs=runs)
+    monkeypatch.setattr(retraining, "saved", lambda: held)
     (row,) = ENTRIES["M7"].check(standard)
     assert row.verdict is outcome
 
@@ -126,7 +127,7 @@ def test_recursions_of_different_plans_are_not_gathered(tmp_path):
         plan = {"filter": "none", "seed": seed, "window": window, "discard": None, "recipe": {}}
         (tmp_path / name / "recursion.json").write_text(json.dumps(plan))
     with pytest.raises(FileError, match="differ in filter and seed alone"):
-        recursions.gather([tmp_path / "a", tmp_path / "c"])
+        retraining.gather([tmp_path / "a", tmp_path / "c"])
 
 
 def test_what_recurse_writes_is_gathered_with_its_provenance(tmp_path):
@@ -139,8 +140,8 @@ def test_what_recurse_writes_is_gathered_with_its_provenance(tmp_path):
     plan = RecursionPlan(mixture, NoiseSchedule.linear(30, 1e-3, 0.4), recipe, seed=2)
     found = recurse(plan, tmp_path / "none", 2)
     out = tmp_path / "all.json"
-    assert recursions.main([str(tmp_path / "none"), "--out", str(out)]) == 0
-    held = recursions.saved(out)
+    assert retraining.main([str(tmp_path / "none"), "--out", str(out)]) == 0
+    held = retraining.saved(out)
     assert held.runs[0].generations == tuple(found)
     assert held.runs[0].clouds[1].shape == (100, 2)
     assert held.mixture == mixture
@@ -148,7 +149,7 @@ def test_what_recurse_writes_is_gathered_with_its_provenance(tmp_path):
     assert held.runs[0].between(0) == found[0].share(Region.INTERPOLATION)
 
 
-@pytest.mark.parametrize("module", [recursions, detector])
+@pytest.mark.parametrize("module", [retraining, detector])
 def test_a_damaged_file_is_refused(module, tmp_path):
     path = tmp_path / "damaged.json"
     shutil.copy(module.SAVED, path)

@@ -14,10 +14,10 @@ from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
 from mixdyn.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
-from verify import cases
-from verify.blurred import BLUR, blurred_score, shortest_distance
-from verify.claim import Case, Profile
 from verify.experiments import EXPERIMENTS, store
+from verify.ledger import cases
+from verify.ledger.claim import Case, Profile
+from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_distance
 
 LOG_10 = np.log(10.0)
 

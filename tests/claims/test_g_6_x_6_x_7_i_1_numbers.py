@@ -10,13 +10,14 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, paths, registry, runner
-from verify.claim import Basis, Case, Profile
 from verify.claims import g_6_confinement as g6
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7
-from verify.relations import Outcome
-from verify.trained import visits
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure import paths
+from verify.measure.networks import visits
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}

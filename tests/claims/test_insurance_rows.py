@@ -15,11 +15,12 @@ from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
-from verify.claim import Basis, Case
 from verify.claims import x_11_insurance
-from verify.relations import Outcome
-from verify.trained import insurance, insured_errors
-from verify.trained.insured_chains import (
+from verify.ledger.claim import Basis, Case
+from verify.ledger.relations import Outcome
+from verify.measure.insurance import errors as insured_errors
+from verify.measure.insurance import terms
+from verify.measure.insurance.chains import (
     CappedDDIM,
     Chain,
     Gaps,
@@ -27,7 +28,7 @@ from verify.trained.insured_chains import (
     find_chains,
     log_gap,
 )
-from verify.trained.score_pushes import push
+from verify.measure.insurance.score_pushes import push
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.25)
 MIXTURE = GaussianMixture([[x, y] for x in (-1.0, 0.2, 1.0) for y in (-0.7, 0.7)], 0.05)
@@ -38,12 +39,10 @@ def small_case() -> Case:
     return Case("small", MIXTURE, SCHEDULE, seed=1, random=True)
 
 
-def made_up(cost, gap, log_p=-30.0) -> insurance.Insured:
+def made_up(cost, gap, log_p=-30.0) -> terms.Insured:
     gaps = np.asarray(gap, bool)
     costs = np.asarray(cost, float)
-    return insurance.Insured(
-        "made up", CHAIN, log_p, insurance.budget_for(log_p), costs, costs, gaps, gaps
-    )
+    return terms.Insured("made up", CHAIN, log_p, terms.budget_for(log_p), costs, costs, gaps, gaps)
 
 
 def test_the_sampled_row_holds_and_not_with_the_law_of_another_eta(monkeypatch):
@@ -80,8 +79,8 @@ def test_modes_without_a_gap_are_refused():
 
 
 def test_the_budget_is_a_function_of_the_exact_chain_alone():
-    assert insurance.budget_for(-40.0) == pytest.approx(float(bounds.path_budget(-40.0, 1e-4)))
-    assert insurance.budget_for(-9.0) == pytest.approx(1.0)
+    assert terms.budget_for(-40.0) == pytest.approx(float(bounds.path_budget(-40.0, 1e-4)))
+    assert terms.budget_for(-9.0) == pytest.approx(1.0)
 
 
 def test_paths_in_gaps_that_paid_for_it_are_within_the_guarantee():
@@ -166,14 +165,14 @@ def test_no_push_of_the_same_cost_moves_a_mode_farther():
 def test_cells_next_to_a_hit_count_too():
     hit = np.zeros((5, 6), bool)
     hit[0, 2] = True
-    wide = insurance._dilated(hit)
+    wide = terms._dilated(hit)
     assert wide.sum() == 6
     assert wide[:2, 1:4].all()
 
 
 def test_the_exact_last_step_gives_back_the_exact_probability_up_to_a_cell():
     case = small_case()
-    after = insurance.log_gap_after(case, CHAIN, ExactScore(MIXTURE, SCHEDULE))
+    after = terms.log_gap_after(case, CHAIN, ExactScore(MIXTURE, SCHEDULE))
     before = log_gap(case, CHAIN)
     assert before <= after + 1e-9
     assert after < before + 4.0
@@ -181,7 +180,7 @@ def test_the_exact_last_step_gives_back_the_exact_probability_up_to_a_cell():
 
 def test_outside_two_dimensions_the_last_step_is_not_examined():
     line = Case("line", GaussianMixture([[0.0], [1.0]], 0.02), SCHEDULE)
-    assert insurance.log_gap_after(line, CHAIN, None) is None
+    assert terms.log_gap_after(line, CHAIN, None) is None
 
 
 def test_blurs_and_pushes_cover_what_the_docstring_says():

@@ -20,19 +20,21 @@ from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
-from verify import cases
-from verify.blurred import BlurredScore
-from verify.claim import Basis, Case, Profile
 from verify.claims import c_4_saddle_shift as c4
 from verify.claims import c_5_saddle_flip as c5
 from verify.claims import c_6_midpoint_error as c6
 from verify.claims import e_12_learned_spectrum as e12
 from verify.claims import x_3_growth as x3
-from verify.inexact import Curve, ErrorField, Ridge, amplitude, perturbed_model
-from verify.relations import Outcome
-from verify.trained import learned_field as field
-from verify.trained import learned_flip, learned_growth, learned_saddles, learned_traps
-from verify.trained.models import TrainedModel, trained_models
+from verify.ledger import cases
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.networks import field, learned_growth
+from verify.measure.networks import traps as learned_traps
+from verify.measure.networks.models import TrainedModel, trained_models
+from verify.measure.saddles import learned as learned_saddles
+from verify.measure.saddles import learned_flip
+from verify.measure.score_errors.blurred import BlurredScore
+from verify.measure.score_errors.inexact import Curve, ErrorField, Ridge, amplitude, perturbed_model
 
 MIXTURE = GaussianMixture([[0.5, 0.0], [-0.5, 0.0]], 0.02)
 SCHEDULE = NoiseSchedule.linear(400)

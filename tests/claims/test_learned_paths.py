@@ -20,18 +20,19 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
 from mixdyn.statistics import Proportion
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
 from verify.claims import e_11_visit_window as e11
 from verify.claims import f_4_learned_tube as f4
 from verify.claims import i_1_decomposition as i1
 from verify.experiments import EXPERIMENTS, store
-from verify.paths import ddim_grid
-from verify.relations import Outcome
-from verify.trained import envelopes, learned_paths, visits
-from verify.trained.learned_decomposition import judge
-from verify.trained.models import TrainedModel, load, shipped
-from verify.trained.visits import Decomposition, Visits
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.networks import envelopes, visits
+from verify.measure.networks import paths as learned_paths
+from verify.measure.networks.learned_decomposition import judge
+from verify.measure.networks.models import TrainedModel, load, shipped
+from verify.measure.networks.visits import Decomposition, Visits
+from verify.measure.paths import ddim_grid
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 IDS = ("E.11", "F4", "F5")

@@ -20,17 +20,16 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
-from verify import cases, registry, runner
-from verify.blurred import blurred_score
-from verify.claim import Basis, Case, Profile
 from verify.experiments import EXPERIMENTS, learned_eta, learned_steps, store
 from verify.figures import FIGURES, style
-from verify.relations import Outcome
-from verify.trained import ablated
-from verify.trained.ablated import BASE, SAMPLERS, Setting
-from verify.trained.models import TrainedModel, load, shipped, trained_models
-from verify.trained.rate_sweeps import ddim_name, eta_name
-from verify.trained.rates import (
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.networks import ablated
+from verify.measure.networks.ablated import BASE, SAMPLERS, Setting
+from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
+from verify.measure.networks.rate_sweeps import ddim_name, eta_name
+from verify.measure.networks.rates import (
     STEPS_ALONE,
     Draws,
     Rates,
@@ -40,6 +39,7 @@ from verify.trained.rates import (
     count_models,
     over_seeds,
 )
+from verify.measure.score_errors.blurred import blurred_score
 
 torch = pytest.importorskip("torch")
 

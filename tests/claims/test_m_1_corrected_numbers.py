@@ -10,11 +10,11 @@ from scipy.special import erfc
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.statistics import Proportion
-from verify import registry, runner
-from verify.claim import Basis, Case
 from verify.claims import m_1_prime_continuous as corrected
-from verify.outside import Line, even_schedule, resolution, tail_mass
-from verify.relations import Outcome
+from verify.ledger import registry, runner
+from verify.ledger.claim import Basis, Case
+from verify.ledger.relations import Outcome
+from verify.measure.outside_modes import Line, even_schedule, resolution, tail_mass
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 H, F = Outcome.HOLDS, Outcome.FAILS

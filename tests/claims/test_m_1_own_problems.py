@@ -11,10 +11,10 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.samplers import DDPM
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import model_for
-from verify import cases, registry, runner
-from verify.claim import Profile
-from verify.relations import Outcome
-from verify.trained.line_law import line_law
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Profile
+from verify.ledger.relations import Outcome
+from verify.measure.interpolation.line_law import line_law
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 

@@ -12,23 +12,13 @@ from mixdyn.samplers import DDIM
 from mixdyn.sampling import sample
 from mixdyn.score import model_for
 from mixdyn.statistics import Proportion
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
 from verify.claims import m_4_data_and_distance as m4
-from verify.interpolation_problems import (
-    FAR,
-    LINES,
-    NEAR,
-    PLANES,
-    TRAINING_SIZES,
-    line_name,
-    modes_at,
-    schedule,
-)
-from verify.outside import ddim_starts, normal_mass
-from verify.relations import Outcome
-from verify.trained.causes import Cells
-from verify.trained.interpolation import (
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.interpolation.causes import Cells
+from verify.measure.interpolation.line_law import LineLaw, line_law
+from verify.measure.interpolation.networks import (
     EXACT,
     PlaneCounts,
     exact_gap_logs,
@@ -39,10 +29,20 @@ from verify.trained.interpolation import (
     networks,
     own_case,
 )
-from verify.trained.line_law import LineLaw, line_law
-from verify.trained.models import TrainedModel
-from verify.trained.rates import Rates
-from verify.trained.smoothing import smoothing
+from verify.measure.interpolation.problems import (
+    FAR,
+    LINES,
+    NEAR,
+    PLANES,
+    TRAINING_SIZES,
+    line_name,
+    modes_at,
+    schedule,
+)
+from verify.measure.interpolation.smoothing import smoothing
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.rates import Rates
+from verify.measure.outside_modes import ddim_starts, normal_mass
 
 torch = pytest.importorskip("torch")
 

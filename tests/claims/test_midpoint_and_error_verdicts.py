@@ -11,9 +11,9 @@ import pytest
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
-from verify.relations import Outcome
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
 
 IDS = ("G.6", "P5.1", "X5", "X6", "X7", "I.1", "C.2", "C.3", "C.4", "C.5", "C.6")
 H, V, N = Outcome.HOLDS, Outcome.VACUOUS, Outcome.NOT_APPLICABLE

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule
-from verify import registry
-from verify.claim import Case
-from verify.relations import Outcome
-from verify.runner import run_claim
+from verify.ledger import registry
+from verify.ledger.claim import Case
+from verify.ledger.relations import Outcome
+from verify.ledger.runner import run_claim
 
 CASE = Case(
     "one step",

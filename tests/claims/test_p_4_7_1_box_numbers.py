@@ -9,11 +9,12 @@ from mixdyn import bounds, dynamics, geometry, presets
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner, saddle_proofs
-from verify.claim import Basis, Case, Profile
-from verify.relations import Outcome
-from verify.saddle_proofs import has_no_saddle, is_saddle
-from verify.saddles import places
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.saddles import proofs as saddle_proofs
+from verify.measure.saddles.branch import places
+from verify.measure.saddles.proofs import has_no_saddle, is_saddle
 
 ENTRY = {entry.claim.id: entry for entry in registry.load_claims()}["P4.7 (1)"]
 GRID = np.array([[x, y] for x in (0.0, 1.0) for y in (0.0, 1.0, 2.0)])

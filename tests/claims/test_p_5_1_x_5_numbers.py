@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.mixture import GaussianMixture
-from verify import cases, linear_confinement, reference, registry, runner, window
-from verify.claim import Basis, Profile
-from verify.relations import Outcome
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Profile
+from verify.ledger.relations import Outcome
+from verify.measure.midpoint import comparison_diffusion, linear_confinement, stretch
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
@@ -37,7 +38,7 @@ def sharp(case):
 
 
 def test_the_window_of_the_standard_problem_starts_at_raw_time_22(case):
-    found = window.find_window(case)
+    found = stretch.find_window(case)
     assert (found.t, found.steps) == (22, 9)
     assert found.pair.length == pytest.approx(0.70709, abs=5e-6)
 
@@ -133,14 +134,17 @@ def test_two_unequal_modes_have_a_reference_of_their_own_length_and_a_straight_c
     weights = np.array([1.0, math.exp(-log_ratio)])
     mixture = GaussianMixture([[0.5], [-0.5]], 0.04, weights / weights.sum())
     pair = geometry.pair(mixture, 0, 1)
-    found = reference.find_reference(mixture, pair, 0.02, 0.04**2)
+    found = comparison_diffusion.find_reference(mixture, pair, 0.02, 0.04**2)
     assert found.length == pytest.approx(1.0, abs=1e-6)
     assert found.center == pytest.approx(-found.v * log_ratio, rel=1e-6)
 
 
 def test_a_drift_that_depends_on_the_place_across_the_pair_has_no_reference():
     mixture = GaussianMixture([[0.0, 0.0], [1.0, 0.0], [0.3, 1.5]], 0.05)
-    assert reference.find_reference(mixture, geometry.pair(mixture, 0, 1), 0.01, 0.0025) is None
+    assert (
+        comparison_diffusion.find_reference(mixture, geometry.pair(mixture, 0, 1), 0.01, 0.0025)
+        is None
+    )
 
 
 @given(
@@ -156,7 +160,7 @@ def test_the_truth_never_exceeds_the_bound_of_the_found_reference(gaps, weights,
     i, j = geometry.nearest_pairs(mixture)[0]
     pair = geometry.pair(mixture, i, j)
     v_start, v_end = pair.length**2 / 28.0, mixture.sigma**2
-    found = reference.find_reference(mixture, pair, v_start, v_end)
+    found = comparison_diffusion.find_reference(mixture, pair, v_start, v_end)
     if found is None:
         return
     start = pair.midpoint + pair.length * np.array([[-0.5], [0.0], [0.05], [0.5], [2.0]])

@@ -9,11 +9,12 @@ import pytest
 from mixdyn import bounds
 from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
-from verify import cases, paths, registry, runner
-from verify.claim import Basis, Profile
-from verify.quantities import Log10, read_number
-from verify.relations import Outcome
-from verify.traps import neighbour_pairs
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Profile
+from verify.ledger.quantities import Log10, read_number
+from verify.ledger.relations import Outcome
+from verify.measure import paths
+from verify.measure.midpoint.traps import neighbour_pairs
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 

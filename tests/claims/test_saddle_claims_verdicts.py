@@ -8,10 +8,10 @@ import pytest
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, registry, runner
-from verify.claim import Basis, Case, Profile
-from verify.quantities import dump_json
-from verify.relations import Outcome
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.quantities import dump_json
+from verify.ledger.relations import Outcome
 
 IDS = ("G.4", "X2'", "P4.5", "C4.6", "P4.7 (2)", "X3", "X4", "B.1 (1)", "B.1 (2)", "X9")
 H, V, N = Outcome.HOLDS, Outcome.VACUOUS, Outcome.NOT_APPLICABLE

@@ -7,10 +7,11 @@ import pytest
 
 from mixdyn import GaussianMixture, bounds, geometry, oracles, presets
 from mixdyn.errors import NotApplicableError
-from verify import cases, traps
-from verify.claim import Profile
-from verify.convex import distance_to_hull
-from verify.relations import Outcome
+from verify.ledger import cases
+from verify.ledger.claim import Profile
+from verify.ledger.relations import Outcome
+from verify.measure.convex import distance_to_hull
+from verify.measure.midpoint import traps
 
 
 def test_the_neighbours_of_the_grid_are_its_40_edges():

@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from verify import registry
-from verify.search import Limits, search
-from verify.trials import Kind
+from verify.ledger import registry
+from verify.search.adversary import Limits, search
+from verify.search.trial import Kind
 
 LIMITS = Limits(problems=120, explore_seconds=60.0, shrink_seconds=30.0)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mixdyn import AdaptiveNoise, GaussianMixture, NoiseSchedule, presets
-from verify import exact_sampler
-from verify.claim import Case, NegativeControl
 from verify.claims import x_8_noise
-from verify.ends import Ends, ends_of
-from verify.relations import Outcome
-from verify.trained import adaptive_rows
+from verify.ledger.claim import Case, NegativeControl
+from verify.ledger.relations import Outcome
+from verify.measure import exact_sampler
+from verify.measure.ends import Ends, ends_of
+from verify.measure.networks import adaptive_rows
 
 PROBLEMS = {
     "standard": presets.grid(),

@@ -9,7 +9,7 @@ from mixdyn.errors import InputError
 from mixdyn.learned import LearnedScore, load_checkpoint
 from mixdyn.learned.adapter import _block_rows, _pool
 from mixdyn.score import checked_eps
-from verify.checkpoints import CHECKPOINTS
+from verify.data.checkpoints import CHECKPOINTS
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from mixdyn.cli import app
 from mixdyn.learned import load_checkpoint
 from mixdyn.learned.objective import Validation
-from verify.cases import random, standard
-from verify.checkpoints import CHECKPOINTS
-from verify.claim import Case, Profile
-from verify.trained import models
+from verify.data.checkpoints import CHECKPOINTS
+from verify.ledger.cases import random, standard
+from verify.ledger.claim import Case, Profile
+from verify.measure.networks import models
 
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
 
@@ -110,7 +110,7 @@ def test_a_case_finds_the_models_of_its_own_problem_only():
 
 
 def test_a_users_model_takes_the_place_of_the_shipped_ones():
-    from verify.cases import user
+    from verify.ledger.cases import user
 
     path = str(CHECKPOINTS / "grid-short-0.safetensors")
     case = user(None, None, 0, Profile.QUICK, path)

@@ -12,8 +12,8 @@ from mixdyn.cli import app
 from mixdyn.errors import FileError
 from mixdyn.learned.files import read_tensors, write_tensors
 from mixdyn.models import trained_on
-from verify import cases
-from verify.claim import Profile
+from verify.ledger import cases
+from verify.ledger.claim import Profile
 
 
 def _run(*arguments):

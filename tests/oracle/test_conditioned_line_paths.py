@@ -11,8 +11,8 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
-from verify.trained.line_law import NoisyLaw, noisy_law
-from verify.trained.line_paths import last_steps
+from verify.measure.interpolation.line_law import NoisyLaw, noisy_law
+from verify.measure.interpolation.line_paths import last_steps
 
 STEPS = 8
 CLOCK = NoiseSchedule.linear(60, 1e-3, 0.3)

@@ -14,8 +14,8 @@ from mixdyn.cli.words import explain
 from mixdyn.errors import InputError
 from mixdyn.named import MIXTURES
 from mixdyn.schedule import SCHEDULES, NoiseSchedule
-from verify import cases
-from verify.claim import Profile
+from verify.ledger import cases
+from verify.ledger.claim import Profile
 
 SHORT = "linear:T=40,beta_start=0.01,beta_end=0.3"
 
@@ -197,7 +197,7 @@ def test_the_ledger_reads_a_model_as_it_is_told(run):
 
 
 def test_the_ledgers_models_predict_what_they_are_said_to(run):
-    from verify.trained.models import trained_models
+    from verify.measure.networks.models import trained_models
 
     problem = ("two_modes", SHORT, 0, Profile.QUICK)
     told = cases.user(*problem, "own_models:clean", predicts="x0", index_base=0)

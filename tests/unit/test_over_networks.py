@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from mixdyn.statistics import Proportion
-from verify.relations import Outcome
-from verify.trained.over_networks import (
+from verify.ledger.relations import Outcome
+from verify.measure.networks.pooled import (
     MEAN_ONLY,
     SEED_MISS,
     compare_over_seeds,

@@ -10,8 +10,8 @@ from mixdyn import presets
 from mixdyn.errors import InputError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import registry
-from verify.claim import (
+from verify.ledger import registry
+from verify.ledger.claim import (
     PARTS,
     Basis,
     Case,
@@ -23,7 +23,7 @@ from verify.claim import (
     parse_docstring,
     parse_hypotheses,
 )
-from verify.quantities import (
+from verify.ledger.quantities import (
     Log10,
     dump_json,
     number_from_log,
@@ -31,8 +31,8 @@ from verify.quantities import (
     read_number,
     show_number,
 )
-from verify.relations import Equality, Outcome, Upper, compare
-from verify.sources import ROOT
+from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.ledger.sources import ROOT
 
 DOC = """A toy.
 
@@ -193,7 +193,7 @@ def test_numbers_beyond_double_range_keep_their_exponent():
 
 @pytest.mark.parametrize("entry", registry.load_claims(), ids=lambda e: e.claim.id)
 def test_every_claim_file_states_its_result_and_typesets(entry):
-    from verify.typeset import to_markup
+    from verify.report.typeset import to_markup
 
     doc = entry.claim.doc
     for part in ("Title", "Statement", "Measured", "Predicted", "Evidence"):

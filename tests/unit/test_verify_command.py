@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 from mixdyn import presets
 from mixdyn.mixture import GaussianMixture
 from verify import __main__ as command
-from verify import drift, registry, report
-from verify.claim import Basis, Claim, Finding
-from verify.quantities import Log10
-from verify.registry import Entry
-from verify.relations import Upper, compare
-from verify.sources import ROOT
+from verify.ledger import recorded, registry
+from verify.ledger.claim import Basis, Claim, Finding
+from verify.ledger.quantities import Log10
+from verify.ledger.registry import Entry
+from verify.ledger.relations import Upper, compare
+from verify.ledger.sources import ROOT
+from verify.report import document as report
 
 DOC = """A toy of $k < 4$ & more.
 
@@ -50,9 +51,9 @@ def entry(claim_id, value, fault=None):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    monkeypatch.setattr(drift, "RECORDED", tmp_path / "recorded")
-    monkeypatch.setattr(drift.find_drift, "__defaults__", (tmp_path / "recorded",))
-    monkeypatch.setattr(drift.record, "__defaults__", (tmp_path / "recorded",))
+    monkeypatch.setattr(recorded, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(recorded.find_drift, "__defaults__", (tmp_path / "recorded",))
+    monkeypatch.setattr(recorded.record, "__defaults__", (tmp_path / "recorded",))
 
     def invoke(entries, *arguments, out="out"):
         monkeypatch.setattr(registry, "load_claims", lambda: entries)

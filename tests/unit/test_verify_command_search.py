@@ -24,7 +24,7 @@ def test_an_interrupted_search_says_where_its_findings_are_and_that_it_starts_ov
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("verify.search.search", interrupted)
+    monkeypatch.setattr("verify.search.adversary.search", interrupted)
     result = CliRunner().invoke(app, ["--search", "D.1", "--out", str(tmp_path)])
     assert result.exit_code == 130
     assert f"is in {tmp_path / 'search'}" in result.output

@@ -7,9 +7,9 @@ import pytest
 
 from mixdyn import presets
 from mixdyn.schedule import NoiseSchedule
-from verify.claim import NARROW, Basis, Case, Claim, Finding, NegativeControl
-from verify.controls import narrowest
-from verify.relations import Outcome, Upper, compare
+from verify.ledger.claim import NARROW, Basis, Case, Claim, Finding, NegativeControl
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Outcome, Upper, compare
 
 DOC = """A toy.
 

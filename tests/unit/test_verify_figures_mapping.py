@@ -11,7 +11,7 @@ from mixdyn.errors import InputError
 from verify.experiments import EXPERIMENTS
 from verify.figures import FIGURES, figure_for_claim, select
 from verify.figures.style import LOOKS, PALETTE
-from verify.registry import load_claims, reading_order
+from verify.ledger.registry import load_claims, reading_order
 
 FOLDER = Path(verify.figures.__file__).parent
 FILES = sorted(path.stem for path in FOLDER.glob("fig_*.py"))

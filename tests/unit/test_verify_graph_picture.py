@@ -10,14 +10,14 @@ import pytest
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from verify import registry
-from verify.dependencies import CLOSED_FORMS, FOUNDATIONS, SHARPER, SHORT, ancestors
-from verify.graph import BOX, COLOURS, TALL, WIDTH, graph_svg
-from verify.layers import lay_out
-from verify.legend import MARKS
-from verify.registry import reading_order
-from verify.relations import Outcome
-from verify.sources import ROOT
+from verify.ledger import registry
+from verify.ledger.registry import reading_order
+from verify.ledger.relations import Outcome
+from verify.ledger.sources import ROOT
+from verify.report.dependencies import CLOSED_FORMS, FOUNDATIONS, SHARPER, SHORT, ancestors
+from verify.report.graph import BOX, COLOURS, TALL, WIDTH, graph_svg
+from verify.report.graph_layout import lay_out
+from verify.report.legend import MARKS
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVERY = [{"id": name, "title": title, "verdict": "holds"} for name, title in SHORT.items()]
@@ -128,7 +128,7 @@ def test_all_claims_together_fit_without_overlap():
 
 
 def test_a_box_links_to_the_claims_section_of_the_report():
-    template = (ROOT / "verify" / "templates" / "report.html.j2").read_text(encoding="utf-8")
+    template = (ROOT / "verify/report/templates" / "report.html.j2").read_text(encoding="utf-8")
     assert """id="claim-{{ id | replace(' ', '') }}\"""" in template
     assert "P4.7 (1)" in texts(link_of(parse(EVERY), "P4.7 (1)"))
 

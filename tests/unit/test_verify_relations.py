@@ -8,8 +8,8 @@ from scipy.stats import binom
 
 from mixdyn.errors import InputError
 from mixdyn.statistics import Proportion
-from verify.quantities import Log10
-from verify.relations import (
+from verify.ledger.quantities import Log10
+from verify.ledger.relations import (
     Equality,
     Lower,
     NotWorse,

@@ -11,13 +11,15 @@ from mixdyn import presets
 from mixdyn.errors import FileError
 from mixdyn.schedule import NoiseSchedule
 from verify import __main__ as command
-from verify import drift, ledger, registry, report
-from verify.claim import Basis, Case, Claim, Finding, Origin
-from verify.legend import BASES, MARKS, VERDICTS, words_on_controls
-from verify.registry import Entry
-from verify.relations import Equality, Outcome, Upper, compare
-from verify.runner import run_claim
-from verify.sources import ROOT
+from verify.ledger import registry, store
+from verify.ledger.claim import Basis, Case, Claim, Finding, Origin
+from verify.ledger.recorded import find_drift, record
+from verify.ledger.registry import Entry
+from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.ledger.runner import run_claim
+from verify.ledger.sources import ROOT
+from verify.report import document as report
+from verify.report.legend import BASES, MARKS, VERDICTS, words_on_controls
 
 DOC = """The midpoint of a toy.
 
@@ -139,7 +141,7 @@ def test_every_column_sorts_from_the_keyboard(mixed):
         buttons = list(head.all("button"))
         assert [b.text for b in buttons] == ([head.text] if head.text else [])
         assert all(b.attrs["type"] == "button" for b in buttons)
-    script = (ROOT / "verify" / "templates" / "table.js").read_text(encoding="utf-8")
+    script = (ROOT / "verify/report/templates" / "table.js").read_text(encoding="utf-8")
     assert 'querySelector("button")' in script
 
 
@@ -158,7 +160,7 @@ def test_failing_rows_stand_open_and_where_none_fails_the_first_does(mixed):
 
 
 def test_a_row_shows_that_it_opens():
-    style = (ROOT / "verify" / "templates" / "style.css").read_text(encoding="utf-8")
+    style = (ROOT / "verify/report/templates" / "style.css").read_text(encoding="utf-8")
     closed, opened = (
         re.search(rf'{re.escape(head)} > summary::before {{ content: "(.)"', style)
         for head in ("details", "details[open]")
@@ -247,7 +249,7 @@ def test_a_kept_row_and_a_stored_measurement_are_told_apart_in_the_table():
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    for function in (drift.find_drift, drift.record):
+    for function in (find_drift, record):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "recorded",))
 
     def invoke(*entries):
@@ -275,7 +277,7 @@ def test_on_a_full_disk_the_verdicts_are_printed_all_the_same(run, monkeypatch, 
 def test_a_row_that_cannot_be_kept_costs_neither_the_others_nor_the_report(
     run, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(ledger, "write_text", refuse)
+    monkeypatch.setattr(store, "write_text", refuse)
     found = run(entry("G.8", 1.0), entry("G.9", 2.5))
     assert found.exit_code == 0
     assert "warning: 2 finished claims could not be kept" in found.output

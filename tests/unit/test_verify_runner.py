@@ -8,11 +8,13 @@ import pytest
 from mixdyn import presets
 from mixdyn.errors import FileError, InputError, NotApplicableError
 from mixdyn.schedule import NoiseSchedule
-from verify import cases, drift, ledger, registry, runner
-from verify.claim import Basis, Case, Claim, Finding, Origin, Profile
-from verify.registry import Entry
-from verify.relations import Outcome, Upper, compare
-from verify.sources import ROOT
+from verify.ledger import cases, registry, runner
+from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Profile
+from verify.ledger.recorded import find_drift, record, recorded_path
+from verify.ledger.registry import Entry
+from verify.ledger.relations import Outcome, Upper, compare
+from verify.ledger.sources import ROOT
+from verify.ledger.store import Store, run_all
 
 DOC = """A toy.
 
@@ -159,10 +161,10 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
         calls.append(case.seed)
         return judge(case, 1.0)
 
-    entry, store = toy(check)[0], ledger.Store(tmp_path / "rows")
+    entry, store = toy(check)[0], Store(tmp_path / "rows")
 
     def run(case, entry=entry, **options):
-        return ledger.run_all([entry], [case], store, **options)[0]
+        return run_all([entry], [case], store, **options)[0]
 
     first, again = run(case), run(case)
     assert (first["origin"], again["origin"], len(calls)) == ("computed", "kept", 1)
@@ -179,19 +181,17 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
 def test_a_stored_measurement_stays_one_when_its_row_is_kept(case, tmp_path):
     entry, judge = toy()
     stored = toy(lambda case: dataclasses.replace(judge(case, 1.0), origin=Origin.STORED))[0]
-    store = ledger.Store(tmp_path / "rows")
+    store = Store(tmp_path / "rows")
     for found, origins in ((entry, ["computed", "kept"]), (stored, ["stored measurement"] * 2)):
-        assert [
-            ledger.run_all([found], [case], store, fresh=f)[0]["origin"] for f in (1, 0)
-        ] == origins
+        assert [run_all([found], [case], store, fresh=f)[0]["origin"] for f in (1, 0)] == origins
 
 
 def test_a_broken_check_is_tried_again_and_a_damaged_file_is_ignored(case, tmp_path):
-    entry, store = toy(crash)[0], ledger.Store(tmp_path / "rows")
-    ledger.run_all([entry], [case], store)
+    entry, store = toy(crash)[0], Store(tmp_path / "rows")
+    run_all([entry], [case], store)
     assert store.load(entry, case) is None
     good = toy()[0]
-    ledger.run_all([good], [case], store)
+    run_all([good], [case], store)
     for damaged in ("{", '{"rows": [{}]}', '{"rows": 1}'):
         store.path(good, case).write_text(damaged, encoding="utf-8")
         assert store.load(good, case) is None
@@ -202,9 +202,9 @@ def test_rows_finished_before_an_interrupt_are_kept(case, tmp_path):
         raise KeyboardInterrupt
 
     good, bad = toy()[0], toy(interrupt, claim_id="G.8")[0]
-    store = ledger.Store(tmp_path / "rows")
+    store = Store(tmp_path / "rows")
     with pytest.raises(KeyboardInterrupt):
-        ledger.run_all([good, bad], [case], store)
+        run_all([good, bad], [case], store)
     assert store.load(good, case)[0]["verdict"] == "holds"
     assert not [p for p in (tmp_path / "rows").iterdir() if p.name.startswith(".")]
 
@@ -217,11 +217,11 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
     closed = stored.Outcome(
         *("X1", "A title", True, "0", 7, 2, "every N and d"), ("Ito's formula",), "digest", "1.0"
     )
-    entry, store = toy(derivation="derivations/tube.py")[0], ledger.Store(tmp_path)
+    entry, store = toy(derivation="derivations/tube.py")[0], Store(tmp_path)
 
     def bases(outcome, entry=entry):
         monkeypatch.setattr(stored, "lookup", lambda name: outcome)
-        return [row["basis"] for row in ledger.run_all([entry], [case], store)]
+        return [row["basis"] for row in run_all([entry], [case], store)]
 
     assert bases(closed) == ["exact", "derived"]
     assert bases(None) == ["exact"]
@@ -232,7 +232,7 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
 
 def test_what_claims_share_is_dropped_between_cases(case, tmp_path):
     case.memo("x", lambda: 1)
-    ledger.run_all([toy()[0]], [case], ledger.Store(tmp_path))
+    run_all([toy()[0]], [case], Store(tmp_path))
     assert case.workspace == {}
 
 
@@ -264,50 +264,48 @@ def rows_of(verdicts):
 
 
 def test_drift_is_a_changed_or_missing_verdict_of_a_claim_that_ran(case, tmp_path):
-    assert drift.find_drift(case, rows_of({"G.1": "holds"}), tmp_path) is None
+    assert find_drift(case, rows_of({"G.1": "holds"}), tmp_path) is None
     recorded = rows_of({"G.1": "holds", "G.2": "fails", "P5.1": "vacuous"})
-    drift.record(case, recorded, tmp_path)
-    assert drift.find_drift(case, recorded, tmp_path) == []
-    assert drift.find_drift(case, rows_of({"G.2": "fails", "X9": "holds"}), tmp_path) == []
-    (change,) = drift.find_drift(case, rows_of({"G.2": "holds"}), tmp_path)
+    record(case, recorded, tmp_path)
+    assert find_drift(case, recorded, tmp_path) == []
+    assert find_drift(case, rows_of({"G.2": "fails", "X9": "holds"}), tmp_path) == []
+    (change,) = find_drift(case, rows_of({"G.2": "holds"}), tmp_path)
     assert change == "toy: G.2 [exact] was fails, is holds"
     other_basis = [{"id": "G.1", "basis": "sampled", "verdict": "holds"}]
-    assert drift.find_drift(case, other_basis, tmp_path) == [
-        "toy: G.1 [exact] was holds, is missing"
-    ]
+    assert find_drift(case, other_basis, tmp_path) == ["toy: G.1 [exact] was holds, is missing"]
 
 
 def test_a_derived_row_that_another_sympy_does_not_give_is_no_drift(case, tmp_path):
     derived = [{"id": "G.1", "basis": "derived", "verdict": "holds"}]
     exact = rows_of({"G.1": "holds"})
-    drift.record(case, exact + derived, tmp_path)
-    assert drift.find_drift(case, exact, tmp_path) == []
+    record(case, exact + derived, tmp_path)
+    assert find_drift(case, exact, tmp_path) == []
     derived[0]["verdict"] = "fails"
-    assert len(drift.find_drift(case, exact + derived, tmp_path)) == 1
+    assert len(find_drift(case, exact + derived, tmp_path)) == 1
 
 
 def test_recording_some_claims_keeps_the_others_and_the_other_profile(case, tmp_path):
     full = dataclasses.replace(case, profile=Profile.FULL)
-    drift.record(case, rows_of({"G.1": "holds", "G.2": "holds"}), tmp_path)
-    drift.record(full, rows_of({"G.1": "fails"}), tmp_path)
-    path = drift.record(case, rows_of({"G.2": "vacuous"}), tmp_path)
+    record(case, rows_of({"G.1": "holds", "G.2": "holds"}), tmp_path)
+    record(full, rows_of({"G.1": "fails"}), tmp_path)
+    path = record(case, rows_of({"G.2": "vacuous"}), tmp_path)
     assert json.loads(path.read_text(encoding="utf-8"))["verdicts"] == {
         "quick": {"G.1 [exact]": "holds", "G.2 [exact]": "vacuous"},
         "full": {"G.1 [exact]": "fails"},
     }
-    assert drift.record(case, rows_of({"G.1": "error"}), tmp_path) is None
+    assert record(case, rows_of({"G.1": "error"}), tmp_path) is None
 
 
 def test_another_problem_of_the_same_name_has_another_record(case, tmp_path):
-    drift.record(case, rows_of({"G.1": "holds"}), tmp_path)
+    record(case, rows_of({"G.1": "holds"}), tmp_path)
     other = dataclasses.replace(case, mixture=presets.line())
-    assert drift.find_drift(other, rows_of({"G.1": "fails"}), tmp_path) is None
+    assert find_drift(other, rows_of({"G.1": "fails"}), tmp_path) is None
 
 
 def test_a_damaged_record_is_one_clear_error(case, tmp_path):
-    drift.recorded_path(case, tmp_path).write_text("[]", encoding="utf-8")
+    recorded_path(case, tmp_path).write_text("[]", encoding="utf-8")
     with pytest.raises(FileError, match="--record"):
-        drift.find_drift(case, rows_of({"G.1": "holds"}), tmp_path)
+        find_drift(case, rows_of({"G.1": "holds"}), tmp_path)
 
 
 def test_random_problems_depend_on_seed_and_index_alone_and_are_well_posed():

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from mixdyn.errors import FileError, NotApplicableError
-from verify import cases, runner
-from verify.claim import Basis, Claim, Finding, Hypothesis, Profile
-from verify.quantities import dump_json
-from verify.registry import Entry
-from verify.relations import Equality, Outcome, Upper, compare
-from verify.search import Limits, search
-from verify.search_terminal import headline
-from verify.trials import Kind
+from verify.ledger import cases, runner
+from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, Profile
+from verify.ledger.quantities import dump_json
+from verify.ledger.registry import Entry
+from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.search.adversary import Limits, search
+from verify.search.screen import headline
+from verify.search.trial import Kind
 
 DOC = """A third mode never outweighs the pair.
 
@@ -139,7 +139,7 @@ def test_the_climb_reaches_a_violation_that_plain_draws_do_not(tmp_path, monkeyp
 
     limits = dataclasses.replace(PATIENT, problems=200, shrink_seconds=0.0)
     assert search(planted(check), 0, limits, tmp_path).found(Kind.VIOLATION) is not None
-    monkeypatch.setattr("verify.search._aim", lambda trial, calls: None)
+    monkeypatch.setattr("verify.search.adversary._aim", lambda trial, calls: None)
     assert search(planted(check), 0, limits, tmp_path).found(Kind.VIOLATION) is None
 
 

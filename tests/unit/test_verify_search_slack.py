@@ -7,9 +7,9 @@ import math
 import pytest
 
 from mixdyn.statistics import Proportion
-from verify import slack
-from verify.quantities import Log10, plain
-from verify.relations import Equality, Lower, Statistical, Upper, compare, compare_rate
+from verify.ledger import slack
+from verify.ledger.quantities import Log10, plain
+from verify.ledger.relations import Equality, Lower, Statistical, Upper, compare, compare_rate
 
 
 def row(comparison):
@@ -72,8 +72,8 @@ def test_a_family_forgets_the_numbers_of_a_case_but_not_the_words():
 
 
 def test_every_relation_that_an_interval_decides_wants_samples_where_it_is_undecided():
-    from verify.relations import compare_not_worse
-    from verify.trained.over_networks import compare_over_seeds
+    from verify.ledger.relations import compare_not_worse
+    from verify.measure.networks.pooled import compare_over_seeds
 
     few = Proportion(1, 1000)
     for found in (compare_not_worse("x", few, few), compare_over_seeds("x", [0.1], [0.2])):

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
+from verify.data.saved import RESULTS, code_of, words_on_code
 from verify.experiments import EXPERIMENTS
-from verify.results import RESULTS, code_of, words_on_code
-from verify.sources import ROOT, digest_of, packages_of, sources_of
-from verify.trained import recursions
+from verify.ledger.sources import ROOT, digest_of, packages_of, sources_of
+from verify.measure import retraining
 
 CLAIMS = sorted(path.stem for path in (ROOT / "verify" / "claims").glob("[a-z]*.py"))
 LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "learned_steps", "hal_paths"}
@@ -61,12 +61,15 @@ def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
         ("verify/claims/g_5_chi_square.py", {"g_5_chi_square"}),
         ("verify/experiments/steps.py", {"steps", "eta"}),
         ("verify/experiments/frontier.py", {"frontier", "frontier_elsewhere"}),
-        ("verify/trained/detector.py", {"m_5_detector", "hal_paths", "hal_populations"}),
-        ("verify/runner.py", set(CLAIMS)),
+        (
+            "verify/measure/interpolation/detector.py",
+            {"m_5_detector", "hal_paths", "hal_populations"},
+        ),
+        ("verify/ledger/runner.py", set(CLAIMS)),
         ("verify/experiments/store.py", set(EXPERIMENTS)),
         ("mixdyn/errors.py", {*CLAIMS, *EXPERIMENTS}),
         ("mixdyn/cli/main.py", set()),
-        ("verify/checkpoints/README.md", set()),
+        ("verify/data/checkpoints/README.md", set()),
         *((f"verify/{name}.py", set()) for name in ("report", "graph", "terminal", "ledger")),
         *((f"verify/{name}.py", set()) for name in ("__main__", "registry", "search", "drift")),
         ("verify/figures/style.py", set()),
@@ -81,12 +84,12 @@ def test_editing_a_file_makes_exactly_what_imports_it_stale(tree, path, stale):
 @pytest.mark.parametrize(
     ("path", "stale"),
     [
-        ("verify/trained/visits.py", {"radius", "learned_radius", "i_1_decomposition"}),
-        ("verify/claim.py", {*CLAIMS, "radius"}),
+        ("verify/measure/networks/visits.py", {"radius", "learned_radius", "i_1_decomposition"}),
+        ("verify/ledger/claim.py", {*CLAIMS, "radius"}),
         ("mixdyn/learned/networks.py", LEARNED),
         ("mixdyn/learned/adapter.py", LEARNED),
-        ("verify/checkpoints/grid-reduced-0.safetensors", LEARNED),
-        ("verify/results/detector.json", {"m_5_detector", "hal_populations"}),
+        ("verify/data/checkpoints/grid-reduced-0.safetensors", LEARNED),
+        ("verify/data/saved/detector.json", {"m_5_detector", "hal_populations"}),
         ("mixdyn/kernels.py", {"g_1_marginal", "f_1_gap", "steps"}),
     ],
 )
@@ -150,9 +153,9 @@ def test_what_python_really_loads_for_a_claim_is_among_its_sources():
 
 def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
     about = {"code": code_of(tree / "verify" / "trained" / "detector.py", root=tree)}
-    assert "verify/trained/detector.py" in about["code"]
-    assert "verify/checkpoints/modes-grid-0.safetensors" in about["code"]
-    assert "verify/results/detector.json" not in about["code"]  # what it writes
+    assert "verify/measure/interpolation/detector.py" in about["code"]
+    assert "verify/data/checkpoints/modes-grid-0.safetensors" in about["code"]
+    assert "verify/data/saved/detector.json" not in about["code"]  # what it writes
     assert words_on_code(about, tree) == ""
     path = tree / "mixdyn" / "samplers.py"
     content = path.read_bytes()
@@ -168,7 +171,7 @@ def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
 def test_the_stored_recursions_name_their_code_and_their_rows_say_that_it_is_not_todays():
     about = json.loads((RESULTS / "recursion-reduced.json").read_text(encoding="utf-8"))["about"]
     assert {"mixdyn/recursion.py", "mixdyn/learned/training.py"} <= set(about["code"])
-    assert words_on_code(about) in recursions.describe(recursions.saved())
+    assert words_on_code(about) in retraining.describe(retraining.saved())
     assert ROOT / "mixdyn" / "recursion.py" in sources_of(ROOT / "verify/claims/m_6_recursion.py")
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from verify import cases
-from verify.claim import Basis, Claim, Finding, Hypothesis, NegativeControl, Profile
-from verify.quantities import dump_json
-from verify.relations import Equality, Outcome, Upper, compare
-from verify.summary import COLUMNS, print_summary, summarise, to_markdown
+from verify.ledger import cases
+from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, NegativeControl, Profile
+from verify.ledger.quantities import dump_json
+from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.report.summary import COLUMNS, print_summary, summarise, to_markdown
 
 DOC = """A line of a test.
 

@@ -9,10 +9,10 @@ import pytest
 from mixdyn import learned, presets
 from mixdyn.mixture import GaussianMixture
 from mixdyn.schedule import NoiseSchedule
-from verify import ledger
-from verify.claim import Basis, Case, Claim
-from verify.registry import Entry
-from verify.sources import ROOT
+from verify.ledger.claim import Basis, Case, Claim
+from verify.ledger.registry import Entry
+from verify.ledger.sources import ROOT
+from verify.ledger.store import Store
 
 EXTRA = ("torch", "safetensors", "sklearn")
 # A path finder that is blind for the extra: imports and importlib.util.find_spec both miss it.
@@ -128,7 +128,7 @@ def test_a_row_kept_without_it_is_not_taken_for_one_with_it(tmp_path, monkeypatc
     path = ROOT / "verify" / "claim.py"
     entry = Entry(claim, lambda case: [], lambda case: {}, path)
     case = Case("toy", GaussianMixture([[0.0], [1.0]], 0.1), NoiseSchedule.linear(T=10))
-    store, places = ledger.Store(tmp_path), []
+    store, places = Store(tmp_path), []
     for missing in ([], ["torch"]):
         monkeypatch.setattr(learned, "_missing", lambda missing=missing: missing)
         places.append(store.path(entry, case))

@@ -24,9 +24,9 @@ import numpy as np
 
 from mixdyn.crossings import DominanceTimes, steps_left, tau_1
 from mixdyn.validation import IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import KAPPA, Paths, ddim_paths, reverse_paths
-from verify.relations import Comparison, Lower, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Lower, compare
+from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,

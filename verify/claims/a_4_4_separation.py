@@ -21,9 +21,9 @@ import numpy as np
 
 from mixdyn import bounds, crossings, geometry
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
-from verify.relations import Comparison, Equality, Lower, Outcome, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, Lower, Outcome, compare
+from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,

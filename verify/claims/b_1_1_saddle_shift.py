@@ -26,9 +26,9 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.traps import neighbour_pairs, node_variances, two_modes
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -31,10 +31,10 @@ from mixdyn import bounds, crossings, dynamics, oracles
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.traps import neighbour_pairs, separatrix, two_modes
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.midpoint.traps import neighbour_pairs, separatrix, two_modes
 
 CLAIM = Claim.from_docstring(
     __doc__,

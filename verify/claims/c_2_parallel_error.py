@@ -22,8 +22,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from verify.claim import Basis, Case, Claim, Verdict
-from verify.perturbed_paths import Distance, PerturbedPaths, Sides, forgetful, judge_distance
+from verify.ledger.claim import Basis, Case, Claim, Verdict
+from verify.measure.score_errors.perturbed_paths import (
+    Distance,
+    PerturbedPaths,
+    Sides,
+    forgetful,
+    judge_distance,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,

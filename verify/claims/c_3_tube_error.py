@@ -23,8 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from verify.claim import Basis, Case, Claim, Verdict
-from verify.perturbed_paths import (
+from verify.ledger.claim import Basis, Case, Claim, Verdict
+from verify.ledger.relations import Comparison, compare
+from verify.measure.score_errors.perturbed_paths import (
     TOLERANCE,
     Distance,
     PerturbedPaths,
@@ -33,7 +34,6 @@ from verify.perturbed_paths import (
     join,
     judge_distance,
 )
-from verify.relations import Comparison, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

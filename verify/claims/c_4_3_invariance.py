@@ -26,10 +26,17 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import KAPPA, Paths, flow_from, flow_tolerance, node_of_tau_2, pair_margins
-from verify.relations import Comparison, Upper, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Upper, compare
+from verify.measure.paths import (
+    KAPPA,
+    Paths,
+    flow_from,
+    flow_tolerance,
+    node_of_tau_2,
+    pair_margins,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -27,11 +27,11 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import Paths, flow_from, flow_tolerance
-from verify.relations import Comparison, Upper, compare
-from verify.traps import node_variances, require_distinct_means
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Upper, compare
+from verify.measure.midpoint.traps import node_variances, require_distinct_means
+from verify.measure.paths import Paths, flow_from, flow_tolerance
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -38,9 +38,12 @@ from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.inexact import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.paths import KAPPA, ddim_grid
+from verify.measure.saddles import learned_shift
+from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
     PerturbedField,
@@ -49,9 +52,6 @@ from verify.inexact import (
     fixed,
     perturbed_equilibrium,
 )
-from verify.paths import KAPPA, ddim_grid
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.trained import learned_shift
 
 CLAIM = Claim.from_docstring(
     __doc__,

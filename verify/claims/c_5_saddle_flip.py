@@ -37,12 +37,20 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.inexact import Curve, ErrorField, PerturbedField, Ridge, across, amplitude, fixed
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, Lower, Upper, compare
-from verify.trained import learned_flip
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
+from verify.measure.paths import ddim_grid
+from verify.measure.saddles import learned_flip
+from verify.measure.score_errors.inexact import (
+    Curve,
+    ErrorField,
+    PerturbedField,
+    Ridge,
+    across,
+    amplitude,
+    fixed,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,

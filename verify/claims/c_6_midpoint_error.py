@@ -40,18 +40,25 @@ from mixdyn.sampling import sample
 from mixdyn.score import PerturbedScore
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.inexact import Curve, ErrorField, Ridge, amplitude, fixed, perturbed_model
-from verify.midpoint_bound import growth_and_outward, published_bound
-from verify.quantities import Number, number_from_log
-from verify.relations import Comparison, Statistical, compare_rate
-from verify.trained import learned_escape
-from verify.window import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.quantities import Number, number_from_log
+from verify.ledger.relations import Comparison, Statistical, compare_rate
+from verify.measure.midpoint.bound import growth_and_outward, published_bound
+from verify.measure.midpoint.stretch import (
     HALF_WIDTH,
     DriftRange,
     Window,
     elapsed_noise,
     find_window,
+)
+from verify.measure.networks import learned_escape
+from verify.measure.score_errors.inexact import (
+    Curve,
+    ErrorField,
+    Ridge,
+    amplitude,
+    fixed,
+    perturbed_model,
 )
 
 CLAIM = Claim.from_docstring(

@@ -26,9 +26,9 @@ import numpy as np
 
 from mixdyn import bounds, crossings, dynamics
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.relations import Comparison, Equality, Upper, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -27,14 +27,20 @@ import numpy as np
 
 from mixdyn.quantities import show_share
 from mixdyn.statistics import Proportion
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Comparison
-from verify.trained.learned_paths import WINDOWS
-from verify.trained.models import TrainedModel, learned_mutants, learned_rows
-from verify.trained.over_networks import variation_note, variation_table
-from verify.trained.rates import compare_order, over_seeds
-from verify.trained.visit_windows import THETAS, Choice, Visited, visits_by_choice
-from verify.trained.visits import STEPS_LEFT, THETA, Decomposition, window_time, with_interval
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison
+from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.paths import WINDOWS
+from verify.measure.networks.pooled import variation_note, variation_table
+from verify.measure.networks.rates import compare_order, over_seeds
+from verify.measure.networks.visit_windows import THETAS, Choice, Visited, visits_by_choice
+from verify.measure.networks.visits import (
+    STEPS_LEFT,
+    THETA,
+    Decomposition,
+    window_time,
+    with_interval,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Comparison, Equality, Lower, Upper, compare
-from verify.trained.learned_field import field_mutants, find_segments, named, spread
-from verify.trained.learned_flip import MidpointSlopes, midpoint_slopes
-from verify.trained.models import TrainedModel, learned_rows
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
+from verify.measure.networks.field import field_mutants, find_segments, named, spread
+from verify.measure.networks.models import TrainedModel, learned_rows
+from verify.measure.saddles.learned_flip import MidpointSlopes, midpoint_slopes
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.relations import Comparison
-from verify.trained.models import TrainedModel
-from verify.trained.over_networks import variation_note, variation_table
-from verify.trained.rate_sweeps import allowed_etas, eta_name, eta_rates
-from verify.trained.rates import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.relations import Comparison
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.pooled import variation_note, variation_table
+from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, eta_rates
+from verify.measure.networks.rates import (
     Change,
     Rates,
     compare_fall,

@@ -23,9 +23,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixdyn.statistics import DISPLAY_MISS
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Outcome
-from verify.trained.ablated import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Outcome
+from verify.measure.networks.ablated import (
     AXES,
     BASE,
     SAMPLERS,
@@ -34,8 +34,8 @@ from verify.trained.ablated import (
     every_setting,
     settings_along,
 )
-from verify.trained.models import TrainedModel
-from verify.trained.rates import (
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.rates import (
     COLUMNS,
     STEPS_ALONE,
     Cell,

@@ -22,13 +22,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.paths import DDIM_STEPS
-from verify.relations import Comparison
-from verify.trained.models import TrainedModel, high_dimensional_state
-from verify.trained.over_networks import Shares, variation_note, variation_table
-from verify.trained.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
-from verify.trained.rates import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.relations import Comparison
+from verify.measure.networks.models import TrainedModel, high_dimensional_state
+from verify.measure.networks.pooled import Shares, variation_note, variation_table
+from verify.measure.networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
+from verify.measure.networks.rates import (
     Change,
     Rates,
     compare_order,
@@ -40,6 +39,7 @@ from verify.trained.rates import (
     steps_alone,
     witness_of,
 )
+from verify.measure.paths import DDIM_STEPS
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -21,11 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.trained.models import TrainedModel
-from verify.trained.over_networks import Shares, variation_note, variation_table
-from verify.trained.rate_sweeps import step_rates
-from verify.trained.rates import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.pooled import Shares, variation_note, variation_table
+from verify.measure.networks.rate_sweeps import step_rates
+from verify.measure.networks.rates import (
     Change,
     Trend,
     compare_fall,

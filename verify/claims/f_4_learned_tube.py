@@ -31,13 +31,13 @@ from mixdyn import geometry
 from mixdyn.geometry import Mask
 from mixdyn.quantities import show_share
 from mixdyn.statistics import Proportion
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import KAPPA, node_of_tau_2
-from verify.relations import Comparison, Statistical, compare_rate
-from verify.trained.envelopes import DELTA, Envelope, Followed, follow
-from verify.trained.learned_paths import ReverseRuns, by_sampler, reverse_runs
-from verify.trained.models import TrainedModel, learned_mutants, learned_rows
-from verify.trained.visits import with_interval
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Statistical, compare_rate
+from verify.measure.networks.envelopes import DELTA, Envelope, Followed, follow
+from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.paths import ReverseRuns, by_sampler, reverse_runs
+from verify.measure.networks.visits import with_interval
+from verify.measure.paths import KAPPA, node_of_tau_2
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -30,20 +30,20 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Comparison, Outcome, Statistical, compare_rate
-from verify.trained.models import TrainedModel, learned_mutants, learned_rows
-from verify.trained.over_networks import variation_note, variation_table
-from verify.trained.radius_sweep import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate
+from verify.measure.midpoint.stretch import Window, find_window
+from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.pooled import variation_note, variation_table
+from verify.measure.networks.radius_sweep import (
     LEARNED_RADII,
     NEAR,
     Sweep,
     ddim_contraction,
     learned_sweep,
 )
-from verify.trained.rates import compare_order
-from verify.trained.visits import STEPS_LEFT, with_interval
-from verify.window import Window, find_window
+from verify.measure.networks.rates import compare_order
+from verify.measure.networks.visits import STEPS_LEFT, with_interval
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -24,10 +24,10 @@ import numpy as np
 
 from mixdyn import dynamics, oracles
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import Level, random_states, score_scale
-from verify.relations import Comparison, Equality, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure.paths import Level, random_states, score_scale
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -24,10 +24,10 @@ import numpy as np
 
 from mixdyn import bounds, crossings, dynamics, geometry
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import flow_paths, reverse_paths
-from verify.relations import Comparison, Equality, Upper, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.paths import flow_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -23,11 +23,18 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import KAPPA, flow_paths, flow_tails, flow_tolerance, reverse_paths, tail_witness
-from verify.relations import Comparison, Upper, compare
-from verify.traps import require_distinct_means
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Upper, compare
+from verify.measure.midpoint.traps import require_distinct_means
+from verify.measure.paths import (
+    KAPPA,
+    flow_paths,
+    flow_tails,
+    flow_tolerance,
+    reverse_paths,
+    tail_witness,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -19,8 +19,8 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.relations import Comparison, Upper, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.relations import Comparison, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

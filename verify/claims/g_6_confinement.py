@@ -20,10 +20,10 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.paths import level_at
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.window import HALF_WIDTH, find_window
+from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.midpoint.stretch import HALF_WIDTH, find_window
+from verify.measure.paths import level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,

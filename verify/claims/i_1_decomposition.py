@@ -31,12 +31,18 @@ from mixdyn import geometry
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, compare
-from verify.trained import learned_decomposition
-from verify.trained.models import learned_mutants, learned_rows
-from verify.trained.visits import Decomposition, MidpointVisits, Visits, window_time, with_interval
+from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure.networks import learned_decomposition
+from verify.measure.networks.models import learned_mutants, learned_rows
+from verify.measure.networks.visits import (
+    Decomposition,
+    MidpointVisits,
+    Visits,
+    window_time,
+    with_interval,
+)
+from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,

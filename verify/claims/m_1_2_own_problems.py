@@ -23,8 +23,20 @@ from typing import Any
 import numpy as np
 
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.interpolation_problems import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.quantities import Log10
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.interpolation.networks import (
+    exact_chain,
+    exact_chains,
+    exact_gaps,
+    exact_plane_log,
+    gap_probabilities,
+    law_on_line,
+    log_outside,
+    on_standard,
+)
+from verify.measure.interpolation.problems import (
     HALLUCINATION,
     LINES,
     NEAR,
@@ -35,19 +47,7 @@ from verify.interpolation_problems import (
     modes_at,
     schedule,
 )
-from verify.outside import Line, tail_mass
-from verify.quantities import Log10
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.trained.interpolation import (
-    exact_chain,
-    exact_chains,
-    exact_gaps,
-    exact_plane_log,
-    gap_probabilities,
-    law_on_line,
-    log_outside,
-    on_standard,
-)
+from verify.measure.outside_modes import Line, tail_mass
 
 CLAIM = Claim.from_docstring(
     __doc__,

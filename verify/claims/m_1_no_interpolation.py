@@ -34,9 +34,10 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import Proportion, trials_to_bound
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.outside import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Outcome, Statistical, Upper, compare, compare_rate
+from verify.measure.outside_modes import (
     closest_pair,
     ddim_starts,
     normal_mass,
@@ -44,8 +45,7 @@ from verify.outside import (
     resolution,
     tail_mass,
 )
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Outcome, Statistical, Upper, compare, compare_rate
+from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -42,9 +42,12 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import Proportion, detectable_rate
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.outside import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.quantities import Number
+from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.measure.midpoint.traps import require_distinct_means
+from verify.measure.outside_modes import (
     Line,
     closest_pair,
     even_schedule,
@@ -53,9 +56,6 @@ from verify.outside import (
     resolution,
     tail_mass,
 )
-from verify.quantities import Number
-from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
-from verify.traps import require_distinct_means
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -27,12 +27,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mixdyn.quantities import show_share
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.interpolation_problems import LINES, modes_at
-from verify.relations import Comparison, Lower, Upper, compare
-from verify.trained.interpolation import networks, own_case, own_rows
-from verify.trained.models import TrainedModel
-from verify.trained.smoothing import Smoothing, smoothing
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Lower, Upper, compare
+from verify.measure.interpolation.networks import networks, own_case, own_rows
+from verify.measure.interpolation.problems import LINES, modes_at
+from verify.measure.interpolation.smoothing import Smoothing, smoothing
+from verify.measure.networks.models import TrainedModel
 
 CLAIM = Claim.from_docstring(
     __doc__,

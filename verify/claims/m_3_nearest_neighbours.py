@@ -26,10 +26,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.interpolation_problems import PLANES
-from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
-from verify.trained.interpolation import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.measure.interpolation.networks import (
     DIAGONAL,
     KINDS,
     SIDE,
@@ -39,8 +38,9 @@ from verify.trained.interpolation import (
     own_rows,
     plane_counts,
 )
-from verify.trained.models import TrainedModel
-from verify.trained.rates import STEPS_ALONE, compare_order
+from verify.measure.interpolation.problems import PLANES
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.rates import STEPS_ALONE, compare_order
 
 CLAIM = Claim.from_docstring(
     __doc__,

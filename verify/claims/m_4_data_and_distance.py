@@ -31,17 +31,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.interpolation_problems import (
-    FAR,
-    NEAR,
-    TRAINING_SIZES,
-    line_name,
-    modes_at,
-    schedule,
-)
-from verify.relations import Comparison, Upper, compare
-from verify.trained.interpolation import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Upper, compare
+from verify.measure.interpolation.networks import (
     exact_gaps_of,
     gap_probabilities,
     gaps,
@@ -51,8 +43,16 @@ from verify.trained.interpolation import (
     on_standard,
     own_rows,
 )
-from verify.trained.models import TrainedModel, shipped
-from verify.trained.over_networks import LEAST_SEEDS, compare_over_seeds
+from verify.measure.interpolation.problems import (
+    FAR,
+    NEAR,
+    TRAINING_SIZES,
+    line_name,
+    modes_at,
+    schedule,
+)
+from verify.measure.networks.models import TrainedModel, shipped
+from verify.measure.networks.pooled import LEAST_SEEDS, compare_over_seeds
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -29,12 +29,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mixdyn.schedule import NoiseSchedule
-from verify import interpolation_problems
-from verify.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
-from verify.relations import Comparison, Outcome, Statistical, compare_rate
-from verify.results import words_on_code
-from verify.trained.detector import LINE, LINE_WINDOW, PLANE, WINDOWS, Detection, saved
-from verify.trained.interpolation import on_standard
+from verify.data.saved import words_on_code
+from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
+from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate
+from verify.measure.interpolation import problems as interpolation_problems
+from verify.measure.interpolation.detector import (
+    LINE,
+    LINE_WINDOW,
+    PLANE,
+    WINDOWS,
+    Detection,
+    saved,
+)
+from verify.measure.interpolation.networks import on_standard
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -93,7 +100,7 @@ def _judge(detections: Sequence[Detection], about: dict[str, object]) -> Finding
         nonvacuous_share=1.0,
         witness=lambda c: {"compared": c.name, "seed": about["seed"]},
         unit="hallucinations",
-        note=f"Stored measurement of `python -m verify.trained.detector`, commit "
+        note=f"Stored measurement of `python -m verify.measure.interpolation.detector`, commit "
         f"{str(about['commit'])[:12]}, {about['hardware']}. {words_on_code(about)}".strip(),
         numbers={**_favourable(detections), **_told_apart(detections)},
         tables=[_windows(detections), _rivals(detections), _closed(detections)],

@@ -35,8 +35,8 @@ from mixdyn.samplers import DDIM, DDPM, ExactReverse, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.relations import Comparison, Equality, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.claim import Basis, Case, Claim, Finding, Verdict
-from verify.relations import Comparison
-from verify.trained.rates import Trend, compare_order
-from verify.trained.recursions import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.relations import Comparison
+from verify.measure.networks.rates import Trend, compare_order
+from verify.measure.retraining import (
     Recursion,
     Recursions,
     describe,

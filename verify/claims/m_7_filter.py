@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixdyn.geometry import Region
-from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.relations import Comparison, Outcome
-from verify.trained.rates import Trend, compare_order
-from verify.trained.recursions import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.relations import Comparison, Outcome
+from verify.measure.networks.rates import Trend, compare_order
+from verify.measure.retraining import (
     Recursion,
     Recursions,
     describe,

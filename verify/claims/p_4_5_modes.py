@@ -27,11 +27,16 @@ import numpy as np
 from mixdyn import bounds, dynamics, geometry, oracles
 from mixdyn.errors import ConvergenceError
 from mixdyn.validation import IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.paths import extent
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.traps import node_variances, require_distinct_means, self_consistent_radius, two_modes
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.midpoint.traps import (
+    node_variances,
+    require_distinct_means,
+    self_consistent_radius,
+    two_modes,
+)
+from verify.measure.paths import extent
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -38,11 +38,12 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.mixture import GaussianMixture
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, Lower, Outcome, Upper, compare
-from verify.saddles import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, Lower, Outcome, Upper, compare
+from verify.measure.midpoint.traps import require_distinct_means
+from verify.measure.paths import ddim_grid
+from verify.measure.saddles.branch import (
     Place,
     Saddle,
     choose,
@@ -52,7 +53,6 @@ from verify.saddles import (
     places,
     settle,
 )
-from verify.traps import require_distinct_means
 
 CLAIM = Claim.from_docstring(
     __doc__,

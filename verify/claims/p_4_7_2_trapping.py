@@ -29,11 +29,11 @@ from mixdyn import bounds, dynamics, oracles
 from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.quantities import Log10
-from verify.relations import Comparison, Equality, Lower, Upper, compare
-from verify.traps import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.quantities import Log10
+from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
+from verify.measure.midpoint.traps import (
     LOG_RTOL,
     VACUOUS_LOG_RADIUS,
     against_truth,

@@ -38,13 +38,12 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.midpoint_bound import Bound, growth_and_outward, published_bound
-from verify.paths import ddim_grid, level_at
-from verify.quantities import Log10, Number, number_from_log
-from verify.reference import reference_from
-from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
-from verify.window import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.quantities import Log10, Number, number_from_log
+from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.measure.midpoint.bound import Bound, growth_and_outward, published_bound
+from verify.measure.midpoint.comparison_diffusion import reference_from
+from verify.measure.midpoint.stretch import (
     HALF_WIDTH,
     Window,
     bisector_drift,
@@ -52,6 +51,7 @@ from verify.window import (
     find_window,
     level_between,
 )
+from verify.measure.paths import ddim_grid, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,

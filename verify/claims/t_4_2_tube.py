@@ -29,9 +29,10 @@ from mixdyn import bounds, geometry
 from mixdyn.oracles import affine_hull
 from mixdyn.statistics import Proportion
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.measure.paths import (
     KAPPA,
     Paths,
     Tails,
@@ -44,7 +45,6 @@ from verify.paths import (
     pair_margins,
     tail_witness,
 )
-from verify.relations import Comparison, Statistical, Upper, compare, compare_rate
 
 CLAIM = Claim.from_docstring(
     __doc__,

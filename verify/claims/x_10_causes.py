@@ -25,11 +25,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.relations import Comparison
-from verify.trained.causes import Cells, own_cells, own_shares, paper_cells, paper_problems
-from verify.trained.models import TrainedModel, learned_mutants, learned_rows
-from verify.trained.over_networks import variation_note, variation_table
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison
+from verify.measure.interpolation.causes import (
+    Cells,
+    own_cells,
+    own_shares,
+    paper_cells,
+    paper_problems,
+)
+from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.pooled import variation_note, variation_table
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -26,8 +26,9 @@ Source: our result, in place of arXiv 2605.06831 v1, Proposition 5.1 and Appendi
 
 from __future__ import annotations
 
-from verify.claim import Basis, Case, Claim, Verdict
-from verify.trained import insured_errors, insured_models
+from verify.ledger.claim import Basis, Case, Claim, Verdict
+from verify.measure.insurance import errors as insured_errors
+from verify.measure.insurance import models as insured_models
 
 CLAIM = Claim.from_docstring(
     __doc__,

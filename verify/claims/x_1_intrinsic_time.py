@@ -27,10 +27,10 @@ from mixdyn import oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import FLOW_RTOL, ddim_grid, extent, level_at
-from verify.relations import Comparison, Equality, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,

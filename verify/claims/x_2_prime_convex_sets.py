@@ -29,12 +29,12 @@ import numpy as np
 
 from mixdyn import bounds, dynamics, geometry
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.convex import distance_to_hull
-from verify.paths import KAPPA, extent, flow_paths, flow_tails, flow_tolerance, tail_witness
-from verify.relations import Comparison, Upper, compare
-from verify.traps import neighbour_pairs, require_distinct_means
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Upper, compare
+from verify.measure.convex import distance_to_hull
+from verify.measure.midpoint.traps import neighbour_pairs, require_distinct_means
+from verify.measure.paths import KAPPA, extent, flow_paths, flow_tails, flow_tolerance, tail_witness
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -22,9 +22,10 @@ import numpy as np
 from mixdyn import bounds, geometry, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.paths import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.relations import Comparison, Lower, Upper, compare
+from verify.measure.paths import (
     KAPPA,
     Paths,
     Tails,
@@ -33,7 +34,6 @@ from verify.paths import (
     flow_tolerance,
     tail_witness,
 )
-from verify.relations import Comparison, Lower, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -38,13 +38,11 @@ from mixdyn.geometry import Pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.controls import narrowest
-from verify.paths import FLOW_RTOL
-from verify.quantities import Log10
-from verify.relations import Comparison, Lower, Upper, compare
-from verify.trained import learned_growth
-from verify.traps import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.quantities import Log10
+from verify.ledger.relations import Comparison, Lower, Upper, compare
+from verify.measure.midpoint.traps import (
     LOG_RTOL,
     VACUOUS_LOG_RADIUS,
     against_truth,
@@ -58,6 +56,8 @@ from verify.traps import (
     separatrix,
     two_modes,
 )
+from verify.measure.networks import learned_growth
+from verify.measure.paths import FLOW_RTOL
 
 CLAIM = Claim.from_docstring(
     __doc__,

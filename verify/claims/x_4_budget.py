@@ -37,10 +37,10 @@ from mixdyn.quantities import show_share
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.sampling import sample
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
-from verify.relations import Comparison, Equality, Outcome, compare
-from verify.traps import neighbour_pairs
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, Outcome, compare
+from verify.measure.midpoint.traps import neighbour_pairs
+from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,

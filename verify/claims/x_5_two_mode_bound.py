@@ -35,10 +35,13 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.controls import narrowest
-from verify.linear_confinement import linear_comparison, log_confined_at_nodes
-from verify.midpoint_problems import (
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.controls import narrowest
+from verify.ledger.quantities import Log10, Number, show_share
+from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.measure.midpoint.comparison_diffusion import Reference, literal_slack, reference_from
+from verify.measure.midpoint.linear_confinement import linear_comparison, log_confined_at_nodes
+from verify.measure.midpoint.problems import (
     THETAS,
     Place,
     Problems,
@@ -50,10 +53,7 @@ from verify.midpoint_problems import (
     unequal_modes,
     variances,
 )
-from verify.quantities import Log10, Number, show_share
-from verify.reference import Reference, literal_slack, reference_from
-from verify.relations import Comparison, Equality, Upper, compare
-from verify.window import HALF_WIDTH, start_time, usable_nodes
+from verify.measure.midpoint.stretch import HALF_WIDTH, start_time, usable_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,

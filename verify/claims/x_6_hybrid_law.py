@@ -36,11 +36,11 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import POWER, Proportion
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import ddim_grid
-from verify.quantities import Log10
-from verify.relations import Comparison, Equality, compare
-from verify.window import HALF_WIDTH, start_time
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.quantities import Log10
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
+from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,

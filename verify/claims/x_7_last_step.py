@@ -35,9 +35,9 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.statistics import POWER
 from mixdyn.validation import Array, IntArray
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, compare
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,

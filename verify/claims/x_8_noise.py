@@ -32,12 +32,12 @@ import numpy as np
 from mixdyn import geometry, oracles
 from mixdyn.score import ExactScore
 from mixdyn.validation import Array
-from verify import exact_sampler
-from verify.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.paths import ddim_grid
-from verify.relations import Comparison, Equality, compare
-from verify.trained.adaptive_rows import judge_sampler, sampler_mutants
-from verify.trained.models import learned_rows
+from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.relations import Comparison, Equality, compare
+from verify.measure import exact_sampler
+from verify.measure.networks.adaptive_rows import judge_sampler, sampler_mutants
+from verify.measure.networks.models import learned_rows
+from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,

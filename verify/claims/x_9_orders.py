@@ -40,10 +40,10 @@ from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
 from mixdyn.validation import Array
-from verify.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.paths import extent
-from verify.relations import Comparison, Rate, compare
-from verify.traps import neighbour_pairs, two_modes
+from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.relations import Comparison, Rate, compare
+from verify.measure.midpoint.traps import neighbour_pairs, two_modes
+from verify.measure.paths import extent
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -15,10 +15,10 @@ import numpy as np
 from mixdyn.geometry import pairwise_distances
 from mixdyn.samplers import DDPM
 from mixdyn.validation import IntArray
-from verify.blurred import BLUR, BlurredScore
-from verify.claim import Case
-from verify.trained.ablated import AXES, BASE, SAMPLERS, Setting, settings_along
-from verify.trained.rates import Draws
+from verify.ledger.claim import Case
+from verify.measure.networks.ablated import AXES, BASE, SAMPLERS, Setting, settings_along
+from verify.measure.networks.rates import Draws
+from verify.measure.score_errors.blurred import BLUR, BlurredScore
 
 from .common import ddim
 

@@ -15,9 +15,9 @@ import numpy as np
 from mixdyn import bounds, oracles
 from mixdyn.errors import NotApplicableError
 from mixdyn.validation import Array
-from verify.claim import Case
-from verify.paths import ddim_grid
-from verify.window import Window
+from verify.ledger.claim import Case
+from verify.measure.midpoint.stretch import Window
+from verify.measure.paths import ddim_grid
 
 from .common import FRACTIONS, require_window
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.causes import NAMES, own_cells, paper_cells
+from verify.ledger.claim import Case
+from verify.measure.interpolation.causes import NAMES, own_cells, paper_cells
 
 from .common import require_models
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from mixdyn import learned
 from mixdyn.errors import MissingExtraError, NotApplicableError
-from verify.claim import Case
-from verify.trained.models import TrainedModel, trained_models
-from verify.trained.rates import ddim
-from verify.window import Window, find_window
+from verify.ledger.claim import Case
+from verify.measure.midpoint.stretch import Window, find_window
+from verify.measure.networks.models import TrainedModel, trained_models
+from verify.measure.networks.rates import ddim
 
 __all__ = [
     "FRACTIONS",

@@ -20,8 +20,8 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import grid
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
-from verify.blurred import BLUR, blurred_score
-from verify.claim import Case
+from verify.ledger.claim import Case
+from verify.measure.score_errors.blurred import BLUR, blurred_score
 
 from .common import ddim
 

@@ -15,8 +15,8 @@ from mixdyn.errors import NotApplicableError
 from mixdyn.observers import SegmentDistance
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.sampling import sample
-from verify.claim import Case
-from verify.paths import KAPPA
+from verify.ledger.claim import Case
+from verify.measure.paths import KAPPA
 
 from .common import ddim, require_window
 

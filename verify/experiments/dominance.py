@@ -16,7 +16,7 @@ from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import farthest_point
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
-from verify.claim import Case
+from verify.ledger.claim import Case
 
 from .common import ddim
 

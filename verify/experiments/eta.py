@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.blurred import BLUR, blurred_score
-from verify.claim import Case
-from verify.trained.rate_sweeps import allowed_etas, within_mode_std
-from verify.trained.rates import Draws
+from verify.ledger.claim import Case
+from verify.measure.networks.rate_sweeps import allowed_etas, within_mode_std
+from verify.measure.networks.rates import Draws
+from verify.measure.score_errors.blurred import BLUR, blurred_score
 
 from .common import ddim, require_window
 from .steps import SCORES

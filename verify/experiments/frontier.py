@@ -27,13 +27,13 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.validation import Array
-from verify.claim import Case
-from verify.ends import Ends, ends_of
-from verify.paths import DDIM_STEPS
-from verify.trained.adaptive_rows import adaptive_for
-from verify.trained.models import trained_models
-from verify.trained.rate_sweeps import largest_eta
-from verify.trained.rates import ddim
+from verify.ledger.claim import Case
+from verify.measure.ends import Ends, ends_of
+from verify.measure.networks.adaptive_rows import adaptive_for
+from verify.measure.networks.models import trained_models
+from verify.measure.networks.rate_sweeps import largest_eta
+from verify.measure.networks.rates import ddim
+from verify.measure.paths import DDIM_STEPS
 
 from .common import describe_models, require_models
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from mixdyn.errors import NotApplicableError
-from verify.claim import Case
-from verify.trained.models import elsewhere, load
+from verify.ledger.claim import Case
+from verify.measure.networks.models import elsewhere, load
 
 from .common import require_torch
 from .frontier import ends, headline, tabulate

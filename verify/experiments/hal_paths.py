@@ -2,7 +2,8 @@
 
 arXiv 2406.09358 v2, figure 5: three modes on a line and the 5 x 5 grid under DDPM. Hallucinations
 are rare, so they are sought among paths that are undecided at the start, drawn from the exact p_t:
-examples, on which no count rests (`verify.trained.detector` counts, and leaves no path out).
+examples, on which no count rests (`verify.measure.interpolation.detector` counts, and leaves none
+out).
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.schedule import TimeGrid
 from mixdyn.validation import Array
-from verify.claim import Case
-from verify.trained.detector import START, draw_states, is_hallucination
-from verify.trained.models import Shipped, load, shipped
+from verify.ledger.claim import Case
+from verify.measure.interpolation.detector import START, draw_states, is_hallucination
+from verify.measure.networks.models import Shipped, load, shipped
 
 from .common import require_torch
 

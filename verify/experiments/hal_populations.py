@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn.validation import IntArray
-from verify.claim import Case
-from verify.trained.detector import (
+from verify.ledger.claim import Case
+from verify.measure.interpolation.detector import (
     EDGES,
     LINE,
     LINE_WINDOW,

@@ -18,12 +18,12 @@ from mixdyn.sampling import sample
 from mixdyn.score import ExactScore
 from mixdyn.statistics import clopper_pearson
 from mixdyn.validation import Array, IntArray
-from verify.claim import Case
-from verify.paths import DDIM_STEPS
-from verify.trained.insurance import Insured, insure
-from verify.trained.insured_chains import CappedDDIM, Chain, find_gaps
-from verify.trained.learned_paths import NodeStates
-from verify.trained.models import TrainedModel
+from verify.ledger.claim import Case
+from verify.measure.insurance.chains import CappedDDIM, Chain, find_gaps
+from verify.measure.insurance.terms import Insured, insure
+from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.paths import NodeStates
+from verify.measure.paths import DDIM_STEPS
 
 from .common import describe_models, require_models, require_window
 

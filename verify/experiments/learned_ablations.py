@@ -11,8 +11,14 @@ import numpy as np
 
 from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
-from verify.claim import Case
-from verify.trained.ablated import AXES, SAMPLERS, ablated_rates, every_setting, settings_along
+from verify.ledger.claim import Case
+from verify.measure.networks.ablated import (
+    AXES,
+    SAMPLERS,
+    ablated_rates,
+    every_setting,
+    settings_along,
+)
 
 from .common import require_torch
 

@@ -2,7 +2,7 @@
 
 arXiv 2605.06831 v1, figures 4 and E.9, at the papers' nodes, static coordinates, with the exact
 score on the same noise. The floor is what a trained score adds to DDIM's offset from the line
-through the two modes that dominate the path (`verify.trained.envelopes`).
+through the two modes that dominate the path (`verify.measure.networks.envelopes`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
-from verify.claim import Case
-from verify.trained.envelopes import follow, segment_distances
-from verify.trained.learned_paths import reverse_runs
+from verify.ledger.claim import Case
+from verify.measure.networks.envelopes import follow, segment_distances
+from verify.measure.networks.paths import reverse_runs
 
 from .common import describe_models, require_models, require_window
 

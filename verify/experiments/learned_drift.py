@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.learned_field import PLACES, find_segments, segment_errors
-from verify.trained.learned_saddles import learned_saddles
+from verify.ledger.claim import Case
+from verify.measure.networks.field import PLACES, find_segments, segment_errors
+from verify.measure.saddles.learned import learned_saddles
 
 from .common import describe_models, require_models, require_window
 

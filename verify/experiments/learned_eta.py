@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.rate_sweeps import allowed_etas, eta_rates, within_mode_std
+from verify.ledger.claim import Case
+from verify.measure.networks.rate_sweeps import allowed_etas, eta_rates, within_mode_std
 
 from .common import describe_models, require_models, require_window
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.radius_sweep import LEARNED_RADII, learned_sweep
-from verify.trained.visits import STEPS_LEFT
+from verify.ledger.claim import Case
+from verify.measure.networks.radius_sweep import LEARNED_RADII, learned_sweep
+from verify.measure.networks.visits import STEPS_LEFT
 
 from .common import describe_models, require_models, require_window
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.learned_field import find_segments
-from verify.trained.learned_flip import midpoint_slopes
-from verify.trained.learned_growth import exact_trap
-from verify.trained.learned_traps import end_reach, exact_traps, observed, start_nodes, traps
+from verify.ledger.claim import Case
+from verify.measure.networks.field import find_segments
+from verify.measure.networks.learned_growth import exact_trap
+from verify.measure.networks.traps import end_reach, exact_traps, observed, start_nodes, traps
+from verify.measure.saddles.learned_flip import midpoint_slopes
 
 from .common import describe_models, require_models, require_window
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.claim import Case
-from verify.trained.rate_sweeps import allowed_steps, step_rates
+from verify.ledger.claim import Case
+from verify.measure.networks.rate_sweeps import allowed_steps, step_rates
 
 from .common import describe_models, require_models
 

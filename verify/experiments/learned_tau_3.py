@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.learned_paths import WINDOWS
-from verify.trained.visit_windows import THETAS, Choice, visits_by_choice
-from verify.trained.visits import STEPS_LEFT, THETA, Decomposition, window_time
+from verify.ledger.claim import Case
+from verify.measure.networks.paths import WINDOWS
+from verify.measure.networks.visit_windows import THETAS, Choice, visits_by_choice
+from verify.measure.networks.visits import STEPS_LEFT, THETA, Decomposition, window_time
 
 from .common import describe_models, require_models
 

@@ -15,9 +15,9 @@ from mixdyn.observers import FinalHistogram
 from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.validation import Array, IntArray
-from verify.claim import Case
-from verify.interpolation_problems import LINES, NEAR, line_name, modes_at, schedule
-from verify.trained.interpolation import gap_probabilities, law_on_line, networks
+from verify.ledger.claim import Case
+from verify.measure.interpolation.networks import gap_probabilities, law_on_line, networks
+from verify.measure.interpolation.problems import LINES, NEAR, line_name, modes_at, schedule
 
 from .common import require_torch
 

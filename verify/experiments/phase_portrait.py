@@ -16,8 +16,8 @@ from mixdyn.geometry import Pair, nearest_pairs, pair
 from mixdyn.integrators import DormandPrince, integrate_ode
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Case
-from verify.paths import KAPPA, level_at
+from verify.ledger.claim import Case
+from verify.measure.paths import KAPPA, level_at
 
 from .common import require_window
 

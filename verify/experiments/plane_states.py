@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
-from verify.claim import Case
-from verify.interpolation_problems import PLANES
-from verify.trained.interpolation import KINDS, final_states, networks, plane_counts
+from verify.ledger.claim import Case
+from verify.measure.interpolation.networks import KINDS, final_states, networks, plane_counts
+from verify.measure.interpolation.problems import PLANES
 
 from .common import require_torch
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
-from verify.blurred import BLUR, blurred_score
-from verify.claim import Case
-from verify.trained.radius_sweep import RADII, Start, ddim_contraction, outcomes, samplers
+from verify.ledger.claim import Case
+from verify.measure.networks.radius_sweep import RADII, Start, ddim_contraction, outcomes, samplers
+from verify.measure.score_errors.blurred import BLUR, blurred_score
 
 from .common import ddim, require_window
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.claim import Case
-from verify.trained.recursions import FILTERS, saved
+from verify.ledger.claim import Case
+from verify.measure.retraining import FILTERS, saved
 
 OWN_MIXTURE = True
 

@@ -16,7 +16,7 @@ from mixdyn.errors import ConvergenceError, NotApplicableError
 from mixdyn.geometry import Pair, nearest_pairs, pair
 from mixdyn.mixture import GaussianMixture
 from mixdyn.validation import Array
-from verify.claim import Case
+from verify.ledger.claim import Case
 
 from .common import require_window
 

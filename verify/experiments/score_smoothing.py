@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from mixdyn.errors import NotApplicableError
-from verify.claim import Case
-from verify.interpolation_problems import FAR, NEAR, modes_at
-from verify.trained.interpolation import networks, own_case
-from verify.trained.smoothing import PLACES, smoothing
+from verify.ledger.claim import Case
+from verify.measure.interpolation.networks import networks, own_case
+from verify.measure.interpolation.problems import FAR, NEAR, modes_at
+from verify.measure.interpolation.smoothing import PLACES, smoothing
 
 from .common import require_torch
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn.samplers import DDPM
-from verify.blurred import BLUR, blurred_score
-from verify.claim import Case
-from verify.trained.rates import Draws
+from verify.ledger.claim import Case
+from verify.measure.networks.rates import Draws
+from verify.measure.score_errors.blurred import BLUR, blurred_score
 
 from .common import ddim, require_window
 

@@ -25,8 +25,8 @@ from numpy.typing import ArrayLike, NDArray
 from mixdyn.errors import InputError
 from mixdyn.files import write_atomically
 from mixdyn.provenance import package_versions
-from verify.claim import Case
-from verify.sources import digest_of
+from verify.ledger.claim import Case
+from verify.ledger.sources import digest_of
 
 Data = Mapping[str, ArrayLike]
 _PACKAGES = ("numpy", "scipy", "numba")

@@ -21,8 +21,8 @@ from mixdyn.samplers import DDPM
 from mixdyn.sampling import sample
 from mixdyn.schedule import NoiseSchedule
 from mixdyn.validation import Array, IntArray
-from verify.claim import Case
-from verify.window import HALF_WIDTH
+from verify.ledger.claim import Case
+from verify.measure.midpoint.stretch import HALF_WIDTH
 
 from .common import require_window
 

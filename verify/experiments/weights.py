@@ -18,7 +18,7 @@ from mixdyn.geometry import pair
 from mixdyn.mixture import GaussianMixture
 from mixdyn.presets import two_modes
 from mixdyn.validation import Array
-from verify.claim import Case
+from verify.ledger.claim import Case
 
 from .common import FRACTIONS, require_window
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixdyn.errors import InputError, NotApplicableError
-from verify.claim import Case
 from verify.experiments import EXPERIMENTS, obtain
+from verify.ledger.claim import Case
 
 from . import (
     fig_1_gap,

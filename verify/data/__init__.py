@@ -1,0 +1,1 @@
+"""Shipped data: checkpoints, stored measurements of hours, recorded verdicts."""

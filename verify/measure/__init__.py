@@ -1,0 +1,1 @@
+"""What is measured, by subject: named values of a case. No claim, no verdict, no picture."""

@@ -1,0 +1,1 @@
+"""What a score error can cost at most, from the divergence of paths."""

@@ -1,0 +1,144 @@
+"""The samplers whose noise is examined, and how rarely each leaves the modes with the exact score.
+
+The event is a gap: at the last noisy time some coordinate of the exact denoiser lies between two
+neighbouring grid lines, farther than five sigma from both. Its probability under the exact chain is
+exact (`mixdyn.oracles.chain_law`) where the mixture is a product grid.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixdyn import oracles
+from mixdyn.errors import NotApplicableError
+from mixdyn.mixture import GaussianMixture
+from mixdyn.plans import StepPlan, bridge_plan
+from mixdyn.samplers import DDIM, DDPM
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.validation import Array
+
+from ...ledger.claim import Case
+from ..networks.rate_sweeps import ddpm_name
+from ..paths import DDIM_STEPS
+
+BoolArray = NDArray[np.bool_]
+ETAS = (0.5, 1.0, 1.25, 1.5)
+RADIUS = 5.0  # sigma: what counts as a mode
+
+
+@dataclass(frozen=True)
+class CappedDDIM(DDIM):
+    """DDIM whose eta is lowered, step by step, to the largest 1/sqrt(1 - q) that the step has."""
+
+    def plan(self, schedule: NoiseSchedule, grid: TimeGrid) -> StepPlan:
+        """The bridge with as much of this eta as each step allows."""
+        return bridge_plan(schedule, grid, self.eta, capped=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """A sampler with its plan on a schedule."""
+
+    name: str
+    sampler: DDIM | DDPM
+    plan: StepPlan
+
+    @classmethod
+    def of(cls, name: str, sampler: DDIM | DDPM, schedule: NoiseSchedule) -> Chain:
+        """The sampler on its own grid. Raises NotApplicableError for a grid of one step."""
+        plan = sampler.plan(schedule, sampler.grid(schedule))
+        if plan.grid.steps < 2:
+            raise NotApplicableError(
+                "a guarantee needs a step with noise", "one step", "Use a longer schedule."
+            )
+        return cls(name, sampler, plan)
+
+    @property
+    def eta(self) -> Array:
+        """(S - 1,) noise factor of every noisy step."""
+        rho = self.plan.schedule.rho
+        change = 1.0 - rho[self.plan.s] / rho[self.plan.t]
+        eta: Array = np.sqrt(self.plan.share / change)[:-1]
+        return eta
+
+
+def coarse_name(schedule: NoiseSchedule, eta: float, steps: int = DDIM_STEPS) -> str:
+    """The name of DDIM on the papers' grid with this eta."""
+    return f"{min(steps, schedule.T)} steps, η = {eta:g}"
+
+
+def coarse_chain(schedule: NoiseSchedule, eta: float, steps: int = DDIM_STEPS) -> Chain:
+    """DDIM with this eta, as far as the steps allow, on the quadratic grid."""
+    sampler = CappedDDIM(min(steps, schedule.T), eta=eta)
+    return Chain.of(coarse_name(schedule, eta, steps), sampler, schedule)
+
+
+def find_chains(case: Case) -> list[Chain]:
+    """DDPM and the coarse chains; without DDPM on random problems, for the sake of time."""
+    coarse = [coarse_chain(case.schedule, eta) for eta in ETAS]
+    if case.random:
+        return coarse
+    return [Chain.of(ddpm_name(case.schedule), DDPM(), case.schedule), *coarse]
+
+
+def exact_laws(case: Case, chain: Chain) -> Sequence[oracles.AxisLaw]:
+    """The law of the chain with the exact score, per coordinate; NotApplicableError off product
+    grids."""
+    schedule = case.schedule
+    return case.memo(
+        f"chain law {chain.name}",
+        lambda: oracles.chain_law(
+            case.mixture,
+            schedule.alpha_bar,
+            chain.plan.grid.times,
+            chain.eta,
+            noise_var=schedule.noise_var,
+        ),
+    )
+
+
+def gap_radius(mixture: GaussianMixture) -> float:
+    """How far from a grid line a coordinate is in a gap, in data units."""
+    return RADIUS * float(mixture.sigma)
+
+
+def log_gap(case: Case, chain: Chain) -> float:
+    """log of the exact chain's probability of a gap. Raises NotApplicableError where there is none:
+    off product grids, and where no two grid lines are ten sigma apart."""
+    found = oracles.log_gap_probability(exact_laws(case, chain), gap_radius(case.mixture))
+    if not math.isfinite(found):
+        raise NotApplicableError(
+            "a gap needs two neighbouring modes more than ten sigma apart", "none", "Separate them."
+        )
+    return min(found, 0.0)
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """Where the gaps of a product grid are: grid lines of every coordinate, and the radius."""
+
+    values: tuple[Array, ...]
+    radius: float
+
+    def hold(self, x_0: Array) -> BoolArray:
+        """Whether some coordinate of x_0 (n, d) is in a gap, (n,)."""
+        inside = [self._in_gap(v, x) for v, x in zip(self.values, x_0.T, strict=True)]
+        return functools.reduce(np.logical_or, inside)
+
+    def _in_gap(self, values: Array, x: Array) -> BoolArray:
+        """For one coordinate (n,)."""
+        between = (x > values[0]) & (x < values[-1])
+        nearest = np.abs(x[:, None] - values).min(axis=1)
+        return np.asarray(between & (nearest > self.radius))
+
+
+def find_gaps(case: Case, chain: Chain) -> Gaps:
+    """The gaps of a case."""
+    lines = tuple(law.axis.values for law in exact_laws(case, chain))
+    return Gaps(lines, gap_radius(case.mixture))

@@ -1,0 +1,193 @@
+"""Interpolation by cause: exact or learned score, DDIM or DDPM, from the same noise."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mixdyn import oracles
+from mixdyn.geometry import mode_radius
+from mixdyn.schedule import TimeGrid
+from mixdyn.statistics import Proportion
+
+from ...ledger.claim import Case
+from ...ledger.relations import Comparison, Lower, Statistical, compare, compare_rate
+from ..networks.models import TrainedModel
+from ..networks.pooled import Shares
+from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
+from ..networks.rates import compare_order
+from .networks import (
+    KINDS,
+    PlaneCounts,
+    gap_probabilities,
+    is_standard,
+    law_on_line,
+    networks,
+    plane_counts,
+)
+from .problems import LINES, PLANES, line_name, modes_at
+
+Cell = Proportion | float  # a count, or a probability that was computed
+NAMES = ("exact, DDIM", "exact, DDPM", "learned, DDIM", "learned, DDPM")
+_MORE = Lower(rtol=0.02, atol=1e-12)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The four cells of one problem, by name, each a count or a computed probability."""
+
+    problem: str
+    model: str
+    cells: Mapping[str, Cell]
+
+    def rate(self, name: str) -> float:
+        """The share or the probability in a cell."""
+        cell = self.cells[name]
+        return cell.rate if isinstance(cell, Proportion) else cell
+
+    def above(self, larger: str, smaller: str) -> Comparison:
+        """Whether one cell is above another: intervals apart, or computed numbers."""
+        name = f"{self.problem}: {larger} above {smaller}"
+        a, b = self.cells[larger], self.cells[smaller]
+        if isinstance(a, Proportion) and isinstance(b, Proportion):
+            return compare_order(name, a, b)
+        if isinstance(a, Proportion):
+            return compare_rate(name, Statistical("lower"), a, self.rate(smaller))
+        if isinstance(b, Proportion):
+            return compare_rate(name, Statistical("upper"), b, self.rate(larger))
+        # Equal cells are not one above the other.
+        return compare(name, _MORE, self.rate(larger), 1.05 * self.rate(smaller))
+
+    def shares(self) -> tuple[float, float]:
+        """What the score adds to (exact, DDPM) and what the sampler does: the mean of each one's
+        effect before and after the other's."""
+        ed, ep, ld, lp = (self.rate(name) for name in NAMES)
+        return 0.5 * ((ld - ed) + (lp - ep)), 0.5 * ((ld - lp) + (ed - ep))
+
+    def interaction(self) -> float:
+        """(learned, DDIM) less what each cause adds alone."""
+        ed, ep, ld, lp = (self.rate(name) for name in NAMES)
+        return ld - lp - ed + ep
+
+    def together(self) -> float:
+        """What both causes add to (exact, DDPM), over the sum of what each adds alone."""
+        ed, ep, ld, lp = (self.rate(name) for name in NAMES)
+        return (ld - ep) / max((lp - ep) + (ed - ep), 1e-300)
+
+    def without_network(self) -> Cells:
+        """The exact score's cells in place of the network's: a negative control."""
+        exact = {name: self.cells[name.replace("learned", "exact")] for name in NAMES}
+        return dataclasses.replace(self, cells=exact)
+
+    def swapped(self) -> Cells:
+        """DDIM's cells in place of DDPM's and the other way: a negative control."""
+        other = {"DDIM": "DDPM", "DDPM": "DDIM"}
+        pairs = {name: name.split(", ") for name in NAMES}
+        cells = {n: self.cells[f"{score}, {other[by]}"] for n, (score, by) in pairs.items()}
+        return dataclasses.replace(self, cells=cells)
+
+    def samples(self, name: str) -> int | None:
+        """How many samples a cell counts, None where it was computed."""
+        cell = self.cells[name]
+        return cell.trials if isinstance(cell, Proportion) else None
+
+    def interval(self, name: str) -> tuple[float | None, float | None]:
+        """The 95 % interval of a count, nothing where the probability was computed."""
+        cell = self.cells[name]
+        return cell.interval() if isinstance(cell, Proportion) else (None, None)
+
+    def as_row(self) -> list[float | str | None]:
+        """A row of the table of causes."""
+        return [
+            *(self.problem, self.samples("learned, DDIM"), self.samples("learned, DDPM")),
+            *(self.rate("exact, DDIM"), self.rate("exact, DDPM")),
+            *(self.rate("learned, DDIM"), *self.interval("learned, DDIM")),
+            *(self.rate("learned, DDPM"), *self.interval("learned, DDPM")),
+            *(*self.shares(), self.interaction()),
+        ]
+
+
+def own_cells(case: Case, models: Sequence[TrainedModel]) -> Cells:
+    """The case's models, mean over them, from the counts that F1 and F3 rest on."""
+    rates = step_rates(case, models)
+    few, every = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
+    exact = rates.from_exact()
+    computed = _exact_ddpm(case)
+    of_ddpm: Cell = exact.mean(every) if computed is None else computed
+    cells: tuple[Cell, ...]
+    cells = (exact.mean(few), of_ddpm, rates.mean(few), rates.mean(every))
+    names = ", ".join(rates.models)
+    return Cells(f"case {case.name}", names, dict(zip(NAMES, cells, strict=True)))
+
+
+def own_shares(case: Case, models: Sequence[TrainedModel]) -> Shares:
+    """The share of each of the case's models in the two learned cells, whose mean they show."""
+    rates = step_rates(case, models)
+    samplers = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
+    return dict(zip(NAMES[2:], map(rates.each, samplers), strict=True))
+
+
+def _exact_ddpm(case: Case) -> float | None:
+    """At most the probability that DDPM with the exact score ends between modes, by the law of its
+    chain; None where the mixture is no product."""
+    mixture, clock = case.mixture, case.schedule
+    if mixture.product_axes() is None or not mixture.has_common_sigma or clock.T < 3:
+        return None
+    times = TimeGrid.full(clock.T).times
+    laws = oracles.chain_law(
+        mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=1.0
+    )
+    return math.exp(oracles.log_gap_probability(laws, float(mode_radius(mixture)[0])))
+
+
+def paper_cells(case: Case) -> list[Cells]:
+    """The problems of arXiv 2406.09358: on lines by the law, in the plane by counts.
+
+    On the standard case alone; of each line the network with the most training points.
+    """
+    if not is_standard(case):
+        return []
+    return [*_lines(case), *_planes(plane_counts(case))]
+
+
+def paper_problems(case: Case) -> int:
+    """How many problems of that paper a case shows: four lines and two planes, or none."""
+    return len(LINES) + len(PLANES) if is_standard(case) else 0
+
+
+def _lines(case: Case) -> list[Cells]:
+    found = []
+    for places in LINES:
+        for network in networks(case, modes_at(places))[-1:]:
+            scores = (None, network.model)
+            cells = [
+                float(gap_probabilities(law_on_line(case, places, sampler, model), places).sum())
+                for model in scores
+                for sampler in ("DDIM", "DDPM")
+            ]
+            problem = f"modes at {line_name(places)}"
+            named = dict(zip(NAMES, cells, strict=True))
+            found.append(Cells(problem, network.model.name, named))
+    return found
+
+
+def _planes(counts: Sequence[PlaneCounts]) -> list[Cells]:
+    by_plane: dict[str, dict[str, PlaneCounts]] = {}
+    for counted in counts:
+        by_plane.setdefault(counted.plane, {})[counted.sampler] = counted
+    return [
+        Cells(plane, found["DDIM"].model, _plane_cells(found)) for plane, found in by_plane.items()
+    ]
+
+
+def _plane_cells(found: Mapping[str, PlaneCounts]) -> dict[str, Cell]:
+    """Between modes is on a side or on a diagonal; what lies elsewhere is not."""
+    cells: dict[str, Cell] = {}
+    for name in NAMES:
+        score, sampler = name.split(", ")
+        counted = found[sampler]
+        kinds = [counted.of(kind, exact=score == "exact").successes for kind in KINDS[:2]]
+        cells[name] = Proportion(sum(kinds), counted.n)
+    return cells

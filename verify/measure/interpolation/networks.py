@@ -1,0 +1,275 @@
+"""The shipped networks of arXiv 2406.09358: their problems, their laws on lines, their counts in
+the plane.
+
+On a line the law of a chain is computed (`line_law`), so that a rate carries no sampling error; in
+the plane final states are counted.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mixdyn import oracles
+from mixdyn.geometry import distance_to_segment, mode_radius, nearest_pairs, two_nearest
+from mixdyn.mixture import GaussianMixture
+from mixdyn.samplers import DDIM, DDPM, Sampler
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.score import model_for
+from mixdyn.statistics import Proportion
+from mixdyn.validation import Array, IntArray
+
+from ...ledger.cases import standard
+from ...ledger.claim import Basis, Case, Claim, Profile, Verdict
+from ..networks.models import Measure, TrainedModel, learned_rows, load, shipped
+from .line_law import LineLaw, line_law
+from .problems import HALLUCINATION, LINES, PLANES, SIGMA, line_name, modes_at, schedule
+
+# Kinds of a final state outside every mode, in the order in which they are tried.
+SIDE, DIAGONAL, ELSEWHERE = "side", "diagonal", "elsewhere"
+KINDS = (SIDE, DIAGONAL, ELSEWHERE)
+EXACT = "exact score"
+SAMPLERS: dict[str, Sampler] = {"DDPM": DDPM(), "DDIM": DDIM()}
+_COARSE = 1.0  # spacing of `oracles.chain_law`: six digits on these problems
+
+
+@dataclass(frozen=True)
+class Network:
+    """A shipped network and the size of its training set."""
+
+    points: int
+    model: TrainedModel
+
+
+def is_standard(case: Case) -> bool:
+    """Whether a case is the ledger's standard one under the shipped networks."""
+    return case.digest == standard(0, Profile.QUICK).digest and not case.random
+
+
+def on_standard(
+    claim: Claim, case: Case, basis: Basis, rows: Callable[[], list[Verdict]]
+) -> list[Verdict]:
+    """The rows of a claim that brings its own problems: on the standard case alone."""
+    if case.random:
+        return []
+    if not is_standard(case):
+        return [claim.not_applicable(case, OWN_PROBLEMS, basis)]
+    return rows()
+
+
+def own_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
+    """The learned rows of such a claim."""
+    return on_standard(claim, case, Basis.LEARNED, lambda: learned_rows(claim, case, measure))
+
+
+OWN_PROBLEMS = (
+    "The problems are those of arXiv 2406.09358 with their shipped networks; the standard case "
+    "shows them."
+)
+
+
+def own_case(case: Case, mixture: GaussianMixture) -> Case:
+    """A problem of the paper as a case with a workspace of its own."""
+
+    def build() -> Case:
+        return replace(case, mixture=mixture, schedule=schedule(), model=None, workspace={})
+
+    return case.memo(f"interpolation case {mixture.digest}", build)
+
+
+def networks(case: Case, mixture: GaussianMixture) -> list[Network]:
+    """Those trained on a mixture under the paper's schedule, by the size of the training set."""
+    clock = schedule().digest
+    found = [s for s in shipped() if s.fits(mixture.digest, clock)]
+    found.sort(key=lambda s: (s.about["recipe"]["points"], s.about["seed"]))
+    return [
+        Network(s.about["recipe"]["points"], case.memo(f"model {s.name}", _loader(s)))
+        for s in found
+    ]
+
+
+def _loader(checkpoint: Any) -> Callable[[], TrainedModel]:
+    return functools.partial(load, checkpoint)
+
+
+# -- lines ---------------------------------------------------------------------------------------
+
+
+def gaps(places: Sequence[float]) -> list[tuple[float, float]]:
+    """What lies between neighbouring modes, farther than 6 sigma from both."""
+    margin = HALLUCINATION * SIGMA
+    return [(a + margin, b - margin) for a, b in itertools.pairwise(places)]
+
+
+def law_on_line(
+    case: Case, places: tuple[float, ...], sampler: str, model: TrainedModel | None = None
+) -> LineLaw:
+    """The law of x_0 under DDPM or DDIM-50, with the exact score where no model is given."""
+    name = EXACT if model is None else model.name
+
+    def build() -> LineLaw:
+        clock, run = schedule(), SAMPLERS[sampler]
+        plan: Any = run
+        score = model_for(modes_at(places), clock) if model is None else model.score
+        # A map that is bisected must be smooth; single precision is not, below 1e-7.
+        if sampler == "DDIM" and model is not None:
+            score = model.score.in_double()
+        spacing = 0.5 if case.profile is Profile.QUICK else 0.25
+        return line_law(score, plan.plan(clock, run.grid(clock)), spacing=spacing)
+
+    return case.memo(f"line law {line_name(places)} {name} {sampler}", build)
+
+
+def gap_probabilities(law: LineLaw, places: Sequence[float]) -> Array:
+    """(N - 1,) probability of each gap."""
+    return np.array([law.probability(low, high) for low, high in gaps(places)])
+
+
+def exact_chain(places: tuple[float, ...], clock: NoiseSchedule | None = None) -> oracles.AxisLaw:
+    """The law of DDPM with the exact score at the last noisy time; clock: the paper's if None."""
+    clock = clock or schedule()
+    times = TimeGrid.full(clock.T).times
+    return oracles.chain_law(
+        modes_at(places), clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
+    )[0]
+
+
+def exact_chains(case: Case) -> Mapping[tuple[float, ...], oracles.AxisLaw]:
+    """The `exact_chain` of every line of the paper, computed once."""
+    return {places: _chain_of(case, places) for places in LINES}
+
+
+def _chain_of(case: Case, places: tuple[float, ...]) -> oracles.AxisLaw:
+    return case.memo(f"exact chain {line_name(places)}", lambda: exact_chain(places))
+
+
+def log_outside(law: oracles.AxisLaw, places: tuple[float, ...]) -> float:
+    """log P(x_0 is farther than 6 sigma from every mode) of a chain; the map of the last step is
+    increasing, so that every region is pulled back through it."""
+    margin = HALLUCINATION * SIGMA
+    low, high = (law.pull_back(np.array(places) + side * margin) for side in (-1.0, 1.0))
+    far = law.centers[[0, -1]] + 40.0 * law.std * np.array([-1.0, 1.0])
+    logs = law.log_probability(np.append(far[0], high), np.append(low, far[1]))
+    return float(np.logaddexp.reduce(logs))
+
+
+def exact_gap_logs(places: tuple[float, ...], law: oracles.AxisLaw | None = None) -> Array:
+    """(N - 1,) logs of the probabilities of the gaps under DDPM and the exact score."""
+    law = law or exact_chain(places)
+    low, high = (law.pull_back(np.array(side)) for side in zip(*gaps(places), strict=True))
+    return np.asarray(law.log_probability(low, high))
+
+
+def exact_gaps_of(case: Case, places: tuple[float, ...]) -> Array:
+    """The `exact_gap_logs` of a line, measured once."""
+    name = f"exact gaps {line_name(places)}"
+    return case.memo(name, lambda: exact_gap_logs(places, _chain_of(case, places)))
+
+
+def exact_gaps(case: Case) -> Mapping[tuple[float, ...], Array]:
+    """The `exact_gap_logs` of every line of the paper."""
+    return {places: exact_gaps_of(case, places) for places in LINES}
+
+
+def exact_plane_log(case: Case) -> float:
+    """log P(one coordinate of x0_hat at the last noisy time lies in a gap) under DDPM and the exact
+    score on the grid; the same on the diamond, as score and noise turn with it."""
+
+    def build() -> float:
+        mixture, clock = PLANES["grid"], schedule()
+        times = TimeGrid.full(clock.T).times
+        laws = oracles.chain_law(
+            mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
+        )
+        return oracles.log_gap_probability(laws[:1], float(mode_radius(mixture)[0]))
+
+    return case.memo("exact gap of the grid", build)
+
+
+# -- planes --------------------------------------------------------------------------------------
+
+
+def kinds(mixture: GaussianMixture, x: Array) -> IntArray:
+    """(3,) final states outside every mode: on a side of a cell, on a diagonal, elsewhere.
+
+    A side joins nearest neighbours; a diagonal is longer by sqrt 2. Each state counts once, under
+    the first kind within a mode's radius of it.
+    """
+    radius = float(mode_radius(mixture)[0])
+    left = x[two_nearest(mixture.means, x)[2] > radius]
+    counts = []
+    for pairs in (nearest_pairs(mixture), diagonals(mixture)):
+        away = np.full(len(left), np.inf)
+        for i, j in pairs if len(left) else []:
+            ends = mixture.means[i], mixture.means[j]
+            away = np.minimum(away, distance_to_segment(left, *ends))
+        counts.append(int((away <= radius).sum()))
+        left = left[away > radius]
+    return np.array([*counts, len(left)])
+
+
+def diagonals(mixture: GaussianMixture) -> list[tuple[int, int]]:
+    """The pairs sqrt 2 times as far apart as nearest neighbours."""
+    sides = nearest_pairs(mixture)
+    length = np.linalg.norm(mixture.means[sides[0][0]] - mixture.means[sides[0][1]])
+    i, j = np.triu_indices(mixture.N, k=1)
+    far = np.linalg.norm(mixture.means[i] - mixture.means[j], axis=1)
+    on = np.isclose(far, np.sqrt(2.0) * length, rtol=1e-6)
+    return list(zip(i[on].tolist(), j[on].tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class PlaneCounts:
+    """Kinds of final states outside every mode: learned and exact (3,), among n samples each."""
+
+    plane: str
+    sampler: str
+    model: str
+    n: int
+    learned: IntArray
+    exact: IntArray
+
+    def of(self, kind: str, *, exact: bool = False) -> Proportion:
+        """The share of samples of one kind."""
+        counts = self.exact if exact else self.learned
+        return Proportion(int(counts[KINDS.index(kind)]), self.n)
+
+    def joined(self, kind: str) -> Proportion:
+        """The share of one kind among all samples on sides and diagonals."""
+        side, diagonal, _ = (int(k) for k in self.learned)
+        return Proportion(int(self.learned[KINDS.index(kind)]), max(side + diagonal, 1))
+
+
+def plane_counts(case: Case) -> list[PlaneCounts]:
+    """The grid and the diamond under DDIM and DDPM, learned and exact score from the same noise."""
+
+    def build() -> list[PlaneCounts]:
+        sizes = {"DDIM": case.pick(40_000, 400_000), "DDPM": case.pick(5_000, 100_000)}
+        return [
+            _count(case, plane, sampler, n, network.model)
+            for plane, mixture in PLANES.items()
+            for network in networks(case, mixture)
+            for sampler, n in sizes.items()
+        ]
+
+    return case.memo("interpolation plane counts", build)
+
+
+def final_states(case: Case, score: Any, sampler: str, n: int) -> Array:
+    """(n, 2) under the paper's schedule, from noise that every score shares."""
+    seed = case.stream("interpolation planes")
+    return np.asarray(sample(score, schedule(), SAMPLERS[sampler], n=n, rng=seed).x)
+
+
+def _count(case: Case, plane: str, sampler: str, n: int, model: TrainedModel) -> PlaneCounts:
+    mixture = PLANES[plane]
+    learned, exact = (
+        kinds(mixture, final_states(case, score, sampler, n)) for score in (model.score, mixture)
+    )
+    return PlaneCounts(plane, sampler, model.name, n, learned, exact)

@@ -1,0 +1,185 @@
+"""The trained models on which the learned rows of a case rest.
+
+A shipped model is found by what it was trained on: every checkpoint of `verify/data/checkpoints`
+names the digests of its mixture and of its schedule. A case that names a model of the
+user's (`--model`) uses that one alone. Finding needs no torch, using does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mixdyn import learned
+from mixdyn.errors import InputError, MissingExtraError, NotApplicableError
+from mixdyn.learned.headers import read_about
+from mixdyn.mixture import GaussianMixture
+from mixdyn.models import load_model
+from mixdyn.schedule import NoiseSchedule
+from mixdyn.score import ScoreModel
+
+from ...data.checkpoints import CHECKPOINTS
+from ...ledger.claim import Basis, Case, Claim, Verdict
+
+# Recipes that are run to convergence; any other ("short", "reduced, changed") is stopped early.
+CONVERGED = ("paper", "reduced", "high-dimensional")
+HIGH_DIMENSIONS = (8, 32, 64)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A checkpoint of the repository, as its header describes it."""
+
+    path: Path
+    about: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def recipe(self) -> str:
+        """The name of the training recipe."""
+        return str(self.about["recipe"]["name"])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the recipe was meant to run to convergence."""
+        return self.recipe in CONVERGED
+
+    def mixture(self) -> GaussianMixture:
+        """What it was trained on."""
+        return GaussianMixture(**self.about["mixture"])
+
+    def schedule(self) -> NoiseSchedule:
+        """The clock it was trained on."""
+        return NoiseSchedule.from_parameters(self.about["schedule"])
+
+    def fits(self, mixture_digest: str, beta_digest: str) -> bool:
+        """Whether it was trained on this mixture under this schedule."""
+        about = self.about
+        return (about["mixture_digest"], about["beta_digest"]) == (mixture_digest, beta_digest)
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model that can be run.
+
+    name : for tables. score : has eps(x, t) and d. recipe, seed, excess : how it was trained and
+    its excess loss over the exact score; None for a user's function.
+    """
+
+    name: str
+    score: Any
+    recipe: str | None = None
+    seed: int | None = None
+    excess: float | None = None
+
+
+@functools.cache
+def shipped() -> tuple[Shipped, ...]:
+    """Every checkpoint of the repository, by name."""
+    found = [Shipped(path, read_about(path)) for path in sorted(CHECKPOINTS.glob("*.safetensors"))]
+    return tuple(sorted(found, key=lambda s: (not s.converged, s.recipe, s.about["seed"], s.name)))
+
+
+def shipped_for(case: Case, *, undertrained: bool = False) -> list[Shipped]:
+    """The checkpoints trained on this case's problem; those stopped early only if asked for."""
+    problem = (case.mixture.digest, case.schedule.digest)
+    return [s for s in shipped() if s.fits(*problem) and (s.converged or undertrained)]
+
+
+def high_dimensional_state() -> str:
+    """In words, which of the papers' higher dimensions have a trained network here."""
+    done = {s.about["architecture"]["d"] for s in shipped()}
+    missing = [str(d) for d in HIGH_DIMENSIONS if d not in done]
+    if not missing:
+        return ""
+    return (
+        f"Networks of d = {', '.join(missing)} (recipe high-dimensional) were not run: they need a "
+        "GPU."
+    )
+
+
+def load(checkpoint: Shipped) -> TrainedModel:
+    """The model in a checkpoint. Raises MissingExtraError without torch."""
+    learned.use_threads()
+    score = learned.LearnedScore.load(checkpoint.path)
+    about = checkpoint.about
+    return TrainedModel(
+        checkpoint.name, score, checkpoint.recipe, about["seed"], about["loss"]["excess"]
+    )
+
+
+def trained_models(case: Case, *, undertrained: bool = False) -> list[TrainedModel]:
+    """The models of a case, loaded once: the user's, or the shipped ones that fit.
+
+    undertrained: also those that were stopped early, after the others. Raises MissingExtraError
+    without torch.
+    """
+    if case.model is not None:
+        return case.memo("model", lambda: [_user_model(case, str(case.model))])
+    found = shipped_for(case, undertrained=undertrained)
+    return [case.memo(f"model {s.name}", functools.partial(load, s)) for s in found]
+
+
+def _user_model(case: Case, reference: str) -> TrainedModel:
+    score: ScoreModel = load_model(
+        reference,
+        case.mixture,
+        case.schedule,
+        predicts=case.predicts,
+        index_base=case.index_base,
+    )
+    if learned.available():  # the model may be torch's whatever its name
+        learned.use_threads()
+    return TrainedModel(Path(reference).name, score)
+
+
+def elsewhere(case: Case) -> list[tuple[Case, Shipped]]:
+    """The converged checkpoints of other problems than the case's, each with its own problem."""
+    own = (case.mixture.digest, case.schedule.digest)
+    others = [s for s in shipped() if s.converged and not s.fits(*own)]
+    return [
+        (replace(case, mixture=s.mixture(), schedule=s.schedule(), workspace={}), s) for s in others
+    ]
+
+
+Measure = Callable[[Sequence[TrainedModel]], Verdict]
+
+
+def learned_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
+    """The learned rows of a claim: what `measure` makes of the case's models.
+
+    Random problems have no trained models and no row. Elsewhere a row that cannot be measured says
+    what is missing, or what the model did wrong.
+    """
+    if case.random:
+        return []
+    if case.model is None and not shipped_for(case):
+        reason = (
+            "No trained model of this problem is shipped. Train one with `mixdyn train` and name "
+            "it with --model."
+        )
+        return [claim.not_applicable(case, reason, Basis.LEARNED)]
+    try:
+        return [measure(trained_models(case))]
+    except (MissingExtraError, NotApplicableError) as refusal:
+        return [claim.not_applicable(case, str(refusal), Basis.LEARNED)]
+    except InputError as fault:  # such as NaN from a user's model; the exact rows are unharmed
+        return [claim.broken(case, str(fault), Basis.LEARNED)]
+
+
+def learned_mutants(
+    claim: Claim, case: Case, measures: Mapping[str, Measure]
+) -> dict[str, Verdict]:
+    """The same row under changed measures: negative controls by name."""
+    return {
+        name: row
+        for name, measure in measures.items()
+        for row in learned_rows(claim, case, measure)
+    }

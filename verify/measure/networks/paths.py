@@ -1,0 +1,154 @@
+"""Reverse runs of trained models from noise, once each, for every claim about learned paths.
+
+DDIM with the papers' 50 quadratic steps and DDPM, on the same counter-based noise for every score:
+sample i starts from the same point and meets the same noise with the exact and with each learned
+score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn import geometry
+from mixdyn.observers import ClassCounts
+from mixdyn.samplers import DDIM, DDPM, Sampler
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.statistics import Proportion
+from mixdyn.validation import Array, IntArray
+
+from ...ledger.claim import Case
+from ..paths import Paths, ddim_grid
+from .models import TrainedModel
+from .visits import STEPS_LEFT, MidpointVisits, Visits, window_time
+
+EXACT = "exact score"
+# tau_3 in DDIM steps, the longest window first.
+WINDOWS = tuple(range(25, 4, -1))
+WINDOW = WINDOWS.index(STEPS_LEFT)
+# Runs of all models together in the quick profile; the full one draws more.
+_DDIM_RUNS, _DDPM_RUNS = 60_000, 8_192
+
+
+@dataclass(frozen=True)
+class ReverseRuns:
+    """Runs of one sampler with one score.
+
+    visits: of all runs, one window for each of WINDOWS. interpolates (n,): H, the end is an
+    interpolation. paths: the first runs at the papers' nodes. counted: interpolations among all,
+    streamed during the run.
+    """
+
+    model: TrainedModel
+    sampler: str
+    visits: Visits
+    interpolates: geometry.Mask
+    paths: Paths
+    counted: Proportion
+
+    @property
+    def learned(self) -> bool:
+        """Whether the score is a trained one."""
+        return self.model.name != EXACT
+
+
+class NodeStates:
+    """Observer: y = x/alpha at the given raw times, (K, n_kept, d), of the runs from `first` on."""
+
+    def __init__(self, schedule: NoiseSchedule, times: IntArray, first: int, n_kept: int) -> None:
+        self.schedule, self.last = schedule, first + n_kept
+        self.times = {int(t) for t in times}
+
+    def init(self, grid: TimeGrid, d: int) -> list[list[Array]]:
+        """No node yet."""
+        return []
+
+    def step(
+        self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
+    ) -> Any:
+        """Keep the states at a node of the list."""
+        if t not in self.times:
+            return state
+        nodes = state[0] if state else []
+        return [[*nodes, x[: max(self.last - rows.start, 0)] / self.schedule.alpha[t]]]
+
+    def merge(self, a: Any, b: Any) -> Any:
+        """Blocks in order."""
+        return a + b
+
+    def result(self, state: Any) -> Array:
+        """All kept runs."""
+        return np.concatenate([np.stack(block) for block in state], axis=1)
+
+
+def reverse_runs(case: Case, models: Sequence[TrainedModel]) -> list[ReverseRuns]:
+    """DDIM and DDPM of the exact score and of every model.
+
+    Model k takes the k-th block of samples, so that the counts of models add up; the exact score
+    takes the samples of the first model.
+    """
+    exact = TrainedModel(EXACT, case.mixture)
+    scores = [(exact, 0), *((model, k) for k, model in enumerate(models))]
+    share = max(len(models), 1)
+    return [run for model, block in scores for run in _of_score(case, model, block, share)]
+
+
+def _of_score(case: Case, model: TrainedModel, block: int, share: int) -> list[ReverseRuns]:
+    grid, n_steps = ddim_grid(case), case.schedule.T
+    n_ddim = case.pick(_DDIM_RUNS, 10 * _DDIM_RUNS) // share
+    n_ddpm = case.pick(_DDPM_RUNS, 10 * _DDPM_RUNS) // share
+    plans: list[tuple[str, Sampler, int]] = [
+        (f"DDIM-{grid.steps}", DDIM(spacing=grid), n_ddim),
+        (f"DDPM-{n_steps}", DDPM(), n_ddpm),
+    ]
+
+    def run() -> list[ReverseRuns]:
+        return [_run(case, model, plan, block * n_ddim) for plan in plans]
+
+    return case.memo(f"reverse runs {block} {model.name}", run)
+
+
+def _run(
+    case: Case, model: TrainedModel, plan: tuple[str, Sampler, int], first: int
+) -> ReverseRuns:
+    times = ddim_grid(case).times
+    latest = [window_time(case, steps) for steps in WINDOWS]
+    label, sampler, n = plan
+    seen = sample(
+        model.score,
+        case.schedule,
+        sampler,
+        n=n,
+        rng=case.stream("learned paths"),
+        first=first,
+        observers=[
+            MidpointVisits(case.mixture, case.schedule, latest),
+            NodeStates(case.schedule, times, first, case.pick(4_000, 20_000)),
+            ClassCounts(case.mixture),
+        ],
+        keep="none",
+    )
+    visits, y, counts = seen.observations
+    v = case.schedule.effective_variance(float(case.mixture.sigmas.max()))[times]
+    hits = int(counts[geometry.Region.INTERPOLATION])
+    ends = np.asarray(geometry.classify(case.mixture, visits.end) == geometry.Region.INTERPOLATION)
+    return ReverseRuns(model, label, visits, ends, Paths(times, v, y), Proportion(hits, n))
+
+
+def by_sampler(runs: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
+    """The runs of trained models, DDIM's first."""
+    names = dict.fromkeys(run.sampler for run in runs)
+    return {name: [r for r in runs if r.sampler == name and r.learned] for name in names}
+
+
+def of_recipe(group: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:
+    """Runs of the models of one recipe, where there are two or more."""
+    found: dict[str, list[ReverseRuns]] = {}
+    for run in group:
+        if run.model.recipe is not None:
+            found.setdefault(run.model.recipe, []).append(run)
+    return {recipe: members for recipe, members in found.items() if len(members) > 1}

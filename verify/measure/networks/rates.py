@@ -1,0 +1,351 @@
+"""How often samplers miss the modes: counts, and the order of two rates.
+
+Trained models are counted once per case; claims and figures read the same counts. A sample starts
+from the same noise under every sampler, and the exact score runs on the samples of every model.
+Models get samples of their own, so that their counts add up: a sum of independent trials of
+unequal rates strays no farther than a binomial count of the mean rate (Hoeffding, Ann. Math.
+Statist. 27 (1956)), and that count's Clopper-Pearson interval covers the mean of these models: what
+it leaves open is another model, see `over_networks`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mixdyn.geometry import Region, within_modes
+from mixdyn.mixture import GaussianMixture
+from mixdyn.observers import ClassCounts
+from mixdyn.samplers import DDIM, Sampler
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule
+from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
+from mixdyn.validation import Array, IntArray
+
+from ...ledger.claim import Case, Claim, Hypothesis, Table, Verdict
+from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
+from ..paths import DDIM_STEPS
+from .models import TrainedModel, learned_mutants, learned_rows
+
+Cell = float | str | None
+COLUMNS = (
+    *("model", "sampler", "samples", "interpolation", "from", "to"),
+    *("invalid", "from", "to"),
+)
+STEPS_ALONE = 1e-3  # what the exact score may interpolate where a network is to be blamed
+
+
+def ddim(schedule: NoiseSchedule, steps: int = DDIM_STEPS, eta: float = 0.0) -> DDIM:
+    """DDIM on the quadratic grid, with fewer steps where the schedule has not that many."""
+    return DDIM(min(steps, schedule.T), eta=eta)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How many samples a rate rests on, and the seed that they share with every other rate.
+
+    Sample i starts from the same noise for every model and every sampler; `first` is the index of
+    the first one here.
+    """
+
+    schedule: NoiseSchedule
+    n: int
+    seed: int
+    first: int = 0
+
+    @classmethod
+    def of(cls, case: Case, quick: int, full: int) -> Draws:
+        """The profile's number of samples under the case's schedule."""
+        return cls(case.schedule, case.pick(quick, full), case.stream("rates"))
+
+    def count(self, model: Any, mixture: GaussianMixture, sampler: Sampler) -> IntArray:
+        """(3,) final states from noise: true modes, interpolations, invalid."""
+        run = sample(
+            model,
+            self.schedule,
+            sampler,
+            n=self.n,
+            rng=self.seed,
+            first=self.first,
+            observers=[ClassCounts(mixture)],
+            keep="none",
+        )
+        counts: IntArray = np.asarray(run.observations[0])
+        return counts
+
+    def count_and_spread(
+        self, model: Any, mixture: GaussianMixture, sampler: Sampler
+    ) -> tuple[IntArray, float]:
+        """(3,) as in `count`, and the standard deviation per coordinate within the true modes."""
+        out = sample(model, self.schedule, sampler, n=self.n, rng=self.seed, first=self.first)
+        codes, nearest, offset = within_modes(mixture, np.asarray(out.x))
+        counts: IntArray = np.bincount(codes, minlength=len(Region))
+        return counts, float(np.sqrt(np.square(offset).mean())) if len(nearest) else math.nan
+
+
+@dataclass(frozen=True)
+class Run:
+    """A sampler, its name in tables, and how many samples each model draws with it."""
+
+    name: str
+    sampler: Sampler
+    n: int
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Class counts of M models under K samplers, and of the exact score on the same samples.
+
+    counts, exact : (M, K, 3) by `Region`. spread : (M, K) standard deviation within the true modes.
+    recipes : how each model was trained, None for a user's.
+    """
+
+    models: tuple[str, ...]
+    recipes: tuple[str | None, ...]
+    samplers: tuple[str, ...]
+    counts: IntArray
+    exact: IntArray
+    spread: Array
+    exact_spread: Array
+
+    def of(self, model: int, sampler: str, region: Region = Region.INTERPOLATION) -> Proportion:
+        """The share of one model's samples that end in a region."""
+        return _proportion(self.counts[model, self.samplers.index(sampler)], region)
+
+    def mean(self, sampler: str, region: Region = Region.INTERPOLATION) -> Proportion:
+        """The mean of these models' shares: each drew as many samples as the others. Its interval
+        is over samples, and says nothing of a further model (see `over_networks`)."""
+        return _proportion(self.counts[:, self.samplers.index(sampler)].sum(axis=0), region)
+
+    def each(self, sampler: str, region: Region = Region.INTERPOLATION) -> list[Proportion]:
+        """The share of every model."""
+        return [self.of(k, sampler, region) for k in range(len(self.models))]
+
+    def reordered(self, samplers: Sequence[str]) -> Rates:
+        """The same counts under other samplers' names: a negative control."""
+        return dataclasses.replace(self, samplers=tuple(samplers))
+
+    def exchanged(self, one: str, other: str, model: int) -> Rates:
+        """The counts of two samplers of one model under each other's names: a negative control."""
+        names = [{one: other, other: one}.get(name, name) for name in self.samplers]
+        counts = self.counts.copy()
+        counts[model] = counts[model][[names.index(name) for name in self.samplers]]
+        return dataclasses.replace(self, counts=counts)
+
+    def from_exact(self) -> Rates:
+        """The exact score as the one model, on the samples of all."""
+        counts = self.exact.sum(axis=0, keepdims=True)
+        spread = np.sqrt(np.square(self.exact_spread).mean(axis=0, keepdims=True))
+        alone = dataclasses.replace(self, models=("exact score",), recipes=(None,))
+        return dataclasses.replace(
+            alone, counts=counts, exact=counts, spread=spread, exact_spread=spread
+        )
+
+
+Change = Callable[[Rates], Rates]
+Judge = Callable[[Case, Change, Sequence[TrainedModel]], Verdict]
+
+
+def unchanged(rates: Rates) -> Rates:
+    """The counts as they were measured."""
+    return rates
+
+
+def judge_rates(
+    claim: Claim, case: Case, judge: Judge, change: Change = unchanged
+) -> list[Verdict]:
+    """The learned rows of a claim about rates, on the counts as measured or on changed ones."""
+    return learned_rows(claim, case, functools.partial(judge, case, change))
+
+
+def judge_changed(
+    claim: Claim, case: Case, judge: Judge, changes: Mapping[str, Change]
+) -> dict[str, Verdict]:
+    """Negative controls of a claim about rates: the same judgement on changed counts."""
+    judges = {name: functools.partial(judge, case, change) for name, change in changes.items()}
+    return learned_mutants(claim, case, judges)
+
+
+def _proportion(counts: IntArray, region: Region) -> Proportion:
+    return Proportion(int(counts[region]), int(counts.sum()))
+
+
+def count_models(case: Case, models: Sequence[TrainedModel], runs: Sequence[Run]) -> Rates:
+    """Every model and the exact score under every sampler; model k draws the k-th block of
+    samples of the stream "rates"."""
+    block = max(run.n for run in runs)
+    learned: list[tuple[IntArray, float]] = []
+    exact: list[tuple[IntArray, float]] = []
+    for k, model in enumerate(models):
+        for kept, score in ((learned, model.score), (exact, case.mixture)):
+            for run in runs:
+                draws = Draws(case.schedule, run.n, case.stream("rates"), first=k * block)
+                kept.append(draws.count_and_spread(score, case.mixture, run.sampler))
+    shape = len(models), len(runs)
+    return Rates(
+        models=tuple(model.name for model in models),
+        recipes=tuple(model.recipe for model in models),
+        samplers=tuple(run.name for run in runs),
+        counts=np.array([counts for counts, _ in learned]).reshape(*shape, len(Region)),
+        exact=np.array([counts for counts, _ in exact]).reshape(*shape, len(Region)),
+        spread=np.array([spread for _, spread in learned]).reshape(shape),
+        exact_spread=np.array([spread for _, spread in exact]).reshape(shape),
+    )
+
+
+def witness_of(case: Case) -> Callable[[Comparison], dict[str, Any]]:
+    """What reproduces the counts behind a comparison of two rates."""
+    return lambda comparison: {"compared": comparison.name, "seed": case.stream("rates")}
+
+
+# -- comparing -----------------------------------------------------------------------------------
+
+
+def compare_order(
+    name: str, larger: Proportion, smaller: Proportion, miss: float = VERDICT_MISS
+) -> Comparison:
+    """Whether one true rate is above another: decided only if their intervals lie apart.
+
+    Each interval misses with probability `miss` (Clopper-Pearson); the two counts may depend on
+    each other. The bound is the end of the smaller rate's interval that faces the larger one's;
+    resolution: by how much the second rate would have to lie above the first, as it was counted, to
+    come out as `fails` with probability `POWER`.
+    """
+    relation = Statistical("lower", miss)
+    low, high = larger.interval(relation.miss)
+    other_low, other_high = smaller.interval(relation.miss)
+    outcome = Outcome.INCONCLUSIVE
+    if low > other_high:
+        outcome = Outcome.HOLDS
+    elif high < other_low:
+        outcome = Outcome.FAILS
+    facing = other_high if larger.rate >= smaller.rate else other_low
+    found = compare_rate(name, relation, larger, facing)
+    excess = found.excess
+    if excess is not None and outcome is Outcome.INCONCLUSIVE:
+        excess = min(max(excess, -1.0), 1.0)  # beyond the other's interval, but on its wrong side
+    seen = detectable_rate(high, smaller.trials, "upper", miss)
+    resolution = None if seen is None else seen - larger.rate
+    return dataclasses.replace(found, outcome=outcome, excess=excess, resolution=resolution)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A rate along a sequence: ends, its first against its last member, and every single step.
+
+    A step counts against the trend where its two intervals show the contrary. A step that they
+    cannot decide does not show the trend either: `in_words` counts these.
+    """
+
+    ends: Comparison
+    steps: tuple[Comparison, ...]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """What a row that claims the trend from first to last is judged by."""
+        return [self.ends, *(s for s in self.steps if s.outcome is Outcome.FAILS)]
+
+    @property
+    def undecided(self) -> list[Comparison]:
+        """The steps whose two intervals overlap."""
+        return [s for s in self.steps if s.outcome is Outcome.INCONCLUSIVE]
+
+    def in_words(self, does: str = "fall", contrary: str = "rise") -> str:
+        """How many steps are decided, and how large a contrary the others may hide."""
+        shown = [s.name for s in self.steps if s.outcome is Outcome.HOLDS]
+        text = f"Judged from the first to the last; of {len(self.steps)} single steps "
+        text += f"{len(shown)} {does} beyond doubt"
+        text += f" ({'; '.join(shown)})" if shown else ""
+        if not self.undecided:
+            return text + "."
+        seen = [s.resolution for s in self.undecided if s.resolution is not None]
+        text += f", {len(self.undecided)} are undecided: "
+        if len(seen) < len(self.undecided):
+            return text + f"at some of them no {contrary}, however large, would have been seen."
+        least, most = (f"{100 * end:.2g}" for end in (min(seen), max(seen)))
+        size = least if least == most else f"{least} to {most}"
+        return text + f"only a {contrary} by {size} percentage points would have been seen."
+
+
+def compare_fall(rates: Rates, names: Sequence[str]) -> Trend:
+    """Whether the mean rate falls along samplers, from the first to the last of `names` and at
+    every single step."""
+
+    def above(here: str, there: str) -> Comparison:
+        return compare_order(f"{here} above {there}", rates.mean(here), rates.mean(there))
+
+    steps = tuple(above(here, there) for here, there in itertools.pairwise(names))
+    return Trend(above(names[0], names[-1]), steps)
+
+
+def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval for the mean over training seeds; None where they do not differ."""
+    n = len(values)
+    if len(set(values)) < 2:
+        return None
+    from scipy.stats import t
+
+    half_width = float(t.isf(DISPLAY_MISS / 2, n - 1)) * float(np.std(values, ddof=1))
+    centre = float(np.mean(values))
+    return centre - half_width / math.sqrt(n), centre + half_width / math.sqrt(n)
+
+
+# -- showing -------------------------------------------------------------------------------------
+
+
+def steps_alone(exact: Proportion) -> Hypothesis:
+    """The hypothesis that the sampler's own steps make hardly any interpolation."""
+    return Hypothesis.from_slack("steps", np.array([STEPS_ALONE - exact.rate]))
+
+
+def rate_table(caption: str, rates: Rates, samplers: Sequence[str] | None = None) -> Table:
+    """The `rate_rows` of all samplers, or of those named."""
+    return Table(caption, COLUMNS, rate_rows(rates, samplers))
+
+
+def rate_rows(rates: Rates, samplers: Sequence[str] | None = None) -> list[tuple[Cell, ...]]:
+    """Interpolation and invalid share per sampler and model with 95 % intervals, the mean over each
+    recipe's training seeds with Student's interval, and the exact score on the same samples."""
+    shown = rates.samplers if samplers is None else samplers
+    return [row for name in shown for row in _rows_of(rates, name)]
+
+
+def _rows_of(rates: Rates, sampler: str) -> list[tuple[Cell, ...]]:
+    rows = [
+        _row(name, sampler, [rates.of(k, sampler, region) for region in _WRONG])
+        for k, name in enumerate(rates.models)
+    ]
+    for recipe, members in seeds_of(rates).items():
+        cells: list[Cell] = []
+        for region in _WRONG:
+            values = [rates.of(k, sampler, region).rate for k in members]
+            ends = over_seeds(values)
+            cells += [float(np.mean(values)), *(ends or (None, None))]
+        rows.append((f"{recipe}: over {len(members)} seeds", sampler, None, *cells))
+    exact = rates.from_exact()
+    rows.append(_row("exact score", sampler, [exact.of(0, sampler, region) for region in _WRONG]))
+    return rows
+
+
+_WRONG = (Region.INTERPOLATION, Region.INVALID)
+
+
+def _row(model: str, sampler: str, shares: Sequence[Proportion]) -> tuple[Cell, ...]:
+    cells = [cell for share in shares for cell in (share.rate, *share.interval())]
+    return (model, sampler, shares[0].trials, *cells)
+
+
+def seeds_of(rates: Rates) -> Mapping[str, list[int]]:
+    """Per recipe the places of its models, where there are at least two."""
+    found: dict[str, list[int]] = {}
+    for k, recipe in enumerate(rates.recipes):
+        if recipe is not None:
+            found.setdefault(recipe, []).append(k)
+    return {recipe: members for recipe, members in found.items() if len(members) > 1}

@@ -1,0 +1,173 @@
+"""Where a sampler's output lies outside every mode: what M1 and its corrected form measure.
+
+In one dimension DDIM and the flow are increasing maps from start to end, so the starts that end in
+an interval form one. Bisection finds its ends for DDIM, the closed-form flow (O2) by running
+backwards.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixdyn import geometry, oracles
+from mixdyn.mixture import GaussianMixture
+from mixdyn.samplers import DDIM
+from mixdyn.sampling import sample
+from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.validation import Array
+
+from ..ledger.claim import Case
+
+FARTHEST = 10.0  # starts beyond it have probability 1e-23
+_BISECTIONS = 56
+_BATCH = 256
+
+
+def radius_factor(mixture: GaussianMixture) -> float:
+    """Radius of a mode over its sigma, the same for every mode."""
+    return float((geometry.mode_radius(mixture) / mixture.sigmas)[0])
+
+
+def tail_mass(mixture: GaussianMixture) -> float:
+    """Q = P(chi^2_d > r^2/sigma^2): what a mode has outside its own radius."""
+    from scipy.stats import chi2
+
+    return float(chi2.sf(radius_factor(mixture) ** 2, mixture.d))
+
+
+def closest_pair(mixture: GaussianMixture) -> tuple[int, int]:
+    """The first of the pairs at the least distance, N >= 2."""
+    i, j = np.triu_indices(mixture.N, k=1)
+    at = int(geometry.pairwise_distances(mixture.means)[i, j].argmin())
+    return int(i[at]), int(j[at])
+
+
+def resolution(case: Case) -> float:
+    """l^2 of the closest pair over 8 v_1 log(1/Q), v_1 that of its wider mode: resolved from 1 on.
+
+    e^(-l^2/(8 v_1)) bounds the overlap of two modes at the last noise level, which is about what
+    the last step leaves between them.
+    """
+    i, j = closest_pair(case.mixture)
+    length2 = float(np.square(case.mixture.means[i] - case.mixture.means[j]).sum())
+    v = float(case.mixture.sigmas[[i, j]].max()) ** 2 + float(case.schedule.rho[1])
+    return length2 / (8.0 * v * -math.log(tail_mass(case.mixture)))
+
+
+# -- one dimension -------------------------------------------------------------------------------
+
+
+def ddim_starts(
+    line: GaussianMixture, schedule: NoiseSchedule, ends: Array, grid: TimeGrid
+) -> tuple[Array, Array]:
+    """Brackets (low, high) of the starts that DDIM takes to given ends, any shape.
+
+    Its map is increasing: its slope is that of the posterior mean, which is >= 0. Starts beyond
+    FARTHEST plus the largest mean there are cut off.
+    """
+    first = int(grid.times[0])
+    farthest = FARTHEST + float(schedule.alpha[first] * np.abs(line.means).max())
+    low, high = np.full(ends.size, -farthest), np.full(ends.size, farthest)
+    # Few ends: several places in each bracket at once, which costs a run of the sampler no more.
+    places = int(np.clip(_BATCH // ends.size, 1, 15))
+    share = np.arange(1, places + 1) / (places + 1)
+    for _ in range(math.ceil(_BISECTIONS * math.log(2.0) / math.log(places + 1))):
+        x = low[:, None] + (high - low)[:, None] * share
+        out = sample(
+            line, schedule, DDIM(spacing=grid), x=x.reshape(-1, 1), start=first, rng=0, keep="final"
+        ).x
+        below = (np.asarray(out).reshape(x.shape) < ends.ravel()[:, None]).sum(axis=1)[:, None]
+        knots = np.column_stack([low, x, high])
+        low, high = (np.take_along_axis(knots, below + k, axis=1)[:, 0] for k in (0, 1))
+    return low.reshape(ends.shape), high.reshape(ends.shape)
+
+
+def normal_mass(low: Array, high: Array) -> Array:
+    """P(low < z < high) of a standard normal z, 0 where low >= high."""
+    from scipy.special import ndtr
+
+    # Of two equal values, the difference on the side where both are small keeps its digits.
+    share = np.where(low > 0.0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low))
+    return np.asarray(np.maximum(share, 0.0))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A 1-D mixture, its values in increasing order, and what lies outside `radius` of each.
+
+    low, high (n + 1,): the regions below the first value, between two neighbours, and above the
+    last; empty where low >= high.
+    """
+
+    mixture: GaussianMixture
+    radius: float
+
+    @property
+    def low(self) -> Array:
+        """Where each region begins."""
+        return np.concatenate([[-np.inf], self._values + self.radius])
+
+    @property
+    def high(self) -> Array:
+        """Where each region ends."""
+        return np.concatenate([self._values - self.radius, [np.inf]])
+
+    @property
+    def _values(self) -> Array:
+        return np.sort(self.mixture.means[:, 0])
+
+    def _inner_ends(self) -> Array:
+        return np.concatenate([self.low[1:], self.high[:-1]])
+
+    def _between(self, starts: Array) -> tuple[Array, Array]:
+        """The first and the last start of each region, from those that end at its inner ends."""
+        after, before = np.split(starts, 2)
+        return np.concatenate([[-np.inf], after]), np.concatenate([before, [np.inf]])
+
+    def after_ddim(self, schedule: NoiseSchedule) -> Array:
+        """Probability of each region after DDIM over every time of a schedule, (n + 1,)."""
+        grid = TimeGrid.full(schedule.T)
+        low, high = ddim_starts(self.mixture, schedule, self._inner_ends(), grid)
+        return normal_mass(*self._between(0.5 * (low + high)))
+
+    def after_flow(self, schedule: NoiseSchedule) -> Array:
+        """The same after the flow from the schedule's last time, in closed form."""
+        clean = float(self.mixture.sigma) ** 2
+        v = clean + float(schedule.rho[-1])
+        y = oracles.flow_map(self.mixture, self._inner_ends()[:, None], clean, v)[:, 0]
+        return normal_mass(*self._between(float(schedule.alpha[-1]) * y))
+
+    def after_last_step(self, schedule: NoiseSchedule) -> Array:
+        """The same after the last step alone, from the marginal at time 1."""
+        grid = TimeGrid([1, 0], schedule.T)
+        low, high = ddim_starts(self.mixture, schedule, self._inner_ends(), grid)
+        first, last = self._between(0.5 * (low + high))
+        law = self.mixture.diffused(
+            float(schedule.alpha_bar[1]), noise_var=float(schedule.noise_var[1])
+        )
+        std, means = float(law.sigma), law.means[:, 0, None]
+        return np.asarray(law.weights @ normal_mass((first - means) / std, (last - means) / std))
+
+
+def lines(mixture: GaussianMixture) -> list[GaussianMixture]:
+    """The different 1-D factors, of two or more values, of a product mixture; none for others."""
+    found: dict[bytes, GaussianMixture] = {}  # axes often repeat
+    for values, weights in mixture.product_axes() or []:
+        if len(values) > 1:
+            key = values.tobytes() + weights.tobytes()
+            found[key] = GaussianMixture(values[:, None], float(mixture.sigma), weights)
+    return list(found.values())
+
+
+def even_schedule(sigma: float, rho: float, steps: int) -> NoiseSchedule:
+    """From noise level rho to clean data in steps of equal ratio of v = sigma^2 + rho.
+
+    They resolve every scale down to sigma, the last step too.
+    """
+    ratio = math.log1p(rho / sigma**2) / steps
+    levels = sigma**2 * np.expm1(ratio * np.arange(steps + 1))
+    log_alpha_bar = -np.log1p(levels)
+    return NoiseSchedule.from_betas(-np.expm1(np.diff(log_alpha_bar)))

@@ -1,0 +1,157 @@
+"""The equilibria of a learned flow between two modes, found by a root search on it.
+
+The learned drift along a segment is searched for its zero next to the midpoint, rising or falling;
+Newton's method with the learned Jacobian then looks for the equilibrium of the whole field near it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixdyn import dynamics
+from mixdyn.geometry import Mask
+from mixdyn.validation import Array, IntArray
+
+from ...ledger.claim import Case
+from ..networks.field import (
+    PLACES,
+    LearnedFlow,
+    Segments,
+    find_segments,
+    flow_of,
+    segment_errors,
+    variances,
+)
+from ..networks.models import TrainedModel
+
+BETWEEN = 0.4  # |z| below which a point counts as lying between the two modes
+_MAX_ITER, _MAX_HALVINGS = 30, 12
+_ZERO = 1e-6  # drift over l that counts as none: single precision leaves 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedSaddles:
+    """Equilibria next to the P midpoints at M late nodes; NaN where the search found none.
+
+    times (M,). z: along the pair over l. off: distance from its line over l. delta: of the error
+    along n over l, at the midpoint and, as delta_there, at the equilibrium. slope, slope_net: of
+    the exact and the learned drift along n at the midpoint. dominance: margin of the pair at the
+    equilibrium. growth: the largest real part of an eigenvalue there. All (M, P). unstable (M, P):
+    eigenvalues with a positive real part there, -1 without one. crossings (M, P): zeros of the
+    learned drift along the segment between the modes.
+    """
+
+    times: IntArray
+    z: Array
+    off: Array
+    delta: Array
+    delta_there: Array
+    slope: Array
+    slope_net: Array
+    dominance: Array
+    growth: Array
+    unstable: IntArray
+    crossings: IntArray
+
+    @property
+    def found(self) -> Mask:
+        """(M, P): where there is an equilibrium between the two modes."""
+        return self.unstable >= 0
+
+
+def learned_saddles(case: Case, model: TrainedModel) -> LearnedSaddles:
+    """Found once for each model of a case."""
+    return case.memo(f"learned saddles {model.name}", lambda: _search(case, model))
+
+
+def _search(case: Case, model: TrainedModel) -> LearnedSaddles:
+    segments, flow = find_segments(case), flow_of(case, model)
+    errors = segment_errors(case, model)
+    rows = [
+        _at_node(flow, segments, t, drift)
+        for t, drift in zip(errors.times.tolist(), errors.learned, strict=True)
+    ]
+    return LearnedSaddles(errors.times, *(np.array(part) for part in zip(*rows, strict=True)))
+
+
+def _at_node(
+    flow: LearnedFlow, segments: Segments, t: int, drift: Array
+) -> tuple[Array | IntArray, ...]:
+    start, crossings = nearest_zero(drift)
+    y, found = newton(flow, segments.points(start[:, None])[:, 0], t, segments.length)
+    place = segments.along(y - segments.midpoints)
+    across = y - segments.points(place[:, None])[:, 0]
+    off = np.linalg.norm(across, axis=1) / segments.length
+    found &= (np.abs(place) < BETWEEN) & (off < BETWEEN)
+    spectrum = np.linalg.eigvals(flow.jacobian(y, t)).real
+    unstable = np.where(found, np.count_nonzero(spectrum > 0.0, axis=1), -1)
+    delta, delta_there = (segments.along(flow.error(p, t)) for p in (segments.midpoints, y))
+    slopes = midpoint_slopes(flow, segments, t)
+    margin = _dominance(flow.case, segments, y, t)
+    measured = [np.where(found, value, np.nan) for value in (place, off)]
+    growth = spectrum.max(axis=1)
+    there = [np.where(found, value, np.nan) for value in (delta_there, margin, growth)]
+    return (*measured, delta, there[0], *slopes, *there[1:], unstable, crossings)
+
+
+def nearest_zero(drift: Array) -> tuple[Array, IntArray]:
+    """Per segment of a drift (P, G) at `PLACES`: its zero nearest to the midpoint, else the place
+    of the smallest |drift|, (P,); and the number of zeros between the modes, (P,)."""
+    between = np.abs(PLACES) <= BETWEEN
+    z, values = PLACES[between], drift[:, between]
+    left, right = values[:, :-1], values[:, 1:]
+    crosses = (left < 0.0) != (right < 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at = z[:-1] + (z[1:] - z[:-1]) * left / (left - right)
+    distance = np.where(crosses, np.abs(at), np.inf)
+    nearest = np.argmin(distance, axis=1)
+    rows = np.arange(len(values))
+    calm = z[np.argmin(np.abs(values), axis=1)]
+    start = np.where(np.isfinite(distance[rows, nearest]), at[rows, nearest], calm)
+    return start, np.count_nonzero(crosses, axis=1)
+
+
+def newton(flow: LearnedFlow, y: Array, t: int, length: float) -> tuple[Array, Mask]:
+    """Points (n, d) that Newton's method with halved steps reaches, and whether they are zeros."""
+    y, pull = y.copy(), flow.pull(y, t)
+    size = np.linalg.norm(pull, axis=1)
+    for _ in range(_MAX_ITER):
+        if (size <= 1e-10 * length).all():
+            break
+        step = -np.linalg.solve(flow.jacobian(y, t), pull[..., None])[..., 0]
+        norm = np.linalg.norm(step, axis=1)
+        share = np.minimum(1.0, 0.1 * length / np.maximum(norm, 1e-300))
+        moved = np.zeros(len(y), dtype=bool)
+        for _ in range(_MAX_HALVINGS):
+            trial = y + np.where(moved, 0.0, share)[:, None] * step
+            trial_pull = flow.pull(trial, t)
+            better = ~moved & (np.linalg.norm(trial_pull, axis=1) < size)
+            y[better], pull[better] = trial[better], trial_pull[better]
+            size, moved, share = np.linalg.norm(pull, axis=1), moved | better, 0.5 * share
+            if moved.all():
+                break
+        if not moved.any():
+            break
+    return y, size <= _ZERO * length
+
+
+def midpoint_slopes(flow: LearnedFlow, segments: Segments, t: int) -> tuple[Array, Array]:
+    """<n, J n> at the midpoints of the exact and of the learned field, each (P,)."""
+    n = segments.directions
+    exact, learned = (
+        np.einsum("pi,pij,pj->p", n, jacobian(segments.midpoints, t), n)
+        for jacobian in (flow.exact_jacobian, flow.jacobian)
+    )
+    return exact, learned
+
+
+def _dominance(case: Case, segments: Segments, y: Array, t: int) -> Array:
+    """Margin by which each segment's pair dominates at its own point y (P, d)."""
+    v = float(variances(case)[t])
+    margins = [
+        float(dynamics.dominance_margin(case.mixture, point[None], v, (int(i), int(j)))[0])
+        for point, (i, j) in zip(y, segments.modes, strict=True)
+    ]
+    return np.minimum(margins, 1e300)

@@ -1,0 +1,1 @@
+"""Pages and screens made of finished rows; nothing is measured or judged here."""

@@ -1,0 +1,136 @@
+"""What the ledger prints: a progress line on a terminal, the verdict table everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..ledger.claim import Case, Origin
+from ..ledger.quantities import show_number, show_share
+from ..ledger.registry import Entry
+from ..ledger.relations import Outcome
+from .document import relation_symbol, show, show_count
+from .legend import MARKS, words_on_controls
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Row = dict[str, Any]
+_STYLES = {
+    Outcome.HOLDS: "green",
+    Outcome.FAILS: "bold red",
+    Outcome.VACUOUS: "magenta",
+    Outcome.NOT_APPLICABLE: "dim",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.ERROR: "bold white on red",
+}
+_ORIGINS = {Origin.KEPT: "kept", Origin.STORED: "stored"}  # in place of the seconds
+_PLAIN_WIDTH = 132  # of a table that goes to a file or a pipe
+
+
+def make_console() -> Console:
+    """The console of standard output; wide enough for the table where it is no terminal."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+
+
+@contextmanager
+def status() -> Iterator[Callable[[str], None]]:
+    """A function that shows what runs now, on one line of a terminal; nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda stage: None
+        return
+    with console.status("") as line:
+        yield line.update
+
+
+class Progress:
+    """Counts finished claims; drawn on a terminal only."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bar
+
+        columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
+        text = TextColumn("{task.description}")
+        hidden = not console.is_terminal
+        self._bar = Bar(*columns, text, console=console, transient=True, disable=hidden)
+        self._task = self._bar.add_task("", total=total)
+
+    @contextmanager
+    def shown(self) -> Iterator[Progress]:
+        """Draw while the block runs."""
+        with self._bar:
+            yield self
+
+    def start(self, entry: Entry, case: Case) -> None:
+        """Name what is being checked."""
+        self._bar.update(self._task, description=f"{entry.claim.id} on {case.name}")
+
+    def finish(self, rows: list[Row]) -> None:
+        """Count one claim."""
+        self._bar.advance(self._task)
+
+
+def print_table(console: Console, rows: list[Row]) -> None:
+    """The verdicts, one line a row, and below it why rows are not simply `holds`."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("claim", "case", "verdict", "basis"):
+        table.add_column(name, no_wrap=True)
+    for name in ("measured", "", "bound", "tight", "applies"):
+        table.add_column(name, justify="right" if name else "center", no_wrap=True)
+    table.add_column("satisfied", justify="right")
+    table.add_column("s", justify="right", no_wrap=True)
+    for row in rows:
+        outcome = Outcome(row["verdict"])
+        table.add_row(
+            row["id"],
+            row["case"],
+            f"[{_STYLES[outcome]}]{MARKS[outcome]} {outcome}[/]",
+            row["basis"],
+            show(row, "measured"),
+            relation_symbol(row),
+            show(row, "bound"),
+            show(row, "tightness", 3),
+            show_share(row["applicable_share"]),
+            show_count(row),
+            _ORIGINS.get(row["origin"]) or show_number(row["seconds"], 2),
+        )
+    console.print(table)
+    _print_reasons(console, rows)
+
+
+def _print_reasons(console: Console, rows: list[Row]) -> None:
+    from rich.markup import escape
+
+    for row in rows:
+        outcome = Outcome(row["verdict"])
+        if outcome is not Outcome.HOLDS and row["note"]:
+            head = f"{row['id']} on {row['case']}, {outcome}"
+            console.print(f"[{_STYLES[outcome]}]{head}[/]: {escape(row['note'])}")
+
+
+def print_controls(console: Console, document: Mapping[str, Any]) -> None:
+    """How fine the negative controls are."""
+    console.print(words_on_controls(document["header"]["controls"]))
+
+
+def print_drift(console: Console, drift: Mapping[str, list[str] | None]) -> None:
+    """Which recorded verdicts were reproduced, which changed, which cases have none."""
+    changes = [change for found in drift.values() if found for change in found]
+    compared = [case for case, found in drift.items() if found is not None]
+    for change in changes:
+        console.print(f"[bold red]drift[/] {change}")
+    if compared and not changes:
+        console.print(f"Recorded verdicts reproduced: {', '.join(compared)}.")
+    unrecorded = [case for case, found in drift.items() if found is None]
+    if unrecorded:
+        console.print(f"No recorded verdicts: {', '.join(unrecorded)}.")

@@ -1,0 +1,1 @@
+"""The adversary: problems drawn to make a claim fail, and what it found."""
