@@ -46,7 +46,7 @@ def entry(claim_id, value, fault=None):
         )
         return claim.judge(case, finding)
 
-    return Entry(claim, check, lambda case: {}, ROOT / "verify" / "claim.py")
+    return Entry(claim, check, lambda case: {}, ROOT / "verify/ledger/claim.py")
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def entry(claim_id, value, bases=(Basis.EXACT,), mutant=3.0, note=""):
         claim,
         lambda case: [judge(case, values[b], b) for b in bases],
         lambda case: {f"raised, {b}": judge(case, mutant, b) for b in bases},
-        ROOT / "verify" / "claim.py",
+        ROOT / "verify/ledger/claim.py",
     )
 
 

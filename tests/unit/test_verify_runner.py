@@ -40,7 +40,7 @@ def toy(check=None, mutants=None, claim_id="G.9", **header):
         claim,
         check or (lambda case: judge(case, 1.0)),
         mutants or (lambda case: {"tripled": judge(case, 3.0)}),
-        ROOT / "verify" / "claim.py",
+        ROOT / "verify/ledger/claim.py",
     )
     return entry, judge
 
@@ -172,7 +172,7 @@ def test_a_finished_row_is_found_again_until_anything_it_depends_on_changes(case
     run(dataclasses.replace(case, seed=1))
     run(dataclasses.replace(case, profile=Profile.FULL))
     run(dataclasses.replace(case, mixture=presets.line()))
-    run(case, dataclasses.replace(entry, path=ROOT / "verify" / "cases.py"))
+    run(case, dataclasses.replace(entry, path=ROOT / "verify/ledger/cases.py"))
     assert len(calls) == 5
     run(case, fresh=True)
     assert len(calls) == 6

@@ -30,7 +30,7 @@ def tree(tmp_path_factory):
 
 def digests(tree):
     """Of every claim's rows and of every experiment."""
-    runner = tree / "verify" / "runner.py"
+    runner = tree / "verify/ledger/runner.py"
     claims = {n: digest_of(tree / f"verify/claims/{n}.py", runner, root=tree) for n in CLAIMS}
     files = {name: tree / f"verify/experiments/{name}.py" for name in EXPERIMENTS}
     return claims | {name: digest_of(path, root=tree) for name, path in files.items()}
@@ -70,8 +70,10 @@ def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
         ("mixdyn/errors.py", {*CLAIMS, *EXPERIMENTS}),
         ("mixdyn/cli/main.py", set()),
         ("verify/data/checkpoints/README.md", set()),
-        *((f"verify/{name}.py", set()) for name in ("report", "graph", "terminal", "ledger")),
-        *((f"verify/{name}.py", set()) for name in ("__main__", "registry", "search", "drift")),
+        *((f"verify/report/{name}.py", set()) for name in ("document", "graph", "screen")),
+        *((f"verify/ledger/{name}.py", set()) for name in ("store", "registry", "recorded")),
+        ("verify/search/adversary.py", set()),
+        ("verify/__main__.py", set()),
         ("verify/figures/style.py", set()),
         ("verify/figures/fig_5_radius.py", set()),
         ("derivations/recorded.json", set()),
@@ -152,7 +154,7 @@ def test_what_python_really_loads_for_a_claim_is_among_its_sources():
 
 
 def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
-    about = {"code": code_of(tree / "verify" / "trained" / "detector.py", root=tree)}
+    about = {"code": code_of(tree / "verify/measure/interpolation/detector.py", root=tree)}
     assert "verify/measure/interpolation/detector.py" in about["code"]
     assert "verify/data/checkpoints/modes-grid-0.safetensors" in about["code"]
     assert "verify/data/saved/detector.json" not in about["code"]  # what it writes

@@ -29,7 +29,7 @@ REMEDY = "pip install 'mixdyn[learned]'"
 EVERYTHING = """
 import importlib, pkgutil
 import derivations, mixdyn, verify
-from verify import registry
+from verify.ledger import registry
 registry.load_claims()
 for package in (verify, mixdyn, derivations):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -125,7 +125,7 @@ Source: arXiv 2605.06831 v1, Lemma G.1
 @pytest.mark.parametrize(("basis", "same"), [(Basis.LEARNED, False), (Basis.EXACT, True)])
 def test_a_row_kept_without_it_is_not_taken_for_one_with_it(tmp_path, monkeypatch, basis, same):
     claim = Claim.from_docstring(DOC, id="G.9", basis=(basis,), does_not_show="all")
-    path = ROOT / "verify" / "claim.py"
+    path = ROOT / "verify/ledger/claim.py"
     entry = Entry(claim, lambda case: [], lambda case: {}, path)
     case = Case("toy", GaussianMixture([[0.0], [1.0]], 0.1), NoiseSchedule.linear(T=10))
     store, places = Store(tmp_path), []
