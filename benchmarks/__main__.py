@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixdyn.errors import InputError, MixdynError
-from mixdyn.files import write_text
-from mixdyn.quantities import dump_json
+from mixdyn.support.errors import InputError, MixdynError
+from mixdyn.support.files import write_text
+from mixdyn.support.numbers import dump_json
 
 from . import harness, names
 

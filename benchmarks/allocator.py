@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import DDIM, ExactScore, NoiseSchedule, presets, sample
-from mixdyn.provenance import usable_cores
+from mixdyn import DDIM, ExactScore, NoiseSchedule, sample
+from mixdyn.problem import presets
+from mixdyn.support.provenance import usable_cores
 
 from . import harness, peers
 from .throughput import MATRIX, OURS, PAPERS, set_up_torch

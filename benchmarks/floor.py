@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from mixdyn import kernels
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 _exp2_of, _wide, _TILE, _HALF = kernels._exp2_of, kernels._wide, kernels.TILE, kernels.TILE // 2
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixdyn.provenance import commit, package_versions, usable_cores
+from mixdyn.support.provenance import commit, package_versions, usable_cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

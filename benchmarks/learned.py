@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import DDIM, NoiseSchedule, learned, sample
-from mixdyn.provenance import usable_cores
+from mixdyn.support.provenance import usable_cores
 
 from . import harness
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import DDIM, NoiseSchedule, presets, sample
-from mixdyn.observers import ClassCounts
+from mixdyn import DDIM, NoiseSchedule, sample
+from mixdyn.problem import presets
+from mixdyn.run.observers import ClassCounts
 
 from . import harness, peers
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mixdyn.errors import FileError
-from mixdyn.files import write_text
+from mixdyn.support.errors import FileError
+from mixdyn.support.files import write_text
 
 from . import names
 from .harness import Result, load, show, table

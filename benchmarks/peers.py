@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import DDIM, DDPM, GaussianMixture, NoiseSchedule
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 Run = Callable[[Array], Array]  # starting states (n, d) -> final states (n, d)
 

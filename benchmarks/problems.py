@@ -11,7 +11,8 @@ import itertools
 
 import numpy as np
 
-from mixdyn import GaussianMixture, NoiseSchedule, oracles, presets
+from mixdyn import GaussianMixture, NoiseSchedule, oracles
+from mixdyn.problem import presets
 
 SCHEDULE = NoiseSchedule.linear()
 

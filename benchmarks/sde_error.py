@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn import DDIM, ExactReverse, GaussianMixture, TimeGrid, integrate_sde, sample
-from mixdyn.integrators import EulerMaruyama, ExponentialSde, SdeMethod
-from mixdyn.noise import standard_normals
+from mixdyn.problem.noise import standard_normals
+from mixdyn.solvers.integrators import EulerMaruyama, ExponentialSde, SdeMethod
 
 from . import harness
 from .problems import SCHEDULE, mixtures

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import integrate_ode, integrate_sde, presets
-from mixdyn.integrators import DormandPrince, EulerMaruyama, RungeKutta
-from mixdyn.provenance import usable_cores
-from mixdyn.tableaus import RK4
-from mixdyn.validation import Array
+from mixdyn import integrate_ode, integrate_sde
+from mixdyn.problem import presets
+from mixdyn.solvers.integrators import DormandPrince, EulerMaruyama, RungeKutta
+from mixdyn.solvers.tableaus import RK4
+from mixdyn.support.checks import Array
+from mixdyn.support.provenance import usable_cores
 
 from . import harness, peers
 from .throughput import set_up_torch

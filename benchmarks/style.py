@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixdyn.files import write_atomically
+from mixdyn.support.files import write_atomically
 
 from .harness import Result
 

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import DDIM, DDPM, ExactScore, NoiseSchedule, presets, sample
-from mixdyn.provenance import usable_cores
+from mixdyn import DDIM, DDPM, ExactScore, NoiseSchedule, sample
+from mixdyn.problem import presets
 from mixdyn.score import Precision
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.provenance import usable_cores
 
 from . import floor, harness, peers, style
 

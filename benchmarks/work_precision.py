@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn import DDIM, ProbabilityFlow, integrate_ode, sample
-from mixdyn.fields import MixtureField
-from mixdyn.integrators import (
+from mixdyn.solvers.field import MixtureField
+from mixdyn.solvers.integrators import (
     DormandPrince,
     ExponentialEuler,
     ExponentialMidpoint,

@@ -7,19 +7,23 @@ name that needs it is used.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+from typing import Any, ClassVar
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "GaussianMixture": "mixture",
-    "NoiseSchedule": "schedule",
-    "TimeGrid": "schedule",
+    "GaussianMixture": "problem.mixture",
+    "NoiseSchedule": "problem.schedule",
+    "TimeGrid": "problem.schedule",
     "ExactScore": "score",
     "PerturbedScore": "score",
     "as_model": "score",
-    "integrate_ode": "integrators",
-    "integrate_sde": "integrators",
+    "integrate_ode": "solvers.integrators",
+    "integrate_sde": "solvers.integrators",
     "DDIM": "samplers",
     "DDPM": "samplers",
     "Hybrid": "samplers",
@@ -27,31 +31,43 @@ _HOME = {
     "AdaptiveNoise": "adaptive",
     "Retry": "retry",
     "ProbabilityFlow": "flow",
-    "sample": "sampling",
+    "sample": "run.sampling",
     "invert": "inversion",
     "classify": "geometry",
-    "MixdynError": "errors",
-    "InputError": "errors",
+    "MixdynError": "support.errors",
+    "InputError": "support.errors",
 }
-_MODULES = (
-    "bounds",
-    "crossings",
-    "divergence",
-    "dynamics",
-    "errors",
-    "fields",
-    "geometry",
-    "integrators",
-    "noise",
-    "observers",
-    "oracles",
-    "presets",
-    "samplers",
-    "schedule",
-    "score",
-    "statistics",
-    "validation",
-)
+_MODULES = {
+    "bounds": "bounds",
+    "crossings": "geometry.dominance_times",
+    "divergence": "run.path_cost",
+    "dynamics": "geometry.dynamics",
+    "errors": "support.errors",
+    "fields": "solvers.field",
+    "geometry": "geometry",
+    "integrators": "solvers.integrators",
+    "noise": "problem.noise",
+    "observers": "run.observers",
+    "oracles": "oracles",
+    "presets": "problem.presets",
+    "samplers": "samplers",
+    "schedule": "problem.schedule",
+    "score": "score",
+    "statistics": "support.statistics",
+    "validation": "support.checks",
+}
+# Modules that had another place in the last release, besides those above: import under the old name
+# works, with a warning, until the next one.
+_MOVED = {
+    "files": "support.files",
+    "generations": "retraining.generations",
+    "mixture": "problem.mixture",
+    "models": "learned.loading",
+    "provenance": "support.provenance",
+    "quantities": "support.numbers",
+    "recursion": "retraining.recursion",
+    "sampling": "run.sampling",
+}
 
 __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604 (both are literals above)
 
@@ -60,9 +76,34 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     if name in _MODULES:
-        return importlib.import_module(f".{name}", __name__)
+        return importlib.import_module(f".{_MODULES[name]}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+class _OldNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """`import mixdyn.OLD` for a module that moved: the module itself, with a warning."""
+
+    _homes: ClassVar = {
+        f"{__name__}.{old}": f"{__name__}.{new}" for old, new in (_MODULES | _MOVED).items()
+    }
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        return importlib.machinery.ModuleSpec(name, self) if name in self._homes else None
+
+    def create_module(self, spec: Any) -> Any:
+        home = self._homes[spec.name]
+        text = f"{spec.name} is {home} now; the old name goes with the next release"
+        warnings.warn(text, DeprecationWarning, stacklevel=2)
+        module = importlib.import_module(home)
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__ = module.__spec__.loader_state  # the import system had set the old name's
+
+
+sys.meta_path.append(_OldNames())  # asked last: only where no file of that name exists

@@ -32,13 +32,13 @@ import functools
 import numpy as np
 
 from .calibration import Width, kernel_variance, width_of
-from .noise import Stream, standard_normals
 from .plans import Options, StepPlan, bridge_plan, stepped_grid
+from .problem.noise import Stream, standard_normals
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .retry import RetryStepper, check_testing
-from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
 from .steppers import Rows, Stepper, step_noise
-from .validation import Array, IntArray, check_integer, check_positive
+from .support.checks import Array, IntArray, check_integer, check_positive
 
 _SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
 # The pilot's samples and steps.

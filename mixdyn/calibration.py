@@ -20,11 +20,11 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .noise import Stream, standard_normals
 from .plans import StepPlan
-from .schedule import NoiseSchedule, TimeGrid
+from .problem.noise import Stream, standard_normals
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps
-from .validation import Array
+from .support.checks import Array
 
 _STEEPEST = 0.99  # slope where the recursion starts: beyond it points lie between modes, not in one
 

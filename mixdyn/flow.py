@@ -13,13 +13,13 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from .errors import InputError
-from .multistep import Past, multistep
 from .plans import Options, Spacing, check_reach, stepped_grid
-from .schedule import NoiseSchedule, TimeGrid
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, checked_eps, is_exact
+from .solvers.multistep import Past, multistep
 from .steppers import Rows, Stepper
-from .validation import Array, check_integer, check_nonnegative
+from .support.checks import Array, check_integer, check_nonnegative
+from .support.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)

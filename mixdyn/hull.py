@@ -16,8 +16,8 @@ import dataclasses
 import numpy as np
 
 from . import kernels
-from .mixture import GaussianMixture
-from .validation import Array, frozen
+from .problem.mixture import GaussianMixture
+from .support.checks import Array, frozen
 
 # The hull is used from this dimension on, where its own is at most this share of d: the projection
 # costs two passes over the data, and must save more.

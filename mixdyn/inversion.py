@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import InputError
+from .problem.checks import check_schedule
+from .problem.schedule import NoiseSchedule
 from .samplers import DDIM
-from .schedule import NoiseSchedule
 from .score import ScoreModel, checked_eps, model_for
-from .validation import (
+from .support.checks import (
     Array,
     IntArray,
     check_array,
@@ -31,9 +31,9 @@ from .validation import (
     check_kind,
     check_points,
     check_positive,
-    check_schedule,
     describe,
 )
+from .support.errors import InputError
 
 _SHORTEST, _LONGEST = 1e-4, 1e4  # strides
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .kernels import BLOCK, HEAD, NEAREST, POLYNOMIAL
-from .validation import Array
+from .support.checks import Array
 
 _SPACING_ULPS = 4.0  # of the farthest mode: how far a mode may lie from its place on the lattice
 _SAME_WEIGHT = 1e-14  # bits between weights that are equal to rounding

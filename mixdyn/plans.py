@@ -18,9 +18,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 
-from .errors import InputError
-from .schedule import NoiseSchedule, TimeGrid
-from .validation import Array, IntArray, check_schedule, describe
+from .problem.checks import check_schedule
+from .problem.schedule import NoiseSchedule, TimeGrid
+from .support.checks import Array, IntArray, describe
+from .support.errors import InputError
 
 Spacing = Literal["full", "uniform", "trailing", "linspace", "leading", "quadratic", "log_snr"]
 

@@ -18,13 +18,13 @@ from typing import Protocol
 
 import numpy as np
 
-from .errors import InputError
 from .plans import Options
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .samplers import Sampler
-from .schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel
 from .steppers import MAX_ATTEMPTS, Rows, Stepper, Use
-from .validation import Array, IntArray, check_integer, check_real, describe
+from .support.checks import Array, IntArray, check_integer, check_real, describe
+from .support.errors import InputError
 
 # Noise over the signal below which paths are watched and finished samples tested, and at how many
 # nodes the first: where the noise is larger, it hides what lies between two modes.

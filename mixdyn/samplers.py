@@ -19,12 +19,12 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-from .errors import InputError
 from .plans import Options, Spacing, StepPlan, bridge_plan, stepped_grid
-from .schedule import NoiseSchedule, TimeGrid
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .score import ScoreModel, is_exact
 from .steppers import PlanStepper, ReverseStepper, Stepper
-from .validation import check_integer, check_kind, check_nonnegative, describe
+from .support.checks import check_integer, check_kind, check_nonnegative, describe
+from .support.errors import InputError
 
 
 class Sampler(Protocol):

@@ -22,24 +22,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import kernels
-from .errors import InputError
 from .hull import find_hull
 from .lattice import lattice_rows
-from .mixture import GaussianMixture
-from .schedule import NoiseSchedule
-from .validation import (
+from .problem.checks import check_mixture, check_schedule
+from .problem.mixture import GaussianMixture
+from .problem.schedule import NoiseSchedule
+from .support.checks import (
     Array,
     IntArray,
     check_array,
     check_callable,
     check_integer,
-    check_mixture,
     check_points,
-    check_schedule,
     describe,
     refuse_masked,
     without_gradient,
 )
+from .support.errors import InputError
 
 Predicts = Literal["eps", "x0", "v", "score"]
 Precision = Literal["double", "single"]

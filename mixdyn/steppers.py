@@ -10,13 +10,13 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from . import kernels
-from .errors import InputError
-from .mixture import GaussianMixture
-from .noise import Stream, path_normals, standard_normals
 from .plans import StepPlan, check_reach
-from .schedule import NoiseSchedule, TimeGrid
+from .problem.mixture import GaussianMixture
+from .problem.noise import Stream, path_normals, standard_normals
+from .problem.schedule import NoiseSchedule, TimeGrid
 from .score import LARGEST_SINGLE, ExactScore, ScoreModel, checked_eps, is_exact
-from .validation import Array, IntArray
+from .support.checks import Array, IntArray
+from .support.errors import InputError
 
 _TABLE_BYTES = 2e9
 NoiseKind = Literal["step", "path"]

@@ -7,7 +7,7 @@
 
 import warnings
 
-from mixdyn.errors import StartWarning
+from mixdyn.support.errors import StartWarning
 
 # The report says once for each case what starting from N(0, I) costs there.
 warnings.filterwarnings("ignore", category=StartWarning)

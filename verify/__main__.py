@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mixdyn.errors import FileError, InputError, MixdynError
-from mixdyn.files import check_output, make_folder, write_text
-from mixdyn.validation import check_integer
+from mixdyn.support.checks import check_integer
+from mixdyn.support.errors import FileError, InputError, MixdynError
+from mixdyn.support.files import check_output, make_folder, write_text
 
 from .ledger import cases, recorded, registry, store
 from .ledger.claim import Case, Profile

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_integer, describe
+from mixdyn.support.checks import Array, check_integer, describe
+from mixdyn.support.errors import InputError
 
 from .inputs import pair_frame, positive, real
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 
 def dominance_gap(kappa: ArrayLike, variance: ArrayLike) -> Array:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_array, check_integer, check_mixture, describe
+from mixdyn.problem.checks import check_mixture
+from mixdyn.support.checks import Array, check_array, check_integer, describe
+from mixdyn.support.errors import InputError
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 
 def real(values: ArrayLike, name: str) -> Array:

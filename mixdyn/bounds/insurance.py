@@ -13,8 +13,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_integer, check_nonnegative, check_positive, describe
+from mixdyn.support.checks import Array, check_integer, check_nonnegative, check_positive, describe
+from mixdyn.support.errors import InputError
 
 from .inputs import nonnegative, real
 

@@ -13,21 +13,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gammaincc, logsumexp
 
-from mixdyn.errors import InputError
-from mixdyn.validation import (
+from mixdyn.problem.checks import check_common_sigma, check_mixture
+from mixdyn.support.checks import (
     Array,
     check_alpha_bar,
-    check_common_sigma,
-    check_mixture,
     check_nonnegative,
     check_positive,
     describe,
 )
+from mixdyn.support.errors import InputError
 
 from .inputs import real
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _ORDERS = np.geomspace(1e-3, 1e8, 1200)  # a - 1
 _SHARES = np.geomspace(1e-6, 1.0, 400, endpoint=False)  # delta over the radius

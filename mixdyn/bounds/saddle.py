@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logit
 
-from mixdyn.errors import NotApplicableError
-from mixdyn.validation import Array, check_common_sigma, check_positive
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.support.checks import Array, check_positive
+from mixdyn.support.errors import NotApplicableError
 
 from .inputs import pair_frame
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _SPREADS = np.linspace(0.04, 0.96, 24)  # of the boxes tried, over sqrt(1 - 4/k)
 _ROUNDS = 60

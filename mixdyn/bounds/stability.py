@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.validation import Array, check_common_sigma, check_integer, check_positive
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.support.checks import Array, check_integer, check_positive
+from mixdyn.support.errors import InputError, NotApplicableError
 
 from .inputs import falling, nonnegative, positive, real
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _NEAR_BIRTH = 0.3  # of sqrt(1 - 4/k): below it a series of 16 terms has all digits
 

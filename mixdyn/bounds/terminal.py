@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, log_ndtr, ndtr
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from .inputs import falling, nonnegative, positive, real
 

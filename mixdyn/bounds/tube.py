@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_integer
+from mixdyn.support.checks import Array, check_integer
+from mixdyn.support.errors import InputError
 
 from .inputs import falling, nonnegative, positive, real
 

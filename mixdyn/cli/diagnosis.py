@@ -13,29 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import (
-    ConvergenceError,
-    MemoryLimitError,
-    NotApplicableError,
-    StartWarning,
-)
+from mixdyn import bounds, oracles
 from mixdyn.geometry import (
     Pair,
     Region,
     classify,
+    dynamics,
     mode_radius,
     pair,
     pairwise_distances,
     widest_modes,
 )
-from mixdyn.mixture import GaussianMixture
-from mixdyn.noise import resolve_seed
-from mixdyn.quantities import Log10
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.noise import resolve_seed
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.validation import Array, IntArray, check_integer, check_memory, check_positive
+from mixdyn.support.checks import Array, IntArray, check_integer, check_memory, check_positive
+from mixdyn.support.errors import (
+    ConvergenceError,
+    MemoryLimitError,
+    NotApplicableError,
+    StartWarning,
+)
+from mixdyn.support.numbers import Log10
 
 from .facts import (
     MIDDLE,

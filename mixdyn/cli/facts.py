@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.quantities import Log10
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.start import start_error
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.start import start_error
+from mixdyn.support.numbers import Log10
 
 PAPER_KAPPA = 7.0  # arXiv 2605.06831 v1 measures its margins there
 MIDDLE = 0.35  # "in the middle" is within 0.35 l of the midpoint, as in the paper's experiments
@@ -21,10 +21,12 @@ MIDDLE = 0.35  # "in the middle" is within 0.35 l of the midpoint, as in the pap
 
 @dataclass(frozen=True)
 class StartFacts:
-    """What is lost by starting from N(0, I) at time t: see `mixdyn.start`. noisy_low, noisy_high:
-    the modes' weights that exact sampling with noise ends with, equal where they are exact; flow:
-    without noise, None where unknown. kl: of p_t from N(0, I), in nats, at most. words: one
-    sentence, empty where no mode's weight is off by a hundredth for certain."""
+    """What is lost by starting from N(0, I) at time t: see `mixdyn.run.start`.
+
+    noisy_low, noisy_high: the modes' weights that exact sampling with noise ends with, equal where
+    they are exact; flow: without noise, None where unknown. kl: of p_t from N(0, I), in nats, at
+    most. words: one sentence, empty where no mode's weight is off by a hundredth for certain.
+    """
 
     t: int
     alpha_bar: float

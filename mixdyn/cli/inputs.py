@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from mixdyn.errors import InputError
-from mixdyn.files import clipped
-from mixdyn.mixture import GaussianMixture
-from mixdyn.named import read_mixture, read_schedule
 from mixdyn.plans import Spacing
-from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.named import read_mixture, read_schedule
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.support.errors import InputError
+from mixdyn.support.files import clipped
 
 if TYPE_CHECKING:
-    from mixdyn.models import SizedModel
+    from mixdyn.learned.loading import SizedModel
     from mixdyn.samplers import Sampler
     from mixdyn.score import ExactScore, Precision
 
@@ -136,7 +136,7 @@ class ModelOptions:
     @property
     def is_checkpoint(self) -> bool:
         """Whether the reference is a file of `mixdyn train`."""
-        from mixdyn.references import CHECKPOINT
+        from mixdyn.support.references import CHECKPOINT
 
         return self.reference is not None and self.reference.endswith(CHECKPOINT)
 
@@ -146,7 +146,7 @@ def read_problem(
 ) -> tuple[GaussianMixture, NoiseSchedule]:
     """The mixture and the schedule that the options name; what is left out is that of the
     checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
-    from mixdyn.models import own_problem
+    from mixdyn.learned.loading import own_problem
 
     own = own_problem(model.reference, mixture, schedule)
     if mixture is not None:
@@ -168,7 +168,7 @@ def build_model(
     options: ModelOptions, sampler: SamplerName, mixture: GaussianMixture, schedule: NoiseSchedule
 ) -> GaussianMixture | ExactScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
-    from mixdyn.models import load_model
+    from mixdyn.learned.loading import load_model
 
     if options.reference is None:
         if options.predicts is not None or options.index_base is not None:

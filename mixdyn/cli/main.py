@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mixdyn import __version__
-from mixdyn.errors import MixdynError
 from mixdyn.plans import Spacing
+from mixdyn.support.errors import MixdynError
 
 from .inputs import SamplerName
 
@@ -228,7 +228,7 @@ def check_command(
 ) -> None:
     """Diagnose a mixture and a schedule: what will samplers do between its modes, and why."""
     with _exit_codes():
-        from mixdyn.named import read_mixture, read_schedule
+        from mixdyn.problem.named import read_mixture, read_schedule
 
         from .diagnosis import CheckRequest, diagnose
         from .inputs import SamplerOptions, ddim_options
@@ -252,7 +252,7 @@ def check_command(
 @app.command("presets")
 def presets_command() -> None:
     """List the mixtures and schedules that have a name, with their options and defaults."""
-    from mixdyn.named import listing
+    from mixdyn.problem.named import listing
 
     with _exit_codes():
         for title, rows in listing().items():

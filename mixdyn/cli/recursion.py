@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixdyn import learned
-from mixdyn.errors import InputError
 from mixdyn.geometry import Region
-from mixdyn.named import read_mixture, read_schedule
-from mixdyn.recursion import Filter, RecursionPlan, recurse
-from mixdyn.validation import Array
+from mixdyn.problem.named import read_mixture, read_schedule
+from mixdyn.retraining.recursion import Filter, RecursionPlan, recurse
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import InputError
 
 if TYPE_CHECKING:
-    from mixdyn.generations import Generation
     from mixdyn.learned.recipes import Recipe
+    from mixdyn.retraining.generations import Generation
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mixdyn.quantities import Number, dump_json, show_number, show_share
+from mixdyn.support.numbers import Number, dump_json, show_number, show_share
 
 from .facts import Diagnosis, Stage
 from .words import explain

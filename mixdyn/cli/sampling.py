@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import __version__, kernels, learned
-from mixdyn.errors import FileError, StartWarning
-from mixdyn.files import check_output, clipped, write_atomically
-from mixdyn.generations import SURVIVING_SHARE, mode_divergence
 from mixdyn.geometry import Indices, Region, within_modes
-from mixdyn.mixture import GaussianMixture
-from mixdyn.noise import resolve_seed
-from mixdyn.provenance import usable_cores
-from mixdyn.quantities import dump_json
-from mixdyn.sampling import Samples, sample
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, check_integer
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.noise import resolve_seed
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.retraining.generations import SURVIVING_SHARE, mode_divergence
+from mixdyn.run.sampling import Samples, sample
+from mixdyn.support.checks import Array, check_integer
+from mixdyn.support.errors import FileError, StartWarning
+from mixdyn.support.files import check_output, clipped, write_atomically
+from mixdyn.support.numbers import dump_json
+from mixdyn.support.provenance import usable_cores
+from mixdyn.support.statistics import Proportion
 
 from .facts import StartFacts, start_facts
 from .inputs import (

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixdyn import learned
-from mixdyn.errors import FileError
-from mixdyn.files import check_output
-from mixdyn.named import read_mixture, read_schedule
+from mixdyn.problem.named import read_mixture, read_schedule
+from mixdyn.support.errors import FileError
+from mixdyn.support.files import check_output
 
 if TYPE_CHECKING:
     from mixdyn.learned.training import Report

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mixdyn.errors import FileError
-from mixdyn.quantities import dump_json
+from mixdyn.support.errors import FileError
+from mixdyn.support.numbers import dump_json
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _REMEDY = "Set NUMBA_CACHE_DIR to a folder you may write to."
@@ -95,17 +95,17 @@ def clear(folder: Path) -> int:
 
 def tasks() -> list[tuple[str, Callable[[], object]]]:
     """Small runs that together meet every kernel, with what to call them."""
-    from mixdyn import presets
     from mixdyn.adaptive import AdaptiveNoise
-    from mixdyn.fields import v_grid
     from mixdyn.geometry import classify
-    from mixdyn.integrators import EulerMaruyama, integrate_ode, integrate_sde
-    from mixdyn.mixture import GaussianMixture
-    from mixdyn.noise import path_normals, standard_normals
+    from mixdyn.problem import presets
+    from mixdyn.problem.mixture import GaussianMixture
+    from mixdyn.problem.noise import path_normals, standard_normals
+    from mixdyn.problem.schedule import NoiseSchedule
+    from mixdyn.run.sampling import sample
     from mixdyn.samplers import DDIM, DDPM, ExactReverse
-    from mixdyn.sampling import sample
-    from mixdyn.schedule import NoiseSchedule
     from mixdyn.score import ExactScore, as_model
+    from mixdyn.solvers.field import v_grid
+    from mixdyn.solvers.integrators import EulerMaruyama, integrate_ode, integrate_sde
 
     schedule = NoiseSchedule.linear(T=8, beta_start=0.01, beta_end=0.3)
     product, general = presets.grid(side=3), presets.ring()

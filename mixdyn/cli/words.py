@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mixdyn.quantities import show_number, show_share
+from mixdyn.support.numbers import show_number, show_share
 
 from .facts import MIDDLE, PAPER_KAPPA, BudgetFacts, Diagnosis, Stage
 

@@ -11,8 +11,8 @@ import importlib
 import importlib.util
 from typing import Any
 
-from ..errors import MissingExtraError
-from ..validation import check_integer
+from ..support.checks import check_integer
+from ..support.errors import MissingExtraError
 
 _HOME = {
     "Architecture": "networks",

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..mixture import GaussianMixture
-from ..provenance import usable_cores
-from ..schedule import NoiseSchedule
-from ..validation import Array, check_integer, check_points
+from ..problem.mixture import GaussianMixture
+from ..problem.schedule import NoiseSchedule
+from ..support.checks import Array, check_integer, check_points
+from ..support.provenance import usable_cores
 from .checkpoints import Checkpoint, load_checkpoint
 from .networks import Network
 from .training import check_device

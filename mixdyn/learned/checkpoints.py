@@ -13,12 +13,12 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..errors import FileError, InputError
-from ..files import as_path
-from ..mixture import GaussianMixture
-from ..provenance import commit
-from ..schedule import NoiseSchedule
-from ..validation import check_integer, check_real
+from ..problem.mixture import GaussianMixture
+from ..problem.schedule import NoiseSchedule
+from ..support.checks import check_integer, check_real
+from ..support.errors import FileError, InputError
+from ..support.files import as_path
+from ..support.provenance import commit
 from .files import read_tensors, write_tensors
 from .networks import Architecture, Network
 from .objective import Quality

@@ -11,8 +11,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from ..errors import FileError
-from ..files import as_path, clipped, write_atomically
+from ..support.errors import FileError
+from ..support.files import as_path, clipped, write_atomically
 from .headers import about_of
 
 SUFFIX = ".safetensors"

@@ -7,8 +7,8 @@ import os
 import struct
 from typing import Any
 
-from ..errors import FileError
-from ..files import as_path, clipped
+from ..support.errors import FileError
+from ..support.files import as_path, clipped
 
 _FAULTS = (
     ValueError,

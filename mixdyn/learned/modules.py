@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..validation import Array
+from ..support.checks import Array
 
 
 class ModuleFunction:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import InputError
-from ..schedule import NoiseSchedule
-from ..validation import check_integer, check_memory, describe
+from ..problem.schedule import NoiseSchedule
+from ..support.checks import check_integer, check_memory, describe
+from ..support.errors import InputError
 
 Kind = Literal["mlp", "fourier"]
 _SLOPE = 0.01  # of LeakyReLU below zero

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..mixture import GaussianMixture
-from ..schedule import NoiseSchedule
+from ..problem.mixture import GaussianMixture
+from ..problem.schedule import NoiseSchedule
 from .networks import Network
 
 _CHUNK = 8192

@@ -6,8 +6,8 @@ import dataclasses
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import InputError
-from ..validation import check_integer, check_positive
+from ..support.checks import check_integer, check_positive
+from ..support.errors import InputError
 from .networks import Architecture, Kind
 
 

@@ -13,9 +13,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..mixture import GaussianMixture
-from ..schedule import NoiseSchedule
-from ..validation import Array
+from ..problem.mixture import GaussianMixture
+from ..problem.schedule import NoiseSchedule
+from ..support.checks import Array
 from .adapter import LearnedScore
 from .checkpoints import load_checkpoint
 from .objective import NoisyData

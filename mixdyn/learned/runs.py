@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..files import as_path, check_output
+from ..support.files import as_path, check_output
 from .checkpoints import save_checkpoint
 from .files import SUFFIX
 from .objective import Quality

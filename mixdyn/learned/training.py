@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from ..errors import ConvergenceError, FileError, InputError
-from ..mixture import GaussianMixture
-from ..schedule import NoiseSchedule
-from ..validation import check_integer
+from ..problem.mixture import GaussianMixture
+from ..problem.schedule import NoiseSchedule
+from ..support.checks import check_integer
+from ..support.errors import ConvergenceError, FileError, InputError
 from .files import read_tensors, write_tensors
 from .networks import Network
 from .objective import NoisyData, Quality, Validation, loss

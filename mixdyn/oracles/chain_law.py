@@ -30,21 +30,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.validation import (
-    Array,
-    check_array,
-    check_common_sigma,
-    check_positive,
-    describe,
-)
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.support.checks import Array, check_array, check_positive, describe
+from mixdyn.support.errors import InputError, NotApplicableError
 
 from .linear import grid_index, kept_share, noise_levels
 from .normal import log_interval, log_sum
 from .separable import Axis, product_grid
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 REACH = 16.0  # standard deviations kept of every noise; what is left out is counted, not ignored
 _LOG_OUTSIDE = math.log(2.0) - 0.5 * REACH**2  # at least the mass of a normal beyond REACH

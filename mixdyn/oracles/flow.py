@@ -26,15 +26,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
-from mixdyn.errors import ConvergenceError
-from mixdyn.validation import Array, IntArray, check_mixture, check_points, check_positive
+from mixdyn.problem.checks import check_mixture
+from mixdyn.support.checks import Array, IntArray, check_points, check_positive
+from mixdyn.support.errors import ConvergenceError
 
 from .flow_arb import flow_axis_arb
 from .reduction import ode_contraction
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _EPS = float(np.finfo(np.float64).eps)
 _RTOL = 1e-12  # of the axis' extent plus |y'|: what the error estimate must stay below

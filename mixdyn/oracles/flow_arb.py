@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
-from mixdyn.validation import check_common_sigma, check_integer, check_positive, describe
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.support.checks import check_integer, check_positive, describe
+from mixdyn.support.errors import ConvergenceError, InputError, NotApplicableError
 
 from .separable import Axis, product_grid
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _FIRST_BITS = 128
 _MAX_BITS = 1 << 17

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.validation import Array, check_common_sigma, check_points, check_positive, describe
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.support.checks import Array, check_points, check_positive, describe
+from mixdyn.support.errors import InputError, NotApplicableError
 
 from .flow import flow_axis, flow_map
 from .flow_arb import flow_interval_arb
@@ -28,7 +29,7 @@ from .reverse import reverse_mixture
 from .separable import Axis, product_grid
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 Stage = tuple[str, float]
 

@@ -18,8 +18,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_array, check_nonnegative, check_positive, describe
+from mixdyn.support.checks import Array, check_array, check_nonnegative, check_positive, describe
+from mixdyn.support.errors import InputError
 
 
 def linear_recursion_std(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import erf, erfcx
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _ROOT_2 = math.sqrt(2.0)

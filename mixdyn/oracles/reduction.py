@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import Array, check_common_sigma, check_mixture, check_points, check_positive
+from mixdyn.problem.checks import check_common_sigma, check_mixture
+from mixdyn.support.checks import Array, check_points, check_positive
+from mixdyn.support.errors import InputError
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _RANK_RTOL = 1e-12
 

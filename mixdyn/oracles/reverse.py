@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import (
+from mixdyn.problem.checks import check_mixture
+from mixdyn.support.checks import (
     Array,
     check_alpha_bar,
     check_array,
-    check_mixture,
     check_nonnegative,
     check_points,
     check_positive,
 )
+from mixdyn.support.errors import InputError
 
 from .normal import log_interval, log_sum
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 
 @dataclass(frozen=True)

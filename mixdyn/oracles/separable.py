@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
-from mixdyn.validation import Array, check_common_sigma, check_mixture
+from mixdyn.problem.checks import check_common_sigma, check_mixture
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 
 from .reduction import affine_hull
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _ULP = float(np.finfo(np.float64).eps)
 

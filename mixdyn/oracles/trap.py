@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
-from mixdyn.validation import check_integer, check_mixture, check_positive
+from mixdyn.problem.checks import check_mixture
+from mixdyn.support.checks import check_integer, check_positive
+from mixdyn.support.errors import NotApplicableError
 
 from .flow_arb import WIDTH_BITS, as_arb, flow_interval_arb, interval_levels_arb, separatrix_arb
 from .separable import Axis, separate
 
 if TYPE_CHECKING:
-    from mixdyn.mixture import GaussianMixture
+    from mixdyn.problem.mixture import GaussianMixture
 
 _LEAST = 5e-324  # the smallest double: an offset below it still has a sign
 _CENTER_BITS = 1 << 14  # spent at most on telling a separatrix from the midpoint

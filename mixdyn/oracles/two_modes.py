@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit
 
-from mixdyn.validation import Array, check_alpha_bar, check_array, check_nonnegative, check_positive
+from mixdyn.support.checks import (
+    Array,
+    check_alpha_bar,
+    check_array,
+    check_nonnegative,
+    check_positive,
+)
 
 _FAINT = 1e-60  # a log weight ratio of which every root takes in its leading term alone
 

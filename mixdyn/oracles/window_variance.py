@@ -17,14 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.validation import (
-    Array,
-    check_array,
-    check_integer,
-    check_positive,
-    describe,
-)
+from mixdyn.support.checks import Array, check_array, check_integer, check_positive, describe
+from mixdyn.support.errors import InputError
 
 from .linear import grid_index, linear_recursion_std, noise_levels
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixdyn import bounds, dynamics, oracles
-from mixdyn.fields import ModelField
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.solvers.field import ModelField
 from verify.claims import c_4_saddle_shift as c4
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile

@@ -6,8 +6,8 @@ Neither lost digits nor a shortcut of a check's own may pass for a violation, or
 import numpy as np
 import pytest
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import registry, runner
 from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import oracles
-from mixdyn.crossings import steps_left, tau_2
+from mixdyn.geometry.dominance_times import steps_left, tau_2
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Profile
 from verify.ledger.relations import Outcome
@@ -71,10 +71,10 @@ def test_coarse_ddim_steps_alone_put_mass_between_modes_and_all_steps_do_not(cas
 
 
 def test_the_closed_form_of_the_sampler_agrees_with_a_count(case):
+    from mixdyn.problem.schedule import TimeGrid
+    from mixdyn.run.sampling import sample
     from mixdyn.samplers import DDIM
-    from mixdyn.sampling import sample
-    from mixdyn.schedule import TimeGrid
-    from mixdyn.statistics import clopper_pearson
+    from mixdyn.support.statistics import clopper_pearson
     from verify.claims.m_1_no_interpolation import _outside
 
     n, grid = 20_000, TimeGrid.uniform(case.schedule.T, 50)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import registry, runner
 from verify.ledger.claim import NARROW, Case
 from verify.ledger.relations import Outcome

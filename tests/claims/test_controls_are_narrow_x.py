@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import binom, chi2, t
 
 from mixdyn import oracles
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import Proportion
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.statistics import Proportion
 from verify.claims import x_4_budget as x4
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7

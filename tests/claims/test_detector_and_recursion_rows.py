@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from mixdyn import GaussianMixture, NoiseSchedule
-from mixdyn.errors import FileError
 from mixdyn.geometry import Region
+from mixdyn.support.errors import FileError
 from verify.claims import m_5_detector as m5
 from verify.ledger import cases, registry
 from verify.ledger.claim import NegativeControl, Origin, Profile, Verdict
@@ -133,7 +133,7 @@ def test_recursions_of_different_plans_are_not_gathered(tmp_path):
 def test_what_recurse_writes_is_gathered_with_its_provenance(tmp_path):
     pytest.importorskip("torch")
     from mixdyn.learned import Recipe
-    from mixdyn.recursion import RecursionPlan, recurse
+    from mixdyn.retraining.recursion import RecursionPlan, recurse
 
     mixture = GaussianMixture([[-1.0, 0.3], [1.0, 0.3]], 0.1)
     recipe = Recipe("tiny", 10, 32, 1e-2, 1e-4, points=100, hidden=16, embedding=8)

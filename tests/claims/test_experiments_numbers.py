@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixdyn.dynamics import mean_field
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
-from mixdyn.mixture import GaussianMixture
+from mixdyn.geometry.dynamics import mean_field
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
+from mixdyn.support.errors import NotApplicableError
 from verify.experiments import EXPERIMENTS, store
 from verify.ledger import cases
 from verify.ledger.claim import Case, Profile

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
 from verify.claims import g_6_confinement as g6
 from verify.claims import x_6_hybrid_law as x6
 from verify.claims import x_7_last_step as x7

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from mixdyn import bounds
-from mixdyn.divergence import PathDivergence
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.path_cost import PathDivergence
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
+from mixdyn.support.errors import InputError, NotApplicableError
 from verify.claims import x_11_insurance
 from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome

@@ -14,12 +14,12 @@ import pytest
 from scipy.stats import norm
 
 from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
+from mixdyn.support.errors import NotApplicableError
 from verify.claims import c_4_saddle_shift as c4
 from verify.claims import c_5_saddle_flip as c5
 from verify.claims import c_6_midpoint_error as c6

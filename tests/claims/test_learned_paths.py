@@ -12,14 +12,14 @@ import re
 import numpy as np
 import pytest
 
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region, classify, nearest_pairs, pair
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
-from mixdyn.statistics import Proportion
+from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.statistics import Proportion
 from verify.claims import e_11_visit_window as e11
 from verify.claims import f_4_learned_tube as f4
 from verify.claims import i_1_decomposition as i1
@@ -341,7 +341,7 @@ def test_the_envelope_starts_at_each_paths_own_distance_and_shrinks_as_the_sprea
 
 
 def test_the_distance_to_the_segment_is_that_of_the_streaming_observer():
-    from mixdyn.observers import SegmentDistance
+    from mixdyn.run.observers import SegmentDistance
 
     case = small()
     runs = learned_paths.reverse_runs(case, [])

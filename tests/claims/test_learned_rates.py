@@ -14,12 +14,12 @@ import pytest
 from scipy.stats import binom
 
 from mixdyn import presets
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDIM, DDPM
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import Proportion
+from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.statistics import Proportion
 from verify.experiments import EXPERIMENTS, learned_eta, learned_steps, store
 from verify.figures import FIGURES, style
 from verify.ledger import cases, registry, runner

@@ -7,9 +7,9 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import erfc
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import Proportion
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.statistics import Proportion
 from verify.claims import m_1_prime_continuous as corrected
 from verify.ledger import registry, runner
 from verify.ledger.claim import Basis, Case

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mixdyn import oracles
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDPM
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import model_for
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Profile

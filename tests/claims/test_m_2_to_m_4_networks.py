@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
 from mixdyn.score import model_for
-from mixdyn.statistics import Proportion
+from mixdyn.support.statistics import Proportion
 from verify.claims import m_4_data_and_distance as m4
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile

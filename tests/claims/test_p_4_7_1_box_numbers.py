@@ -6,9 +6,9 @@ from flint import arb, ctx
 from scipy.optimize import brentq
 
 from mixdyn import bounds, dynamics, geometry, presets
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Profile
 from verify.ledger.relations import Outcome

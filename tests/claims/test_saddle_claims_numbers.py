@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mixdyn import bounds
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Profile
 from verify.ledger.quantities import Log10, read_number

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.quantities import dump_json

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture, bounds, geometry, oracles, presets
-from mixdyn.errors import NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger import cases
 from verify.ledger.claim import Profile
 from verify.ledger.relations import Outcome

@@ -5,8 +5,8 @@ import pytest
 
 import mixdyn
 from mixdyn import presets
-from mixdyn.errors import InputError
 from mixdyn.oracles import flow_map
+from mixdyn.support.errors import InputError
 
 SCHEDULE = mixdyn.NoiseSchedule.linear()
 WIDE = mixdyn.GaussianMixture([[-1.0, 0.2], [0.8, -0.4], [0.1, 1.0]], 0.4, [0.5, 0.2, 0.3])

@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from mixdyn.multistep import multistep_weights
+from mixdyn.solvers.multistep import multistep_weights
 
 
 def integral(h, k):

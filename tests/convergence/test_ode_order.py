@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mixdyn import DDIM, GaussianMixture, NoiseSchedule, TimeGrid, integrate_ode, presets, sample
-from mixdyn.fields import MixtureField
-from mixdyn.integrators import (
+from mixdyn.oracles import flow_map
+from mixdyn.solvers.field import MixtureField
+from mixdyn.solvers.integrators import (
     DormandPrince,
     ExponentialEuler,
     ExponentialMidpoint,
@@ -22,8 +23,7 @@ from mixdyn.integrators import (
     heun,
     rk4,
 )
-from mixdyn.oracles import flow_map
-from mixdyn.tableaus import DORMAND_PRINCE
+from mixdyn.solvers.tableaus import DORMAND_PRINCE
 
 MIXTURE = GaussianMixture([[-1.0], [0.4], [1.5]], 0.35, [0.3, 0.4, 0.3])
 CLEAN = MIXTURE.sigma**2

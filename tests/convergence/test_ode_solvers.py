@@ -13,9 +13,8 @@ from mixdyn import (
     integrate_sde,
     presets,
 )
-from mixdyn.errors import ConvergenceError, InputError, MemoryLimitError
-from mixdyn.fields import MixtureField, ModelField, v_grid
-from mixdyn.integrators import (
+from mixdyn.solvers.field import MixtureField, ModelField, v_grid
+from mixdyn.solvers.integrators import (
     DormandPrince,
     EulerMaruyama,
     ExponentialEuler,
@@ -26,6 +25,7 @@ from mixdyn.integrators import (
     heun,
     rk4,
 )
+from mixdyn.support.errors import ConvergenceError, InputError, MemoryLimitError
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-4, 0.2)
 MIXTURE = presets.ring(5, sigma=0.2)

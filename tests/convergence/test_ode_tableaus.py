@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from mixdyn.errors import InputError
-from mixdyn.tableaus import DORMAND_PRINCE, EULER, HEUN, RK4, ButcherTableau, order_gaps
+from mixdyn.solvers.tableaus import DORMAND_PRINCE, EULER, HEUN, RK4, ButcherTableau, order_gaps
+from mixdyn.support.errors import InputError
 
 TABLES = {table.name: table for table in (EULER, HEUN, RK4, DORMAND_PRINCE)}
 NUDGE = Fraction(1, 10**6)

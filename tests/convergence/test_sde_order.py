@@ -13,9 +13,9 @@ import pytest
 from scipy import stats
 
 from mixdyn import DDPM, ExactScore, GaussianMixture, NoiseSchedule, TimeGrid, integrate_sde
-from mixdyn.fields import MixtureField
-from mixdyn.integrators import EulerMaruyama, ExponentialSde
 from mixdyn.oracles import reverse_mixture
+from mixdyn.solvers.field import MixtureField
+from mixdyn.solvers.integrators import EulerMaruyama, ExponentialSde
 
 MIXTURE = GaussianMixture([[-1.0], [0.4], [1.5]], 0.5, [0.3, 0.4, 0.3])
 CLEAN = MIXTURE.sigma**2

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mixdyn import bounds
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import InputError, NotApplicableError
 
 from . import compare_insurance
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture

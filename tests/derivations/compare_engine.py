@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from mixdyn import crossings, dynamics
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import pair
-from mixdyn.mixture import GaussianMixture
 from mixdyn.plans import StepPlan, bridge_plan
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDPM
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
+from mixdyn.support.errors import NotApplicableError
 
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 

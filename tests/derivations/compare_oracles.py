@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mixdyn import oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import NotApplicableError
 
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 

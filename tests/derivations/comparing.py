@@ -14,7 +14,7 @@ import numpy as np
 
 from derivations import catalogue
 from derivations._formula import Formula
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
 
 RTOL = 1e-12
 Comparison = Callable[[], None]

@@ -50,5 +50,9 @@ def test_constants_of_formulas_are_told_from_structure(tmp_path, monkeypatch, so
 
 def test_every_formula_module_is_searched():
     searched = {path.relative_to(ROOT).as_posix() for path in sites.files()}
-    assert {"mixdyn/dynamics.py", "mixdyn/crossings.py", "mixdyn/bounds/tube.py"} <= searched
+    assert {
+        "mixdyn/geometry/dynamics.py",
+        "mixdyn/geometry/dominance_times.py",
+        "mixdyn/bounds/tube.py",
+    } <= searched
     assert {f"mixdyn/oracles/{n}.py" for n in ("flow", "reverse", "linear")} <= searched

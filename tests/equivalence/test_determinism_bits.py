@@ -20,7 +20,7 @@ from mixdyn import (
     presets,
     sample,
 )
-from mixdyn.integrators import EulerMaruyama, integrate_sde
+from mixdyn.solvers.integrators import EulerMaruyama, integrate_sde
 
 SCHEDULE = NoiseSchedule.linear(40, 1e-4, 0.3)
 PER_MODE = GaussianMixture(np.random.default_rng(0).normal(size=(6, 3)), np.linspace(0.05, 0.4, 6))

@@ -148,7 +148,7 @@ def test_high_dimension_keeps_weights_and_radii(plausible):
 
 def test_the_normals_of_a_step_are_those_of_the_other_samplers():
     """One mode: x_s = alpha_s (mu + q (y - mu)) + spread xi with the step normal of time t."""
-    from mixdyn.noise import standard_normals
+    from mixdyn.problem.noise import standard_normals
 
     mixture, t, s = GaussianMixture([[0.5, -0.2]], 0.3), 100, 40
     x = np.zeros((6, 2))

@@ -5,7 +5,7 @@ import tracemalloc
 import pytest
 
 from mixdyn import DDIM, NoiseSchedule, presets, sample
-from mixdyn.observers import ClassCounts
+from mixdyn.run.observers import ClassCounts
 
 SCHEDULE = NoiseSchedule.linear(20, 1e-3, 0.3)
 

@@ -6,12 +6,12 @@ import shutil
 import pytest
 import safetensors.torch
 
-from mixdyn.errors import FileError, InputError, MemoryLimitError
 from mixdyn.learned import Architecture, LearnedScore, Trainer, load_checkpoint
 from mixdyn.learned.files import read_tensors, write_tensors
 from mixdyn.learned.headers import read_about
 from mixdyn.learned.runs import train_to_file
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import FileError, InputError, MemoryLimitError
 
 HUGE = "1e400", "-1e400", "1" + "0" * 30, "1" + "0" * 5000, "[" * 5000, "null", "true", '"a"', "1.5"
 PLACES = [

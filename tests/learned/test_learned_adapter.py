@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import mixdyn
-from mixdyn.errors import InputError
 from mixdyn.learned import LearnedScore, load_checkpoint
 from mixdyn.learned.adapter import _block_rows, _pool
 from mixdyn.score import checked_eps
+from mixdyn.support.errors import InputError
 from verify.data.checkpoints import CHECKPOINTS
 
 

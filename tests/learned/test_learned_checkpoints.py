@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from mixdyn import GaussianMixture, NoiseSchedule
-from mixdyn.errors import FileError
 from mixdyn.learned import LearnedScore, load_checkpoint
 from mixdyn.learned.files import read_tensors, write_tensors
 from mixdyn.learned.headers import read_about
+from mixdyn.support.errors import FileError
 
 
 def rewritten(path, tensors=None, **about):

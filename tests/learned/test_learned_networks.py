@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mixdyn import NoiseSchedule
-from mixdyn.errors import InputError
 from mixdyn.learned import Architecture, Recipe
 from mixdyn.learned.recipes import RECIPES, recipe
+from mixdyn.support.errors import InputError
 
 KINDS = ("mlp", "fourier")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture
-from mixdyn.errors import FileError, InputError
-from mixdyn.generations import mode_divergence, read_summary, summarise
 from mixdyn.geometry import Region
 from mixdyn.learned import Recipe
-from mixdyn.recursion import RecursionPlan, keep, recurse
+from mixdyn.retraining.generations import mode_divergence, read_summary, summarise
+from mixdyn.retraining.recursion import RecursionPlan, keep, recurse
+from mixdyn.support.errors import FileError, InputError
 
 HAL = np.random.default_rng(0).permutation(200) / 200.0
 

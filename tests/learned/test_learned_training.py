@@ -6,9 +6,9 @@ import signal
 import pytest
 import torch
 
-from mixdyn.errors import ConvergenceError, FileError, InputError
 from mixdyn.learned import Recipe, Trainer, train
 from mixdyn.learned.training import check_device
+from mixdyn.support.errors import ConvergenceError, FileError, InputError
 
 
 def weights(trainer):

@@ -7,8 +7,8 @@ from torch import nn
 
 import mixdyn
 from mixdyn import presets
-from mixdyn.errors import InputError
-from mixdyn.models import load_model
+from mixdyn.learned.loading import load_model
+from mixdyn.support.errors import InputError
 
 MIXTURE, SCHEDULE = presets.two_modes(d=2), mixdyn.NoiseSchedule.linear(60, 1e-3, 0.3)
 X = np.linspace(-2.0, 2.0, 12).reshape(6, 2)

@@ -9,9 +9,9 @@ from torch import nn
 from typer.testing import CliRunner
 
 from mixdyn.cli import app
-from mixdyn.errors import FileError
 from mixdyn.learned.files import read_tensors, write_tensors
-from mixdyn.models import trained_on
+from mixdyn.learned.loading import trained_on
+from mixdyn.support.errors import FileError
 from verify.ledger import cases
 from verify.ledger.claim import Profile
 

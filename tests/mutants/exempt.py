@@ -10,7 +10,7 @@ from __future__ import annotations
 _FLOW, _BALLS = "mixdyn/oracles/flow.py", "mixdyn/oracles/flow_arb.py"
 _HYBRID, _NORMAL = "mixdyn/oracles/hybrid.py", "mixdyn/oracles/normal.py"
 _SEPARABLE, _TWO = "mixdyn/oracles/separable.py", "mixdyn/oracles/two_modes.py"
-_TERMINAL, _DYNAMICS = "mixdyn/bounds/terminal.py", "mixdyn/dynamics.py"
+_TERMINAL, _DYNAMICS = "mixdyn/bounds/terminal.py", "mixdyn/geometry/dynamics.py"
 
 _SLOPE = "enters the slope of Newton's iteration alone: the root is where the value vanishes"
 _ERROR = "enters the error estimate that sends doubtful points to ball arithmetic"
@@ -141,5 +141,5 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_DYNAMICS, "_pair_saddle", "-0.5 * spread"): _BRACKET,
     (_DYNAMICS, "_pair_saddle", "0.5 * spread"): _BRACKET,
     (_DYNAMICS, "_pair_saddle", "0.5 * (low + high)"): _STOP,
-    ("mixdyn/crossings.py", "_two_members", "chosen.shape[1] - 1"): _COUNT,
+    ("mixdyn/geometry/dominance_times.py", "_two_members", "chosen.shape[1] - 1"): _COUNT,
 }

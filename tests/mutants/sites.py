@@ -15,7 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("mixdyn/bounds", "mixdyn/oracles", "mixdyn/dynamics.py", "mixdyn/crossings.py")
+PACKAGES = (
+    "mixdyn/bounds",
+    "mixdyn/oracles",
+    "mixdyn/geometry/dynamics.py",
+    "mixdyn/geometry/dominance_times.py",
+)
 
 _STRUCTURAL_KEYWORDS = {"axis", "ndim", "keepdims", "low", "high", "initial", "power"}
 _COUNTS = {"len", "ceil"}  # an integer added to one of these counts too

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from mixdyn import oracles, presets
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
 from mixdyn.oracles.normal import log_interval
 from mixdyn.plans import StepPlan
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import clopper_pearson
+from mixdyn.support.errors import InputError, NotApplicableError
+from mixdyn.support.statistics import clopper_pearson
 
 SCHEDULE = NoiseSchedule.linear()
 QUADRATIC = TimeGrid.quadratic(1000, 50).times

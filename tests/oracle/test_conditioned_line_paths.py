@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
 from verify.measure.interpolation.line_law import NoisyLaw, noisy_law
 from verify.measure.interpolation.line_paths import last_steps

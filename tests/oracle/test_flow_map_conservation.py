@@ -105,7 +105,7 @@ def test_certified_balls_enclose_the_double_result_and_honour_their_precision(st
 
 
 def test_a_ball_wider_than_its_separatrix_allows_is_refused():
-    from mixdyn.errors import ConvergenceError
+    from mixdyn.support.errors import ConvergenceError
 
     start = arb(0, 1e-30)
     with pytest.raises(ConvergenceError, match="too few digits"):

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from mixdyn import GaussianMixture, oracles, presets
-from mixdyn.errors import NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 
 
 def ode_end(mixture, y, v_from, v_to):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from mixdyn import GaussianMixture, oracles
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 
 LINE = GaussianMixture([[-1.0], [1.0], [2.0]], 0.1, [0.3, 0.5, 0.2])
 GRID = GaussianMixture(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule, TimeGrid, oracles
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 
 TILTED = GaussianMixture(
     np.outer([0.0, 1.0, 2.5], [1.0, -2.0, 2.0]) / 3 + [0.3, 0.1, -0.2], 0.1, [0.2, 0.5, 0.3]

@@ -10,9 +10,9 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from mixdyn import DDIM, GaussianMixture, NoiseSchedule, ProbabilityFlow, presets, sample
-from mixdyn.errors import InputError, StartWarning
 from mixdyn.oracles import flow_map, reverse_law
-from mixdyn.start import StartError, start_error
+from mixdyn.run.start import StartError, start_error
+from mixdyn.support.errors import InputError, StartWarning
 
 TWO = GaussianMixture([[-1.0], [1.0]], 0.05, [0.9, 0.1])
 THREE = GaussianMixture([[-1.0], [0.2], [1.5]], 0.05, [0.2, 0.7, 0.1])

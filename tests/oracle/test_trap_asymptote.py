@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixdyn import oracles
-from mixdyn.mixture import GaussianMixture
 from mixdyn.oracles import trap
 from mixdyn.oracles.flow_arb import flow_interval_arb, interval_levels_arb
 from mixdyn.oracles.separable import Axis
+from mixdyn.problem.mixture import GaussianMixture
 
 # The package's name for it is a function's module, not the function.
 flow_arb = sys.modules["mixdyn.oracles.flow_arb"]

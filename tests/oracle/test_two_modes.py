@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixdyn import bounds, dynamics, geometry, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.mixture import GaussianMixture
 from mixdyn.oracles import two_modes
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import NotApplicableError
 
 
 def plain_drift(z, k, weights):

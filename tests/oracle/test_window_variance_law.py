@@ -15,8 +15,8 @@ from mixdyn import (
     oracles,
     sample,
 )
-from mixdyn.errors import InputError
-from mixdyn.observers import WindowVariance
+from mixdyn.run.observers import WindowVariance
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.4)
 TIMES = np.arange(60, -1, -1)

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mixdyn import oracles
-from mixdyn.mixture import GaussianMixture
 from mixdyn.oracles.normal import log_interval, log_sum
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 
 # The package's name for it is the function.
 module = importlib.import_module("mixdyn.oracles.chain_law")

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixdyn import dynamics
-from mixdyn.dynamics import NEVER
-from mixdyn.errors import ConvergenceError
 from mixdyn.geometry import pair, pairwise_distances
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.geometry.dynamics import NEVER
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import ConvergenceError
 
 EPS = np.finfo(float).eps
 CHECKED = settings(deadline=None, derandomize=True, max_examples=60)

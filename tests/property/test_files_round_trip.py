@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mixdyn import GaussianMixture, NoiseSchedule
-from mixdyn.errors import FileError
+from mixdyn.support.errors import FileError
 
 
 def assert_loads_or_is_refused(path):

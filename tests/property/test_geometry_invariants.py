@@ -13,7 +13,7 @@ from mixdyn.geometry import (
     pair,
     two_nearest,
 )
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
 
 EPS = np.finfo(float).eps
 CHECKED = settings(deadline=None, derandomize=True, max_examples=100)

@@ -7,9 +7,9 @@ import mixdyn
 from mixdyn import AdaptiveNoise, ExactScore, GaussianMixture, NoiseSchedule, TimeGrid, presets
 from mixdyn.adaptive import LateNoiseStepper
 from mixdyn.calibration import Width, kernel_variance, width_of
-from mixdyn.errors import InputError
 from mixdyn.plans import bridge_plan
 from mixdyn.steppers import Rows
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(100, 1e-3, 0.2)
 PAIR = presets.two_modes(separation=2.0, sigma=0.05, d=2)

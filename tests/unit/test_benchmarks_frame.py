@@ -7,7 +7,7 @@ import benchmarks
 from benchmarks import floor, harness, page, peers, throughput
 from benchmarks.__main__ import main
 from mixdyn import DDIM, NoiseSchedule, kernels, presets, sample
-from mixdyn.errors import FileError, InputError
+from mixdyn.support.errors import FileError, InputError
 
 MACHINE = {
     "processor": "P",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture, bounds
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 
 THREE = GaussianMixture([[0.0, 0], [1, 0], [0, 1]], 0.1)
 PER_MODE = GaussianMixture([[0.0, 0], [1, 0], [0, 1]], [0.1, 0.2, 0.1])

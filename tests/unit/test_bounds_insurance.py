@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mixdyn import bounds
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 
 def kl(x, p):

@@ -8,8 +8,8 @@ from scipy.integrate import quad
 from scipy.special import expit, ndtr
 
 from mixdyn import bounds
-from mixdyn.errors import InputError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import InputError, NotApplicableError
 
 
 def uneven():

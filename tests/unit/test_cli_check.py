@@ -11,11 +11,11 @@ from mixdyn.cli import app
 from mixdyn.cli import diagnosis as diagnosis_module
 from mixdyn.cli.diagnosis import CheckRequest, diagnose
 from mixdyn.cli.words import explain
-from mixdyn.errors import MemoryLimitError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import grid, line, two_modes
-from mixdyn.quantities import Log10, dump_json
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import grid, line, two_modes
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import MemoryLimitError
+from mixdyn.support.numbers import Log10, dump_json
 
 SCHEDULE = NoiseSchedule.linear()
 

@@ -11,9 +11,9 @@ from mixdyn import presets
 from mixdyn.cli import app
 from mixdyn.cli.diagnosis import CheckRequest, diagnose
 from mixdyn.cli.words import explain
-from mixdyn.errors import InputError
-from mixdyn.named import MIXTURES
-from mixdyn.schedule import SCHEDULES, NoiseSchedule
+from mixdyn.problem.named import MIXTURES
+from mixdyn.problem.schedule import SCHEDULES, NoiseSchedule
+from mixdyn.support.errors import InputError
 from verify.ledger import cases
 from verify.ledger.claim import Profile
 

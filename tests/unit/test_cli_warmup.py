@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from mixdyn import kernels
 from mixdyn.cli import app, warmup
-from mixdyn.errors import FileError
+from mixdyn.support.errors import FileError
 
 KNOWN_ANSWERS_ONLY = {"philox4x32"}  # no run of a user calls it
 

@@ -13,10 +13,10 @@ from mixdyn import (
     PerturbedScore,
     TimeGrid,
     sample,
-    sampling,
 )
-from mixdyn.divergence import PathDivergence
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.run import sampling
+from mixdyn.run.path_cost import PathDivergence
+from mixdyn.support.errors import InputError, NotApplicableError
 
 SCHEDULE = NoiseSchedule.linear(12, 0.01, 0.3)
 MIXTURE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], 0.1, [0.2, 0.3, 0.5])

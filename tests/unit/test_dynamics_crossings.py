@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mixdyn import dynamics, presets
-from mixdyn.dynamics import NEVER
-from mixdyn.errors import InputError
 from mixdyn.geometry import nearest_pairs
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.geometry.dynamics import NEVER
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.support.errors import InputError
 
 LINE = GaussianMixture([[0.0], [1.0], [3.0]], 0.1)
 SCHEDULE = NoiseSchedule.linear()

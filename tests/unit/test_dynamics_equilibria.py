@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mixdyn import dynamics, presets
-from mixdyn.errors import ConvergenceError, InputError, NotApplicableError
 from mixdyn.geometry import nearest_pairs, pair
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import ConvergenceError, InputError, NotApplicableError
 
 SCHEDULE = NoiseSchedule.linear()
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mixdyn import dynamics, presets
-from mixdyn.errors import InputError, NotApplicableError
 from mixdyn.geometry import pair
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import InputError, NotApplicableError
 
 TWO = presets.two_modes(separation=2.0, sigma=0.1, d=3)
 UNEQUAL = presets.two_modes(separation=2.0, sigma=0.1, d=1, weights=[0.2, 0.8])

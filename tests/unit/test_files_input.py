@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule, presets
-from mixdyn.errors import FileError, InputError
-from mixdyn.files import write_atomically, write_parameters
+from mixdyn.support.errors import FileError, InputError
+from mixdyn.support.files import write_atomically, write_parameters
 
 GOOD = "means = [[0.0], [1.0]]\nsigma = 0.1\n"
 

@@ -14,13 +14,13 @@ from mixdyn import (
     integrate_ode,
     presets,
     sample,
-    sampling,
 )
-from mixdyn.errors import InputError
-from mixdyn.fields import v_grid
-from mixdyn.integrators import ExponentialMultistep
-from mixdyn.multistep import chosen_weights
 from mixdyn.oracles import flow_map
+from mixdyn.run import sampling
+from mixdyn.solvers.field import v_grid
+from mixdyn.solvers.integrators import ExponentialMultistep
+from mixdyn.solvers.multistep import chosen_weights
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(200, 1e-3, 0.1)
 MIXTURE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], 0.1, [0.2, 0.3, 0.5])

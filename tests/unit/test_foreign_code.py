@@ -18,8 +18,9 @@ from mixdyn import (
     integrate_sde,
     sample,
 )
-from mixdyn.fields import MixtureField
-from mixdyn.integrators import (
+from mixdyn.learned.loading import SizedModel
+from mixdyn.solvers.field import MixtureField
+from mixdyn.solvers.integrators import (
     DormandPrince,
     ExponentialEuler,
     ExponentialMidpoint,
@@ -27,7 +28,6 @@ from mixdyn.integrators import (
     heun,
     rk4,
 )
-from mixdyn.models import SizedModel
 
 MIXTURE = GaussianMixture([[-1.0, 0.0], [1.0, 0.5]], 0.1)
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.2)

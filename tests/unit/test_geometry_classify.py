@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.errors import InputError
 from mixdyn.geometry import Region, classify, mode_radius
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import InputError
 
 TRUE, BETWEEN, INVALID = Region.TRUE_MODE, Region.INTERPOLATION, Region.INVALID
 

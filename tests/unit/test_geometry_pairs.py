@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.errors import InputError
 from mixdyn.geometry import (
     distance_to_segment,
     in_tube,
@@ -14,7 +13,8 @@ from mixdyn.geometry import (
     row_blocks,
     two_nearest,
 )
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import InputError
 
 TRIANGLE = GaussianMixture([[4.0, 0.0], [0.0, 0.0], [0.0, 3.0]], 0.1)
 

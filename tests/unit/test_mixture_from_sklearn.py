@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 MEANS = np.array([[0.0, 0.0], [3.0, 1.0], [-2.0, 2.0]])
 SIGMAS = np.array([0.1, 0.4, 0.2])

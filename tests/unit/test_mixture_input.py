@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixdyn import GaussianMixture
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 TWO = [[0.0], [1.0]]
 NAN, INF = float("nan"), float("inf")

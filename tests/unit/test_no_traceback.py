@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 import mixdyn
 from mixdyn import presets
 from mixdyn.cli import app
-from mixdyn.errors import FileError, InputError, MemoryLimitError
-from mixdyn.files import check_output, write_text
-from mixdyn.integrators import integrate_ode
-from mixdyn.observers import ClassCounts, FirstPassage, SegmentDistance, WindowVariance
+from mixdyn.run.observers import ClassCounts, FirstPassage, SegmentDistance, WindowVariance
+from mixdyn.solvers.integrators import integrate_ode
+from mixdyn.support.errors import FileError, InputError, MemoryLimitError
+from mixdyn.support.files import check_output, write_text
 
 MIXTURE, SCHEDULE = presets.two_modes(), mixdyn.NoiseSchedule.linear()
 TOO_LONG = "x" * 260

@@ -5,7 +5,7 @@ import pytest
 from numba import config
 from scipy import stats
 
-from mixdyn.noise import Stream, standard_normals
+from mixdyn.problem.noise import Stream, standard_normals
 
 N = 1_000 if config.DISABLE_JIT else 200_000
 SEED = 20240607

@@ -6,8 +6,7 @@ import pytest
 from numba import config
 
 from mixdyn import NoiseSchedule
-from mixdyn.errors import InputError
-from mixdyn.noise import (
+from mixdyn.problem.noise import (
     MAX_DIMENSION,
     MAX_TIME,
     Stream,
@@ -16,6 +15,7 @@ from mixdyn.noise import (
     resolve_seed,
     standard_normals,
 )
+from mixdyn.support.errors import InputError
 
 EPS = np.finfo(float).eps
 LOW = 2**32 - 1

@@ -3,25 +3,16 @@
 import numpy as np
 import pytest
 
-from mixdyn import (
-    DDIM,
-    DDPM,
-    GaussianMixture,
-    NoiseSchedule,
-    TimeGrid,
-    as_model,
-    classify,
-    sample,
-    sampling,
-)
-from mixdyn.errors import InputError
-from mixdyn.observers import (
+from mixdyn import DDIM, DDPM, GaussianMixture, NoiseSchedule, TimeGrid, as_model, classify, sample
+from mixdyn.run import sampling
+from mixdyn.run.observers import (
     ClassCounts,
     FinalHistogram,
     FirstPassage,
     SegmentDistance,
     WindowVariance,
 )
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(12, 0.01, 0.3)
 MIXTURE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], [0.1, 0.2, 0.1], [0.2, 0.3, 0.5])

@@ -13,7 +13,7 @@ FORBIDDEN_ATTRIBUTES = {
     "sample", "_axes", "_kernel_arguments",
 }  # fmt: skip
 DYNAMIC = {"getattr", "__import__", "exec", "eval", "vars"}
-ALLOWED_SIBLINGS = {"mixdyn.errors", "mixdyn.validation"}
+ALLOWED_SIBLINGS = {"mixdyn.support.errors", "mixdyn.support.checks", "mixdyn.problem.checks"}
 TOP_LEVEL = {"numpy", "numpy.typing", "scipy.special"}
 LAZY = {"scipy.stats", "scipy.optimize", "scipy.integrate", "flint"}
 
@@ -91,7 +91,7 @@ def test_relative_imports_stay_inside_their_own_package(package):
         "from ..errors import InputError\nfrom mixdyn import bounds",
         "from mixdyn import GaussianMixture",
         "from ..bounds import growth_exponent",
-        "from mixdyn.dynamics import mean_field",
+        "from mixdyn.geometry.dynamics import mean_field",
         "import mixdyn.score",
         "from scipy import stats",
         "from scipy.optimize import brentq",
@@ -106,7 +106,8 @@ def test_the_import_check_sees_each_kind_of_violation(source):
 
 def test_the_import_check_lets_allowed_sources_pass():
     source = (
-        "from mixdyn.errors import InputError\nfrom mixdyn.validation import check_points\n"
+        "from mixdyn.support.errors import InputError\n"
+        "from mixdyn.support.checks import check_points\n"
         "from scipy.special import erf\nfrom .inputs import real\n"
         "def f(mixture):\n    from scipy.optimize import brentq\n    import flint\n"
         "    return mixture.means, mixture.sigma, mixture.weights, mixture.N, mixture.d"

@@ -7,7 +7,7 @@ import pytest
 from flint import arb, ctx
 
 from mixdyn import GaussianMixture, oracles
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 
 PAIR = GaussianMixture([[-1.0], [1.0]], 0.1)
 GRID = GaussianMixture([[a, b] for a in (0.0, 1.0, 2.0) for b in (0.0, 1.0)], 0.1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mixdyn.statistics import Proportion
+from mixdyn.support.statistics import Proportion
 from verify.ledger.relations import Outcome
 from verify.measure.networks.pooled import (
     MEAN_ONLY,

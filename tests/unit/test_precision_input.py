@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixdyn import DDIM, DDPM, ExactReverse, ExactScore, GaussianMixture, NoiseSchedule, sample
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(8, 0.01, 0.3)
 PAIR = GaussianMixture([[0.0, 0.0], [1.0, 0.5]], 0.1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 
 def unit_variance(mixture):

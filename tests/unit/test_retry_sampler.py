@@ -5,7 +5,7 @@ import pytest
 
 import mixdyn
 from mixdyn import DDIM, DDPM, AdaptiveNoise, ExactScore, Hybrid, NoiseSchedule, Retry, presets
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(100, 1e-3, 0.2)
 PAIR = presets.two_modes(separation=2.0, sigma=0.05, d=2)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mixdyn import DDIM, DDPM, ExactReverse, Hybrid, NoiseSchedule, TimeGrid
-from mixdyn.errors import InputError
 from mixdyn.plans import StepPlan, bridge_plan
+from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear()
 SHORT = NoiseSchedule.linear(12, 0.01, 0.3)

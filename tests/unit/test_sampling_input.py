@@ -16,7 +16,7 @@ from mixdyn import (
     presets,
     sample,
 )
-from mixdyn.errors import InputError, MemoryLimitError
+from mixdyn.support.errors import InputError, MemoryLimitError
 
 SCHEDULE = NoiseSchedule.linear(10)
 MIXTURE = presets.two_modes(d=2)

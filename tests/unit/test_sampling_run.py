@@ -14,10 +14,10 @@ from mixdyn import (
     TimeGrid,
     as_model,
     sample,
-    sampling,
 )
-from mixdyn.noise import Stream, standard_normals
-from mixdyn.observers import ClassCounts
+from mixdyn.problem.noise import Stream, standard_normals
+from mixdyn.run import sampling
+from mixdyn.run.observers import ClassCounts
 from mixdyn.steppers import PlanStepper
 
 SCHEDULE = NoiseSchedule.linear(12, 0.01, 0.3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixdyn import NoiseSchedule, TimeGrid
-from mixdyn.errors import InputError
-from mixdyn.schedule import MAX_T
+from mixdyn.problem.schedule import MAX_T
+from mixdyn.support.errors import InputError
 
 NAN, INF = float("nan"), float("inf")
 SHORT = NoiseSchedule.linear(10)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import mixdyn
-from mixdyn.errors import FileError, InputError
-from mixdyn.named import read_schedule
-from mixdyn.schedule import NoiseSchedule, TimeGrid
+from mixdyn.problem.named import read_schedule
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.support.errors import FileError, InputError
 
 # As published: torch.linspace(0.00085**0.5, 0.012**0.5, 1000)**2, its product at the end.
 STABLE_DIFFUSION_END = 0.0046598

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mixdyn import ExactScore, GaussianMixture, NoiseSchedule, PerturbedScore, as_model, presets
-from mixdyn.errors import InputError
 from mixdyn.score import Level, from_eps, level, model_for, to_eps
+from mixdyn.support.errors import InputError
 
 EPS = np.finfo(float).eps
 SCHEDULE = NoiseSchedule.linear(50, 1e-4, 0.3)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mixdyn.quantities import show_share
+from mixdyn.support.numbers import show_share
 
 ROOT = Path(__file__).parents[2]
 

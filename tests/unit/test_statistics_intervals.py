@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chi2_contingency
 
-from mixdyn.errors import InputError
-from mixdyn.statistics import (
+from mixdyn.support.errors import InputError
+from mixdyn.support.statistics import (
     Proportion,
     clopper_pearson,
     detectable_rate,

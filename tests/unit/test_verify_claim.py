@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.errors import InputError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import InputError
 from verify.ledger import registry
 from verify.ledger.claim import (
     PARTS,

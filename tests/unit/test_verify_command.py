@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mixdyn import presets
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
 from verify import __main__ as command
 from verify.ledger import recorded, registry
 from verify.ledger.claim import Basis, Claim, Finding

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import presets
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger.claim import NARROW, Basis, Case, Claim, Finding, NegativeControl
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Outcome, Upper, compare

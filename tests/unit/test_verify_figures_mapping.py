@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import verify.figures
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 from verify.experiments import EXPERIMENTS
 from verify.figures import FIGURES, figure_for_claim, select
 from verify.figures.style import LOOKS, PALETTE
@@ -107,7 +107,12 @@ def test_a_caption_that_shows_a_synthetic_score_says_so():
 
 @pytest.mark.parametrize("stem", FILES)
 def test_a_figure_reads_saved_results_and_measures_nothing(stem):
-    allowed = {"mixdyn.geometry", "mixdyn.quantities", "mixdyn.validation", "verify.experiments"}
+    allowed = {
+        "mixdyn.geometry",
+        "mixdyn.support.numbers",
+        "mixdyn.support.checks",
+        "verify.experiments",
+    }
     tree = ast.parse((FOLDER / f"{stem}.py").read_text())
     imported = {
         node.module

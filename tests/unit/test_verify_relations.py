@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mixdyn.errors import InputError
-from mixdyn.statistics import Proportion
+from mixdyn.support.errors import InputError
+from mixdyn.support.statistics import Proportion
 from verify.ledger.quantities import Log10
 from verify.ledger.relations import (
     Equality,

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mixdyn import presets
-from mixdyn.errors import FileError
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import FileError
 from verify import __main__ as command
 from verify.ledger import registry, store
 from verify.ledger.claim import Basis, Case, Claim, Finding, Origin

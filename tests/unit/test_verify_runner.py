@@ -6,8 +6,8 @@ import json
 import pytest
 
 from mixdyn import presets
-from mixdyn.errors import FileError, InputError, NotApplicableError
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import FileError, InputError, NotApplicableError
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Profile
 from verify.ledger.recorded import find_drift, record, recorded_path

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixdyn.errors import FileError, NotApplicableError
+from mixdyn.support.errors import FileError, NotApplicableError
 from verify.ledger import cases, runner
 from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, Profile
 from verify.ledger.quantities import dump_json

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from mixdyn.statistics import Proportion
+from mixdyn.support.statistics import Proportion
 from verify.ledger import slack
 from verify.ledger.quantities import Log10, plain
 from verify.ledger.relations import Equality, Lower, Statistical, Upper, compare, compare_rate

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from mixdyn import learned, presets
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger.claim import Basis, Case, Claim
 from verify.ledger.registry import Entry
 from verify.ledger.sources import ROOT

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.crossings import DominanceTimes, steps_left, tau_1
-from mixdyn.validation import IntArray
+from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
+from mixdyn.support.checks import IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Lower, compare
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, crossings, geometry
-from mixdyn.validation import Array, IntArray
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dominance_times
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, Lower, Outcome, compare
 from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
@@ -84,7 +85,7 @@ def _predict(case: Case, kappa: float) -> Array:
 def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
     i, j, length = _pairs(case)
     measured = case.memo("A4.4 scan", lambda: _measure(case))
-    engine = crossings.tau_2(case.mixture, case.schedule, KAPPA)[i, j]
+    engine = dominance_times.tau_2(case.mixture, case.schedule, KAPPA)[i, j]
     comparisons = [
         compare("τ₂ of the pair in raw time", Lower(atol=0.5), measured, from_time),
         # A threshold within rounding of some v may tip by one step.
@@ -124,7 +125,7 @@ def _numbers(case: Case) -> dict[str, float | None]:
     pair = dominated_tails(case, ddim_paths(case)).pair
     own = pair[pair[:, 1] >= 0]
     if len(own):
-        tau_pair = crossings.tau_2(case.mixture, case.schedule, KAPPA)[own[:, 0], own[:, 1]]
+        tau_pair = dominance_times.tau_2(case.mixture, case.schedule, KAPPA)[own[:, 0], own[:, 1]]
         numbers["median over trajectories of τ₂ of their own pair"] = float(np.median(tau_pair))
     return numbers
 
@@ -136,6 +137,6 @@ def _table(case: Case) -> Table:
     for kappa in REPORTED:
         tau = int(_predict(case, kappa)[length.argmin()])
         first = int(times[times <= tau].max()) if tau >= 1 else None
-        rows.append((kappa, tau, first, crossings.steps_left(times, tau)))
+        rows.append((kappa, tau, first, dominance_times.steps_left(times, tau)))
     columns = ("κ", "τ₂ in raw time", "first node of DDIM at or below it", "DDIM steps left then")
     return Table("The closest pair", columns, rows)

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry, oracles
-from mixdyn.validation import Array
+from mixdyn import bounds, geometry, oracles
+from mixdyn.geometry import dynamics
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes

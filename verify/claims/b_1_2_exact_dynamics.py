@@ -27,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, crossings, dynamics, oracles
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.geometry import Pair
-from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn import bounds, oracles
+from mixdyn.geometry import Pair, dominance_times, dynamics
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Upper, compare
@@ -248,7 +248,7 @@ def _box(case: Case, pair: Pair, k: float, b: float, a: float) -> tuple[float, f
         ends = np.array([a - along, min(max(0.5, a - along), a + along), a + along])
         y = pair.mu_j + ends[:, None] * (pair.mu_i - pair.mu_j)
         # The margin is the larger of two affine functions: least at an end or on the bisector.
-        margin = crossings.dominance_margin(mixture, y, v, (pair.i, pair.j)).min()
+        margin = dominance_times.dominance_margin(mixture, y, v, (pair.i, pair.j)).min()
         kappa = min(float(margin), 1e3) - across * pair.length * farthest / v
         if kappa <= 0.0:
             return None

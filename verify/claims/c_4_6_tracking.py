@@ -25,8 +25,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry
-from mixdyn.validation import Array, IntArray
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dynamics
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Upper, compare

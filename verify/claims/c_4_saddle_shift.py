@@ -34,10 +34,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry, oracles
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn import bounds, geometry, oracles
+from mixdyn.geometry import dynamics
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Upper, compare

@@ -35,8 +35,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, geometry
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare

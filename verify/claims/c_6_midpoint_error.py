@@ -35,11 +35,11 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
 from mixdyn.score import PerturbedScore
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.quantities import Number, number_from_log
 from verify.ledger.relations import Comparison, Statistical, compare_rate

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, crossings, dynamics
-from mixdyn.validation import Array
+from mixdyn import bounds
+from mixdyn.geometry import dominance_times, dynamics
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Upper, compare
@@ -160,7 +161,7 @@ def _at_shape(
     share = rng.uniform(-0.2, 1.2, n)
     y = means[a] + share[:, None] * (means[c] - means[a])
     y[::2] += 0.3 * np.sqrt(this2) * rng.standard_normal((len(y[::2]), case.mixture.d))
-    kappa = crossings.dominance_margin(case.mixture, y, v, (a, c))
+    kappa = dominance_times.dominance_margin(case.mixture, y, v, (a, c))
     gamma = dynamics.static_responsibilities(case.mixture, y, v)
     d2 = {mode: np.square(y - means[mode]).sum(axis=1) for mode in shape}
     near = np.where(d2[a] <= d2[c], a, c)

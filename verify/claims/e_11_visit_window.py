@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.quantities import show_share
-from mixdyn.statistics import Proportion
+from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison
 from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mixdyn.statistics import DISPLAY_MISS
+from mixdyn.support.statistics import DISPLAY_MISS
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Outcome
 from verify.measure.networks.ablated import (

@@ -29,8 +29,8 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.geometry import Mask
-from mixdyn.quantities import show_share
-from mixdyn.statistics import Proportion
+from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Statistical, compare_rate
 from verify.measure.networks.envelopes import DELTA, Envelope, Followed, follow

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import dynamics, oracles
-from mixdyn.validation import Array
+from mixdyn import oracles
+from mixdyn.geometry import dynamics
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, compare

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, crossings, dynamics, geometry
-from mixdyn.validation import Array
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dominance_times, dynamics
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Upper, compare
@@ -147,7 +148,7 @@ def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
 def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
     mixture = case.mixture
     pair = geometry.pair(mixture, i, j)
-    kappa = crossings.dominance_margin(mixture, y, v, (i, j))
+    kappa = dominance_times.dominance_margin(mixture, y, v, (i, j))
     gamma = dynamics.static_responsibilities(mixture, y, v)
     split = dynamics.split_drift(mixture, pair, y, v)
     velocity = dynamics.mean_field(mixture, y, v) - y

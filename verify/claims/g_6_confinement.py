@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from mixdyn import bounds
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.stretch import HALF_WIDTH, find_window

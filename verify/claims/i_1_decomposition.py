@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.networks import learned_decomposition

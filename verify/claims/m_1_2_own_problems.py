@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.ledger.quantities import Log10
 from verify.ledger.relations import Comparison, Equality, Upper, compare

@@ -27,13 +27,13 @@ import math
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.mixture import GaussianMixture
-from mixdyn.observers import ClassCounts
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.observers import ClassCounts
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.statistics import Proportion, trials_to_bound
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion, trials_to_bound
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Outcome, Statistical, Upper, compare, compare_rate

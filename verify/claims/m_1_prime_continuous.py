@@ -36,12 +36,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, geometry
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.statistics import Proportion, detectable_rate
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion, detectable_rate
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.quantities import Number

@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mixdyn.quantities import show_share
+from mixdyn.support.numbers import show_share
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Lower, Upper, compare
 from verify.measure.interpolation.networks import networks, own_case, own_rows

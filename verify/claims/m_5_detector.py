@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
 from verify.data.saved import words_on_code
 from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
 from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate

@@ -28,13 +28,13 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import nearest_pairs, pairwise_distances
-from mixdyn.mixture import GaussianMixture
-from mixdyn.observers import WindowVariance
-from mixdyn.presets import two_modes
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import two_modes
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.observers import WindowVariance
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.relations import Comparison, Equality, compare
 

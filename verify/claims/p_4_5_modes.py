@@ -24,9 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry, oracles
-from mixdyn.errors import ConvergenceError
-from mixdyn.validation import IntArray
+from mixdyn import bounds, geometry, oracles
+from mixdyn.geometry import dynamics
+from mixdyn.support.checks import IntArray
+from mixdyn.support.errors import ConvergenceError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Upper, compare

@@ -36,8 +36,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry
-from mixdyn.mixture import GaussianMixture
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dynamics
+from mixdyn.problem.mixture import GaussianMixture
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, Lower, Outcome, Upper, compare

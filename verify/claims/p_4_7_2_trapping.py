@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.geometry import Pair
-from mixdyn.validation import Array
+from mixdyn import bounds, oracles
+from mixdyn.geometry import Pair, dynamics
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.quantities import Log10

@@ -27,8 +27,8 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.oracles import affine_hull
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate

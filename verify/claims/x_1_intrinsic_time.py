@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn import oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.validation import Array
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Equality, compare

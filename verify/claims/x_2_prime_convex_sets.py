@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry
-from mixdyn.validation import Array
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dynamics
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Upper, compare

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Comparison, Lower, Upper, compare

@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Pair
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.quantities import Log10

@@ -30,13 +30,13 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry, oracles
-from mixdyn.geometry import Mask, Pair
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.quantities import show_share
+from mixdyn import bounds, geometry, oracles
+from mixdyn.geometry import Mask, Pair, dynamics
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
-from mixdyn.sampling import sample
-from mixdyn.validation import Array
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array
+from mixdyn.support.numbers import show_share
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, Outcome, compare
 from verify.measure.midpoint.traps import neighbour_pairs

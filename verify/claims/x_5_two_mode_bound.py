@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
 from verify.ledger.quantities import Log10, Number, show_share

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry, oracles
-from mixdyn.integrators import DormandPrince, integrate_ode
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse, Hybrid
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.statistics import POWER, Proportion
-from mixdyn.validation import Array
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import POWER, Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.quantities import Log10
 from verify.ledger.relations import Comparison, Equality, compare

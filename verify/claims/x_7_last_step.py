@@ -29,12 +29,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry, oracles
-from mixdyn.quantities import show_share
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.statistics import POWER
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import POWER
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.paths import ddim_grid

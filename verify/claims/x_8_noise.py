@@ -31,7 +31,7 @@ import numpy as np
 
 from mixdyn import geometry, oracles
 from mixdyn.score import ExactScore
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure import exact_sampler

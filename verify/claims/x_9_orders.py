@@ -31,15 +31,16 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import geometry, integrators, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.fields import MixtureField
-from mixdyn.mixture import GaussianMixture
+from mixdyn import geometry, oracles
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import ExactScore
-from mixdyn.validation import Array
+from mixdyn.solvers import integrators
+from mixdyn.solvers.field import MixtureField
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.relations import Comparison, Rate, compare
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes

@@ -14,7 +14,7 @@ import numpy as np
 
 from mixdyn.geometry import pairwise_distances
 from mixdyn.samplers import DDPM
-from mixdyn.validation import IntArray
+from mixdyn.support.checks import IntArray
 from verify.ledger.claim import Case
 from verify.measure.networks.ablated import AXES, BASE, SAMPLERS, Setting, settings_along
 from verify.measure.networks.rates import Draws

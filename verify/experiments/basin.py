@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.midpoint.stretch import Window
 from verify.measure.paths import ddim_grid

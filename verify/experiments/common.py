@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixdyn import learned
-from mixdyn.errors import MissingExtraError, NotApplicableError
+from mixdyn.support.errors import MissingExtraError, NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.models import TrainedModel, trained_models

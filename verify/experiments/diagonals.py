@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
-from mixdyn.crossings import dominance_margin
-from mixdyn.dynamics import static_responsibilities
 from mixdyn.geometry import distance_to_segment, mode_radius, two_nearest
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import grid
-from mixdyn.sampling import sample
-from mixdyn.validation import Array, IntArray
+from mixdyn.geometry.dominance_times import dominance_margin
+from mixdyn.geometry.dynamics import static_responsibilities
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import grid
+from mixdyn.run.sampling import sample
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
 from verify.measure.score_errors.blurred import BLUR, blurred_score
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.crossings import tau_1
-from mixdyn.errors import NotApplicableError
-from mixdyn.observers import SegmentDistance
+from mixdyn.geometry.dominance_times import tau_1
+from mixdyn.run.observers import SegmentDistance
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
-from mixdyn.sampling import sample
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.paths import KAPPA
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.crossings import NEVER, DominanceTimes, tau_1, tau_2
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import farthest_point
-from mixdyn.sampling import sample
-from mixdyn.validation import Array, IntArray
+from mixdyn.geometry.dominance_times import NEVER, DominanceTimes, tau_1, tau_2
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import farthest_point
+from mixdyn.run.sampling import sample
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
 
 from .common import ddim

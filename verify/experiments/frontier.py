@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn.adaptive import AdaptiveNoise
-from mixdyn.noise import Stream, standard_normals
+from mixdyn.problem.noise import Stream, standard_normals
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.retry import Retry
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 from verify.ledger.claim import Case
 from verify.measure.ends import Ends, ends_of
 from verify.measure.networks.adaptive_rows import adaptive_for

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixdyn.errors import NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.networks.models import elsewhere, load
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.interpolation.detector import START, draw_states, is_hallucination
 from verify.measure.networks.models import Shipped, load, shipped

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.validation import IntArray
+from mixdyn.support.checks import IntArray
 from verify.ledger.claim import Case
 from verify.measure.interpolation.detector import (
     EDGES,

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
 from mixdyn.score import ExactScore
-from mixdyn.statistics import clopper_pearson
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import clopper_pearson
 from verify.ledger.claim import Case
 from verify.measure.insurance.chains import CappedDDIM, Chain, find_gaps
 from verify.measure.insurance.terms import Insured, insure

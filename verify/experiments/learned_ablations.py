@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Region
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.networks.ablated import (
     AXES,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.networks.envelopes import follow, segment_distances
 from verify.measure.networks.paths import reverse_runs

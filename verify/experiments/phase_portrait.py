@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.geometry import Pair, nearest_pairs, pair
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn import bounds
+from mixdyn.geometry import Pair, dynamics, nearest_pairs, pair
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.paths import KAPPA, level_at
 

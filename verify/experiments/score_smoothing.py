@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.errors import NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.interpolation.networks import networks, own_case
 from verify.measure.interpolation.problems import FAR, NEAR, modes_at

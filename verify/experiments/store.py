@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mixdyn.errors import InputError
-from mixdyn.files import write_atomically
-from mixdyn.provenance import package_versions
+from mixdyn.support.errors import InputError
+from mixdyn.support.files import write_atomically
+from mixdyn.support.provenance import package_versions
 from verify.ledger.claim import Case
 from verify.ledger.sources import digest_of
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import two_modes
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import two_modes
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
 from verify.measure.midpoint.stretch import HALF_WIDTH
 

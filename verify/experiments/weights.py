@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.geometry import pair
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import two_modes
-from mixdyn.validation import Array
+from mixdyn import bounds, oracles
+from mixdyn.geometry import dynamics, pair
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import two_modes
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 
 from .common import FRACTIONS, require_window

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from mixdyn.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 from verify.experiments import EXPERIMENTS, obtain
 from verify.ledger.claim import Case
 

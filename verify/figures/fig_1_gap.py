@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
-from mixdyn.quantities import show_share
-from mixdyn.validation import IntArray
+from mixdyn.support.checks import IntArray
+from mixdyn.support.numbers import show_share
 
 from .spec import FigureSpec, Results
 from .style import (

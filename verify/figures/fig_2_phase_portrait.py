@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import distance_to_segment
-from mixdyn.quantities import show_share
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.numbers import show_share
 
 from .spec import FigureSpec, Results
 from .style import BLACK, BLUE, GREEN, GREY, VERMILION, finish, new_figure

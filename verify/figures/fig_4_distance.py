@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 
 from .spec import FigureSpec, Results
 from .style import BLACK, GREEN, LOOKS, ORANGE, finish, new_figure

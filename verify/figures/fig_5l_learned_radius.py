@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mixdyn.quantities import show_share
+from mixdyn.support.numbers import show_share
 
 from .spec import FigureSpec, Results
 from .style import GREY, LOOKS, explain_limits, finish, new_figure, percent_axis, plot_rate

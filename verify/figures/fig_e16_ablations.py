@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
-from mixdyn.quantities import show_share
+from mixdyn.support.numbers import show_share
 
 from .spec import FigureSpec, Results
 from .style import GREY, LOOKS, Look, finish, joint_legend, new_figure, percent_axis, plot_rate

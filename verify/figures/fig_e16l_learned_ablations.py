@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import Region
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from .fig_e16_ablations import AXES
 from .spec import FigureSpec, Results

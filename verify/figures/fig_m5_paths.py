@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from .spec import FigureSpec, Results
 from .style import BLUE, VERMILION, finish, new_figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixdyn.quantities import show_share
+from mixdyn.support.numbers import show_share
 
 from .spec import FigureSpec, Results
 from .style import BLUE, GREY, VERMILION, finish, network_look, new_figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixdyn.quantities import Log10, show_number
+from mixdyn.support.numbers import Log10, show_number
 
 from .spec import FigureSpec, Results
 from .style import BLACK, GREEN, GREY, ORANGE, PURPLE, finish, new_figure

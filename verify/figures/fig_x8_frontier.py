@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mixdyn.validation import Array, IntArray
+    from mixdyn.support.checks import Array, IntArray
     from verify.experiments import Result
 
 _PLAIN = {

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.files import write_atomically
 from mixdyn.geometry import Region
-from mixdyn.statistics import clopper_pearson
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.files import write_atomically
+from mixdyn.support.statistics import clopper_pearson
 from verify.experiments import Result
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mixdyn import presets
-from mixdyn.errors import InputError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.models import load_model, own_problem
-from mixdyn.named import read_mixture, read_schedule
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array, check_integer
+from mixdyn.learned.loading import load_model, own_problem
+from mixdyn.problem import presets
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.named import read_mixture, read_schedule
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.checks import Array, check_integer
+from mixdyn.support.errors import InputError
 
 from .claim import Case, Profile
 
@@ -56,11 +56,11 @@ def user(
     predicts: str | None = None,
     index_base: int | None = None,
 ) -> Case:
-    """The user's problem, in files or by the names of `mixdyn.named`.
+    """The user's problem, in files or by the names of `mixdyn.problem.named`.
 
     A missing mixture or schedule is that of the checkpoint, where `model` names one, else the
     standard problem's. `model`, `predicts` and `index_base` are those of
-    `mixdyn.models.load_model`. Raises FileError or
+    `mixdyn.learned.loading.load_model`. Raises FileError or
     InputError for a file or a model that cannot be used.
     """
     names = [Path(p).name for p in (mixture, schedule, model) if p is not None]

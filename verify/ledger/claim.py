@@ -19,10 +19,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mixdyn.errors import InputError
-from mixdyn.mixture import GaussianMixture
-from mixdyn.references import model_digest
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.errors import InputError
+from mixdyn.support.references import model_digest
 
 from .quantities import Number, plain, show_share
 from .relations import AnyRelation, Comparison, Outcome
@@ -61,7 +61,7 @@ class Case:
     """One problem on which claims are checked.
 
     origin says in words where the problem comes from. random: drawn, not chosen by anyone. model: a
-    score model of the user's, as `mixdyn.models.load_model` takes it, in place of the shipped ones;
+    score model of the user's, as `mixdyn.learned.loading` takes it, in place of the shipped ones;
     predicts, index_base: what it is told of a model, None for its defaults.
     workspace memoises what several claims measure on this case; it is no part of the case's
     identity.

@@ -1,11 +1,11 @@
-"""Numbers as the ledger stores and reads them; see `mixdyn.quantities`."""
+"""Numbers as the ledger stores and reads them; see `mixdyn.support.numbers`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from mixdyn.quantities import (
+from mixdyn.support.numbers import (
     Log10,
     Number,
     dump_json,

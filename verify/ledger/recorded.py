@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn import learned
-from mixdyn.errors import FileError
-from mixdyn.files import make_folder, write_text
+from mixdyn.support.errors import FileError
+from mixdyn.support.files import make_folder, write_text
 
 from .claim import Basis, Case
 from .quantities import dump_json

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from mixdyn.errors import InputError
+from mixdyn.support.errors import InputError
 
 from .claim import Case, Claim, Verdict
 

@@ -19,15 +19,15 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.errors import InputError
-from mixdyn.statistics import (
+from mixdyn.support.checks import Array, check_nonnegative
+from mixdyn.support.errors import InputError
+from mixdyn.support.statistics import (
     VERDICT_MISS,
     Proportion,
     detectable_rate,
     log_binomial_tail,
     trials_to_tell,
 )
-from mixdyn.validation import Array, check_nonnegative
 
 from .quantities import Log10, Number, nearest_double, number_from_log
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixdyn.errors import InputError, MixdynError, NotApplicableError
+from mixdyn.support.errors import InputError, MixdynError, NotApplicableError
 
 from .claim import Basis, Case, Claim, NegativeControl, Verdict
 from .quantities import show_number

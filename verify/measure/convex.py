@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 
 def distance_to_hull(points: Array, vertices: Array) -> Array:

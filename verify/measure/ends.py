@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixdyn.geometry import Region, within_modes
-from mixdyn.mixture import GaussianMixture
-from mixdyn.statistics import POWER, VERDICT_MISS, Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import POWER, VERDICT_MISS, Proportion
 
 from ..ledger.relations import Comparison, Equality, Outcome, compare
 

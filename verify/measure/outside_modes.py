@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import geometry, oracles
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from ..ledger.claim import Case
 

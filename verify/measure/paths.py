@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.crossings import NEVER, tau_1, tau_2
 from mixdyn.geometry import Mask, squared_distances, two_nearest
 from mixdyn.geometry import pair as geometry_pair
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.mixture import GaussianMixture
+from mixdyn.geometry.dominance_times import NEVER, tau_1, tau_2
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.validation import Array, IntArray
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array, IntArray
 
 from ..ledger.claim import Case
 

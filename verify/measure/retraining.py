@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.errors import FileError
-from mixdyn.files import check_output, write_text
-from mixdyn.generations import Generation, generation_from, read_json, read_summary
 from mixdyn.geometry import Region
 from mixdyn.learned.headers import read_about
-from mixdyn.mixture import GaussianMixture
-from mixdyn.provenance import commit
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.retraining.generations import Generation, generation_from, read_json, read_summary
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import FileError
+from mixdyn.support.files import check_output, write_text
+from mixdyn.support.provenance import commit
+from mixdyn.support.statistics import Proportion
 
 from ..data.saved import RESULTS, code_of, words_on_code
 from ..ledger.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
@@ -230,7 +230,7 @@ def gather(folders: Sequence[Path]) -> dict[str, Any]:
 
 def _code(made_at: str) -> dict[str, str] | None:
     """What the recursions rest on, if today's checkout is the one that made them."""
-    from mixdyn import recursion
+    from mixdyn.retraining import recursion
 
     return code_of(Path(recursion.__file__)) if commit() == made_at else None
 

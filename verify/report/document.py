@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.files import make_folder, write_text
-from mixdyn.provenance import commit, package_versions, usable_cores
-from mixdyn.start import start_error
-from mixdyn.statistics import POWER
+from mixdyn.run.start import start_error
+from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.provenance import commit, package_versions, usable_cores
+from mixdyn.support.statistics import POWER
 
 from ..ledger.claim import Case, parse_hypotheses
 from ..ledger.quantities import dump_json, plain, read_number, show_number, show_share

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixdyn.files import write_text
+from mixdyn.support.files import write_text
 
 from ..ledger.claim import Case
 from ..ledger.quantities import dump_json

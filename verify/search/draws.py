@@ -16,9 +16,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from mixdyn.geometry import pairwise_distances
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.checks import Array
 
 from ..ledger.claim import Case, Profile
 

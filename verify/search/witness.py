@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixdyn.files import make_folder, write_parameters
+from mixdyn.support.files import make_folder, write_parameters
 
 from ..ledger import cases
 from ..ledger.claim import Profile

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import oracles
-from mixdyn.errors import NotApplicableError
-from mixdyn.mixture import GaussianMixture
 from mixdyn.plans import StepPlan, bridge_plan
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDIM, DDPM
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case
 from ..networks.rate_sweeps import ddpm_name

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.quantities import show_share
-from mixdyn.sampling import sample
-from mixdyn.statistics import Proportion
+from mixdyn.run.sampling import sample
+from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Profile, Table, Verdict
 from ...ledger.relations import Comparison, Equality, Statistical, compare, compare_rate

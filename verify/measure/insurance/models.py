@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
-from mixdyn.statistics import Proportion
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ...ledger.quantities import nearest_double

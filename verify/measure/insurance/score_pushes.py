@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.score import PerturbedScore
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 
 from .chains import Chain
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.divergence import PathDivergence
-from mixdyn.sampling import sample
+from mixdyn.run.path_cost import PathDivergence
+from mixdyn.run.sampling import sample
 from mixdyn.score import ExactScore
-from mixdyn.statistics import VERDICT_MISS, Proportion
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
 from ...ledger.claim import Case
 from .chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
-from mixdyn.schedule import TimeGrid
-from mixdyn.statistics import Proportion
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ...ledger.relations import Comparison, Lower, Statistical, compare, compare_rate

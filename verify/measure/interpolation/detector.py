@@ -26,16 +26,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import learned, oracles
-from mixdyn.errors import FileError
-from mixdyn.files import check_output, write_text
 from mixdyn.geometry import mode_radius, squared_distances
-from mixdyn.mixture import GaussianMixture
-from mixdyn.provenance import commit
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import VERDICT_MISS, Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import FileError
+from mixdyn.support.files import check_output, write_text
+from mixdyn.support.provenance import commit
+from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
 from ...data.saved import RESULTS, code_of
 from ..networks.models import Shipped, load, shipped

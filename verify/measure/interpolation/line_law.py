@@ -21,7 +21,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr
 
 from mixdyn.plans import StepPlan
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 REACH = 8.0  # standard deviations kept of every noise: beyond lie 1e-15
 FAR = 8.0  # a state beyond it has escaped

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from mixdyn.geometry import Mask
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 
 from .line_law import noisy_law
 

@@ -17,13 +17,13 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import distance_to_segment, mode_radius, nearest_pairs, two_nearest
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
 from mixdyn.score import model_for
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.cases import standard
 from ...ledger.claim import Basis, Case, Claim, Profile, Verdict

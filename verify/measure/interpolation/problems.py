@@ -12,9 +12,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mixdyn import presets
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem import presets
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 
 SIGMA = 0.05
 HALLUCINATION = 6.0  # a 1-D sample this many sigma from every mode is a hallucination

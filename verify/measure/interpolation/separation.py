@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 _NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
 

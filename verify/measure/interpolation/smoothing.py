@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.dynamics import mean_field
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array, IntArray
+from mixdyn.geometry.dynamics import mean_field
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
 from ..networks.field import LearnedFlow, find_segments, flow_of, variances

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, geometry
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from ...ledger.claim import Case, Hypothesis
 from ..paths import Level, level_at

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn import bounds, dynamics, geometry
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dynamics
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
 
 from ...ledger.claim import Case
 

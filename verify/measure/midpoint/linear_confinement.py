@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
 
 from ..paths import Level
 from .stretch import level_between

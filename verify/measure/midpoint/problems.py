@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
 
 from ...ledger.claim import Case
 from .stretch import HALF_WIDTH, level_between, start_time, usable_nodes

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array, IntArray
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
 from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.errors import NotApplicableError
 from mixdyn.geometry import Pair
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case, coinciding_modes
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.paths import KAPPA, ddim_grid

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mixdyn.mixture import GaussianMixture
-from mixdyn.presets import grid
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.presets import grid
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
-from mixdyn.schedule import NoiseSchedule
 
 from ...ledger.claim import Case
 from .models import TrainedModel, trained_models

@@ -10,10 +10,10 @@ import numpy as np
 
 from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.geometry import Region
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import POWER, Proportion, heterogeneity
+from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
 from ...ledger.relations import Comparison, NotWorse, Upper, compare, compare_not_worse

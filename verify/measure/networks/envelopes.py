@@ -17,7 +17,7 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import Mask
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
 from ..paths import KAPPA, Paths, Tails, dominated_tails, node_of_tau_2

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import dynamics, geometry
-from mixdyn.errors import NotApplicableError
-from mixdyn.fields import MixtureField, ModelField
-from mixdyn.models import SizedModel
+from mixdyn import geometry
+from mixdyn.geometry import dynamics
+from mixdyn.learned.loading import SizedModel
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
-from mixdyn.sampling import sample
-from mixdyn.schedule import TimeGrid
-from mixdyn.validation import Array, IntArray
+from mixdyn.solvers.field import MixtureField, ModelField
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case, Claim, Table, Verdict
 from ...ledger.controls import narrowest

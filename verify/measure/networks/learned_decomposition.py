@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.statistics import Proportion
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
 from ...ledger.relations import Comparison, Equality, compare

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from ...ledger.quantities import Number, number_from_log, show_share

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn import learned
-from mixdyn.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.learned.headers import read_about
-from mixdyn.mixture import GaussianMixture
-from mixdyn.models import load_model
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.learned.loading import load_model
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.score import ScoreModel
+from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 
 from ...data.checkpoints import CHECKPOINTS
 from ...ledger.claim import Basis, Case, Claim, Verdict

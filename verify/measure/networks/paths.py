@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.observers import ClassCounts
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.observers import ClassCounts
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ..paths import Paths, ddim_grid

@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixdyn.quantities import show_share
-from mixdyn.statistics import DISPLAY_MISS, POWER, Proportion, heterogeneity
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import DISPLAY_MISS, POWER, Proportion, heterogeneity
 
 from ...ledger.claim import Table
 from ...ledger.relations import Comparison, Outcome, Statistical

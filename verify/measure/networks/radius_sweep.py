@@ -15,10 +15,10 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import Region, classify, nearest_pairs, pair, two_nearest
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Hybrid, Sampler
-from mixdyn.sampling import sample
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from .models import TrainedModel

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixdyn import oracles
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
 
 from ...ledger.claim import Case
 from ..paths import DDIM_STEPS

@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from mixdyn.geometry import Region, within_modes
-from mixdyn.mixture import GaussianMixture
-from mixdyn.observers import ClassCounts
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.observers import ClassCounts
+from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, Sampler
-from mixdyn.sampling import sample
-from mixdyn.schedule import NoiseSchedule
-from mixdyn.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
 
 from ...ledger.claim import Case, Claim, Hypothesis, Table, Verdict
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate

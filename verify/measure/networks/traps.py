@@ -19,13 +19,13 @@ from numpy.typing import ArrayLike
 
 from mixdyn import geometry
 from mixdyn.geometry import Mask, Region
-from mixdyn.observers import Observer
+from mixdyn.problem.schedule import TimeGrid
+from mixdyn.run.observers import Observer
+from mixdyn.run.sampling import Samples, sample
 from mixdyn.samplers import DDIM
-from mixdyn.sampling import Samples, sample
-from mixdyn.schedule import TimeGrid
 from mixdyn.score import ExactScore
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ..paths import ddim_grid

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from mixdyn import geometry
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule, TimeGrid
-from mixdyn.statistics import Proportion
-from mixdyn.validation import Array, IntArray
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ..paths import ddim_grid

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn import bounds, crossings, dynamics, geometry
-from mixdyn.errors import ConvergenceError, NotApplicableError
-from mixdyn.mixture import GaussianMixture
+from mixdyn import bounds, geometry
+from mixdyn.geometry import dominance_times, dynamics
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
 from ...ledger.claim import Case, Hypothesis
 from ..paths import KAPPA, ddim_grid
@@ -67,7 +68,7 @@ def places(case: Case) -> list[Place]:
 def _place(mixture: GaussianMixture, pair: geometry.Pair, v: float) -> Place:
     index = (pair.i, pair.j)
     weights = mixture.weights[[pair.i, pair.j]]
-    margin = float(crossings.dominance_margin(mixture, pair.midpoint[None], v, index)[0])
+    margin = float(dominance_times.dominance_margin(mixture, pair.midpoint[None], v, index)[0])
     margin = min(margin, 1e300)  # infinite for two modes
     others = float(np.delete(mixture.weights, index).sum())
     slack = (

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn import dynamics
-from mixdyn.geometry import Mask
-from mixdyn.validation import Array, IntArray
+from mixdyn.geometry import Mask, dynamics
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
 from ..networks.field import (

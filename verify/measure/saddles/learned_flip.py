@@ -14,7 +14,7 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.geometry import Mask
-from mixdyn.validation import Array, IntArray
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ...ledger.relations import Comparison, Equality, compare

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn.geometry import Mask
-from mixdyn.quantities import show_share
-from mixdyn.validation import Array
+from mixdyn.support.checks import Array
+from mixdyn.support.numbers import show_share
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ...ledger.relations import Comparison, Equality, Upper, compare

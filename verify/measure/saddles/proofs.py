@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import dynamics
-from mixdyn.geometry import Pair
-from mixdyn.mixture import GaussianMixture
-from mixdyn.validation import Array
+from mixdyn.geometry import Pair, dynamics
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.checks import Array
 
 NEAR = 0.25  # of the pair's length
 _BITS = 256

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import pairwise_distances, require_pair
-from mixdyn.mixture import GaussianMixture
+from mixdyn.problem.checks import check_common_sigma
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore
-from mixdyn.validation import Array, check_common_sigma, check_positive
+from mixdyn.support.checks import Array, check_positive
 
 if TYPE_CHECKING:
-    from mixdyn.schedule import NoiseSchedule
+    from mixdyn.problem.schedule import NoiseSchedule
 
 BLUR = 0.25  # width h in units of the shortest distance between two modes
 

@@ -18,13 +18,13 @@ from enum import Enum
 
 import numpy as np
 
-from mixdyn.errors import ConvergenceError
-from mixdyn.fields import MixtureField
 from mixdyn.geometry import Pair, pairwise_distances
-from mixdyn.mixture import GaussianMixture
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.score import ExactScore, PerturbedScore
-from mixdyn.validation import Array
+from mixdyn.solvers.field import MixtureField
+from mixdyn.support.checks import Array
+from mixdyn.support.errors import ConvergenceError
 
 
 class Curve(Enum):
@@ -96,7 +96,7 @@ def amplitude(v: float, sigma: float) -> float:
 
 
 class PerturbedField:
-    """m - y + (sigma_t^2/alpha) e for the flow solvers of `mixdyn.integrators`.
+    """m - y + (sigma_t^2/alpha) e for the flow solvers of `mixdyn.solvers.integrators`.
 
     length: the distance of the two closest modes (N >= 2).
     """

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, dynamics
-from mixdyn.fields import ModelField
-from mixdyn.geometry import Mask, Pair
-from mixdyn.integrators import DormandPrince, integrate_ode
-from mixdyn.validation import Array, IntArray
+from mixdyn import bounds
+from mixdyn.geometry import Mask, Pair, dynamics
+from mixdyn.solvers.field import ModelField
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case, Claim, Finding, Hypothesis, Verdict
 from ...ledger.controls import narrowest

@@ -1,0 +1,37 @@
+"""Euclidean geometry of the means: pairs, classes, dominance, equilibria. No sampler, no score."""
+
+from .classes import Region, classify, mode_radius, widest_modes, within_modes
+from .pairs import (
+    Indices,
+    Mask,
+    Pair,
+    distance_to_segment,
+    in_tube,
+    nearest_pairs,
+    pair,
+    pairwise_distances,
+    require_pair,
+    row_blocks,
+    squared_distances,
+    two_nearest,
+)
+
+__all__ = [
+    "Indices",
+    "Mask",
+    "Pair",
+    "Region",
+    "classify",
+    "distance_to_segment",
+    "in_tube",
+    "mode_radius",
+    "nearest_pairs",
+    "pair",
+    "pairwise_distances",
+    "require_pair",
+    "row_blocks",
+    "squared_distances",
+    "two_nearest",
+    "widest_modes",
+    "within_modes",
+]

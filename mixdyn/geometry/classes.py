@@ -1,0 +1,99 @@
+"""Where a sample lies: in a mode, between the two modes nearest to it, or elsewhere."""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..problem.checks import check_mixture
+from ..support.checks import Array, check_points
+from .pairs import (
+    Indices,
+    Mask,
+    _distance_to_segment,
+    _two_smallest,
+    row_blocks,
+    squared_distances,
+    two_nearest,
+)
+
+if TYPE_CHECKING:
+    from ..problem.mixture import GaussianMixture
+
+
+class Region(IntEnum):
+    """Where a sample lies: in a mode, between the two modes nearest to it, or elsewhere."""
+
+    TRUE_MODE = 0
+    INTERPOLATION = 1
+    INVALID = 2
+
+
+def mode_radius(mixture: GaussianMixture) -> Array:
+    """Radius r_k inside which a sample counts as belonging to mode k, shape (N,).
+
+    ``5 sigma_k`` up to ten dimensions, ``sigma_k (sqrt(d) + 4)`` above, since the distance of a
+    Gaussian sample to its mean grows like sqrt(d). Source: arXiv 2605.06831 v1, Appendix F.1.
+    """
+    factor = 5.0 if check_mixture(mixture).d <= 10 else math.sqrt(mixture.d) + 4.0
+    return factor * mixture.sigmas
+
+
+def widest_modes(mixture: GaussianMixture) -> Indices:
+    """The widest mode at each place, in the order of the modes, (places,); all of them where their
+    means differ. Modes with one mean differ in sigma, and the widest classifies for the others."""
+    _, place = np.unique(mixture.means, axis=0, return_inverse=True)
+    widest: dict[int, int] = {}
+    for k, at in enumerate(place.reshape(-1).tolist()):
+        if at not in widest or mixture.sigmas[k] > mixture.sigmas[widest[at]]:
+            widest[at] = k
+    return np.array(sorted(widest.values()), dtype=np.intp)
+
+
+def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
+    """Class of each sample x (n, d) as a :class:`Region` code, shape (n,), int8.
+
+    ``TRUE_MODE`` within :func:`mode_radius` of a mode; else ``INTERPOLATION`` within the same
+    radius of the segment that joins the two nearest modes; else ``INVALID``. Distances equal to
+    the radius are inside. With one sigma per mode, each mode has its own radius (a sample inside a
+    wide mode is true even where a narrow mode is nearer) and a segment the larger radius of its
+    ends. Modes with one mean are one place, of the largest radius among them. With a single place
+    nothing is an interpolation. Source: arXiv 2605.06831 v1,
+    Appendix F.1.
+    """
+    x = check_points(x, check_mixture(mixture).d)
+    widest = widest_modes(mixture)
+    means, radius = mixture.means[widest], mode_radius(mixture)[widest]
+    codes = np.full(x.shape[0], Region.INVALID, dtype=np.int8)
+    for block in row_blocks(x.shape[0], max(mixture.N, mixture.d)):
+        d2 = squared_distances(x[block], means)
+        inside = (np.sqrt(d2) <= radius).any(axis=1)
+        code = codes[block]
+        code[inside] = Region.TRUE_MODE
+        outside = np.flatnonzero(~inside)
+        if len(means) > 1 and outside.size:
+            between = _between(means, radius, x[block][outside], d2[outside])
+            code[outside[between]] = Region.INTERPOLATION
+    return codes
+
+
+def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], Indices, Array]:
+    """Codes (n,) of samples x (n, d) by :func:`classify`; and of the m true-mode ones among them,
+    in order, the nearest mode (m,) and the offset x - mu (m, d) from it."""
+    codes = classify(mixture, x)
+    inside = x[codes == Region.TRUE_MODE]
+    nearest = np.zeros(len(inside), np.intp)
+    if mixture.N > 1 and len(inside):
+        nearest = two_nearest(mixture.means, inside)[0]
+    return codes, nearest, inside - mixture.means[nearest]
+
+
+def _between(means: Array, radius: Array, x: Array, d2: Array) -> Mask:
+    """Whether each sample lies within the radius of the segment of its two nearest modes."""
+    first, second, _, _ = _two_smallest(d2)
+    distance = _distance_to_segment(x, means[first], means[second], 0.0)
+    return distance <= np.maximum(radius[first], radius[second])

@@ -1,0 +1,1 @@
+"""Training on own samples, generation after generation; the only room that runs and trains."""

@@ -1,0 +1,1 @@
+"""Running a sampler: blocks, seeds, starts, and what is observed on the way."""

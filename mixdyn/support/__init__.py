@@ -1,0 +1,1 @@
+"""Errors, checks, numbers, files, intervals: what every room uses. Imports no other room."""
