@@ -100,7 +100,7 @@ def test_no_progress_is_drawn_where_stderr_is_no_terminal(run):
 
 MODULE = """
 from mixdyn import presets
-from mixdyn.schedule import NoiseSchedule
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.score import ExactScore
 
 exact = ExactScore(presets.line(), NoiseSchedule.linear(T=12, beta_start=0.01, beta_end=0.5))

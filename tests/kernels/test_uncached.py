@@ -10,7 +10,7 @@ import numba.core.caching as caching
 for kind in vars(caching).values():  # as on a machine where no folder is writable
     if isinstance(kind, type) and issubclass(kind, caching.CacheImpl):
         kind._locator_classes = []
-from mixdyn.noise import standard_normals
+from mixdyn.problem.noise import standard_normals
 
 print(standard_normals(0, 2, 1, 1).shape)
 """

@@ -27,7 +27,7 @@ CPU_SECONDS = 20  # a mutant that loops counts as noticed
 _COMPARISONS = {
     "mixdyn/bounds": compare_bounds.COMPARISONS,
     "mixdyn/oracles": compare_oracles.COMPARISONS,
-    "mixdyn": compare_engine.COMPARISONS,
+    "mixdyn/geometry": compare_engine.COMPARISONS,
 }
 
 

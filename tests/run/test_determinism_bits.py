@@ -38,7 +38,7 @@ SAMPLERS = {
 PROGRAM = """
 import hashlib
 from mixdyn import DDIM, DDPM, ExactReverse, GaussianMixture, Hybrid, NoiseSchedule, presets, sample
-from mixdyn.noise import standard_normals
+from mixdyn.problem.noise import standard_normals
 schedule = NoiseSchedule.linear(40, 1e-4, 0.3)
 h = hashlib.sha256()
 per_mode = GaussianMixture([[0.0, 1.0, 0.2], [1.0, -0.5, 0.3]], [0.1, 0.4])
