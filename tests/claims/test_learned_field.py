@@ -28,6 +28,7 @@ from verify.claims import x_3_growth as x3
 from verify.ledger import cases
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.rows import row_of
 from verify.measure.networks import field, learned_growth
 from verify.measure.networks import traps as learned_traps
 from verify.measure.networks.models import TrainedModel, trained_models
@@ -287,13 +288,13 @@ def test_the_learned_error_is_far_beyond_what_the_midpoint_bound_allows(trained)
 
 def test_the_mass_of_the_learned_trap_is_the_rate_at_which_ddim_interpolates(trained):
     models = trained_models(trained)[:1]
-    row = learned_growth._row(x3.CLAIM, trained, models)
+    row = row_of(x3.CLAIM, trained, x3.learned, models)
     width, coarse, fine = row.comparisons
     assert (width.outcome, coarse.outcome, fine.outcome) == (Outcome.HOLDS,) * 3
     exact = row.numbers["rate of DDIM with the exact score, by its own trap"]
     assert coarse.bound > 1000.0 * exact
     assert coarse.measured > 1.5 * fine.measured  # the finer grid leaves the midpoint faster
-    assert learned_growth._row(x3.CLAIM, trained, models, 0.5).verdict is Outcome.FAILS
+    assert row_of(x3.CLAIM, trained, x3.learned, models, growth=0.5).verdict is Outcome.FAILS
 
 
 def test_a_user_problem_without_models_keeps_its_exact_rows():

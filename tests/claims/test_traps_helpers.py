@@ -73,11 +73,11 @@ def test_rounding_near_the_rim_spoils_a_deep_trap_by_its_share_of_k_and_no_more(
     truth = traps.exact_log_trap(1.0, fraction, 1 / 1800.0, 1 / k_end)
     start = traps.flow_of_log_distance(math.log(fraction), k_end, 1800.0)[0]
     assert abs(start - truth) < traps.log_error(k_end)
-    found = traps.against_truth(start, truth, k_end)
+    found = traps.against_truth(start, truth, k_end).comparison
     assert found.outcome is Outcome.HOLDS
     assert found.resolution == pytest.approx(1e-6 + float(traps.log_error(k_end)), rel=1e-9)
     apart = 2.0 * found.resolution
-    assert traps.against_truth(start + apart, truth, k_end).outcome is Outcome.FAILS
+    assert traps.against_truth(start + apart, truth, k_end).comparison.outcome is Outcome.FAILS
 
 
 def test_the_exit_clock_inverts_the_flow():

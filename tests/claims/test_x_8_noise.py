@@ -7,8 +7,9 @@ import pytest
 
 from mixdyn import AdaptiveNoise, GaussianMixture, NoiseSchedule, presets
 from verify.claims import x_8_noise
-from verify.ledger.claim import Case, NegativeControl
+from verify.ledger.claim import Case, Control, NegativeControl
 from verify.ledger.relations import Outcome
+from verify.ledger.rows import check, row_of
 from verify.measure import exact_sampler
 from verify.measure.ends import Ends, ends_of
 from verify.measure.networks import adaptive_rows
@@ -26,6 +27,10 @@ def case_of(name, schedule=None):
     return Case(name, PROBLEMS[name], schedule or NoiseSchedule.linear(), random=True)
 
 
+def judge(case, **changed):
+    return row_of(x_8_noise.CLAIM, case, x_8_noise.exact, **changed)
+
+
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
     """Enough for a margin of 8 % in place of 3 %."""
@@ -38,21 +43,21 @@ def few_samples(monkeypatch):
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_identity_holds_and_its_mutants_do_not(name):
     case = case_of(name)
-    row = x_8_noise._judge(case)
+    row = judge(case)
     assert row.verdict is Outcome.HOLDS, row
     for changed in ({"posterior": 0.0}, {"power": 1}, {"posterior": 1.0 + 2e-8}):
-        mutant = x_8_noise._judge(case, **changed)
+        mutant = judge(case, **changed)
         assert mutant.verdict is Outcome.FAILS
         assert mutant.quantity == "covariance of the reverse kernel"
 
 
 def test_the_sampler_comes_back_with_spread_weights_and_rate_of_the_exact_score():
     case = case_of("standard")
-    names = [c.name for c in x_8_noise._judge(case).comparisons]
+    names = [c.name for c in judge(case).comparisons]
     assert any(name.startswith("spread") for name in names)
     assert any(name.startswith("error of the weights") for name in names)
     assert len(names) == 12  # identity, seven spreads, two weights, rate, evaluations
-    assert {c.outcome for c in x_8_noise._judge(case).comparisons} == {Outcome.HOLDS}
+    assert {c.outcome for c in judge(case).comparisons} == {Outcome.HOLDS}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_the_sampler_comes_back_with_spread_weights_and_rate_of_the_exact_score(
     ids=["last step only", "wider modes", "other weights"],
 )
 def test_spread_and_weights_can_each_be_wrong_and_fail_narrowly(wrong, quantity):
-    row = x_8_noise._judge(case_of("standard"), wrong=wrong)
+    row = judge(case_of("standard"), wrong=wrong)
     assert row.verdict is Outcome.FAILS
     control = NegativeControl.of("", row)
     assert row.quantity.startswith(quantity)
@@ -90,20 +95,20 @@ def test_spread_and_weights_can_each_be_wrong_and_fail_narrowly(wrong, quantity)
 )
 def test_where_the_sampler_is_not_judged_the_row_says_why(mixture, schedule, words):
     case = Case("user", mixture, schedule or NoiseSchedule.linear(), random=True)
-    row = x_8_noise._judge(case)
+    row = judge(case)
     assert re.search(words, row.note)
     assert [c.name for c in row.comparisons] == ["covariance of the reverse kernel"]
 
 
 def test_a_schedule_of_one_step_is_judged_too():
-    (row,) = x_8_noise.check(case_of("one mode", NoiseSchedule.from_betas([0.3])))
+    (row,) = check(x_8_noise.CLAIM, case_of("one mode", NoiseSchedule.from_betas([0.3])))
     assert row.verdict is Outcome.HOLDS
     assert "fewer than" in row.note
 
 
 def test_a_midpoint_asks_for_more_noise_than_a_step_allows_and_a_mode_does_not():
     """Up to 26 at a midpoint (independent scripts), 1 at an owned point as sigma -> 0."""
-    (row,) = x_8_noise.check(case_of("standard"))
+    (row,) = check(x_8_noise.CLAIM, case_of("standard"))
     table = row.tables[0]
     needed = np.array([r[2] for r in table.rows if 9 <= r[0] <= 60])
     at_mode = np.array([r[3] for r in table.rows if 9 <= r[0] <= 60])
@@ -130,7 +135,7 @@ def trial(**changed):
 
 
 def outcomes(**changed):
-    return [c.outcome for c in adaptive_rows.compare_trial(trial(**changed))]
+    return [c.outcome for c in x_8_noise.compare_trial(trial(**changed))]
 
 
 def test_a_trial_in_which_all_is_well_holds():
@@ -156,14 +161,21 @@ def test_each_promise_can_be_broken_alone(changed, which):
 def test_a_rate_twenty_times_ddpm_s_is_not_taken_for_no_worse():
     """Where both intervals overlap nothing is shown: 2,000 samples of DDPM decide nothing."""
     adaptive, every = made_up(132, 12_000), made_up(8, 2_000, spread=0.68)
-    found = adaptive_rows.compare_trial(adaptive_rows.Trial("m", adaptive, adaptive, every))
+    found = x_8_noise.compare_trial(adaptive_rows.Trial("m", adaptive, adaptive, every))
     assert found[2].outcome is Outcome.INCONCLUSIVE
     assert found[2].resolution is None or found[2].resolution > 0.01
 
 
-@pytest.mark.parametrize("change", adaptive_rows.CONTROLS.values(), ids=adaptive_rows.CONTROLS)
+CONTROLS = {
+    control.name: control.changed["change"]
+    for control in x_8_noise.CLAIM.controls
+    if isinstance(control, Control) and control.row.measure is x_8_noise.learned
+}
+
+
+@pytest.mark.parametrize("change", CONTROLS.values(), ids=CONTROLS)
 def test_each_control_breaks_a_trial_in_which_all_is_well(change):
-    found = adaptive_rows.compare_trial(change(trial()))
+    found = x_8_noise.compare_trial(change(trial()))
     assert Outcome.FAILS in {c.outcome for c in found}
 
 

@@ -23,6 +23,7 @@ from verify.ledger.claim import (
     parse_docstring,
     parse_hypotheses,
 )
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import (
     Log10,
     dump_json,
@@ -129,7 +130,7 @@ def test_a_docstring_with_a_part_missing_doubled_or_out_of_order_is_refused(doc)
 
 def test_obstacles_name_the_modes_and_the_sigmas(case):
     needy = Claim.from_docstring(
-        DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="", min_modes=3, common_sigma=True
+        DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="", needs=(modes(3), one_sigma)
     )
     assert "3 or more" in needy.obstacle(case.mixture)
     uneven = GaussianMixture([[0.0], [1.0], [2.0]], [0.1, 0.2, 0.1])
@@ -158,7 +159,7 @@ def test_no_claim_is_judged_on_coordinates_rounded_by_more_than_its_digits(means
 def test_a_claim_about_pairs_names_the_modes_that_share_a_mean():
     twice = GaussianMixture([[1.0], [0.0], [2.0], [0.0]], [0.1, 0.1, 0.1, 0.2])
     header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
-    pairs = Claim.from_docstring(DOC, **header, min_modes=2)
+    pairs = Claim.from_docstring(DOC, **header, needs=(modes(2),))
     assert "modes 1 and 3 share one mean" in pairs.obstacle(twice)
     assert Claim.from_docstring(DOC, **header).obstacle(twice) is None
 

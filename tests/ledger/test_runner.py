@@ -10,6 +10,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Profile
+from verify.ledger.needs import modes
 from verify.ledger.recorded import find_drift, record, recorded_path
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Outcome, Upper, compare
@@ -149,7 +150,7 @@ def test_an_interrupt_is_no_fault_of_the_check(case):
 
 
 def test_a_claim_about_three_modes_is_not_applicable_to_two_and_its_check_is_not_run(case):
-    (verdict,) = runner.run_claim(toy(crash, min_modes=3)[0], case)
+    (verdict,) = runner.run_claim(toy(crash, needs=(modes(3),))[0], case)
     assert verdict.verdict is Outcome.NOT_APPLICABLE
 
 

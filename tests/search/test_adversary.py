@@ -14,6 +14,7 @@ import pytest
 from mixdyn.support.errors import FileError, NotApplicableError
 from verify.ledger import cases, runner
 from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, Profile
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import dump_json
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
@@ -32,7 +33,7 @@ Evidence: sampled.
 Source: arXiv 2605.06831 v1, planted in a test
 """
 CLAIM = Claim.from_docstring(
-    DOC, id="G.3", basis=(Basis.SAMPLED,), min_modes=3, common_sigma=True, does_not_show="Nothing."
+    DOC, id="G.3", basis=(Basis.SAMPLED,), needs=(modes(3), one_sigma), does_not_show="Nothing."
 )
 PATIENT = Limits(problems=150, explore_seconds=60.0, shrink_seconds=60.0)
 

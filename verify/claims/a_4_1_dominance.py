@@ -25,15 +25,16 @@ import numpy as np
 from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
 from mixdyn.support.checks import IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Lower, compare
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="A4.1",
+    short="two-mode dominance",
+    needs=(modes(3), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=3,
-    common_sigma=True,
     does_not_show=(
         "Dominance between two nodes of the grid, or for every trajectory: a set of starts too "
         "small to be drawn ends where three modes meet."

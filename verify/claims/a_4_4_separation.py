@@ -23,15 +23,16 @@ from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Lower, Outcome, compare
 from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="A4.4",
+    short="separation",
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT,),
-    min_modes=2,
-    common_sigma=True,
     does_not_show=(
         "That a trajectory has reached its pair by then: dominance along trajectories is A4.1, and "
         "either time can come first."

@@ -28,15 +28,17 @@ from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="B.1 (1)",
+    short="unequal weights",
+    rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "

@@ -33,15 +33,21 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.traps import neighbour_pairs, separatrix, two_modes
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="B.1 (2)",
+    short="its displacement",
+    rests_on={
+        "B.1 (1)": "the saddle of the pair by itself",
+        "G.3": "the margin bounds the field's error",
+        "O2": "the level that divides the basins",
+    },
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/unequal_weights.py",
     does_not_show=(
         "The basins' boundary of the full mixture: that is a curved surface through no saddle in "

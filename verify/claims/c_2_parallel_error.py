@@ -20,23 +20,22 @@ Source: arXiv 2605.06831 v1, Appendix C.2
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from verify.ledger.claim import Basis, Case, Claim, Verdict
-from verify.measure.score_errors.perturbed_paths import (
-    Distance,
-    PerturbedPaths,
-    Sides,
-    forgetful,
-    judge_distance,
-)
+from mixdyn.support.checks import Array
+from verify.ledger.claim import Case, Claim
+from verify.ledger.needs import modes, one_sigma
+from verify.ledger.sides import Part
+from verify.measure.score_errors.perturbed_paths import PerturbedPaths, along_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.2",
-    basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
+    short="inexact: overshoot",
+    rests_on={"G.4": "the interval that widens"},
+    needs=(modes(2), one_sigma),
     does_not_show=(
         "Where on the segment a path ends: an error of this size can move or flip the saddle, "
         "which is C.4 and C.5. Dominance is checked at nodes, not between them."
@@ -44,23 +43,18 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> Verdict:
-    """Overshoot beyond the segment, node by node."""
-    return _judge(case)
+@CLAIM.sampled(unit="path nodes")
+def overshoot(case: Case, counted: float = 1.0) -> Iterator[Part]:
+    """Distance to the extended segment, node by node. counted: share of the error in the bound."""
 
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Bounds that forget the error, or a part of it."""
-    return forgetful(lambda factor: _judge(case, error_factor=factor))
-
-
-def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
-    def overshoot(paths: PerturbedPaths) -> Sides:
-        """Distance to the extended segment."""
-        a = paths.a[:, paths.held]
-        epsilon = paths.epsilon(case)
+    def sides(paths: PerturbedPaths) -> tuple[Array, Array]:
+        a, epsilon = paths.a[:, paths.held], paths.epsilon(case)
         distance = np.maximum(np.maximum(-epsilon - a, a - 1.0 - epsilon), 0.0)
-        return distance[1:].T, paths.recursion(distance[0], error_factor * paths.delta).T
+        return distance[1:].T, paths.recursion(distance[0], counted * paths.delta).T
 
-    what = Distance("overshoot", "velocity against m - y and δ", along=True, sides=overshoot)
-    return judge_distance(CLAIM, case, what)
+    yield from along_paths(case, "overshoot", sides, "velocity against m - y and δ", along=True)
+
+
+CLAIM.must_fail(overshoot, "without the error's term", counted=0.0)
+CLAIM.must_fail(overshoot, "half the error", counted=0.5)
+CLAIM.must_fail_narrowly(overshoot, "(1 - {}) of the error", 0.5, counted=lambda less: 1.0 - less)

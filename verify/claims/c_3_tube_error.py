@@ -21,26 +21,20 @@ Source: arXiv 2605.06831 v1, Appendix C.3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from verify.ledger.claim import Basis, Case, Claim, Verdict
-from verify.ledger.relations import Comparison, compare
-from verify.measure.score_errors.perturbed_paths import (
-    TOLERANCE,
-    Distance,
-    PerturbedPaths,
-    Sides,
-    forgetful,
-    join,
-    judge_distance,
-)
+from mixdyn.support.checks import Array
+from verify.ledger.claim import Case, Claim
+from verify.ledger.needs import modes, one_sigma
+from verify.ledger.sides import Facts, Part, Side
+from verify.measure.score_errors.perturbed_paths import TOLERANCE, PerturbedPaths, along_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.3",
-    basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
+    short="inexact: tube",
+    rests_on={"T4.2": "the tube that widens"},
+    needs=(modes(2), one_sigma),
     does_not_show=(
         "That the error is small enough for the tube to be of use: its radius is the error's own "
         "size in y, and grows with it. Dominance is checked at nodes, not between them."
@@ -48,40 +42,40 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> Verdict:
-    """Distance to the line, node by node."""
-    return _judge(case)
+@CLAIM.sampled(unit="path nodes")
+def tube(case: Case, counted: float = 1.0) -> Iterator[Part]:
+    """Distance to the line, node by node. counted: share of the error in the bounds."""
 
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Bounds that forget the error, or a part of it."""
-    return forgetful(lambda factor: _judge(case, error_factor=factor))
-
-
-def _judge(case: Case, error_factor: float = 1.0) -> Verdict:
-    def sides(paths: PerturbedPaths) -> Sides:
-        distance = paths.distance[:, paths.held] / paths.pair.length
-        remainder = paths.remainder(case) / paths.pair.length
-        bound = paths.recursion(distance[0], error_factor * paths.delta, remainder)
+    def sides(paths: PerturbedPaths) -> tuple[Array, Array]:
+        distance, remainder = _over_length(case, paths)
+        bound = paths.recursion(distance[0], counted * paths.delta, remainder)
         return distance[1:].T, bound.T
 
-    def tube(paths: PerturbedPaths) -> Sides:
+    def inside(paths: PerturbedPaths) -> Side:
         """Largest later distance of each start inside the tube, and the tube's radius."""
-        distance = paths.distance[:, paths.held] / paths.pair.length
-        radius = paths.remainder(case) / paths.pair.length + error_factor * paths.delta.max()
-        starts = distance[0] <= radius + 1e-12
-        return distance[1:, starts].max(axis=0), radius[starts]
+        distance, remainder = _over_length(case, paths)
+        radius = remainder + counted * paths.delta.max()
+        return Side(
+            "the tube, for starts inside",
+            distance[1:].max(axis=0),
+            at_most=radius,
+            among=distance[0] <= radius + 1e-12,
+            tolerance=TOLERANCE,
+        )
 
-    def inside(found: Sequence[PerturbedPaths]) -> list[Comparison]:
-        within = join([tube(paths) for paths in found])
-        return [compare("the tube, for starts inside", TOLERANCE, *within)]
+    velocity = "velocity against m - y and e"
+    yield from along_paths(case, "distance to the line", sides, velocity, along=False, more=inside)
+    if case.mixture.d == 1:
+        yield Facts(nonvacuous=0.0)
+        yield "On a line every state lies on the line of the pair."
 
-    what = Distance(
-        "distance to the line",
-        "velocity against m - y and e",
-        along=False,
-        sides=sides,
-        more=inside,
-        flat=case.mixture.d == 1,
-    )
-    return judge_distance(CLAIM, case, what)
+
+def _over_length(case: Case, paths: PerturbedPaths) -> tuple[Array, Array]:
+    """Distance to the line at the nodes and R of the paths that held, over l."""
+    length = paths.pair.length
+    return paths.distance[:, paths.held] / length, paths.remainder(case) / length
+
+
+CLAIM.must_fail(tube, "without the error's term", counted=0.0)
+CLAIM.must_fail(tube, "half the error", counted=0.5)
+CLAIM.must_fail_narrowly(tube, "(1 - {}) of the error", 0.5, counted=lambda less: 1.0 - less)

@@ -29,6 +29,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Upper, compare
 from verify.measure.paths import (
     KAPPA,
@@ -42,9 +43,10 @@ from verify.measure.paths import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C4.3",
+    short="trapping in the tube",
+    rests_on={"G.3": "the remainder R"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/tube_invariance.py",
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "

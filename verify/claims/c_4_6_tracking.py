@@ -30,6 +30,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Upper, compare
 from verify.measure.midpoint.traps import node_variances, require_distinct_means
 from verify.measure.paths import Paths, flow_from, flow_tolerance
@@ -37,9 +38,10 @@ from verify.measure.paths import Paths, flow_from, flow_tolerance
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C4.6",
+    short="tracking",
+    rests_on={"P4.5": "an invariant ball around the mode", "G.2": "the Jacobian Cov/v - I"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/tracking.py",
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "

@@ -41,6 +41,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.paths import KAPPA, ddim_grid
 from verify.measure.saddles import learned_shift
@@ -57,9 +58,13 @@ from verify.measure.score_errors.inexact import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.4",
+    short="inexact: saddle",
+    rests_on={
+        "P4.7 (1)": "the eigenvalue",
+        "B.1 (1)": "a constant error acts like unequal weights",
+    },
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT, Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/saddle_shift.py",
     no_narrow_control={
         Basis.LEARNED: "The row itself fails: how small a further fault it would see says nothing."

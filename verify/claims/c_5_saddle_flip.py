@@ -39,6 +39,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
 from verify.measure.paths import ddim_grid
 from verify.measure.saddles import learned_flip
@@ -55,9 +56,10 @@ from verify.measure.score_errors.inexact import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.5",
+    short="inexact: eigenvalue",
+    rests_on={"P4.7 (1)": "the eigenvalue that flips"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/eigenvalue_shift.py",
     does_not_show=(
         "That a learned score has such an error: its slope at the midpoint must be of the size of "

@@ -41,6 +41,7 @@ from mixdyn.score import PerturbedScore
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Number, number_from_log
 from verify.ledger.relations import Comparison, Statistical, compare_rate
 from verify.measure.midpoint.bound import growth_and_outward, published_bound
@@ -64,9 +65,10 @@ from verify.measure.score_errors.inexact import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="C.6",
+    short="inexact: midpoint",
+    rests_on={"P5.1": "the bound it extends"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/return_term.py",
     does_not_show=(
         "Anything about DDPM with a learned score: the bound exceeds that of Proposition 5.1, "

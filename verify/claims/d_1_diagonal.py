@@ -29,14 +29,16 @@ from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="D.1",
+    short="diagonal avoidance",
+    rests_on={"A4.1": "the diagonal pair dominates"},
+    needs=(modes(4), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=4,
-    common_sigma=True,
     derivation="derivations/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "

@@ -28,6 +28,7 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
 from verify.measure.networks.paths import WINDOWS
@@ -45,8 +46,10 @@ from verify.measure.networks.visits import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="E.11",
+    short="which window",
+    rests_on={"I.1": "the split by visits, its window varied"},
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "That P(H|M) itself means something: it depends on the window and the radius by orders of "
         "magnitude, while P(M|H) hardly does. A path that ends between two modes is near their "

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
 from verify.measure.networks.field import field_mutants, find_segments, named, spread
 from verify.measure.networks.models import TrainedModel, learned_rows
@@ -32,9 +33,10 @@ from verify.measure.saddles.learned_flip import MidpointSlopes, midpoint_slopes
 CLAIM = Claim.from_docstring(
     __doc__,
     id="E.12",
+    short="midpoint spectra",
+    rests_on={"P4.7 (1)": "the exact eigenvalue", "C.5": "what a learned score makes of it"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.LEARNED,),
-    min_modes=2,
-    common_sigma=True,
     does_not_show=(
         "That a path at the midpoint stays or leaves: the learned drift does not vanish there, and "
         "its saddles lie elsewhere (C.4). A positive eigenvalue may be too small to matter (X3)."

@@ -20,31 +20,28 @@ Source: arXiv 2605.06831 v1, figure E.13
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.ledger.relations import Comparison
-from verify.measure.networks.models import TrainedModel
-from verify.measure.networks.pooled import variation_note, variation_table
+from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.needs import modes, one_sigma
+from verify.ledger.sides import Part
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, eta_rates
 from verify.measure.networks.rates import (
-    Change,
     Rates,
     compare_fall,
     compare_order,
-    judge_changed,
-    judge_rates,
-    rate_table,
+    show_rates,
     steps_alone,
-    witness_of,
 )
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="E.13",
-    basis=(Basis.LEARNED,),
-    min_modes=2,
-    common_sigma=True,
+    short="rate against eta",
+    rests_on={"F1": "its two ends"},
+    needs=(modes(2), one_sigma),
     does_not_show=(
         "That the share falls at each step of eta, or on another network. That noise is free: it "
         "also decides how wide each mode comes out and how much weight it gets. The spread is in "
@@ -52,62 +49,30 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-
-def check(case: Case) -> list[Verdict]:
-    """The mean share over the noise factor."""
-    return judge_rates(CLAIM, case, _judge)
+Names = Sequence[str]
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Noise factors in reverse; the two ends exchanged on the last network alone."""
-    names = _names(case)
-    reverse = dict(zip(names, reversed(names), strict=True))
-    changes: dict[str, Change] = {
-        "noise factors in reverse": lambda rates: rates.reordered(
-            [reverse.get(name, name) for name in rates.samplers]
-        ),
-        "ends exchanged on the last network": lambda rates: rates.exchanged(
-            names[0], names[-1], -1
-        ),
-    }
-    return judge_changed(CLAIM, case, _judge, changes)
-
-
-def _names(case: Case) -> list[str]:
-    """The samplers with eta in 0..1, as the tables name them."""
-    return [eta_name(eta) for eta in allowed_etas(case.schedule) if eta <= 1.0]
-
-
-def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
+@CLAIM.learned(unit="samples", of=networks)
+def fall(
+    case: Case,
+    models: Sequence[TrainedModel],
+    change: Callable[[Rates, Names], Rates] = lambda rates, names: rates,
+) -> Iterator[Part]:
+    """The mean share over the noise factor, and each network's at no noise against full noise."""
     measured = eta_rates(case, models)
-    rates, names = change(measured), _names(case)
-    hypothesis = steps_alone(measured.from_exact().of(0, names[0]))
-    fall, shares = compare_fall(rates, names), {name: rates.each(name) for name in names}
-    words = f"{fall.in_words()} {variation_note(shares)} {_beyond(rates, names[-1])}"
-    finding = Finding(
-        comparisons=[*fall.comparisons, *_ends(rates, names)],
-        hypotheses=[hypothesis],
-        nonvacuous_share=1.0,
-        witness=witness_of(case),
-        unit="samples",
-        note=words.strip() if hypothesis.held_share else "",
-        tables=[
-            rate_table("Shares over the noise factor, with 95 % intervals", rates),
-            variation_table(shares),
-            _spread(case, rates),
-        ],
-        model=", ".join(rates.models),
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _ends(rates: Rates, names: Sequence[str]) -> list[Comparison]:
-    """No noise against full noise, network by network."""
-    first, last = names[0], names[-1]
-    return [
-        compare_order(f"{first} above {last}, {model}", rates.of(k, first), rates.of(k, last))
-        for k, model in enumerate(rates.models)
-    ]
+    names = [eta_name(eta) for eta in allowed_etas(case.schedule) if eta <= 1.0]
+    rates = change(measured, names)
+    trend, shares = compare_fall(rates, names), {name: rates.each(name) for name in names}
+    yield from trend.comparisons
+    for k, model in enumerate(rates.models):
+        first, last = (rates.of(k, name) for name in (names[0], names[-1]))
+        yield compare_order(f"{names[0]} above {names[-1]}, {model}", first, last)
+    alone = steps_alone(measured.from_exact().of(0, names[0]))
+    yield alone
+    if alone.held_share:
+        yield from (trend.in_words(), variation_note(shares), _beyond(rates, names[-1]))
+    yield from show_rates(case, "Shares over the noise factor", rates, shares)
+    yield lambda: _spread(case, rates)
 
 
 def _beyond(rates: Rates, last: str) -> str:
@@ -128,3 +93,15 @@ def _spread(case: Case, rates: Rates) -> Table:
     rows: list[list[str | float]] = [[name, *(row / sigma).tolist()] for name, row in every]
     caption = "Standard deviation within the modes over sigma (1 would be the data's)"
     return Table(caption, ("model", *rates.samplers), rows)
+
+
+CLAIM.must_fail(
+    fall,
+    "noise factors in reverse",
+    change=lambda rates, names: rates.reordered([*names[::-1], *rates.samplers[len(names) :]]),
+)
+CLAIM.must_fail(
+    fall,
+    "ends exchanged on the last network",
+    change=lambda rates, names: rates.exchanged(names[0], names[-1], -1),
+)

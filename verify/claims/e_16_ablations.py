@@ -51,6 +51,8 @@ from verify.measure.networks.rates import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="E.16",
+    short="ablations",
+    rests_on={"F1": "the gap, on other problems"},
     basis=(Basis.LEARNED,),
     does_not_show=(
         "How much of a difference between two settings is the training seed's: there is one "

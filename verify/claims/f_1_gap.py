@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.measure.networks.models import TrainedModel, high_dimensional_state
 from verify.measure.networks.pooled import Shares, variation_note, variation_table
@@ -44,8 +45,9 @@ from verify.measure.paths import DDIM_STEPS
 CLAIM = Claim.from_docstring(
     __doc__,
     id="F1",
+    short="DDIM above DDPM",
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "Why. DDIM with 50 steps also takes larger steps than DDPM: F3 gives it as many. Nor that "
         "another network, architecture or longer training behaves alike: the networks are those "

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.needs import modes
 from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.pooled import Shares, variation_note, variation_table
 from verify.measure.networks.rate_sweeps import step_rates
@@ -40,8 +41,10 @@ from verify.measure.networks.rates import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="F3",
+    short="rate against steps",
+    rests_on={"F1": "the gap, at every number of steps"},
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "That the share falls at each step, or on every network. That DDIM's share stays above "
         "DDPM's on a schedule of more steps: the probability flow is the limit of DDIM, which T "

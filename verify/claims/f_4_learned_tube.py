@@ -32,6 +32,7 @@ from mixdyn.geometry import Mask
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Statistical, compare_rate
 from verify.measure.networks.envelopes import DELTA, Envelope, Followed, follow
 from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
@@ -42,9 +43,10 @@ from verify.measure.paths import KAPPA, node_of_tau_2
 CLAIM = Claim.from_docstring(
     __doc__,
     id="F4",
+    short="paths to the segment",
+    rests_on={"X2": "the envelope", "C.3": "the floor under it"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.LEARNED,),
-    min_modes=2,
-    common_sigma=True,
     does_not_show=(
         "That the trained field contracts as the exact one does: R, for margin 7 up to 0.084 of "
         "the distance of two modes on the paper's grid, is far above the floor and hides it. The "

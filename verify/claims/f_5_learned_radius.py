@@ -31,6 +31,7 @@ import numpy as np
 
 from mixdyn import geometry
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
@@ -48,9 +49,10 @@ from verify.measure.networks.visits import STEPS_LEFT, with_interval
 CLAIM = Claim.from_docstring(
     __doc__,
     id="F5",
+    short="rate against radius",
+    rests_on={"C.5": "the trap at the midpoint", "X4": "the budget at its rim"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.LEARNED,),
-    min_modes=2,
-    common_sigma=True,
     does_not_show=(
         "That another model keeps the order. That noise always helps: from starts outside the trap "
         "of a trained score DDIM never interpolates, while a few noisy steps carry some paths into "

@@ -33,6 +33,7 @@ from verify.measure.paths import Level, random_states, relevant_exponent, score_
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.1",
+    short="marginals and score",
     basis=(Basis.SAMPLED,),
     derivation="derivations/marginal.py",
     does_not_show=(

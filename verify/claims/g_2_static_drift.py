@@ -27,14 +27,17 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import one_sigma
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.paths import Level, random_states, score_scale
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.2",
+    short="static coordinates",
+    rests_on={"G.1": "the score"},
+    needs=(one_sigma,),
     basis=(Basis.SAMPLED,),
-    common_sigma=True,
     derivation="derivations/static_coordinates.py",
     does_not_show=(
         "What a discrete sampler does with the drift between two nodes, or that solutions of the "

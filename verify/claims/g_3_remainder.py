@@ -27,15 +27,17 @@ from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.paths import flow_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.3",
+    short="orthogonal remainder",
+    rests_on={"G.2": "the drift, split along a pair", "A4.1": "the margin bounds the other modes"},
+    needs=(modes(3), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=3,
-    common_sigma=True,
     derivation="derivations/split.py",
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "

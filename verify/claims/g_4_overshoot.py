@@ -26,6 +26,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Upper, compare
 from verify.measure.midpoint.traps import require_distinct_means
 from verify.measure.paths import (
@@ -40,9 +41,10 @@ from verify.measure.paths import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.4",
+    short="extended segment",
+    rests_on={"G.3": "the weight of the other modes"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/extended_segment.py",
     does_not_show=(
         "Where in the interval a path ends, or how it moves there: inside, nothing is said. "

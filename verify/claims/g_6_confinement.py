@@ -28,6 +28,7 @@ from verify.measure.paths import level_at
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.6",
+    short="Brownian confinement",
     basis=(Basis.EXACT,),
     derivation="derivations/brownian_confinement.py",
     does_not_show=(

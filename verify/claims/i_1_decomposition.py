@@ -32,6 +32,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.networks import learned_decomposition
 from verify.measure.networks.models import learned_mutants, learned_rows
@@ -47,8 +48,10 @@ from verify.measure.paths import ddim_grid
 CLAIM = Claim.from_docstring(
     __doc__,
     id="I.1",
+    short="decomposition",
+    rests_on={"F1": "the rates that it splits"},
+    needs=(modes(2),),
     basis=(Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
     does_not_show=(
         "That a visit causes a hallucination: the identity holds for every event M, and a path "
         "that ends between two modes was between them before. With the exact score there are "

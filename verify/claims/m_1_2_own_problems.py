@@ -52,6 +52,8 @@ from verify.measure.outside_modes import Line, tail_mass
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M1 (2)",
+    short="the paper's own lines",
+    rests_on={"M1": "on the paper's own problems"},
     basis=(Basis.EXACT,),
     does_not_show=(
         "How much a learned score leaves on these lines: see M2. Nor that steps must leave more "

@@ -36,6 +36,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion, trials_to_bound
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Outcome, Statistical, Upper, compare, compare_rate
 from verify.measure.outside_modes import (
     closest_pair,
@@ -50,8 +51,10 @@ from verify.measure.paths import ddim_grid
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M1",
+    short="no interpolation",
+    rests_on={"G.1": "the exact score"},
+    needs=(modes(2),),
     basis=(Basis.EXACT, Basis.SAMPLED),
-    min_modes=2,
     does_not_show=(
         "Anything about a learned score, whose smoothing between modes is where interpolation "
         "comes from (M2). The bound is the tail of the data, not the sampler's: DDIM's own tail is "

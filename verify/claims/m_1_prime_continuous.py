@@ -44,6 +44,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion, detectable_rate
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes
 from verify.ledger.quantities import Number
 from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
 from verify.measure.midpoint.traps import require_distinct_means
@@ -60,8 +61,11 @@ from verify.measure.outside_modes import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M1'",
+    short="none in continuous time",
+    rests_on={"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
+    sharpens={"M1": "what survives of it, and what steps add"},
+    needs=(modes(2),),
     basis=(Basis.EXACT, Basis.SAMPLED),
-    min_modes=2,
     derivation="derivations/outside.py",
     does_not_show=(
         "A bound on what the steps before the last one add: it is measured, and seen to fall. Few "

@@ -37,6 +37,8 @@ from verify.measure.networks.models import TrainedModel
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M2",
+    short="the score is smoothed",
+    rests_on={"P4.7 (1)": "the exact slope", "C.5": "the error's slope that lowers it"},
     basis=(Basis.LEARNED,),
     does_not_show=(
         "That every network does so: there is one for each problem and size of the training set. "

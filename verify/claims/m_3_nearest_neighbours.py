@@ -45,6 +45,8 @@ from verify.measure.networks.rates import STEPS_ALONE, compare_order
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M3",
+    short="nearest neighbours",
+    rests_on={"D.1": "why diagonals are avoided"},
     basis=(Basis.EXACT, Basis.LEARNED),
     does_not_show=(
         "That pairs farther apart than a diagonal are never joined: states elsewhere are counted "

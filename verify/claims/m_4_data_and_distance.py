@@ -57,6 +57,8 @@ from verify.measure.networks.pooled import LEAST_SEEDS, compare_over_seeds
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M4",
+    short="data and distance",
+    rests_on={"M2": "the turn that data sharpen"},
     basis=(Basis.EXACT, Basis.LEARNED),
     does_not_show=(
         "What longer training does: these networks saw 25 million samples, far fewer than the "

@@ -46,6 +46,8 @@ from verify.measure.interpolation.networks import on_standard
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M5",
+    short="the detector",
+    rests_on={"M5'": "the law of Hal inside one mode"},
     basis=(Basis.LEARNED,),
     does_not_show=(
         "That one window or one level serves every problem or another network: it has to lie where "

@@ -36,13 +36,16 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Sampler
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.needs import one_sigma
 from verify.ledger.relations import Comparison, Equality, compare
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M5'",
+    short="the law of Hal",
+    rests_on={"O1": "the reverse process whose predictions it follows"},
+    needs=(one_sigma,),
     basis=(Basis.SAMPLED,),
-    common_sigma=True,
     derivation="derivations/window_variance.py",
     does_not_show=(
         "Anything about a learned score: its errors also move the denoised point, and the measured "

@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.measure.networks.rates import Trend, compare_order
 from verify.measure.retraining import (
@@ -36,8 +37,9 @@ from verify.measure.retraining import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M6",
+    short="training on samples",
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "That the share grows at each step, or in another chain: two seeds are too few for an "
         "interval over seeds that says anything (see the numbers). Where the growth ends, or that "

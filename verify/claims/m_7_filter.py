@@ -24,6 +24,7 @@ from typing import Any
 
 from mixdyn.geometry import Region
 from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Outcome
 from verify.measure.networks.rates import Trend, compare_order
 from verify.measure.retraining import (
@@ -39,8 +40,10 @@ from verify.measure.retraining import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M7",
+    short="filter before retraining",
+    rests_on={"M5": "the detector that filters", "M6": "retraining on own samples"},
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "That another chain does the same: two seeds are too few for an interval over seeds that "
         "says anything (see the numbers). That the filter keeps the distribution: the modes' "

@@ -30,6 +30,7 @@ from mixdyn.support.checks import IntArray
 from mixdyn.support.errors import ConvergenceError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.traps import (
     node_variances,
@@ -42,9 +43,10 @@ from verify.measure.paths import extent
 CLAIM = Claim.from_docstring(
     __doc__,
     id="P4.5",
+    short="mode stability",
+    rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "

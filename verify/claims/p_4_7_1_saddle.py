@@ -41,6 +41,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Lower, Outcome, Upper, compare
 from verify.measure.midpoint.traps import require_distinct_means
 from verify.measure.paths import ddim_grid
@@ -58,9 +59,14 @@ from verify.measure.saddles.branch import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="P4.7 (1)",
+    short="saddle at the midpoint",
+    rests_on={
+        "O4": "the two-mode field",
+        "G.2": "the Jacobian Cov/v - I",
+        "A4.1": "the other modes are negligible at the midpoint",
+    },
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT, Basis.CERTIFIED, Basis.SAMPLED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/saddle.py",
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "

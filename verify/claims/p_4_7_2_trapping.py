@@ -31,6 +31,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
 from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
 from verify.measure.midpoint.traps import (
@@ -51,9 +52,10 @@ from verify.measure.midpoint.traps import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="P4.7 (2)",
+    short="midpoint trapping",
+    rests_on={"P4.7 (1)": "the eigenvalue", "X1": "the time left"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/paper_trap.py",
     does_not_show=(
         "Anything about the full mixture: its separatrix is not the midpoint, and misses it by far "
@@ -252,7 +254,7 @@ def _cross_checks(case: Case, places: list[Place]) -> list[Comparison]:
     exact, truth = [p.log_exact for p in places], [p.log_truth for p in places]
     return [
         compare("two-mode field of the engine", Equality(atol=1e-11), engine, closed),
-        against_truth(exact, truth, [p.pair.length**2 / p.v_end for p in places]),
+        against_truth(exact, truth, [p.pair.length**2 / p.v_end for p in places]).comparison,
     ]
 
 

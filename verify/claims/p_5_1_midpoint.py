@@ -39,6 +39,7 @@ from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10, Number, number_from_log
 from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
 from verify.measure.midpoint.bound import Bound, growth_and_outward, published_bound
@@ -56,9 +57,14 @@ from verify.measure.paths import ddim_grid, level_at
 CLAIM = Claim.from_docstring(
     __doc__,
     id="P5.1",
+    short="midpoint bound",
+    rests_on={
+        "G.1": "the drift of the bisector coordinate",
+        "G.6": "confinement of the noise",
+        "A4.4": "the time from which it is stated",
+    },
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/confinement.py",
     does_not_show=(
         "That DDPM stays near a midpoint: it does not. The bound is true and says nothing, because "

@@ -31,6 +31,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
 from verify.measure.paths import (
     KAPPA,
@@ -49,9 +50,14 @@ from verify.measure.paths import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="T4.2",
+    short="tube convergence",
+    rests_on={
+        "G.3": "the remainder R",
+        "A4.1": "one pair dominates to the end",
+        "G.5": "the distance at the start",
+    },
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/tube.py",
     does_not_show=(
         "That the path ends between its two modes: it converges to the line, and along it to one "

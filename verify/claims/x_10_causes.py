@@ -26,6 +26,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.measure.interpolation.causes import (
     Cells,
@@ -40,8 +41,10 @@ from verify.measure.networks.pooled import variation_note, variation_table
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X10",
+    short="whose fault",
+    rests_on={"F1": "the gap between samplers", "M1": "the exact score makes none"},
+    needs=(modes(2),),
     basis=(Basis.LEARNED,),
-    min_modes=2,
     does_not_show=(
         "What part of the score's error does it (M2, C.5): the split is between the whole error "
         "and the whole sampler, and DDIM's 50 steps are also coarser than DDPM's (F3). What "

@@ -27,15 +27,17 @@ Source: our result, in place of arXiv 2605.06831 v1, Proposition 5.1 and Appendi
 from __future__ import annotations
 
 from verify.ledger.claim import Basis, Case, Claim, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.measure.insurance import errors as insured_errors
 from verify.measure.insurance import models as insured_models
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X11",
+    short="noise as insurance",
+    sharpens={"C.6": "a guarantee from the score error alone"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/pathwise_bound.py",
     does_not_show=(
         "Anything about a sampler without noise: two deterministic paths part at once, no "

@@ -29,14 +29,17 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import one_sigma
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X1",
+    short="intrinsic time",
+    rests_on={"G.2": "flow and reverse SDE in y"},
+    needs=(one_sigma,),
     basis=(Basis.SAMPLED,),
-    common_sigma=True,
     derivation="derivations/static_coordinates.py",
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "

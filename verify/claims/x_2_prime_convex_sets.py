@@ -32,6 +32,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Upper, compare
 from verify.measure.convex import distance_to_hull
 from verify.measure.midpoint.traps import neighbour_pairs, require_distinct_means
@@ -40,9 +41,11 @@ from verify.measure.paths import KAPPA, extent, flow_paths, flow_tails, flow_tol
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X2'",
+    short="any convex set",
+    rests_on={"G.2": "m is a convex combination of means", "X1": "the clock"},
+    sharpens={"T4.2": "plain segment, any weights, no split"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/convex_set.py",
     does_not_show=(
         "Anything inside the set, where the distance is zero. With every mode in the set the bound "

@@ -24,6 +24,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Lower, Upper, compare
 from verify.measure.paths import (
     KAPPA,
@@ -38,9 +39,11 @@ from verify.measure.paths import (
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X2",
+    short="shrinks as sigma_t",
+    rests_on={"T4.2": "the tube", "X1": "e^-u as a ratio of standard deviations"},
+    sharpens={"T4.2": "the same bound, without a schedule"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     does_not_show=(
         "Where along the line a path ends. R bounds the pull of the other modes by adding lengths; "
         "while they matter the distance may follow neither side closely. Dominance is checked at "

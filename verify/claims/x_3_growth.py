@@ -25,9 +25,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,12 +37,12 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
-from verify.ledger.relations import Comparison, Lower, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import (
-    LOG_RTOL,
+    LOG,
     VACUOUS_LOG_RADIUS,
     against_truth,
     exact_log_trap,
@@ -56,15 +55,26 @@ from verify.measure.midpoint.traps import (
     separatrix,
     two_modes,
 )
-from verify.measure.networks import learned_growth
+from verify.measure.networks.field import find_segments, named
+from verify.measure.networks.learned_growth import shown
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.traps import (
+    end_reach,
+    fine_trap,
+    observed,
+    observed_fine,
+    strip_mass,
+    traps,
+)
 from verify.measure.paths import FLOW_RTOL
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X3",
-    basis=(Basis.EXACT, Basis.SAMPLED, Basis.LEARNED),
-    min_modes=2,
-    common_sigma=True,
+    short="sharp trapping",
+    rests_on={"G.2": "the Jacobian Cov/v - I", "X1": "its integral in closed form"},
+    sharpens={"P4.7 (2)": "no factor 3/2, every start"},
+    needs=(modes(2), one_sigma),
     derivation="derivations/growth.py",
     does_not_show=(
         "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
@@ -78,28 +88,6 @@ MAX_LENGTHS, MAX_NODES = 2, 5
 MAX_EXPONENT = 18.0  # pairs of paths start 1e-7 apart: beyond this their bound says nothing
 LOG_STARTS = np.concatenate([np.log(10.0) * np.linspace(-300, -2, 12), np.log([0.05, 0.2, 0.5])])
 WEIGHT_RATIOS = (1.0, 10.0)
-
-
-def check(case: Case) -> list[Verdict]:
-    """Distance to the midpoint, the distance between two paths, then trained models."""
-    return [_midpoint(case), _two_paths(case), *learned_growth.rows(CLAIM, case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Less of the first term, and of the learned exponent."""
-    found = learned_growth.mutants(CLAIM, case) | {
-        "Λ with l²/16": _midpoint(case, factor=0.5),
-        "Λ with l²/16, two paths": _two_paths(case, factor=0.5),
-    }
-    return (
-        found
-        | narrowest("Λ with (1 - {}) l²/8", lambda less: _midpoint(case, factor=1.0 - less), 0.5)
-        | narrowest(
-            "Λ with (1 - {}) l²/8, two paths",
-            lambda less: _two_paths(case, factor=1.0 - less),
-            0.5,
-        )
-    )
 
 
 def _exponent(length: float, v_start: ArrayLike, v_end: ArrayLike, factor: float) -> Array:
@@ -123,54 +111,41 @@ class Window:
     log_ends: Array
 
 
-def _midpoint(case: Case, factor: float = 1.0) -> Verdict:
+@CLAIM.exact(unit="windows × radii")
+def midpoint(case: Case, factor: float = 1.0) -> Iterator[Part]:
+    """Start radii, growth, and the flow of log z against ball arithmetic. factor: on the first
+    term of the exponent."""
     windows = case.memo("X3 windows", lambda: list(_windows(case)))
-    exponent = np.array(
-        [float(_exponent(w.pair.length, w.v_start, w.v_end, factor)) for w in windows]
+    ends = [(w.pair.length, w.v_start, w.v_end) for w in windows]
+    exponent = np.array([[float(_exponent(*end, factor))] for end in ends])
+    safe = np.log(FRACTIONS) - exponent
+    place = dict(zip(("length", "v_start", "v_end"), np.array(ends).T[..., None], strict=True))
+    starts = Side(
+        "start radius over l that ends within 0.15, 0.35, 0.45",
+        [w.log_traps for w in windows],
+        at_least=safe,
+        tolerance=LOG,
+        telling=safe > VACUOUS_LOG_RADIUS,
+        where=place,
     )
-    safe = np.log(FRACTIONS) - exponent[:, None]
-    regime = case.memo("X3 regime", lambda: _regime(case))
-    comparisons = _at_midpoint(windows, exponent, safe, regime)
-    starts = comparisons[0]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison.name.startswith("start radius: flow"):
-            row = regime[comparison.index]
-            return {"quantity": comparison.name, "fraction": row.fraction, "to": row.end}
-        per = len(FRACTIONS) if comparison is starts else len(LOG_STARTS)
-        window = windows[comparison.index // per]
-        levels = {"v_start": window.v_start, "v_end": window.v_end}
-        return {"quantity": comparison.name, "length": window.pair.length, **levels}
-
-    place, part = divmod(starts.index, len(FRACTIONS))
-    worst = windows[place]
-    truth = exact_log_trap(worst.pair.length, FRACTIONS[part], worst.v_start, worst.v_end)
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=float(np.mean(safe > VACUOUS_LOG_RADIUS)),
-        truth=Log10.from_log(truth),
-        witness=witness,
-        unit="windows × radii",
-        tables=[_regime_table(regime)] if regime else [],
+    yield starts
+    yield Side(
+        "growth of the distance to the midpoint",
+        [w.log_ends - LOG_STARTS for w in windows],
+        at_most=exponent,
+        tolerance=LOG,
+        where=place,
     )
-    return CLAIM.judge(case, finding, Basis.EXACT)
+    yield from case.memo("X3 regime", lambda: list(_in_regime(case)))
 
+    def truth() -> Facts:
+        window, radius = starts.worst
+        length, v_start, v_end = ends[window]
+        return Facts(
+            truth=Log10.from_log(exact_log_trap(length, FRACTIONS[radius], v_start, v_end))
+        )
 
-def _at_midpoint(
-    windows: list[Window], exponent: Array, safe: Array, regime: list[RegimeRow]
-) -> list[Comparison]:
-    """Start radii, growth, and the flow of log z against ball arithmetic."""
-    traps = np.array([w.log_traps for w in windows])
-    growth = np.array([w.log_ends - LOG_STARTS for w in windows])
-    name = "start radius over l that ends within 0.15, 0.35, 0.45"
-    found = [compare(name, Lower(rtol=LOG_RTOL, log=True), traps, safe)]
-    name = "growth of the distance to the midpoint"
-    found.append(compare(name, Upper(rtol=LOG_RTOL, log=True), growth, exponent[:, None]))
-    if regime:
-        sides = np.array([(r.log_exact, r.log_truth, r.k_end) for r in regime]).T
-        found.append(against_truth(*sides))
-    return found
+    yield truth
 
 
 def _windows(case: Case) -> Iterator[Window]:
@@ -192,61 +167,40 @@ def _node_from(case: Case, v_first: float) -> int:
     return len(node_variances(case)) - 2 if node is None else node
 
 
-@dataclass(frozen=True)
-class RegimeRow:
-    """The papers' regime for the closest pair: logs of start radii over l, and the full mixture's
-    log10 (None where it has no closed form). k_end: l^2/v at the end."""
-
-    end: str
-    fraction: float
-    k_end: float
-    log_safe: float
-    log_exact: float
-    log_truth: float
-    log10_full: float | None
-
-
-def _regime(case: Case) -> list[RegimeRow]:
+def _in_regime(case: Case) -> Iterator[Part]:
+    """The papers' regime for the closest pair: start radii against ball arithmetic, with those of
+    the full mixture where they have a closed form."""
     pair = neighbour_pairs(case.mixture, 1)[0]
     node = regime_node(case, pair.length)
     v = node_variances(case)
     if node is None or node >= len(v) - 2:
-        return []
-    rows = []
+        return
+    rows, sides = [], []
     for end, v_end in (("last noisy time", float(v[-2])), ("clean data", float(v[-1]))):
         v_start = float(v[node])
         k_start, k_end = pair.length**2 / v_start, pair.length**2 / v_end
         exact = flow_of_log_distance(np.log(FRACTIONS), k_end, k_start)
         exponent = bounds.growth_exponent(pair.length, v_start, v_end)
-        for fraction, log_exact in zip(FRACTIONS, exact.tolist(), strict=True):
-            truth = exact_log_trap(pair.length, fraction, v_start, v_end)
+        for fraction, log_start in zip(FRACTIONS, exact.tolist(), strict=True):
+            sides.append((log_start, exact_log_trap(pair.length, fraction, v_start, v_end), k_end))
+            safe = Log10.from_log(float(bounds.log_safe_start(fraction, exponent)))
             full = _full(case, pair, fraction, (v_start, v_end))
-            safe = float(bounds.log_safe_start(fraction, exponent))
-            rows.append(RegimeRow(end, fraction, k_end, safe, log_exact, truth, full))
-    return rows
+            rows.append((end, fraction, safe, Log10.from_log(log_start), full))
 
-
-def _full(case: Case, pair: Pair, fraction: float, levels: tuple[float, float]) -> float | None:
-    try:
-        return oracles.trap_radius(case.mixture, (pair.i, pair.j), fraction, *levels).log10_radius
-    except NotApplicableError:
-        return None
-
-
-def _regime_table(rows: list[RegimeRow]) -> Table:
-    cells = [
-        (
-            row.end,
-            row.fraction,
-            Log10.from_log(row.log_safe),
-            Log10.from_log(row.log_exact),
-            None if row.log10_full is None else Log10(row.log10_full),
-        )
-        for row in rows
-    ]
+    log_exact, log_truth, k = np.array(sides).T
+    where = {"to": np.array([r[0] for r in rows]), "fraction": np.array([r[1] for r in rows])}
+    yield against_truth(log_exact, log_truth, k, where)
     columns = ("to", "ends within", "r exp(-Λ)", "exact, two modes", "exact, full mixture")
     caption = "Start radii over l from the first node with l² ≥ 28 d v, closest pair"
-    return Table(caption, columns, cells)
+    yield Table(caption, columns, rows)
+
+
+def _full(case: Case, pair: Pair, fraction: float, levels: tuple[float, float]) -> Log10 | None:
+    try:
+        trap = oracles.trap_radius(case.mixture, (pair.i, pair.j), fraction, *levels)
+    except NotApplicableError:
+        return None
+    return Log10(trap.log10_radius)
 
 
 # -- two paths -----------------------------------------------------------------------------------
@@ -267,40 +221,16 @@ class Pairs:
     distance: Array
 
 
-def _two_paths(case: Case, factor: float = 1.0) -> Verdict:
+@CLAIM.sampled(unit="pairs × nodes")
+def two_paths(case: Case, factor: float = 1.0) -> Iterator[Part]:
+    """The distance between two paths. factor: on the first term of the exponent."""
     groups = case.memo("X3 pairs", lambda: [*_two_mode_pairs(case), _mixture_pairs(case)])
-    comparisons, telling = {}, []
     for name in dict.fromkeys(group.name for group in groups):
-        here = [group for group in groups if group.name == name]
-        sides = [_sides(group, factor) for group in here]
-        measured, allowed, tolerance, useful = (
-            np.concatenate(part) for part in zip(*sides, strict=True)
-        )
-        telling.append(useful)
-        found = compare(name, Upper(atol=1.0), measured, allowed, scale=tolerance)
-        comparisons[found] = here
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        index = comparison.index
-        for group in comparisons[comparison]:
-            if index < group.distance[1:].size:
-                break
-            index -= group.distance[1:].size
-        row = index % group.distance.shape[1]
-        return {"quantity": comparison.name, "y": group.starts[:, row], "v_start": group.v[0]}
-
-    finding = Finding(
-        comparisons=list(comparisons),
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=float(np.mean(np.concatenate(telling))),
-        witness=witness,
-        unit="pairs × nodes",
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
+        yield Side.joined([_apart(group, factor) for group in groups if group.name == name])
 
 
-def _sides(group: Pairs, factor: float) -> tuple[Array, Array, Array, Array]:
-    """Distances, their bounds and tolerances, and whether a bound is below the mixture's size."""
+def _apart(group: Pairs, factor: float) -> Side:
+    """Distances against their bounds, which say something below the mixture's size."""
     exponent = _exponent(group.length, group.v[0], group.v[1:], factor)[:, None]
     start = group.distance[0]
     log_bound = np.log(start) + exponent
@@ -309,9 +239,15 @@ def _sides(group: Pairs, factor: float) -> tuple[Array, Array, Array, Array]:
     # Both paths share the solver's steps, so its error is a share of their distance; rounding of
     # coordinates and means grows as the distance itself does.
     coordinates = np.maximum(group.size, np.abs(group.starts).max(axis=(0, 2)))
-    tolerance = bound * (1e-6 + 1e-12 * coordinates / start) + 1e-12 * coordinates
-    useful = log_bound < math.log(group.size)
-    return group.distance[1:].ravel(), bound.ravel(), tolerance.ravel(), useful.ravel()
+    return Side(
+        group.name,
+        group.distance[1:],
+        at_most=bound,
+        tolerance=Tolerance(atol=1.0),
+        scale=bound * (1e-6 + 1e-12 * coordinates / start) + 1e-12 * coordinates,
+        telling=log_bound < math.log(group.size),
+        where={"y": group.starts.swapaxes(0, 1)[None], "v_start": group.v[0]},
+    )
 
 
 def _solve(name: str, mixture: GaussianMixture, y: Array, v: Array, length: float) -> Pairs:
@@ -369,3 +305,54 @@ def _mixture_pairs(case: Case) -> Pairs:
     )
     y = np.array([first, first + step])
     return _solve("distance of two paths, the mixture", mixture, y, v, diameter)
+
+
+# -- trained models ------------------------------------------------------------------------------
+
+
+@CLAIM.learned(unit="models × nodes × segments", of=networks)
+def learned(case: Case, models: Sequence[TrainedModel], growth: float = 1.0) -> Iterator[Part]:
+    """Widths against the learned exponent, then rates against the mass of the trap. growth: a
+    factor on that exponent."""
+    found = [traps(case, model) for model in models]
+    exponent = np.array([[trap.growth for trap in every] for every in found])
+    yield Side(
+        "width of the learned trap over l",
+        [[trap.width for trap in every] for every in found],
+        at_least=2.0 * end_reach(case) * np.exp(-growth * exponent),
+        tolerance=Tolerance(rtol=1e-6, atol=1e-4),
+        where=lambda model, node, segment: {
+            "model": models[model].name,
+            "t": found[model][node].t,
+            "pair": find_segments(case).modes[segment],
+        },
+    )
+    runs = [observed(case, model).ended for model in models]
+    rates = {
+        "papers' nodes": (runs, [every[0] for every in found]),
+        "every late time": (
+            [observed_fine(case, model) for model in models],
+            [fine_trap(case, model) for model in models],
+        ),
+    }
+    for nodes, (seen, trapped) in rates.items():
+        yield Side(
+            f"interpolation rate of DDIM against the mass of the learned trap, {nodes}",
+            [share.rate for share in seen],
+            equals=[strip_mass(case, trap.interval, trap.t) for trap in trapped],
+            tolerance=Tolerance(rtol=0.5, atol=10.0),  # to a half of it and ten runs
+            scale=1.0 / runs[0].trials,
+            where={"model": np.array([model.name for model in models])},
+        )
+    yield Facts(model=named(models))
+    yield lambda: shown(case, models, found)
+
+
+CLAIM.must_fail(midpoint, "Λ with l²/16", factor=0.5)
+CLAIM.must_fail_narrowly(midpoint, "Λ with (1 - {}) l²/8", 0.5, factor=lambda less: 1.0 - less)
+CLAIM.must_fail(two_paths, "Λ with l²/16, two paths", factor=0.5)
+CLAIM.must_fail_narrowly(
+    two_paths, "Λ with (1 - {}) l²/8, two paths", 0.5, factor=lambda less: 1.0 - less
+)
+CLAIM.must_fail(learned, "learned: half of Λ", growth=0.5)
+CLAIM.must_fail_narrowly(learned, "learned: (1 - {}) Λ", 0.5, growth=lambda less: 1.0 - less)

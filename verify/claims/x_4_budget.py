@@ -38,6 +38,7 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Equality, Outcome, compare
 from verify.measure.midpoint.traps import neighbour_pairs
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
@@ -45,9 +46,10 @@ from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, l
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X4",
+    short="budget trapping",
+    rests_on={"O3": "linear where one mode owns the point", "O1": "the conditional mean"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/budgets.py",
     does_not_show=(
         "What happens closer to the midpoint, where no mode owns the point, or with a learned "

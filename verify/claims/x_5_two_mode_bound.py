@@ -37,6 +37,7 @@ from mixdyn import geometry
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
 from verify.ledger.controls import narrowest
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10, Number, show_share
 from verify.ledger.relations import Comparison, Equality, Upper, compare
 from verify.measure.midpoint.comparison_diffusion import Reference, literal_slack, reference_from
@@ -58,9 +59,11 @@ from verify.measure.midpoint.stretch import HALF_WIDTH, start_time, usable_nodes
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X5",
+    short="sharp midpoint bound",
+    rests_on={"O1": "the law of the reference diffusion"},
+    sharpens={"P5.1": "complete, and not vacuous"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.EXACT, Basis.SAMPLED),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/comparison_of_squares.py",
     does_not_show=(
         "Anything about DDPM's discrete chain or a learned score: for those it needs their drift. "

@@ -37,6 +37,7 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import POWER, Proportion
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
 from verify.ledger.relations import Comparison, Equality, compare
 from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
@@ -45,9 +46,10 @@ from verify.measure.paths import ddim_grid
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X6",
+    short="hybrids: exact law",
+    rests_on={"O1": "the stochastic part", "O2": "the deterministic part"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/hybrid.py",
     does_not_show=(
         "What the paper's hybrid does with a learned score, whose trap between the modes the exact "

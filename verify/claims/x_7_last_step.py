@@ -42,6 +42,8 @@ from verify.measure.paths import ddim_grid
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X7",
+    short="the last step",
+    rests_on={"G.1": "the denoiser within one mode"},
     basis=(Basis.SAMPLED,),
     derivation="derivations/linear_recursion.py",
     does_not_show=(

@@ -24,25 +24,30 @@ Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from mixdyn import geometry, oracles
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.relations import Comparison, Upper, compare, compare_not_worse
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure import exact_sampler
-from verify.measure.networks.adaptive_rows import judge_sampler, sampler_mutants
-from verify.measure.networks.models import learned_rows
+from verify.measure.ends import compare_spread, compare_weights
+from verify.measure.exact_sampler import EVALUATIONS, WEIGHT_MARGIN
+from verify.measure.networks.adaptive_rows import Trial, shown, sums_of, trials_of
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.rates import compare_order
 from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X8",
-    basis=(Basis.SAMPLED, Basis.LEARNED),
+    short="better noise",
+    rests_on={"O1": "the true variance of a reverse step"},
     derivation="derivations/total_variance.py",
     does_not_show=(
         "That this noise is optimal for a learned score, or that the sampler helps on data without "
@@ -56,87 +61,52 @@ CLAIM = Claim.from_docstring(
 _STATES = 24  # of p_t, per step
 
 
-def check(case: Case) -> list[Verdict]:
-    """The identity, and the sampler on the exact score and on trained networks."""
-    exact = _judge(case)
-    return [exact, *learned_rows(CLAIM, case, lambda models: judge_sampler(CLAIM, case, models))]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The bridge alone, one factor 1 - q too few, a posterior hardly too wide; the sampler with
-    the posterior's variance at its end alone, and on scores of other widths and weights; other
-    samples under the sampler's name."""
-    found = {
-        "without Var(x_0|x_t)": _judge(case, posterior=0.0),
-        "(1-q) Var(x_0|x_t)": _judge(case, power=1),
-        "(1 + 2e-8) Var(x_0|x_t)": _judge(case, posterior=1.0 + 2e-8),
-    }
-    if exact_sampler.obstacle(case) is None:
-        for name, wrong in exact_sampler.controls(case).items():
-            found[name] = _judge(case, wrong=wrong)
-    return found | sampler_mutants(CLAIM, case)
-
-
-def _judge(
+@CLAIM.sampled(unit="entries of covariances")
+def exact(
     case: Case,
     posterior: float = 1.0,
     power: int = 2,
     wrong: exact_sampler.Wrong = exact_sampler.RIGHT,
-) -> Verdict:
-    identity, witness = _compare_kernels(case, posterior, power)
-    unfit = exact_sampler.obstacle(case)
-    samples = [] if unfit is not None else exact_sampler.compare_exact(case, wrong)
-
-    def where(found: Comparison) -> dict[str, Any]:
-        return witness(found) if found is identity else {"seed": case.stream("X8 exact")}
-
-    tables = [case.memo("X8 table", lambda: _needed(case))] if case.mixture.N > 1 else []
-    if unfit is None:
-        tables.append(exact_sampler.exact_table(case))
-    finding = Finding(
-        comparisons=[identity, *samples],
-        nonvacuous_share=1.0,
-        witness=where,
-        unit="entries of covariances",
-        tables=tables,
-        note="" if unfit is None else f"The sampler is not run on this problem's score: {unfit}.",
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
-
-
-Witness = Callable[[Comparison], dict[str, Any]]
-
-
-def _compare_kernels(case: Case, posterior: float, power: int) -> tuple[Comparison, Witness]:
-    """The identity at its points, and where the worst of them lies."""
+) -> Iterator[Part]:
+    """The identity, and the sampler on the exact score. posterior: a factor on Var(x_0|x_t);
+    power: of 1 - q."""
     steps = case.memo("X8 steps", lambda: _steps(case))
-    true, predicted, scale, where = [], [], [], []
-    for (t, s), points, kernel, unknown in steps:
-        abar, rho = case.schedule.alpha_bar[s], case.schedule.rho
-        rest = 1.0 - rho[s] / rho[t]
-        bridge = rho[s] * rest * np.eye(case.mixture.d)
-        want = abar * (bridge + posterior * rest**power * unknown)
-        true.append(kernel.ravel())
-        predicted.append(want.ravel())
-        # Exponents between modes lose digits, see the accuracy of the score: |x|^2/(2 var) ulps.
-        reach = np.square(points).sum(axis=1) / case.schedule.noise_var[t]
-        size = np.trace(kernel, axis1=1, axis2=2) * (1.0 + reach / 1e3)
-        scale.append(np.repeat(size, case.mixture.d**2))
-        where += [(t, s, row) for row in range(len(points)) for _ in range(case.mixture.d**2)]
-    comparison = compare(
+    yield Side.joined([_covariance(case, *step, posterior, power) for step in steps])
+    if case.mixture.N > 1:
+        yield lambda: case.memo("X8 table", lambda: _needed(case))
+    unfit = exact_sampler.obstacle(case)
+    if unfit is not None:
+        yield f"The sampler is not run on this problem's score: {unfit}."
+        return
+    yield from exact_sampler.compare_exact(case, wrong)
+    yield Facts(witness=lambda found: {"seed": case.stream("X8 exact")})
+    yield lambda: exact_sampler.exact_table(case)
+
+
+def _covariance(
+    case: Case,
+    step: tuple[int, int],
+    points: Array,
+    kernel: Array,
+    unknown: Array,
+    posterior: float,
+    power: int,
+) -> Side:
+    """The identity at the points of one step."""
+    (t, s), rho = step, case.schedule.rho
+    rest = 1.0 - rho[s] / rho[t]
+    bridge = rho[s] * rest * np.eye(case.mixture.d)
+    # Exponents between modes lose digits, see the accuracy of the score: |x|^2/(2 var) ulps.
+    reach = np.square(points).sum(axis=1) / case.schedule.noise_var[t]
+    size = np.trace(kernel, axis1=1, axis2=2) * (1.0 + reach / 1e3)
+    return Side(
         "covariance of the reverse kernel",
-        Equality(atol=1e-9),
-        np.concatenate(true),
-        np.concatenate(predicted),
-        scale=np.concatenate(scale),
+        kernel,
+        equals=case.schedule.alpha_bar[s] * (bridge + posterior * rest**power * unknown),
+        tolerance=Tolerance(atol=1e-9),
+        scale=size[:, None, None],
+        where={"t": t, "s": s, "x": points[:, None, None]},
     )
-
-    def witness(found: Comparison) -> dict[str, Any]:
-        t, s, row = where[found.index]
-        points = next(points for pair, points, _, _ in steps if pair == (t, s))
-        return {"t": t, "s": s, "x": points[row].tolist()}
-
-    return comparison, witness
 
 
 Step = tuple[tuple[int, int], Array, Array, Array]
@@ -193,3 +163,77 @@ def _needed(case: Case) -> Table:
         rows.append((t, s, float(eta[0]), float(eta[1]), float(1.0 / np.sqrt(rest))))
     columns = ("t", "s", "at the midpoint", "at a mode", "the step allows")
     return Table("The eta that matches the true variance along the closest pair", columns, rows)
+
+
+# -- trained networks ----------------------------------------------------------------------------
+
+
+@CLAIM.learned(unit="samples", of=networks)
+def learned(
+    case: Case, models: Sequence[TrainedModel], change: Callable[[Trial], Trial] = lambda t: t
+) -> Iterator[Part]:
+    """The sampler against DDIM and DDPM: over the case's models together, then model by model."""
+    trials = [change(trial) for trial in trials_of(case, models)]
+    sums = sums_of(trials)
+    if sums is not None and sum(trial.own for trial in trials) > 1:
+        yield compare_not_worse("AdaptiveNoise's rate, DDPM's, these models together", *sums)
+    for trial in trials:
+        yield from compare_trial(trial)
+    yield Facts(
+        model=", ".join(trial.model for trial in trials),
+        witness=lambda found: {"seed": case.stream("rates")},
+    )
+    yield lambda: shown(case, models, trials)
+
+
+def compare_trial(trial: Trial) -> list[Comparison]:
+    """What the claim says of one model."""
+    adaptive, ddpm, name = trial.adaptive, trial.ddpm, trial.model
+    found = [
+        compare_order(
+            f"DDIM above AdaptiveNoise, {name}", trial.ddim.interpolation, adaptive.interpolation
+        ),
+        compare(f"evaluations, {name}", Upper(rtol=1e-12), adaptive.n_eval, EVALUATIONS),
+    ]
+    if ddpm is None:
+        return found
+    lost = tuple(end + WEIGHT_MARGIN for end in ddpm.weight_interval())
+    away = sorted(abs(end - 1.0) for end in ddpm.spread_interval())
+    return [
+        *found,
+        compare_not_worse(
+            f"AdaptiveNoise's rate, DDPM's, {name}", adaptive.interpolation, ddpm.interpolation
+        ),
+        compare_weights(f"error of the weights, {name}", adaptive, (lost[0], lost[1])),
+        compare_spread(f"spread/σ, {name}", adaptive, (away[0], away[1])),
+    ]
+
+
+def _swapped(trial: Trial) -> Trial:
+    return replace(trial, adaptive=trial.ddim)
+
+
+def _a_mode_thinned(trial: Trial) -> Trial:
+    """Two thirds of the samples of the first mode lost."""
+    modes = trial.adaptive.modes.copy()
+    modes[0] //= 3
+    expected = trial.adaptive.expected * modes.sum() / trial.adaptive.modes.sum()
+    chi_square = float((np.square(modes - expected) / expected).sum())
+    thinned = replace(trial.adaptive, modes=modes, expected=expected, chi_square=chi_square)
+    return replace(trial, adaptive=thinned)
+
+
+def _wider(trial: Trial) -> Trial:
+    return replace(trial, adaptive=replace(trial.adaptive, spread=1.5 * trial.adaptive.spread))
+
+
+CLAIM.must_fail(exact, "without Var(x_0|x_t)", posterior=0.0)
+CLAIM.must_fail(exact, "(1-q) Var(x_0|x_t)", power=1)
+CLAIM.must_fail(exact, "(1 + 2e-8) Var(x_0|x_t)", posterior=1.0 + 2e-8)
+CLAIM.must_fail_each(
+    exact,
+    lambda case: {name: {"wrong": wrong} for name, wrong in exact_sampler.controls(case).items()},
+)
+CLAIM.must_fail(learned, "DDIM in place of AdaptiveNoise", change=_swapped)
+CLAIM.must_fail(learned, "two thirds of one mode's samples lost", change=_a_mode_thinned)
+CLAIM.must_fail(learned, "samples spread 1.5 times as wide", change=_wider)

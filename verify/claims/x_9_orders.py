@@ -42,6 +42,7 @@ from mixdyn.solvers.field import MixtureField
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Comparison, Rate, compare
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
 from verify.measure.paths import extent
@@ -49,9 +50,10 @@ from verify.measure.paths import extent
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X9",
+    short="orders of convergence",
+    rests_on={"O1": "the exact law", "O2": "the exact flow"},
+    needs=(modes(2), one_sigma),
     basis=(Basis.SAMPLED,),
-    min_modes=2,
-    common_sigma=True,
     derivation="derivations/ddim_integrator.py",
     does_not_show=(
         "How large the error is at the number of steps that samplers use: on coarse grids the "

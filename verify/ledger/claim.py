@@ -1,18 +1,17 @@
 """What a claim, a case and a verdict are.
 
-A claim is a file of `verify/claims`: a docstring that states the result, a `CLAIM` header, one
-`check(case)` that measures it, and `mutants(case)`, negative controls that must not hold. A
-verdict is one row of the ledger, for a claim, a case and a kind of evidence.
+A claim is a file of `verify/claims`: a docstring that states the result, a `CLAIM` header,
+functions that measure it, and negative controls that must not hold; docs/your_claim.md shows one.
+A verdict is one row of the ledger, for a claim, a case and a kind of evidence.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import re
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -24,6 +23,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError
 from mixdyn.support.references import model_digest
 
+from .needs import Need, lost_digits
 from .quantities import Number, plain, show_share
 from .relations import AnyRelation, Comparison, Outcome
 
@@ -197,7 +197,8 @@ class Finding:
     of the `numbers`, with its name. nonvacuous_share: share of
     those at which the bound says something. unit: what n counts. witness: describes the deciding
     comparison's worst point so that it can be reproduced. numbers, tables: further values for the
-    report. model: the names of the trained models measured, in place of the exact score.
+    report. model: the names of the trained models measured, in place of the exact score. seed,
+    origin: of a stored measurement.
     """
 
     comparisons: Sequence[Comparison] = ()
@@ -212,6 +213,8 @@ class Finding:
     tables: Sequence[Table] = ()
     unit: str = "points"
     model: str = "exact score"
+    seed: int | None = None
+    origin: Origin = Origin.COMPUTED
 
     def __post_init__(self) -> None:
         least = self._least_held()
@@ -330,54 +333,64 @@ def parse_hypotheses(text: str) -> dict[str, str]:
     return dict(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
-def coinciding_modes(mixture: GaussianMixture) -> tuple[int, int] | None:
-    """The first two modes with one mean, which make no pair, or None."""
-    _, place = np.unique(mixture.means, axis=0, return_inverse=True)
-    first: dict[int, int] = {}
-    for k, label in enumerate(place.reshape(-1).tolist()):
-        if label in first:
-            return first[label], k
-        first[label] = k
-    return None
-
-
-# Coordinates rounded by more than this part of sigma cannot tell a claim's fault from their own: a
-# step that ends a millionth of sigma beside a mean would be judged by the spacing of doubles.
-FINEST = 1e-7
-
-
-def lost_digits(mixture: GaussianMixture) -> str | None:
-    """Why the coordinates of a mixture are too coarse for its sigma, or None where they are not."""
-    farthest, sigma = float(np.abs(mixture.means).max()), float(mixture.sigmas.min())
-    rounding = float(np.spacing(farthest)) / sigma
-    if rounding <= FINEST:
-        return None
-    digits = max(-math.log10(rounding), 0.0)
-    return (
-        f"the means reach {farthest:.4g}, where doubles lie {rounding:.2g} sigma apart: "
-        f"{digits:.1f} of the {-math.log10(FINEST):.0f} digits of sigma that verdicts rest on are "
-        "left; move the origin to the modes or take other units"
-    )
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Source = Callable[[Case], Any] | None
+Measure = Callable[..., Any]  # of a case, what `of` gives, and keywords that controls change
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The machine-readable header of a claim file.
+class Measurement:
+    """A function of a claim that measures one row.
 
-    basis: the kinds of evidence its rows have. min_modes, common_sigma: what a mixture must offer
-    for the claim to be stated at all; otherwise every row is `not applicable`. From two modes on
-    their means must differ. derivation: the SymPy file that derives it, from the root of the
-    repository.
+    measure : yields or returns parts of a row, see `sides`. of : gives it what is measured besides
+    the case, such as trained models: None where there is no row at all, a `sides.NotApplicable`
+    where there is nothing to measure.
+    """
+
+    basis: Basis
+    measure: Measure
+    unit: str
+    of: Source
+
+
+@dataclass(frozen=True)
+class Control:
+    """A negative control of one measurement, as data.
+
+    changed : keywords of the measuring function; with `gross` functions of a size, of which the
+    smallest that fails is looked for, see `controls`. when : whether it says anything on a case.
+    """
+
+    row: Measurement
+    name: str
+    changed: Mapping[str, Any]
+    when: Callable[[Case], bool] | None = None
+    gross: float | Callable[[Case], float] | None = None
+
+
+@dataclass(eq=False)
+class Claim:
+    """The header of a claim file, and what the file registers with it: measurements and controls.
+
+    basis: the kinds of evidence its rows have; those of its measurements are added. short: a few
+    words for a box of the graph. rests_on, sharpens: ids of claims and closed forms it rests on, or
+    published ones that it sharpens or replaces, each with a word why. needs: what a mixture must
+    offer for the claim to be stated at all; otherwise every row is `not applicable`. derivation:
+    the SymPy file that derives it, from the root of the repository.
     """
 
     id: str
     doc: Mapping[str, str]
-    basis: tuple[Basis, ...]
     does_not_show: str
-    min_modes: int = 1
-    common_sigma: bool = False
+    basis: tuple[Basis, ...] = ()
+    short: str = ""
+    rests_on: Mapping[str, str] = field(default_factory=dict)
+    sharpens: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[Need, ...] = ()
     derivation: str | None = None
     no_narrow_control: Mapping[Basis, str] = field(default_factory=dict)
+    measurements: list[Measurement] = field(default_factory=list)
+    controls: list[Control | Callable[[Case], Iterable[Control]]] = field(default_factory=list)
 
     @classmethod
     def from_docstring(cls, doc: str | None, **header: Any) -> Claim:
@@ -386,17 +399,84 @@ class Claim:
 
     def obstacle(self, mixture: GaussianMixture) -> str | None:
         """Why the claim cannot be stated for this mixture, or judged on it, or None."""
-        least, n_modes = self.min_modes, mixture.N
-        if n_modes < least:
-            return f"the claim is about {least} or more modes; this mixture has {n_modes}"
-        same = coinciding_modes(mixture) if least >= 2 else None
-        if same is not None:
-            where = f"modes {same[0]} and {same[1]} share one mean"
-            return f"the claim is about modes at different places; {where}: merge them"
-        if self.common_sigma and not mixture.has_common_sigma:
-            low, high = mixture.sigmas.min(), mixture.sigmas.max()
-            return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"
-        return lost_digits(mixture)
+        found = (need.obstacle(mixture) for need in self.needs)
+        return next((reason for reason in found if reason), None) or lost_digits(mixture)
+
+    # -- what a claim file registers -------------------------------------------------------------
+
+    def exact(self, *, unit: str = "points", of: Source = None) -> Decorator:
+        """Register a function that measures exactly."""
+        return self._registers(Basis.EXACT, unit, of)
+
+    def certified(self, *, unit: str = "points", of: Source = None) -> Decorator:
+        """Register a function that encloses what it measures in certified bounds."""
+        return self._registers(Basis.CERTIFIED, unit, of)
+
+    def sampled(self, *, unit: str = "points", of: Source = None) -> Decorator:
+        """Register a function that measures at sampled points or counts samples."""
+        return self._registers(Basis.SAMPLED, unit, of)
+
+    def learned(self, *, unit: str = "points", of: Source = None) -> Decorator:
+        """Register a function that measures what trained models, given by `of`, do."""
+        return self._registers(Basis.LEARNED, unit, of)
+
+    def _registers(self, basis: Basis, unit: str, of: Source) -> Decorator:
+        def register(measure: Measure) -> Measure:
+            self.measurements.append(Measurement(basis, measure, unit, of))
+            self.basis = tuple(dict.fromkeys([*self.basis, basis]))
+            return measure
+
+        return register
+
+    def must_fail(
+        self,
+        measure: Measure,
+        name: str,
+        /,
+        *,
+        when: Callable[[Case], bool] | None = None,
+        **changed: Any,
+    ) -> None:
+        """A row measured with changed keywords must not hold. when: on which cases it is false."""
+        self.controls.append(Control(self.measured_by(measure), name, changed, when))
+
+    def must_fail_narrowly(
+        self,
+        measure: Measure,
+        name: str,
+        gross: float | Callable[[Case], float],
+        /,
+        *,
+        when: Callable[[Case], bool] | None = None,
+        **changed: Callable[[float], Any],
+    ) -> None:
+        """The same of the smallest fault that still fails: keywords as functions of its size, which
+        is looked for below `gross` and stands in the name's {}."""
+        self.controls.append(Control(self.measured_by(measure), name, changed, when, gross))
+
+    def must_fail_each(
+        self, measure: Measure, controls: Callable[[Case], Mapping[str, Mapping[str, Any]]], /
+    ) -> None:
+        """The same of controls that depend on the case: changed keywords by name."""
+        row = self.measured_by(measure)
+
+        def every(case: Case) -> Iterable[Control]:
+            return [Control(row, name, changed) for name, changed in controls(case).items()]
+
+        self.controls.append(every)
+
+    def measured_by(self, measure: Measure) -> Measurement:
+        """What is registered of a function."""
+        found = next((m for m in self.measurements if m.measure is measure), None)
+        if found is None:
+            raise InputError(
+                f"a control of {self.id} is of a function that it registers",
+                getattr(measure, "__name__", measure),
+                "Write @CLAIM.exact, @CLAIM.sampled, ... above it.",
+            )
+        return found
+
+    # -- rows ------------------------------------------------------------------------------------
 
     def not_applicable(self, case: Case, reason: str, basis: Basis | None = None) -> Verdict:
         """The row of a claim whose hypotheses cannot hold on this case."""
@@ -448,6 +528,8 @@ class Claim:
             tables=tuple(finding.tables),
             unit=finding.unit,
             model=finding.model,
+            origin=finding.origin,
+            **({} if finding.seed is None else {"seed": finding.seed}),
         )
 
     def _check_hypotheses(self, finding: Finding) -> None:
@@ -462,6 +544,7 @@ class Claim:
 
     def row(self, case: Case, outcome: Outcome, basis: Basis | None, **values: Any) -> Verdict:
         """A verdict of this claim with the fields that every row shares."""
+        common: dict[str, Any] = {"model": "exact score", "seed": case.seed}
         return Verdict(
             id=self.id,
             case=case.name,
@@ -470,10 +553,9 @@ class Claim:
             source=self.doc["Source"],
             verdict=outcome,
             basis=basis or self.basis[0],
-            seed=case.seed,
             derivation=self.derivation,
             does_not_show=self.does_not_show,
-            **{"model": "exact score"} | values,
+            **common | values,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 import pkgutil
@@ -13,6 +14,7 @@ from types import ModuleType
 
 from mixdyn.support.errors import InputError
 
+from . import rows
 from .claim import Case, Claim, Verdict
 
 
@@ -47,14 +49,17 @@ def reading_order(claim_id: str) -> tuple[int, str, float]:
 
 
 def _entry(module: ModuleType) -> Entry:
-    missing = [name for name in ("CLAIM", "check", "mutants") if not hasattr(module, name)]
-    if missing:
+    claim, path = getattr(module, "CLAIM", None), Path(str(module.__file__))
+    if claim is not None and hasattr(module, "check"):
+        return Entry(claim, module.check, module.mutants, path)
+    if claim is None or not claim.measurements:
         raise InputError(
-            "a claim file defines CLAIM, check(case) and mutants(case)",
-            f"{module.__name__} without {', '.join(missing)}",
-            "Add them.",
+            "a claim file defines CLAIM and registers a function that measures it",
+            module.__name__,
+            "Write @CLAIM.exact, @CLAIM.sampled, ... above one.",
         )
-    return Entry(module.CLAIM, module.check, module.mutants, Path(str(module.__file__)))
+    check, controls = functools.partial(rows.check, claim), functools.partial(rows.controls, claim)
+    return Entry(claim, check, controls, path)
 
 
 def load_claims() -> list[Entry]:

@@ -90,7 +90,7 @@ def _with_controls(
         controls = tuple(
             NegativeControl.of(name, mutant)
             for name, mutant in mutants.items()
-            if mutant.basis is verdict.basis
+            if mutant.basis is verdict.basis and verdict.verdict is not Outcome.NOT_APPLICABLE
         )
         passed = [c.name for c in controls if c.verdict is Outcome.HOLDS]
         notes = [verdict.note] if verdict.note else []

@@ -103,7 +103,9 @@ def compare_exact(case: Case, wrong: Wrong = RIGHT) -> list[Comparison]:
 
 def controls(case: Case) -> dict[str, Wrong]:
     """Those that say something on this case: on narrow modes nearly all of the posterior's variance
-    is the last step's, and one mode has no weights."""
+    is the last step's, and one mode has no weights. None where the sampler is not judged."""
+    if obstacle(case) is not None:
+        return {}
     alone = case.mixture.N == 1
     return {
         name: wrong

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..ledger.links import CLOSED_FORMS, ancestors, link
 from ..ledger.registry import reading_order
 from ..ledger.relations import Outcome
-from .dependencies import CLOSED_FORMS, SHARPER, SHORT, ancestors, foundations
 from .graph_layout import Edge, Layout, lay_out
 from .legend import MARKS
 
@@ -72,7 +72,7 @@ def graph_svg(rows: Iterable[Row]) -> str:
 
     A box is framed and labelled by its worst verdict over all cases, with all of them in
     proportion on its left edge, and links to the claim's section, #claim-<id without blanks>.
-    Claims that are not listed in `dependencies` stand by themselves below the graph; foundations
+    Claims without a link to another stand by themselves below the graph; foundations
     without a row are drawn dashed.
     """
     by_claim: dict[str, list[Row]] = {}
@@ -81,8 +81,8 @@ def graph_svg(rows: Iterable[Row]) -> str:
     wanted = set(by_claim).union(*(ancestors(name) for name in by_claim))
     names = sorted(wanted, key=_reading_order)
     nodes = {name: _node(name, by_claim.get(name, [])) for name in names}
-    rests = {(a, b): why for b in names for a, why in foundations(b).items()}
-    sharper = {(a, b): how for b in names for a, how in SHARPER.get(b, {}).items() if a in wanted}
+    rests = {(a, b): why for b in names for a, why in link(b).rests_on.items()}
+    sharper = {(a, b): how for b in names for a, how in link(b).sharpens.items() if a in wanted}
     linked = {name for edge in {**rests, **sharper} for name in edge}
     alone = [name for name in names if name not in linked]
     layout = lay_out([n for n in names if n in linked], [*rests, *sharper])
@@ -96,7 +96,7 @@ def _reading_order(name: str) -> tuple[Any, ...]:
 
 
 def _node(name: str, rows: list[Row]) -> Node:
-    words = CLOSED_FORMS.get(name) or SHORT.get(name, "")
+    words = link(name).short
     title = rows[0]["title"] if rows else words
     words = words or _plain_words(title)
     counts = Counter(Outcome(row["verdict"]) for row in rows)
@@ -110,8 +110,8 @@ def _without_rows(name: str) -> str:
 
 def _tooltip(name: str, title: str, found: str) -> str:
     lines = [f"{name}: {_plain_words(title)}", found]
-    lines += [f"rests on {other}: {why}" for other, why in foundations(name).items()]
-    lines += [f"sharper than {other}: {how}" for other, how in SHARPER.get(name, {}).items()]
+    lines += [f"rests on {other}: {why}" for other, why in link(name).rests_on.items()]
+    lines += [f"sharper than {other}: {how}" for other, how in link(name).sharpens.items()]
     return "\n".join(lines)
 
 

@@ -158,11 +158,12 @@ class _Explorer:
         import hypothesis
 
         found: Call | None = None
-        claim = self._entry.claim
+        needs = self._entry.claim.needs
+        least, one_sigma = max((n.least for n in needs), default=1), any(n.one_sigma for n in needs)
 
         @hypothesis.seed(seed)
         @_settings(self.tally.limits.problems, shrink=wanted is not None)
-        @hypothesis.given(problems(claim.min_modes, claim.common_sigma))
+        @hypothesis.given(problems(least, one_sigma))
         def probe(problem: Problem) -> None:
             nonlocal found
             trial = self.trial(problem)

@@ -17,13 +17,15 @@ from mixdyn.geometry import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case, coinciding_modes
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.claim import Case
+from verify.ledger.needs import coinciding_modes
+from verify.ledger.sides import Side, Tolerance, Where
 from verify.measure.paths import KAPPA, ddim_grid
 
 LOG_10 = math.log(10.0)
 VACUOUS_LOG_RADIUS = -30.0 * LOG_10  # a radius below 1e-30 of the segment says nothing
 LOG_RTOL = 1e-6  # relative difference of two start radii that is taken for rounding
+LOG = Tolerance(rtol=LOG_RTOL, log=True)
 # Of an end in log z: an error near the rim, where log z is of order one, grows by up to k/16.
 _RTOL, _ATOL = 1e-13, 1e-14
 
@@ -147,14 +149,17 @@ def log_error(k: ArrayLike) -> Array:
     return np.asarray(1e-9 + 16.0 * np.finfo(float).eps * np.asarray(k, dtype=float))
 
 
-def against_truth(log_exact: ArrayLike, log_truth: ArrayLike, k: ArrayLike) -> Comparison:
+def against_truth(
+    log_exact: ArrayLike, log_truth: ArrayLike, k: ArrayLike, where: Where | None = None
+) -> Side:
     """Logs of start radii from the flow of log z against ball arithmetic, k = l^2/v at the end."""
-    return compare(
+    return Side(
         "start radius: flow of log z against ball arithmetic",
-        Equality(rtol=LOG_RTOL, log=True),
         log_exact,
-        log_truth,
+        equals=log_truth,
+        tolerance=LOG,
         scale=1.0 + log_error(k) / LOG_RTOL,
+        where=where,
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,14 +14,14 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
-from ...ledger.claim import Basis, Case, Claim, Finding, Profile, Table, Verdict
-from ...ledger.relations import Comparison, NotWorse, Upper, compare, compare_not_worse
-from ..ends import Ends, compare_spread, compare_weights, ends_of
-from .models import TrainedModel, elsewhere, learned_mutants, load
+from ...ledger.claim import Case, Profile, Table
+from ...ledger.relations import NotWorse
+from ...ledger.sides import Part
+from ..ends import Ends, ends_of
+from .models import TrainedModel, elsewhere, load
 from .rate_sweeps import largest_eta, within_mode_std
-from .rates import compare_order, ddim
+from .rates import ddim
 
-EVALUATIONS, WEIGHT_MARGIN = 50, 0.01
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
 _SAMPLES = {"AdaptiveNoise": (12_000, 200_000), "DDIM": (8_000, 100_000), "DDPM": (2_000, 40_000)}
 
@@ -63,7 +62,7 @@ def _trial(problem: Case, model: TrainedModel, *, own: bool, with_ddpm: bool) ->
     return Trial(model.name, adaptive, few, every, own)
 
 
-def _trials(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
+def trials_of(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
     """The case's models; on the standard problem also the shipped networks of other problems, on
     which nothing about the sampler was chosen but the median in `mixdyn.calibration` and the
     first steps of its grid."""
@@ -79,89 +78,7 @@ def _trials(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
     return case.memo("X8 trials", measure)
 
 
-Change = Callable[[Trial], Trial]
-
-
-def _unchanged(trial: Trial) -> Trial:
-    return trial
-
-
-def _swapped(trial: Trial) -> Trial:
-    return replace(trial, adaptive=trial.ddim)
-
-
-def _a_mode_thinned(trial: Trial) -> Trial:
-    """Two thirds of the samples of the first mode lost."""
-    modes = trial.adaptive.modes.copy()
-    modes[0] //= 3
-    expected = trial.adaptive.expected * modes.sum() / trial.adaptive.modes.sum()
-    chi_square = float((np.square(modes - expected) / expected).sum())
-    thinned = replace(trial.adaptive, modes=modes, expected=expected, chi_square=chi_square)
-    return replace(trial, adaptive=thinned)
-
-
-def _wider(trial: Trial) -> Trial:
-    return replace(trial, adaptive=replace(trial.adaptive, spread=1.5 * trial.adaptive.spread))
-
-
-CONTROLS: Mapping[str, Change] = {
-    "DDIM in place of AdaptiveNoise": _swapped,
-    "two thirds of one mode's samples lost": _a_mode_thinned,
-    "samples spread 1.5 times as wide": _wider,
-}
-
-
-def judge_sampler(
-    claim: Claim, case: Case, models: Sequence[TrainedModel], *, change: Change = _unchanged
-) -> Verdict:
-    """The learned row. change: made to every trial (a mutant)."""
-    trials = [change(trial) for trial in _trials(case, models)]
-    finding = Finding(
-        comparisons=[*_together(trials), *(c for trial in trials for c in compare_trial(trial))],
-        nonvacuous_share=1.0,
-        witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
-        unit="samples",
-        tables=[_table(trials), case.memo("X8 eta", lambda: _over_noised(case, models))],
-        model=", ".join(trial.model for trial in trials),
-        note=_note(trials),
-        numbers=_numbers(trials),
-    )
-    return claim.judge(case, finding, Basis.LEARNED)
-
-
-def sampler_mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """Other samples under AdaptiveNoise's name."""
-    measures = {
-        name: functools.partial(judge_sampler, claim, case, change=change)
-        for name, change in CONTROLS.items()
-    }
-    return learned_mutants(claim, case, measures)
-
-
-def compare_trial(trial: Trial) -> list[Comparison]:
-    """What the claim says of one model."""
-    adaptive, ddpm, name = trial.adaptive, trial.ddpm, trial.model
-    found = [
-        compare_order(
-            f"DDIM above AdaptiveNoise, {name}", trial.ddim.interpolation, adaptive.interpolation
-        ),
-        compare(f"evaluations, {name}", Upper(rtol=1e-12), adaptive.n_eval, EVALUATIONS),
-    ]
-    if ddpm is None:
-        return found
-    lost = tuple(end + WEIGHT_MARGIN for end in ddpm.weight_interval())
-    away = sorted(abs(end - 1.0) for end in ddpm.spread_interval())
-    return [
-        *found,
-        compare_not_worse(
-            f"AdaptiveNoise's rate, DDPM's, {name}", adaptive.interpolation, ddpm.interpolation
-        ),
-        compare_weights(f"error of the weights, {name}", adaptive, (lost[0], lost[1])),
-        compare_spread(f"spread/σ, {name}", adaptive, (away[0], away[1])),
-    ]
-
-
-def _sums(trials: Sequence[Trial]) -> tuple[Proportion, Proportion] | None:
+def sums_of(trials: Sequence[Trial]) -> tuple[Proportion, Proportion] | None:
     """Interpolations of AdaptiveNoise and of DDPM over the case's own models."""
     own = [(t.adaptive.interpolation, t.ddpm.interpolation) for t in trials if t.own and t.ddpm]
     if not own:
@@ -170,16 +87,16 @@ def _sums(trials: Sequence[Trial]) -> tuple[Proportion, Proportion] | None:
     return adaptive, ddpm
 
 
-def _together(trials: Sequence[Trial]) -> list[Comparison]:
-    """The rates over all of the case's models, each with as many samples as the others."""
-    sums = _sums(trials)
-    if sums is None or sum(trial.own for trial in trials) < 2:
-        return []
-    return [compare_not_worse("AdaptiveNoise's rate, DDPM's, these models together", *sums)]
+def shown(case: Case, models: Sequence[TrainedModel], trials: Sequence[Trial]) -> Iterator[Part]:
+    """Note, numbers and tables of X8's learned row."""
+    yield _note(trials)
+    yield _numbers(trials)
+    yield _table(trials)
+    yield case.memo("X8 eta", lambda: _over_noised(case, models))
 
 
 def _note(trials: Sequence[Trial]) -> str:
-    sums, rule = _sums(trials), NotWorse()
+    sums, rule = sums_of(trials), NotWorse()
     needed = None
     if sums is not None:
         needed = rule.needed(sums[1], sums[0].trials / sums[1].trials)

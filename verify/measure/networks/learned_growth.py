@@ -1,20 +1,20 @@
-"""The learned row of X3: how fast a trained score leaves a midpoint, and the rate that follows."""
+"""What the learned row of X3 shows: how fast a trained score leaves a midpoint, and the rate that
+follows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mixdyn import bounds
 
-from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from ...ledger.claim import Case, Table
 from ...ledger.quantities import Log10, Number, show_share
-from ...ledger.relations import Comparison, Equality, Lower, compare
+from ...ledger.sides import Part
 from ..midpoint.traps import flow_of_log_distance
-from .field import field_mutants, find_segments, named, narrowest_field_mutant, spread, variances
-from .models import TrainedModel, learned_rows
+from .field import find_segments, spread, variances
+from .models import TrainedModel
 from .traps import (
     Trap,
     end_reach,
@@ -24,87 +24,16 @@ from .traps import (
     observed_fine,
     start_nodes,
     strip_mass,
-    traps,
 )
 
-PREDICTED = Equality(rtol=0.5, atol=10.0)  # the predicted rate, to a half of it and ten runs
 
-
-def rows(claim: Claim, case: Case) -> list[Verdict]:
-    """The learned row of a case, where it has trained models."""
-    return learned_rows(claim, case, lambda models: _row(claim, case, models))
-
-
-def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """Less of the growth exponent."""
-    return field_mutants(
-        claim, case, {"learned: half of Λ": lambda models: _row(claim, case, models, 0.5)}
-    ) | narrowest_field_mutant(
-        claim,
-        case,
-        "learned: (1 - {}) Λ",
-        lambda models, less: _row(claim, case, models, 1.0 - less),
-        0.5,
-    )
-
-
-def _row(
-    claim: Claim, case: Case, models: Sequence[TrainedModel], growth_factor: float = 1.0
-) -> Verdict:
-    """growth_factor: on the learned exponent (mutant)."""
-    found = [traps(case, model) for model in models]
-    comparisons = _compare(case, models, found, growth_factor)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        place: dict[str, Any] = {"quantity": comparison.name}
-        if comparison is not comparisons[0]:
-            return place | {"model": models[comparison.index].name}
-        each = len(found[0]) * found[0][0].width.size
-        model, rest = divmod(comparison.index, each)
-        node, segment = divmod(rest, found[0][0].width.size)
-        pair = find_segments(case).modes[segment]
-        return place | {"model": models[model].name, "t": found[model][node].t, "pair": pair}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="models × nodes × segments",
-        note=_note(case, models, found),
-        numbers=_numbers(case, models, found),
-        tables=[_table(case, models, found)],
-        model=named(models),
-    )
-    return claim.judge(case, finding, Basis.LEARNED)
-
-
-def _compare(
-    case: Case,
-    models: Sequence[TrainedModel],
-    found: Sequence[Sequence[Trap]],
-    growth_factor: float,
-) -> list[Comparison]:
-    """Widths against the learned exponent, then rates against the mass of the first trap."""
-    width = np.array([[trap.width for trap in every] for every in found])
-    growth = growth_factor * np.array([[trap.growth for trap in every] for every in found])
-    least = 2.0 * end_reach(case) * np.exp(-growth)
-    coarse = [strip_mass(case, every[0].interval, every[0].t) for every in found]
-    fine = [fine_trap(case, model) for model in models]
-    fine_mass = [strip_mass(case, trap.interval, trap.t) for trap in fine]
-    runs = [observed(case, model).ended for model in models]
-    fine_runs = [observed_fine(case, model) for model in models]
-    one, rates, fine_rates = (
-        1.0 / runs[0].trials,
-        [r.rate for r in runs],
-        [r.rate for r in fine_runs],
-    )
-    name = "interpolation rate of DDIM against the mass of the learned trap"
-    return [
-        compare("width of the learned trap over l", Lower(rtol=1e-6, atol=1e-4), width, least),
-        compare(f"{name}, papers' nodes", PREDICTED, rates, coarse, scale=one),
-        compare(f"{name}, every late time", PREDICTED, fine_rates, fine_mass, scale=one),
-    ]
+def shown(
+    case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[Trap]]
+) -> Iterator[Part]:
+    """Note, numbers and table of X3's learned row; found: the traps of each model by node."""
+    yield _note(case, models, found)
+    yield _numbers(case, models, found)
+    yield _table(case, models, found)
 
 
 def exact_trap(case: Case, t: int) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableEr
 
 from ...data.checkpoints import CHECKPOINTS
 from ...ledger.claim import Basis, Case, Claim, Verdict
+from ...ledger.sides import NotApplicable
 
 # Recipes that are run to convergence; any other ("short", "reduced, changed") is stopped early.
 CONVERGED = ("paper", "reduced", "high-dimensional")
@@ -149,6 +150,21 @@ def elsewhere(case: Case) -> list[tuple[Case, Shipped]]:
     ]
 
 
+UNTRAINED = (
+    "No trained model of this problem is shipped. Train one with `mixdyn train` and name it with "
+    "--model."
+)
+
+
+def networks(case: Case) -> list[TrainedModel] | NotApplicable | None:
+    """What a learned row measures: the case's models. Random problems have none, and no row."""
+    if case.random:
+        return None
+    if case.model is None and not shipped_for(case):
+        return NotApplicable(UNTRAINED)
+    return trained_models(case)
+
+
 Measure = Callable[[Sequence[TrainedModel]], Verdict]
 
 
@@ -161,11 +177,7 @@ def learned_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
     if case.random:
         return []
     if case.model is None and not shipped_for(case):
-        reason = (
-            "No trained model of this problem is shipped. Train one with `mixdyn train` and name "
-            "it with --model."
-        )
-        return [claim.not_applicable(case, reason, Basis.LEARNED)]
+        return [claim.not_applicable(case, UNTRAINED, Basis.LEARNED)]
     try:
         return [measure(trained_models(case))]
     except (MissingExtraError, NotApplicableError) as refusal:

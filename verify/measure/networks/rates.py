@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,10 @@ from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, de
 
 from ...ledger.claim import Case, Claim, Hypothesis, Table, Verdict
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
+from ...ledger.sides import Facts, Part
 from ..paths import DDIM_STEPS
 from .models import TrainedModel, learned_mutants, learned_rows
+from .pooled import Shares, variation_table
 
 Cell = float | str | None
 COLUMNS = (
@@ -303,6 +305,21 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
 def steps_alone(exact: Proportion) -> Hypothesis:
     """The hypothesis that the sampler's own steps make hardly any interpolation."""
     return Hypothesis.from_slack("steps", np.array([STEPS_ALONE - exact.rate]))
+
+
+def show_rates(
+    case: Case, caption: str, rates: Rates, shares: Shares, samplers: Sequence[str] | None = None
+) -> Iterator[Part]:
+    """What every row about rates shows: their table, how far the networks differ, and how to
+    reproduce the counts."""
+    yield Facts(
+        witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
+        model=", ".join(rates.models),
+    )
+    yield lambda: [
+        rate_table(f"{caption}, with 95 % intervals", rates, samplers),
+        variation_table(shares),
+    ]
 
 
 def rate_table(caption: str, rates: Rates, samplers: Sequence[str] | None = None) -> Table:

@@ -14,9 +14,8 @@ from mixdyn.solvers.field import ModelField
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case, Claim, Finding, Hypothesis, Verdict
-from ...ledger.controls import narrowest
-from ...ledger.relations import Comparison, Equality, Upper, compare
+from ...ledger.claim import Case, Hypothesis
+from ...ledger.sides import Part, Side, Tolerance
 from ..midpoint.stretch import Window, find_window
 from ..paths import KAPPA, ddim_grid
 from .inexact import (
@@ -165,89 +164,65 @@ def _size(velocity: float, sigma: float, v_start: float | None) -> Callable[[flo
     return fixed(velocity / amplitude(v_start, sigma))
 
 
-# -- the judgement on a distance along the paths -------------------------------------------------
+# -- a distance along the paths ------------------------------------------------------------------
 
-Sides = tuple[Array, Array]  # measured and bound, or measured and predicted
-TOLERANCE = Upper(rtol=1e-9, atol=1e-8)
+Sides = Callable[[PerturbedPaths], tuple[Array, Array]]
+TOLERANCE = Tolerance(rtol=1e-9, atol=1e-8)
 
 
-@dataclass(frozen=True)
-class Distance:
-    """A distance over l that a claim bounds along the paths.
+def along_paths(
+    case: Case,
+    name: str,
+    sides: Sides,
+    velocity: str,
+    *,
+    along: bool,
+    more: Callable[[PerturbedPaths], Side] | None = None,
+) -> Iterator[Part]:
+    """The row of a claim that bounds a distance over l along the paths.
 
     sides: the distance at later nodes and its bound, (paths that held, later nodes) each. velocity:
-    the name of the check of the velocity along the pair, or across it. more: further comparisons.
+    the name of the check of the velocity along the pair, or across it. more: a side of each error
+    besides.
     """
-
-    name: str
-    velocity: str
-    along: bool
-    sides: Callable[[PerturbedPaths], Sides]
-    more: Callable[[Sequence[PerturbedPaths]], list[Comparison]] = lambda found: []
-    flat: bool = False  # whether the distance is zero for want of a direction
-
-
-def forgetful(judge: Callable[[float], Verdict]) -> dict[str, Verdict]:
-    """Mutants of a claim whose bound counts the error: judge(factor) with a factor on it."""
-    return {
-        "without the error's term": judge(0.0),
-        "half the error": judge(0.5),
-    } | narrowest("(1 - {}) of the error", lambda less: judge(1.0 - less), 0.5)
-
-
-def judge_distance(claim: Claim, case: Case, what: Distance) -> Verdict:
-    """The row of a claim: its distance and bound, and the velocity, on all perturbed paths."""
     found = case.memo("inexact paths", lambda: perturbed_paths(case))
-    held = [paths.held for paths in found]
-    if not found or not np.concatenate(held).any():
-        return claim.judge(case, Finding(hypotheses=_hypotheses(found), applicable_share=0.0))
-    sides = [what.sides(paths) for paths in found]
-    measured, bound = join(sides)
-    velocity = case.memo(
-        f"{claim.id} velocity", lambda: _velocity_error(case, found, along=what.along)
+    yield from _hypotheses(found)
+    if not any(paths.held.any() for paths in found):
+        return
+    distance = Side.joined([_distance(name, paths, *sides(paths)) for paths in found])
+    yield distance
+    if more is not None:
+        yield Side.joined([more(paths) for paths in found])
+    measured, predicted = case.memo(
+        f"inexact velocity {along}", lambda: _velocity_error(case, found, along=along)
     )
-    comparisons = [
-        compare(f"{what.name} in units of l", TOLERANCE, measured, bound),
-        *what.more(found),
-        compare(what.velocity, Equality(atol=1e-9), *velocity),
-    ]
+    yield Side(velocity, measured, equals=predicted, tolerance=Tolerance(atol=1e-9))
+    yield lambda: {
+        f"largest {name} at a later node, in units of l": float(distance.left.max()),
+        "largest σ_t² e_max/α_t, in units of l": max(float(p.delta.max()) for p in found),
+        "largest e_max over the size of the score between the modes": _error_ratio(case, found),
+    }
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison is not comparisons[0]:
-            return {"quantity": comparison.name}
-        return _witness(found, sides, comparison.index)
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=_hypotheses(found),
-        applicable_share=float(np.concatenate(held).mean()),
-        nonvacuous_share=0.0 if what.flat else float(np.mean(bound < 0.5)),
-        witness=witness,
-        unit="path nodes",
-        note="On a line every state lies on the line of the pair." if what.flat else "",
-        numbers={
-            f"largest {what.name} at a later node, in units of l": float(measured.max()),
-            "largest σ_t² e_max/α_t, in units of l": max(float(p.delta.max()) for p in found),
-            "largest e_max over the size of the score between the modes": _error_ratio(case, found),
-        },
+def _distance(name: str, paths: PerturbedPaths, measured: Array, bound: Array) -> Side:
+    return Side(
+        f"{name} in units of l",
+        measured,
+        at_most=bound,
+        tolerance=TOLERANCE,
+        telling=bound < 0.5,
+        where=lambda path, node: paths.witness(path),
     )
-    return claim.judge(case, finding)
 
 
-def join(sides: Sequence[Sides]) -> Sides:
-    """The two sides over all errors, flat."""
-    measured, bound = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
-    return measured, bound
-
-
-def _hypotheses(found: Sequence[PerturbedPaths]) -> list[Hypothesis]:
-    """The three of the claims on paths."""
-    common = Hypothesis("common_sigma", 1.0, 0.0)
+def _hypotheses(found: Sequence[PerturbedPaths]) -> Iterator[Part]:
+    """Separation and dominance, the share of paths on which they held."""
     if not found:
-        return [common, Hypothesis("separation", 0.0)]
+        yield Hypothesis("separation", 0.0)
+        return
     kappa = np.concatenate([paths.kappa for paths in found])
-    dominance = Hypothesis.from_slack("dominance", np.minimum(kappa, 1e300) - KAPPA)
-    return [common, Hypothesis("separation", 1.0, 0.0), dominance]
+    yield Hypothesis("separation", 1.0, 0.0)
+    yield Hypothesis.from_slack("dominance", np.minimum(kappa, 1e300) - KAPPA)
 
 
 def _error_ratio(case: Case, found: Sequence[PerturbedPaths]) -> float:
@@ -260,16 +235,9 @@ def _error_ratio(case: Case, found: Sequence[PerturbedPaths]) -> float:
     return max(ratios)
 
 
-def _witness(found: Sequence[PerturbedPaths], sides: Sequence[Sides], index: int) -> dict[str, Any]:
-    """The path behind place `index` of the joined measured sides, each (paths, later nodes)."""
-    for paths, (measured, _) in zip(found, sides, strict=True):
-        if index < measured.size:
-            return paths.witness(index // measured.shape[1])
-        index -= measured.size
-    raise IndexError(index)
-
-
-def _velocity_error(case: Case, found: Sequence[PerturbedPaths], along: bool) -> Sides:
+def _velocity_error(
+    case: Case, found: Sequence[PerturbedPaths], along: bool
+) -> tuple[Array, Array]:
     """Velocity of the sampler's perturbed score, and the exact field plus the error's share: along
     the pair, or across it by coordinate, in units of l, at noisy nodes."""
     measured, predicted = [], []
