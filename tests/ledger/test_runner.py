@@ -130,7 +130,7 @@ def foreign(case):
     ("check", "outcome", "words"),
     [
         (refuse, Outcome.NOT_APPLICABLE, "needs one sigma"),
-        (crash, Outcome.ERROR, "KeyError: 'missing' (test_verify_runner.py:"),
+        (crash, Outcome.ERROR, "KeyError: 'missing' (test_runner.py:"),
         (failing_without_witness, Outcome.ERROR, "witness"),
         (foreign, Outcome.ERROR, "G.8"),
     ],

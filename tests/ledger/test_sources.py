@@ -172,9 +172,9 @@ def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
 
 def test_the_stored_recursions_name_their_code_and_their_rows_say_that_it_is_not_todays():
     about = json.loads((RESULTS / "recursion-reduced.json").read_text(encoding="utf-8"))["about"]
-    assert {"mixdyn/retraining/recursion.py", "mixdyn/learned/training.py"} <= set(about["code"])
+    assert {"mixdyn/recursion.py", "mixdyn/learned/training.py"} <= set(about["code"])
     assert words_on_code(about) in retraining.describe(retraining.saved())
-    assert ROOT / "mixdyn" / "recursion.py" in sources_of(ROOT / "verify/claims/m_6_recursion.py")
+    assert ROOT / "mixdyn/retraining/recursion.py" in sources_of(ROOT / "verify/claims/m_6_recursion.py")
 
 
 # -- the forms of an import ----------------------------------------------------------------------
