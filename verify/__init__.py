@@ -2,7 +2,7 @@
 
 `python -m verify` measures each claim with the engine, takes its right-hand side from
 `mixdyn.bounds` and the truth from `mixdyn.oracles`, and writes a report. Claims live in
-`verify/claims`, one file each; `verify/ledger/claim.py` says what a claim and a verdict are.
+`verify/papers`, one file each; `verify/ledger/claim.py` says what a claim and a verdict are.
 """
 
 import warnings

@@ -11,7 +11,6 @@ from mixdyn import bounds, dynamics, oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.solvers.field import ModelField
-from verify.claims import c_4_saddle_shift as c4
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.measure.score_errors.inexact import (
@@ -25,6 +24,7 @@ from verify.measure.score_errors.inexact import (
     perturbed_model,
 )
 from verify.measure.score_errors.perturbed_paths import perturbed_paths
+from verify.papers.ddim_hallucinates_2605_06831.claims import c_4_saddle_shift as c4
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 MIXTURE = GaussianMixture([[-1.0, 0.2], [0.3, -0.4], [1.2, 0.9]], 0.05, [0.2, 0.5, 0.3])

@@ -75,7 +75,7 @@ def test_the_closed_form_of_the_sampler_agrees_with_a_count(case):
     from mixdyn.run.sampling import sample
     from mixdyn.samplers import DDIM
     from mixdyn.support.statistics import clopper_pearson
-    from verify.claims.m_1_no_interpolation import _outside
+    from verify.papers.mode_interpolation_2406_09358.claims.m_1_no_interpolation import _outside
 
     n, grid = 20_000, TimeGrid.uniform(case.schedule.T, 50)
     x = sample(case.mixture, case.schedule, DDIM(spacing=grid), n=n, rng=3).x

@@ -12,17 +12,17 @@ from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
-from verify.claims import x_4_budget as x4
-from verify.claims import x_6_hybrid_law as x6
-from verify.claims import x_7_last_step as x7
-from verify.claims import x_9_orders as x9
-from verify.claims import x_11_insurance
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.insurance import errors as insured_errors
 from verify.measure.insurance.chains import exact_laws, find_chains
 from verify.measure.interpolation.causes import Cells
+from verify.papers.own.claims import x_4_budget as x4
+from verify.papers.own.claims import x_6_hybrid_law as x6
+from verify.papers.own.claims import x_7_last_step as x7
+from verify.papers.own.claims import x_9_orders as x9
+from verify.papers.own.claims import x_11_insurance
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 # The control that fails most narrowly on the standard problem, and by how many tolerances.

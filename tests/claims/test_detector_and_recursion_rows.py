@@ -13,7 +13,6 @@ from scipy import stats
 from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.geometry import Region
 from mixdyn.support.errors import FileError
-from verify.claims import m_5_detector as m5
 from verify.ledger import cases, registry
 from verify.ledger.claim import NegativeControl, Origin, Profile, Verdict
 from verify.ledger.relations import Outcome
@@ -21,6 +20,7 @@ from verify.measure import retraining
 from verify.measure.interpolation import detector
 from verify.measure.interpolation.detector import EDGES, WINDOWS, Detection
 from verify.measure.interpolation.separation import area, likelihood_ratio
+from verify.papers.mode_interpolation_2406_09358.claims import m_5_detector as m5
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 SAVED = ("M5", "M6", "M7")

@@ -10,14 +10,14 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from verify.claims import g_6_confinement as g6
-from verify.claims import x_6_hybrid_law as x6
-from verify.claims import x_7_last_step as x7
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure import paths
 from verify.measure.networks import visits
+from verify.papers.ddim_hallucinates_2605_06831.claims import g_6_confinement as g6
+from verify.papers.own.claims import x_6_hybrid_law as x6
+from verify.papers.own.claims import x_7_last_step as x7
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}

@@ -15,7 +15,6 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import InputError, NotApplicableError
-from verify.claims import x_11_insurance
 from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.measure.insurance import errors as insured_errors
@@ -29,6 +28,7 @@ from verify.measure.insurance.chains import (
     log_gap,
 )
 from verify.measure.insurance.score_pushes import push
+from verify.papers.own.claims import x_11_insurance
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.25)
 MIXTURE = GaussianMixture([[x, y] for x in (-1.0, 0.2, 1.0) for y in (-0.7, 0.7)], 0.05)

@@ -20,11 +20,6 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
-from verify.claims import c_4_saddle_shift as c4
-from verify.claims import c_5_saddle_flip as c5
-from verify.claims import c_6_midpoint_error as c6
-from verify.claims import e_12_learned_spectrum as e12
-from verify.claims import x_3_growth as x3
 from verify.ledger import cases
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
@@ -36,6 +31,11 @@ from verify.measure.saddles import learned as learned_saddles
 from verify.measure.saddles import learned_flip
 from verify.measure.score_errors.blurred import BlurredScore
 from verify.measure.score_errors.inexact import Curve, ErrorField, Ridge, amplitude, perturbed_model
+from verify.papers.ddim_hallucinates_2605_06831.claims import c_4_saddle_shift as c4
+from verify.papers.ddim_hallucinates_2605_06831.claims import c_5_saddle_flip as c5
+from verify.papers.ddim_hallucinates_2605_06831.claims import c_6_midpoint_error as c6
+from verify.papers.ddim_hallucinates_2605_06831.claims import e_12_learned_spectrum as e12
+from verify.papers.own.claims import x_3_growth as x3
 
 MIXTURE = GaussianMixture([[0.5, 0.0], [-0.5, 0.0]], 0.02)
 SCHEDULE = NoiseSchedule.linear(400)

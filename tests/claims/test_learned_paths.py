@@ -20,9 +20,6 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.claims import e_11_visit_window as e11
-from verify.claims import f_4_learned_tube as f4
-from verify.claims import i_1_decomposition as i1
 from verify.experiments import EXPERIMENTS, store
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
@@ -33,6 +30,9 @@ from verify.measure.networks.learned_decomposition import judge
 from verify.measure.networks.models import TrainedModel, load, shipped
 from verify.measure.networks.visits import Decomposition, Visits
 from verify.measure.paths import ddim_grid
+from verify.papers.ddim_hallucinates_2605_06831.claims import e_11_visit_window as e11
+from verify.papers.ddim_hallucinates_2605_06831.claims import f_4_learned_tube as f4
+from verify.papers.ddim_hallucinates_2605_06831.claims import i_1_decomposition as i1
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 IDS = ("E.11", "F4", "F5")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verify.claims import f_5_learned_radius as f5
 from verify.ledger import cases
 from verify.ledger.claim import Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.networks import radius_sweep, visits
 from verify.measure.networks.models import TrainedModel, load, shipped
 from verify.measure.networks.radius_sweep import Start
+from verify.papers.ddim_hallucinates_2605_06831.claims import f_5_learned_radius as f5
 
 NETWORKS = [TrainedModel("network", None, "reduced", 0)]
 

@@ -12,7 +12,6 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
-from verify.claims import m_4_data_and_distance as m4
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
@@ -43,6 +42,7 @@ from verify.measure.interpolation.smoothing import smoothing
 from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.rates import Rates
 from verify.measure.outside_modes import ddim_starts, normal_mass
+from verify.papers.mode_interpolation_2406_09358.claims import m_4_data_and_distance as m4
 
 torch = pytest.importorskip("torch")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from mixdyn import AdaptiveNoise, GaussianMixture, NoiseSchedule, presets
-from verify.claims import x_8_noise
 from verify.ledger.claim import Case, Control, NegativeControl
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import check, row_of
 from verify.measure import exact_sampler
 from verify.measure.ends import Ends, ends_of
 from verify.measure.networks import adaptive_rows
+from verify.papers.own.claims import x_8_noise
 
 PROBLEMS = {
     "standard": presets.grid(),

@@ -237,11 +237,14 @@ def test_what_claims_share_is_dropped_between_cases(case, tmp_path):
     assert case.workspace == {}
 
 
-def test_the_ledger_reads_in_the_order_of_the_papers():
-    ids = ["M1", "X2'", "X10", "X2", "G.3", "B.1 (2)", "B.1 (1)", "P4.7 (2)", "T4.2", "A4.1"]
+def test_the_ledger_reads_paper_by_paper_the_body_before_the_appendices():
+    ids = ["F1", "X2'", "X10", "X2", "G.3", "B.1 (2)", "B.1 (1)", "P4.7 (2)", "T4.2", "A4.1"]
     assert sorted(ids, key=registry.reading_order) == [
-        *("A4.1", "T4.2", "P4.7 (2)", "B.1 (1)", "B.1 (2)", "G.3", "X2", "X2'", "X10", "M1")
+        *("X2", "X2'", "A4.1", "T4.2", "P4.7 (2)", "X10", "B.1 (1)", "B.1 (2)", "F1", "G.3")
     ]
+    found = [entry.claim.id for entry in registry.load_claims()]
+    order = ["A4.1", "P5.1", "B.1 (1)", "F1", "I.1", "X1", "X11", "M1", "M7"]
+    assert [name for name in found if name in order] == order
     with pytest.raises(InputError):
         registry.reading_order("theorem five")
 

@@ -13,7 +13,11 @@ from verify.experiments import EXPERIMENTS
 from verify.ledger.sources import ROOT, digest_of, packages_of, sources_of
 from verify.measure import retraining
 
-CLAIMS = sorted(path.stem for path in (ROOT / "verify" / "claims").glob("[a-z]*.py"))
+PLACES = {
+    path.stem: path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / "verify/papers").glob("*/claims/[a-z]*.py"))
+}
+CLAIMS = list(PLACES)
 LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "learned_steps", "hal_paths"}
 EXACT = {"g_1_marginal", "g_5_chi_square", "x_5_two_mode_bound", "t_4_2_tube", "x_9_orders"}
 
@@ -31,7 +35,7 @@ def tree(tmp_path_factory):
 def digests(tree):
     """Of every claim's rows and of every experiment."""
     runner = tree / "verify/ledger/runner.py"
-    claims = {n: digest_of(tree / f"verify/claims/{n}.py", runner, root=tree) for n in CLAIMS}
+    claims = {n: digest_of(tree / PLACES[n], runner, root=tree) for n in CLAIMS}
     files = {name: tree / f"verify/experiments/{name}.py" for name in EXPERIMENTS}
     return claims | {name: digest_of(path, root=tree) for name, path in files.items()}
 
@@ -58,7 +62,7 @@ def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
 @pytest.mark.parametrize(
     ("path", "stale"),
     [
-        ("verify/claims/g_5_chi_square.py", {"g_5_chi_square"}),
+        (PLACES["g_5_chi_square"], {"g_5_chi_square"}),
         ("verify/experiments/steps.py", {"steps", "eta"}),
         ("verify/experiments/frontier.py", {"frontier", "frontier_elsewhere"}),
         (
@@ -103,12 +107,14 @@ def test_editing_a_file_makes_stale_what_rests_on_it_several_imports_away(tree, 
 
 
 def test_a_new_module_is_followed_with_nothing_registered(tree):
-    claim, new = tree / "verify/claims/g_5_chi_square.py", tree / "verify" / "new_measure.py"
+    claim, new = tree / PLACES["g_5_chi_square"], tree / "verify" / "new_measure.py"
     before = claim.read_bytes()
     new.write_text("VALUE = 1\n", encoding="utf-8")
     assert new not in sources_of(claim, root=tree)
     with claim.open("a", encoding="utf-8") as handle:
-        handle.write("\n\ndef more():\n    from ..new_measure import VALUE\n\n    return VALUE\n")
+        handle.write(
+            "\n\ndef more():\n    from verify.new_measure import VALUE\n\n    return VALUE\n"
+        )
     assert new in sources_of(claim, root=tree)
     assert changed_by(tree, "verify/new_measure.py") == {"g_5_chi_square"}
     claim.write_bytes(before)
@@ -124,7 +130,7 @@ sys.path.insert(0, str(root))
 for name in sys.argv[2:]:
     end, start = os.pipe()
     if not (child := os.fork()):
-        importlib.import_module(f"verify.claims.{name}")
+        importlib.import_module(name.removesuffix(".py").replace("/", "."))
         files = {Path(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", 0)}
         below = [f.relative_to(root) for f in files if f.is_relative_to(root)]
         ours = sorted(str(f) for f in below if f.parts[0] in packages)
@@ -139,17 +145,17 @@ print(json.dumps(found))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_what_python_really_loads_for_a_claim_is_among_its_sources():
     names = ["g_1_marginal", "p_5_1_midpoint", "f_5_learned_radius", "x_11_insurance"]
+    places = [PLACES[name] for name in names]
     done = subprocess.run(
-        [sys.executable, "-c", IMPORTED, str(ROOT), *names],
+        [sys.executable, "-c", IMPORTED, str(ROOT), *places],
         capture_output=True,
         text=True,
         check=True,
         timeout=200,
     )
-    for name, loaded in json.loads(done.stdout).items():
-        path = ROOT / "verify" / "claims" / f"{name}.py"
-        sources = {source.relative_to(ROOT).as_posix() for source in sources_of(path)}
-        assert f"verify/claims/{name}.py" in loaded
+    for place, loaded in json.loads(done.stdout).items():
+        sources = {source.relative_to(ROOT).as_posix() for source in sources_of(ROOT / place)}
+        assert place in loaded
         assert set(loaded) <= sources
 
 
@@ -174,7 +180,7 @@ def test_the_stored_recursions_name_their_code_and_their_rows_say_that_it_is_not
     about = json.loads((RESULTS / "recursion-reduced.json").read_text(encoding="utf-8"))["about"]
     assert {"mixdyn/recursion.py", "mixdyn/learned/training.py"} <= set(about["code"])
     assert words_on_code(about) in retraining.describe(retraining.saved())
-    assert ROOT / "mixdyn/retraining/recursion.py" in sources_of(ROOT / "verify/claims/m_6_recursion.py")
+    assert ROOT / "mixdyn/retraining/recursion.py" in sources_of(ROOT / PLACES["m_6_recursion"])
 
 
 # -- the forms of an import ----------------------------------------------------------------------
@@ -257,8 +263,8 @@ def test_relative_imports_climb(small):
 def test_packages_from_elsewhere_are_named_at_the_top(small):
     (small / "use.py").write_text("import scipy.special\nimport kit\nkit.Late\n", encoding="utf-8")
     assert packages_of(small / "use.py", root=small) == {"numpy", "scipy"}
-    assert "torch" in packages_of(ROOT / "verify" / "claims" / "f_1_gap.py")
-    assert "torch" not in packages_of(ROOT / "verify" / "claims" / "x_5_two_mode_bound.py")
+    assert "torch" in packages_of(ROOT / PLACES["f_1_gap"])
+    assert "torch" not in packages_of(ROOT / PLACES["x_5_two_mode_bound"])
 
 
 def test_contents_count_and_times_do_not(small):

@@ -1,8 +1,8 @@
 """What a claim, a case and a verdict are.
 
-A claim is a file of `verify/claims`: a docstring that states the result, a `CLAIM` header,
-functions that measure it, and negative controls that must not hold; docs/your_claim.md shows one.
-A verdict is one row of the ledger, for a claim, a case and a kind of evidence.
+A claim is a file of `verify/papers/PAPER/claims`: a docstring that states the result, a `CLAIM`
+header, functions that measure it, and negative controls that must not hold; docs/your_claim.md
+shows one. A verdict is one row of the ledger, for a claim, a case and a kind of evidence.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""Finding the claims: one file of `verify/claims` each, nothing registered anywhere."""
+"""Finding the claims: a file of a paper's folder each, nothing registered anywhere."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-import itertools
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +28,7 @@ class Entry:
 
 
 def reading_order(claim_id: str) -> tuple[int, str, float]:
-    """A sort key: the numbered body of paper [D], its appendices, our results, paper [M]."""
+    """A sort key within a paper: its numbered body, then its appendices."""
     match = re.fullmatch(r"([A-Z]+)(\.?)(\d+(?:\.\d+)?)('*)(?: \((\d+)\))?", claim_id)
     if match is None:
         raise InputError(
@@ -40,10 +39,6 @@ def reading_order(claim_id: str) -> tuple[int, str, float]:
     letters, dot, number, primes, part = match.groups()
     section, _, item = number.partition(".")
     place = 100.0 * int(section) + int(item or 0) + 0.1 * len(primes) + 0.01 * int(part or 0)
-    if letters == "X":
-        return 2, "", place
-    if letters == "M":
-        return 3, "", place
     # F1, F3, ... are the paper's figures, which stand among its appendices.
     return (1, letters, place) if dot or letters == "F" else (0, "", place)
 
@@ -63,17 +58,22 @@ def _entry(module: ModuleType) -> Entry:
 
 
 def load_claims() -> list[Entry]:
-    """Every claim of `verify/claims`, in reading order. Raises InputError for a repeated id."""
-    package = importlib.import_module("verify.claims")
-    names = [info.name for info in pkgutil.iter_modules(package.__path__)]
-    entries = [_entry(importlib.import_module(f"verify.claims.{name}")) for name in names]
-    entries.sort(key=lambda entry: reading_order(entry.claim.id))
-    for a, b in itertools.pairwise(entries):
-        if a.claim.id == b.claim.id:
-            raise InputError(
-                "every claim has one file", f"{a.claim.id} in {a.path.name} and {b.path.name}", ""
-            )
-    return entries
+    """Every claim of `verify/papers`, paper by paper. Raises InputError for a repeated id."""
+    found: dict[str, Entry] = {}
+    for paper in sorted(_modules("verify.papers"), key=lambda module: module.PAPER.place):
+        entries = [_entry(module) for module in _modules(f"{paper.__name__}.claims")]
+        for entry in sorted(entries, key=lambda entry: reading_order(entry.claim.id)):
+            other = found.setdefault(entry.claim.id, entry)
+            if other is not entry:
+                both = f"{entry.claim.id} in {other.path.name} and {entry.path.name}"
+                raise InputError("every claim has one file", both, "Give one another id.")
+    return list(found.values())
+
+
+def _modules(package: str) -> list[ModuleType]:
+    """The modules and packages of a package's folder."""
+    folder = importlib.import_module(package).__path__
+    return [importlib.import_module(f"{package}.{i.name}") for i in pkgutil.iter_modules(folder)]
 
 
 def _normal(claim_id: str) -> str:

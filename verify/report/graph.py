@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..ledger.links import CLOSED_FORMS, ancestors, link
-from ..ledger.registry import reading_order
+from ..ledger.links import CLOSED_FORMS, all_links, ancestors, link
 from ..ledger.relations import Outcome
 from .graph_layout import Edge, Layout, lay_out
 from .legend import MARKS
@@ -79,7 +78,7 @@ def graph_svg(rows: Iterable[Row]) -> str:
     for row in rows:
         by_claim.setdefault(row["id"], []).append(row)
     wanted = set(by_claim).union(*(ancestors(name) for name in by_claim))
-    names = sorted(wanted, key=_reading_order)
+    names = [n for n in all_links() if n in wanted] + sorted(wanted - all_links().keys())
     nodes = {name: _node(name, by_claim.get(name, [])) for name in names}
     rests = {(a, b): why for b in names for a, why in link(b).rests_on.items()}
     sharper = {(a, b): how for b in names for a, how in link(b).sharpens.items() if a in wanted}
@@ -87,12 +86,6 @@ def graph_svg(rows: Iterable[Row]) -> str:
     alone = [name for name in names if name not in linked]
     layout = lay_out([n for n in names if n in linked], [*rests, *sharper])
     return _draw(nodes, layout, rests, sharper, alone)
-
-
-def _reading_order(name: str) -> tuple[Any, ...]:
-    if name in CLOSED_FORMS:
-        return 1.5, "", float(name[1:])
-    return reading_order(name)
 
 
 def _node(name: str, rows: list[Row]) -> Node:
