@@ -16,10 +16,10 @@ import numpy as np
 from mixdyn.support.errors import FileError
 from mixdyn.support.numbers import dump_json
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_KERNELS = Path(__file__).resolve().parents[1] / "kernels"  # their folder of code is theirs alone
 _REMEDY = "Set NUMBA_CACHE_DIR to a folder you may write to."
 _DAMAGE = (pickle.PickleError, EOFError)  # what Numba lets through from a file cut short
-_KEPT = ("kernels.*.nbi", "kernels.*.nbc")
+_KEPT = ("*.nbi", "*.nbc")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def candidates() -> Iterator[tuple[str, Path]]:
     named = os.environ.get("NUMBA_CACHE_DIR")
     if named:
         yield "NUMBA_CACHE_DIR", Path(named)
-    yield "the package's own folder", _PACKAGE / "__pycache__"
+    yield "the package's own folder", _KERNELS / "__pycache__"
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     yield "the user's cache", Path(home).expanduser() / "numba"
 

@@ -1,7 +1,9 @@
 """`mixdyn warmup`: which kernels it meets, where they go, and what it says when they cannot."""
 
+import itertools
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ def folders(tmp_path, monkeypatch):
     """Three empty homes for the cache, in Numba's order; `blocked` makes one of them unusable."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "named"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-    monkeypatch.setattr(warmup, "_PACKAGE", tmp_path / "package")
+    monkeypatch.setattr(warmup, "_KERNELS", tmp_path / "package")
     return [tmp_path / "named", tmp_path / "package" / "__pycache__", tmp_path / "user" / "numba"]
 
 
@@ -38,9 +40,9 @@ def idle(tmp_path, monkeypatch):
 
 
 def test_its_tasks_call_every_kernel(monkeypatch):
-    source = Path(kernels.__file__).read_text()
-    declared = set(re.findall(r"^@_(?:cached|parallel|rollout)\ndef (\w+)", source, re.MULTILINE))
-    met = set()
+    declared, met, form = set(), set(), r"^@(?:cached|parallel|cached_parallel)\ndef (\w+)"
+    for path in Path(kernels.__file__).parent.glob("*.py"):
+        declared.update(re.findall(form, path.read_text(), re.MULTILINE))
 
     def watch(name, kernel):
         def call(*arguments):
@@ -49,8 +51,10 @@ def test_its_tasks_call_every_kernel(monkeypatch):
 
         return call
 
-    for name in declared:
-        monkeypatch.setattr(kernels, name, watch(name, getattr(kernels, name)))
+    modules = [module for name, module in sys.modules.items() if name.startswith("mixdyn.kernels")]
+    for module, name in itertools.product(modules, declared):
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, watch(name, getattr(module, name)))
     for _, task in warmup.tasks():
         task()
     assert len(declared) > 5
@@ -82,12 +86,12 @@ def test_once_imported_the_command_refuses_in_one_line_where_no_folder_is_writab
 
 
 def test_fresh_removes_kept_kernels_and_nothing_else(folders, idle):
-    for name in ("kernels.step-1.py311.nbi", "kernels.step-1.py311.1.nbc", "other.nbi"):
+    for name in ("rollouts.step-1.py311.nbi", "rollouts.step-1.py311.1.nbc", "rollouts.pyc"):
         (idle / name).write_text("x")
     result = CliRunner().invoke(app, ["warmup", "--fresh", "--json"])
     summary = json.loads(result.stdout)
     assert (summary["removed"], summary["files"]) == (2, 0)
-    assert [path.name for path in idle.glob("*.nbi")] == ["other.nbi"]
+    assert [path.name for path in idle.glob("rollouts.*")] == ["rollouts.pyc"]
 
 
 def test_without_a_terminal_it_prints_where_the_kernels_lie_and_nothing_else(folders, idle):

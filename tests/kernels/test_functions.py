@@ -5,21 +5,19 @@ import numpy as np
 import pytest
 from numba import config, njit
 
-from mixdyn import kernels
+from mixdyn.kernels import EXP2_FLOOR
+from mixdyn.kernels.arithmetic import exp2, exp2_of, log, sincos_turn
 
 # Without the compiler a fused multiply-add rounds twice: half an ulp more here and there.
 EXTRA_ULP = 0.5 if config.DISABLE_JIT else 0.0
 N = 1_000 if config.DISABLE_JIT else 10_000
-
-_exp2, _log, _sincos_turn = kernels._exp2, kernels._log, kernels._sincos_turn
-_exp2_of = kernels._exp2_of
 
 
 @njit(error_model="numpy")
 def exp2_all(x):
     out = np.empty_like(x)
     for i in range(len(x)):
-        out[i] = _exp2(x[i])
+        out[i] = exp2(x[i])
     return out
 
 
@@ -28,7 +26,7 @@ def exp2_by_fives(x):
     """x (n, 5)."""
     out = np.empty_like(x)
     for i in range(len(x)):
-        (out[i, 0], out[i, 1]), (out[i, 2], out[i, 3], out[i, 4]) = _exp2_of(
+        (out[i, 0], out[i, 1]), (out[i, 2], out[i, 3], out[i, 4]) = exp2_of(
             (x[i, 0], x[i, 1]), (x[i, 2], x[i, 3], x[i, 4])
         )
     return out
@@ -38,7 +36,7 @@ def exp2_by_fives(x):
 def log_all(x):
     out = np.empty_like(x)
     for i in range(len(x)):
-        out[i] = _log(x[i])
+        out[i] = log(x[i])
     return out
 
 
@@ -46,7 +44,7 @@ def log_all(x):
 def sincos_all(x):
     out = np.empty((2, len(x)))
     for i in range(len(x)):
-        out[0, i], out[1, i] = _sincos_turn(x[i])
+        out[0, i], out[1, i] = sincos_turn(x[i])
     return out
 
 
@@ -71,9 +69,9 @@ def test_exp2_is_within_one_ulp_down_to_its_floor():
     small = -(10.0 ** rng.uniform(-20, 0, N // 2))
     whole = -np.arange(866.0)  # where the reduced argument is smallest ...
     halfway = whole - 0.5  # ... and where it is largest
-    edges = [0.0, -5e-324, np.nextafter(kernels.EXP2_FLOOR, 0), kernels.EXP2_FLOOR]
+    edges = [0.0, -5e-324, np.nextafter(EXP2_FLOOR, 0), EXP2_FLOOR]
     x = np.concatenate([-rng.uniform(0, 866, N), small, whole, halfway, edges])
-    x = x[x >= kernels.EXP2_FLOOR]
+    x = x[x >= EXP2_FLOOR]
     assert ulps(exp2_all(x), x, power).max() <= 1.0 + EXTRA_ULP
 
 
@@ -85,8 +83,8 @@ def test_exp2_is_within_one_ulp_up_to_its_stated_end_and_exact_at_whole_numbers(
 
 
 def test_exp2_below_its_floor_is_that_of_the_floor_which_no_sum_from_one_up_can_feel():
-    below = np.array([np.nextafter(kernels.EXP2_FLOOR, -np.inf), -1e3, -1e300, -np.inf])
-    floor = exp2_all(np.array([kernels.EXP2_FLOOR]))[0]
+    below = np.array([np.nextafter(EXP2_FLOOR, -np.inf), -1e3, -1e300, -np.inf])
+    floor = exp2_all(np.array([EXP2_FLOOR]))[0]
     assert (exp2_all(below) == floor).all()
     assert floor == 2.0**-866
     # Ten million modes at the floor, each with a coordinate of the largest size allowed.

@@ -96,7 +96,7 @@ def test_editing_a_file_makes_exactly_what_imports_it_stale(tree, path, stale):
         ("mixdyn/learned/adapter.py", LEARNED),
         ("verify/data/checkpoints/grid-reduced-0.safetensors", LEARNED),
         ("verify/data/saved/detector.json", {"m_5_detector", "hal_populations"}),
-        ("mixdyn/kernels.py", {"g_1_marginal", "f_1_gap", "steps"}),
+        ("mixdyn/kernels/rollouts.py", {"g_1_marginal", "f_1_gap", "steps"}),
     ],
 )
 def test_editing_a_file_makes_stale_what_rests_on_it_several_imports_away(tree, path, stale):

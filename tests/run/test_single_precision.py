@@ -23,12 +23,12 @@ from mixdyn import (
     presets,
     sample,
 )
+from mixdyn.kernels.arithmetic import exp2, exp2_of
 
 pytestmark = pytest.mark.compiled
 
 SCHEDULE, SHORT = NoiseSchedule.linear(), NoiseSchedule.linear(40, 1e-4, 0.3)
 EPS32 = float(np.finfo(np.float32).eps)
-_exp2, _exp2_of = kernels._exp2, kernels._exp2_of
 
 
 @njit(error_model="numpy")
@@ -37,10 +37,10 @@ def powers(z):
     alone, by_fives = np.empty_like(z), np.empty_like(z)
     for i in range(len(z)):
         (by_fives[i, 0], by_fives[i, 1]), (by_fives[i, 2], by_fives[i, 3], by_fives[i, 4]) = (
-            _exp2_of((z[i, 0], z[i, 1]), (z[i, 2], z[i, 3], z[i, 4]))
+            exp2_of((z[i, 0], z[i, 1]), (z[i, 2], z[i, 3], z[i, 4]))
         )
         for j in range(5):
-            alone[i, j] = _exp2(z[i, j])
+            alone[i, j] = exp2(z[i, j])
     return alone, by_fives
 
 

@@ -1,0 +1,39 @@
+"""Numba kernels: all that is compiled, and nothing that imports mixdyn, checks or raises.
+
+Nothing else imports Numba; the facades (`mixture`, `score`, `noise`, `samplers`) check arguments.
+
+compiling   how kernels are compiled, kept and threaded      arithmetic   single operations
+noise       counter-based normals                            modes        sums over modes on a tile
+evaluation  densities and scores of many points              axes         equally spaced modes
+rollouts    the steps of a sampler
+
+Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
+inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
+A sample's bits depend on its inputs alone, not on its place in a tile, the number of threads, or
+whether it went through a fused rollout or a single evaluation.
+
+Precision. Float64, or float32 throughout where the arrays of a call are float32: Numba compiles
+both from one text, and what has constants of its own (`exp2`) has two sets of them. Noise is drawn
+in double and rounded.
+
+Each kernel calls functions of other files, which Numba's cache on disk does not look at: what is
+kept bears the digest of this whole folder (`compiling`).
+"""
+
+from .arithmetic import EXP2_FLOOR, EXP2_FLOOR_SINGLE
+from .axes import BLOCK, HEAD, MODES, NEAREST, POLYNOMIAL, product_pull
+from .compiling import SERIAL_BELOW, TILE, threads
+from .evaluation import (
+    ModeTable,
+    bits,
+    lift,
+    log_density,
+    mode_table,
+    project,
+    responsibilities,
+    scaled_pull,
+    score,
+    score_jacobian,
+)
+from .noise import normals, path_normals, philox4x32
+from .rollouts import reverse_draw, rollout, rollout_product, step

@@ -1,0 +1,78 @@
+"""Kept kernels are those of today's sources, whichever file changed; where no folder can hold
+them, everything runs all the same and says so once."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from mixdyn import kernels
+
+UNCACHED = """
+import numba.core.caching as caching
+
+for kind in vars(caching).values():  # as on a machine where no folder is writable
+    if isinstance(kind, type) and issubclass(kind, caching.CacheImpl):
+        kind._locator_classes = []
+from mixdyn.problem.noise import standard_normals
+
+print(standard_normals(0, 2, 1, 1).shape)
+"""
+CACHED = """
+import sys
+
+sys.path.insert(0, sys.argv[1])  # the folder alone, which needs nothing of mixdyn
+import kernels
+import numpy as np
+
+xi = np.empty((1, 2))
+kernels.normals(xi, *np.array([0, 1, 0, 7], np.uint64))
+print(xi[0, 0].hex(), xi[0, 1].hex())
+"""
+
+
+def run(code, *arguments, **settings):
+    options = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=options | {"NUMBA_NUM_THREADS": "1"} | settings,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_kernels_run_uncached_with_one_warning():
+    done = run(UNCACHED)
+    assert done.stdout.strip() == "(2, 1)"
+    assert done.stderr.count("no folder for compiled kernels is writable") == 1
+
+
+def test_a_change_in_one_file_makes_the_kernels_of_the_others_stale_and_nothing_else_does(tmp_path):
+    copy, kept = tmp_path / "kernels", str(tmp_path / "kept")
+    settings = {"NUMBA_CACHE_DIR": kept, "NUMBA_DEBUG_CACHE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    shutil.copytree(Path(kernels.__file__).parent, copy, ignore=shutil.ignore_patterns("*cache*"))
+
+    def normals():
+        """Two normals, and whether their kernel was compiled or loaded."""
+        said = run(CACHED, str(tmp_path), **settings).stdout
+        saved, loaded = (f"data {what}" in said for what in ("saved to", "loaded from"))
+        assert saved != loaded
+        return said.splitlines()[-1], "compiled" if saved else "loaded"
+
+    first, how = normals()
+    assert how == "compiled"
+    assert normals() == (first, "loaded")
+    (copy / "compiling.py").touch()
+    assert normals() == (first, "loaded")
+    path = copy / "arithmetic.py"  # whose logarithm the kernel calls
+    text = path.read_text()
+    path.write_text(text.replace("1.0 / 3.0", "1.0 / 3.1"))
+    changed, how = normals()
+    assert how == "compiled"
+    assert changed != first
+    path.write_text(text)
+    assert normals() == (first, "compiled")
