@@ -13,6 +13,37 @@ from .compiling import TILE, on_tile, parallel
 from .modes import load, logits, moves, rows_of, scale_tile, store
 
 
+class ModeTable(NamedTuple):
+    """A mixture at one noise level as the kernels read it, in bits (logarithms to base 2).
+
+    a (N, d): means; h (N,) = log2(e)/(2 var); ratio (N,) = var/var_ref, var_ref the smallest
+    variance; lw (N,) = log2(weight) - (d/2 + 1) log2(ratio): the weight of a mode in the score,
+    where its density has ratio^(-d/2) and its gradient one factor more.
+    """
+
+    a: Any
+    h: Any
+    lw: Any
+    ratio: Any
+
+
+def mode_table(means: Any, var: Any, log_weights: Any) -> ModeTable:
+    """The table of modes of means (N, d), variances and natural log weights (N,)."""
+    ratio = var / var.min()
+    lw = _over_powers(log_weights, ratio, 0.5 * means.shape[1] + 1.0)
+    return ModeTable(means, bits(0.5 / var), bits(lw), ratio)
+
+
+def _over_powers(log_weights: Any, ratio: Any, power: float) -> Any:
+    """log(weight/ratio^power)."""
+    return log_weights - power * np.log(ratio)
+
+
+def bits(logarithm: Any) -> Any:
+    """A natural logarithm in base 2."""
+    return LOG2E * logarithm
+
+
 @parallel
 def _density_tiles(x, a, h, lw, out):
     n, d = x.shape
@@ -30,7 +61,7 @@ def _density_tiles(x, a, h, lw, out):
 
 @parallel
 def _score_tiles(x, table, scale, out):
-    """out (n, d) = scale * pull/total."""
+    """out (n, d) = scale * move."""
     a, h, lw, ratio = table
     n, d = x.shape
     for tile in prange((n + TILE - 1) // TILE):
@@ -131,37 +162,6 @@ def _lift_row(x, factor, shift, directions, along, out):
         row, a = directions[q], along[q]
         for j in range(x.shape[0]):
             out[j] = fma(a, row[j], out[j])
-
-
-class ModeTable(NamedTuple):
-    """A mixture at one noise level as the kernels read it, in bits (logarithms to base 2).
-
-    a (N, d): means; h (N,) = log2(e)/(2 var); ratio (N,) = var/var_ref, var_ref the smallest
-    variance; lw (N,) = log2(weight) - (d/2 + 1) log2(ratio): the weight of a mode in the score,
-    where its density has ratio^(-d/2) and its gradient one factor more.
-    """
-
-    a: Any
-    h: Any
-    lw: Any
-    ratio: Any
-
-
-def mode_table(means: Any, var: Any, log_weights: Any) -> ModeTable:
-    """The table of modes of means (N, d), variances and natural log weights (N,)."""
-    ratio = var / var.min()
-    lw = _over_powers(log_weights, ratio, 0.5 * means.shape[1] + 1.0)
-    return ModeTable(means, bits(0.5 / var), bits(lw), ratio)
-
-
-def _over_powers(log_weights: Any, ratio: Any, power: float) -> Any:
-    """log(weight/ratio^power)."""
-    return log_weights - power * np.log(ratio)
-
-
-def bits(logarithm: Any) -> Any:
-    """A natural logarithm in base 2."""
-    return LOG2E * logarithm
 
 
 def log_density(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
