@@ -36,8 +36,8 @@ from .plans import Options, StepPlan, bridge_plan, stepped_grid
 from .problem.noise import Stream, standard_normals
 from .problem.schedule import NoiseSchedule, TimeGrid
 from .retry import RetryStepper, check_testing
-from .score import ScoreModel, checked_eps
-from .steppers import Rows, Stepper, step_noise
+from .score.protocol import ScoreModel, checked_eps
+from .steppers import Rows, Stepper, step_noise, walk
 from .support.checks import Array, IntArray, check_integer, check_positive
 
 _SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
@@ -98,7 +98,6 @@ class AdaptiveNoise(Options):
 class LateNoiseStepper:
     """AdaptiveNoise's steps without its tests. `extra` counts the pilot's evaluations."""
 
-    fused = False
     needs_eps = True
     resumable = True
 
@@ -139,11 +138,6 @@ class LateNoiseStepper:
         if std > 0.0:
             moved += std * step_noise(self.schedule, self.grid, k, rows, x.shape)
         x[...] = moved
-
-    def run(self, x: Array, rows: Rows) -> None:
-        """All steps in place."""
-        for k, (t, _) in enumerate(self.grid.pairs):
-            self.advance(x, self.eps(x, t), k, rows)
 
     def _extrapolated(self, x0_hat: Array, k: int, rows: Rows) -> Array:
         """x0_hat at the middle of step k by its value at the step before, where the path took it
@@ -207,6 +201,6 @@ class LateNoiseStepper:
         )
         grid = alone.grid(schedule)
         x = standard_normals(0, _PILOT, d, int(grid.times[0]), stream=Stream.START)
-        alone.stepper(self.model, schedule, grid).run(x, Rows(0, 0))
+        walk(alone.stepper(self.model, schedule, grid), x, Rows(0, 0))
         self.extra += _PILOT * (grid.steps + 2 * self._late_plan.grid.steps)
         return width_of(self.model, self._late_plan, x)

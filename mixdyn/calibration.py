@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from .plans import StepPlan
 from .problem.noise import Stream, standard_normals
 from .problem.schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, checked_eps
+from .score.protocol import ScoreModel, checked_eps
 from .support.checks import Array
 
 _STEEPEST = 0.99  # slope where the recursion starts: beyond it points lie between modes, not in one

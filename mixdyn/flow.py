@@ -15,11 +15,10 @@ import math
 
 from .plans import Options, Spacing, check_reach, stepped_grid
 from .problem.schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, checked_eps, is_exact
+from .score.protocol import ScoreModel, checked_eps, is_exact
 from .solvers.multistep import Past, multistep
 from .steppers import Rows, Stepper
 from .support.checks import Array, check_integer, check_nonnegative
-from .support.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +59,8 @@ class ProbabilityFlow(Options):
 class FlowStepper:
     """Carries blocks of samples along the ODE; remembers the nodes behind the present block."""
 
+    step_noise_only = "ProbabilityFlow draws no noise"
     needs_eps = True
-    fused = False
     extra = 0
 
     def __init__(
@@ -86,8 +85,6 @@ class FlowStepper:
 
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
         """Step k in place; a block begins with k = 0."""
-        if rows.noise != "step":
-            raise InputError("ProbabilityFlow draws no noise", rows.noise, "Use noise='step'.")
         if eps is None:
             raise TypeError("a step of the flow needs the prediction")
         if k == 0:
@@ -98,7 +95,3 @@ class FlowStepper:
         pull = (-v[t] * alpha[t] / math.sqrt(self.schedule.noise_var[t])) * eps
         step = float(v[t]), float(v[s])
         x[...] = alpha[s] * multistep(x / alpha[t], pull, step, self._past, self.order)
-
-    def run(self, x: Array, rows: Rows) -> None:
-        """Never called: not fused."""
-        raise TypeError("ProbabilityFlow has no fused rollout")

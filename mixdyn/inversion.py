@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from .problem.checks import check_schedule
 from .problem.schedule import NoiseSchedule
 from .samplers import DDIM
-from .score import ScoreModel, checked_eps, model_for
+from .score.protocol import ScoreModel, checked_eps, model_for
 from .support.checks import (
     Array,
     IntArray,

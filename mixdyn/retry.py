@@ -21,7 +21,7 @@ import numpy as np
 from .plans import Options
 from .problem.schedule import NoiseSchedule, TimeGrid
 from .samplers import Sampler
-from .score import ScoreModel
+from .score.protocol import ScoreModel
 from .steppers import MAX_ATTEMPTS, Rows, Stepper, Use
 from .support.checks import Array, IntArray, check_integer, check_real, describe
 from .support.errors import InputError
@@ -100,7 +100,6 @@ class RetryStepper:
     """Carries blocks along the base's grid, then tests and repeats. `extra` counts evaluations
     beyond one a sample and step."""
 
-    fused = False
     needs_eps = True
     resumable = False
 
@@ -132,11 +131,6 @@ class RetryStepper:
         self.base.advance(x, eps, k, rows)
         if k == self.grid.steps - 1 and self.how.rounds > 0:
             self._repeat(x, rows)
-
-    def run(self, x: Array, rows: Rows) -> None:
-        """All steps in place."""
-        for k, (t, _) in enumerate(self.grid.pairs):
-            self.advance(x, self.eps(x, t), k, rows)
 
     # -- tests and repetitions -----------------------------------------------------------------
 

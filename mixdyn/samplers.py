@@ -21,7 +21,7 @@ import numpy as np
 
 from .plans import Options, Spacing, StepPlan, bridge_plan, stepped_grid
 from .problem.schedule import NoiseSchedule, TimeGrid
-from .score import ScoreModel, is_exact
+from .score.protocol import ScoreModel, is_exact
 from .steppers import PlanStepper, ReverseStepper, Stepper
 from .support.checks import check_integer, check_kind, check_nonnegative, describe
 from .support.errors import InputError

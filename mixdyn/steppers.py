@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from .plans import StepPlan, check_reach
 from .problem.mixture import GaussianMixture
 from .problem.noise import Stream, path_normals, standard_normals
 from .problem.schedule import NoiseSchedule, TimeGrid
-from .score import LARGEST_SINGLE, ExactScore, ScoreModel, checked_eps, is_exact
+from .score.precision import LARGEST_SINGLE
+from .score.protocol import ScoreModel, checked_eps, is_exact, model_for
+from .score.routes import Rollout, StepTable
 from .support.checks import Array, IntArray
 from .support.errors import InputError
 
-_TABLE_BYTES = 2e9
 NoiseKind = Literal["step", "path"]
 
 
@@ -63,11 +64,14 @@ class Rows:
 
 class Stepper(Protocol):
     """Carries blocks of samples along a grid. `needs_eps`: whether a step uses the prediction.
-    `extra`: evaluations so far beyond one a sample and step. `resumable`, where it has it: whether
-    some of a block's paths may go on from any node with fresh noise."""
+    `extra`: evaluations so far beyond one a sample and step.
+
+    What a stepper may have beside: `rollout(x, first, seed)`, all steps of a block at once, to the
+    bits of one after the other (None where it cannot); `resumable`, whether some of a block's paths
+    may go on from any node with fresh noise; `step_noise_only`, why it knows no other noise.
+    """
 
     grid: TimeGrid
-    fused: bool
     needs_eps: bool
 
     @property
@@ -83,9 +87,24 @@ class Stepper(Protocol):
         """Step k in place."""
         ...
 
-    def run(self, x: Array, rows: Rows) -> None:
-        """All steps in place (only where `fused`)."""
-        ...
+
+def rollout_of(stepper: Stepper) -> Rollout | None:
+    """All steps of a block at once, where the stepper can."""
+    found: Rollout | None = getattr(stepper, "rollout", None)
+    return found
+
+
+def check_noise(stepper: Stepper, noise: NoiseKind) -> None:
+    """Refuse path noise where the stepper has none."""
+    rule = getattr(stepper, "step_noise_only", None)
+    if noise != "step" and rule is not None:
+        raise InputError(rule, noise, "Use noise='step'.")
+
+
+def walk(stepper: Stepper, x: Array, rows: Rows) -> None:
+    """All steps of a block in place, one after the other."""
+    for k, (t, _) in enumerate(stepper.grid.pairs):
+        stepper.advance(x, stepper.eps(x, t) if stepper.needs_eps else None, k, rows)
 
 
 class PlanStepper:
@@ -105,15 +124,16 @@ class PlanStepper:
         self._coefficients = np.column_stack(plan.eps_form())
         self._dtype = model.dtype if is_exact(model) else np.float64
         self._check_range()
-        # A mixture of very many modes takes its tables time by time, in the generic loop.
-        fits = is_exact(model) and 24.0 * len(plan.t) * model.mixture.N <= _TABLE_BYTES
-        # Along a hull the noise is the projection of d normals: no fewer than the generic loop's.
-        self.fused = (
-            is_exact(model)
-            and fits
-            and model.schedule == plan.schedule
-            and (model.hull is None or not plan.noise_std.any())
-        )
+
+    @functools.cached_property
+    def rollout(self) -> Rollout | None:
+        """All steps at once, by the route of an exact score."""
+        if not is_exact(self.model) or self.model.schedule != self.plan.schedule:
+            return None
+        schedule, t = self.plan.schedule, self.plan.t
+        levels = schedule.alpha[t], schedule.alpha_bar[t], schedule.noise_var[t]
+        end = float(schedule.alpha[self.grid.times[-1]])
+        return self.model.route.rollout(StepTable(self._coefficients, t, *levels, end))
 
     def _check_range(self) -> None:
         """Refuse steps whose factors would leave no digit of a float32."""
@@ -139,71 +159,11 @@ class PlanStepper:
         if states is not x:
             x[...] = states
 
-    def run(self, x: Array, rows: Rows) -> None:
-        """One kernel call for the whole grid; with a hull on the projection alone."""
-        if self._exact.hull is not None:
-            self._run_along(x, rows)
-            return
-        first, seed = np.uint64(rows.first), np.uint64(rows.seed)
-        states = self._exact.rounded(x)
-        head = (states, first, seed, self._plan_table, self.plan.t.astype(np.uint64))
-        alpha = self.plan.schedule.alpha[self.plan.t]
-        if self._exact.axes is not None:
-            axes, log_weights = self._exact.axes
-            log_weights = log_weights.astype(self._dtype, copy=False)
-            h = self._mode_tables[0][:, 0].copy()
-            kernels.rollout_product(*head, axes, alpha, h, log_weights, self._lattice)
-        else:
-            kernels.rollout(*head, self._exact.mixture.means, alpha, *self._mode_tables)
-        if states is not x:
-            x[...] = states
-
-    def _run_along(self, x: Array, rows: Rows) -> None:
-        hull, alpha = self._exact.hull, self.plan.schedule.alpha[self.grid.times[[0, -1]]]
-        if hull is None:
-            raise TypeError("only a mixture with a hull has a projection")
-        c_x, c_eps, _, eps_scale = self._double_table.T
-        across = float(np.prod(c_x - c_eps * eps_scale))
-        z = hull.project(x, alpha[0])
-        begin = z.copy()
-        PlanStepper(self._exact.along, self.plan).run(z, rows)
-        x[...] = hull.lift(x, z - across * begin, across, (alpha[0], alpha[1]))
-
-    @property
-    def _exact(self) -> ExactScore:
-        if not isinstance(self.model, ExactScore):
-            raise TypeError("only an exact score has a fused rollout")
-        return self.model
-
-    @functools.cached_property
-    def _mode_tables(self) -> tuple[Any, Any, Any]:
-        exact = self._exact
-        log_weights = np.log(exact.mixture.weights)
-        rows = [
-            kernels.mode_table(exact.mixture.means, exact.variances(t), log_weights)[1:]
-            for t in self.plan.t
-        ]
-        h, lw, r = (np.array(part).astype(self._dtype) for part in zip(*rows, strict=True))
-        return h, lw, r
-
-    @functools.cached_property
-    def _lattice(self) -> Any:
-        return self._exact.lattice(self.plan.t)
-
-    @functools.cached_property
-    def _plan_table(self) -> Any:
-        return self._double_table.astype(self._dtype)
-
-    @functools.cached_property
-    def _double_table(self) -> Array:
-        var_ref = np.array([self._exact.variances(t).min() for t in self.plan.t])
-        eps_scale = -np.sqrt(self.plan.schedule.noise_var[self.plan.t]) / var_ref
-        return np.column_stack([self._coefficients, eps_scale])
-
 
 class ReverseStepper:
     """Exact reverse draws of a mixture."""
 
+    step_noise_only = "ExactReverse has step noise only"
     needs_eps = False
     extra = 0
 
@@ -212,8 +172,7 @@ class ReverseStepper:
         self.mixture = mixture
         self.schedule = schedule
         self.grid = grid
-        self._model = ExactScore(mixture, schedule)
-        self.fused = False
+        self._model = model_for(mixture, schedule)
 
     def eps(self, x: Array, t: int) -> Array:
         """The exact noise prediction, for observers."""
@@ -222,8 +181,6 @@ class ReverseStepper:
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
         """Draw x_s given x_t."""
         t, s = self.grid.pairs[k]
-        if rows.noise != "step":
-            raise InputError("ExactReverse has step noise only", rows.noise, "Use noise='step'.")
         sch, square = self.schedule, np.square(self.mixture.sigmas)
         alpha_s, var_s = sch.alpha[s], square + sch.rho[s]
         keep = var_s / (square + sch.rho[t])
@@ -241,10 +198,6 @@ class ReverseStepper:
             spread,
             (sch.alpha[t], alpha_s),
         )
-
-    def run(self, x: Array, rows: Rows) -> None:
-        """Never called: not fused."""
-        raise TypeError("ExactReverse has no fused rollout")
 
 
 def step_noise(

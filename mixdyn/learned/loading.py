@@ -10,15 +10,9 @@ from typing import Any, Literal, cast
 
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
-from ..score import (
-    Predicts,
-    ScoreModel,
-    as_model,
-    checked_eps,
-    is_model,
-    is_torch_module,
-    takes_two,
-)
+from ..score.adapters import as_model, is_torch_module
+from ..score.conversions import Predicts
+from ..score.protocol import ScoreModel, checked_eps, is_model, model_for, takes_two
 from ..support.checks import Array
 from ..support.errors import FileError, InputError, MixdynError
 from ..support.files import clipped
@@ -107,7 +101,7 @@ def load_model(
             "Name the mixture that the model is for.",
         )
     model = found if ready else _adapt(found, reference, schedule, predicts, index_base)
-    return SizedModel(cast("ScoreModel", model), mixture.d, reference)
+    return SizedModel(model_for(model, schedule), mixture.d, reference)
 
 
 def own_problem(

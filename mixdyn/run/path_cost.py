@@ -20,7 +20,7 @@ import numpy as np
 from ..plans import StepPlan
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import TimeGrid
-from ..score import ScoreModel, checked_eps, model_for
+from ..score.protocol import ScoreModel, checked_eps, model_for
 from ..support.checks import Array
 from ..support.errors import InputError, NotApplicableError
 

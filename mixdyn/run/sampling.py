@@ -14,8 +14,9 @@ from .. import kernels
 from ..problem.noise import Seed, Stream, resolve_seed, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..samplers import Sampler
-from ..score import ScoreModel, is_exact, is_ours, lent, model_for
-from ..steppers import NoiseKind, Rows, Stepper
+from ..score.protocol import ScoreModel, is_exact, is_ours, lent, model_for
+from ..score.routes import Rollout
+from ..steppers import NoiseKind, Rows, Stepper, check_noise, rollout_of
 from ..support.checks import (
     Array,
     IntArray,
@@ -109,11 +110,13 @@ def sample(
     grid = sampler.grid(schedule, start)
     target = model_for(model, schedule)
     stepper = sampler.stepper(target, schedule, grid)
+    check_noise(stepper, noise)
     count, width, given = _starting_points(target, n, x, d)
     seed = resolve_seed(rng)
     lost = _lost_at_start(target, int(grid.times[0])) if given is None else None
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, width, grid, memory_limit)
+    run = _Run.of(stepper, observers, out, noise)
     states = [observer.init(grid, width) for observer in observers]
     alone = 1 if getattr(target, "own_threads", False) else None
     for rows in _blocks(count, width):
@@ -125,7 +128,7 @@ def sample(
             block = given[rows].copy()
         where = _Block(rows, Rows(offset + rows.start, seed, noise))
         with kernels.threads(alone):
-            seen = _run_block(stepper, block, where, observers, out)
+            seen = run.block(block, where)
         states = [o.merge(a, b) for o, a, b in zip(observers, states, seen, strict=True)]
         if keep == "final" and out is not None:
             out[rows] = block
@@ -159,35 +162,57 @@ def _blocks(count: int, d: int) -> Iterator[slice]:
         yield slice(begin, min(begin + size, count))
 
 
-def _run_block(
-    stepper: Stepper,
-    x: Array,
-    where: _Block,
-    observers: Sequence[Observer],
-    out: Array | None,
-) -> list[Any]:
-    """Advance one block in place; its observer states. A trajectory goes to `out` (S+1, n, d)."""
-    grid = stepper.grid
-    states = [observer.init(grid, x.shape[1]) for observer in observers]
-    watched = range(len(observers))
-    final_only = all(getattr(observer, "final_only", False) for observer in observers)
-    tracing = out is not None and out.ndim == 3
-    label = slice(where.rows.first, where.rows.first + len(x))
-    if final_only and not tracing and stepper.fused and where.rows.noise == "step":
-        stepper.run(x, where.rows)
-    else:
-        for k, (t, s) in enumerate(grid.pairs):
-            if tracing:
-                out[k, where.local] = x  # type: ignore[index]
-            eps = stepper.eps(x, t) if stepper.needs_eps or not final_only else None
-            for i in watched:
-                states[i] = _shown(observers[i], states[i], label, (t, s), x, eps)
-            stepper.advance(x, eps, k, where.rows)
-    if tracing:
-        out[-1, where.local] = x  # type: ignore[index]
-    for i in watched:
-        states[i] = _shown(observers[i], states[i], label, (0, None), x, None)
-    return states
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Run:
+    """What carries every block, and who looks on; `out` is a trajectory (S + 1, n, d) or None.
+    Where all look at the end alone, the stepper's rollout does the steps, if it has one."""
+
+    stepper: Stepper
+    observers: Sequence[Observer]
+    out: Array | None
+    final_only: bool
+    rollout: Rollout | None
+
+    @classmethod
+    def of(
+        cls, stepper: Stepper, observers: Sequence[Observer], out: Array | None, noise: NoiseKind
+    ) -> _Run:
+        final_only = all(getattr(observer, "final_only", False) for observer in observers)
+        traced = out if out is not None and out.ndim == 3 else None
+        at_once = final_only and traced is None and noise == "step"
+        rollout = rollout_of(stepper) if at_once else None
+        return cls(stepper, observers, traced, final_only, rollout)
+
+    def block(self, x: Array, where: _Block) -> list[Any]:
+        """Advance one block in place; its observer states."""
+        grid, rows = self.stepper.grid, where.rows
+        states = [observer.init(grid, x.shape[1]) for observer in self.observers]
+        label = slice(rows.first, rows.first + len(x))
+        if self.rollout is not None:
+            self.rollout(x, rows.first, rows.seed)
+        else:
+            for k, (t, s) in enumerate(grid.pairs):
+                if self.out is not None:
+                    self.out[k, where.local] = x
+                wanted = self.stepper.needs_eps or not self.final_only
+                eps = self.stepper.eps(x, t) if wanted else None
+                self._show(states, label, (t, s), x, eps)
+                self.stepper.advance(x, eps, k, rows)
+        if self.out is not None:
+            self.out[-1, where.local] = x
+        self._show(states, label, (0, None), x, None)
+        return states
+
+    def _show(
+        self,
+        states: list[Any],
+        rows: slice,
+        step: tuple[int, int | None],
+        x: Array,
+        eps: Array | None,
+    ) -> None:
+        for i, observer in enumerate(self.observers):
+            states[i] = _shown(observer, states[i], rows, step, x, eps)
 
 
 def _shown(

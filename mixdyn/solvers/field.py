@@ -11,11 +11,11 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from .. import kernels
 from ..problem.checks import check_mixture, check_schedule
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score import ScoreModel, checked_eps, lent
+from ..score.protocol import Level, ScoreModel, checked_eps, lent, takes_levels, time_on
+from ..score.routes.general import General
 from ..support.checks import Array, check_nonnegative
 from ..support.errors import InputError
 
@@ -32,7 +32,8 @@ class Field(Protocol):
 
 
 class MixtureField:
-    """The exact field of a mixture at any v >= sigma_min^2."""
+    """The exact field of a mixture at any v >= sigma_min^2: the pull of the general route, in
+    another clock (variances v + sigma_k^2 - sigma_min^2 about the means themselves)."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self.mixture = check_mixture(mixture)
@@ -40,7 +41,7 @@ class MixtureField:
         square = np.square(mixture.sigmas)
         self._excess = square - square.min()
         self._floor = float(square.min())
-        self._log_weights = np.log(mixture.weights)
+        self._route = General(mixture, np.float64)
 
     def pull(self, y: Array, v: float) -> Array:
         """sum_k gamma_k (v/v_k)(mu_k - y), v_k the effective variance of mode k."""
@@ -50,13 +51,15 @@ class MixtureField:
                 v,
                 "End the grid there.",
             )
-        table = kernels.mode_table(self.mixture.means, v + self._excess, self._log_weights)
-        return kernels.scaled_pull(y, table, 1.0)
+        return self._route.pull_to(y, 1.0, v + self._excess, 1.0)
 
 
 class ModelField:
-    """The field of a model that knows integer times only; `data_var` (>= 0) is the sigma^2 of the
-    clock v = data_var + rho_t. Any v that is no rho_t of the schedule is refused."""
+    """The field of a model; `data_var` (>= 0) is the sigma^2 of the clock v = data_var + rho.
+
+    One that takes levels is asked at that of rho = v - data_var on the variance-preserving path;
+    one that knows integer times only is refused at any v that is no rho_t of the schedule.
+    """
 
     def __init__(
         self, model: ScoreModel, schedule: NoiseSchedule, d: int, *, data_var: float = 0.0
@@ -64,17 +67,16 @@ class ModelField:
         self.model = model
         self.schedule = check_schedule(schedule)
         self.d = d
-        self._v = check_nonnegative(data_var, "data_var") + schedule.rho
+        self._data_var = check_nonnegative(data_var, "data_var")
+        self._v = self._data_var + schedule.rho
 
     def pull(self, y: Array, v: float) -> Array:
         """v alpha score(alpha y)."""
-        t = int(np.argmin(np.abs(self._v - v)))
-        if t == 0 or abs(self._v[t] - v) > 1e-12 * v:
-            raise InputError(
-                "a model given at integer times can only be evaluated there",
-                f"v = {v:.6g}, between the times of the schedule",
-                "Use a method that evaluates at grid nodes only, on v = data_var + rho[t], t >= 1.",
-            )
+        if takes_levels(self.model):
+            at = Level.of_rho(v - self._data_var)
+            eps = checked_eps(self.model, at.alpha * y, at)
+            return -(v * at.alpha / at.noise_std) * eps
+        t = time_on(self._v, v)
         alpha_t, nu = self.schedule.alpha[t], self.schedule.noise_var[t]
         return -(v * alpha_t / math.sqrt(nu)) * checked_eps(self.model, alpha_t * y, t)
 

@@ -549,4 +549,4 @@ def test_a_mixture_of_very_many_modes_needs_no_table_of_every_time():
         SCHEDULE,
         mixdyn.DDIM().grid(SCHEDULE),
     )
-    assert not stepper.fused
+    assert stepper.rollout is None

@@ -121,6 +121,14 @@ def test_a_new_module_is_followed_with_nothing_registered(tree):
     new.unlink()
 
 
+def test_a_module_that_its_package_finds_is_followed_too(tree):
+    claim, new = tree / "verify/claims/g_1_marginal.py", tree / "mixdyn/score/routes/new_route.py"
+    assert tree / "mixdyn/score/routes/general.py" in sources_of(claim, root=tree)
+    new.write_text("VALUE = 1\n", encoding="utf-8")
+    assert new in sources_of(claim, root=tree)
+    new.unlink()
+
+
 IMPORTED = """
 import importlib, json, os, sys
 from pathlib import Path

@@ -13,12 +13,12 @@ from mixdyn import (
     NoiseSchedule,
     TimeGrid,
     as_model,
+    kernels,
     sample,
 )
 from mixdyn.problem.noise import Stream, standard_normals
 from mixdyn.run import sampling
 from mixdyn.run.observers import ClassCounts
-from mixdyn.steppers import PlanStepper
 
 SCHEDULE = NoiseSchedule.linear(12, 0.01, 0.3)
 MIXTURE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], [0.1, 0.2, 0.3], [0.2, 0.3, 0.5])
@@ -199,8 +199,8 @@ def test_path_noise_on_the_full_grid_is_step_noise():
 
 
 def test_final_only_observers_leave_the_fused_rollout_in_place(monkeypatch):
-    calls, run = [], PlanStepper.run
-    monkeypatch.setattr(PlanStepper, "run", lambda *a: calls.append(1) or run(*a))
+    calls, run = [], kernels.rollout
+    monkeypatch.setattr(kernels, "rollout", lambda *a: calls.append(1) or run(*a))
     sample(MIXTURE, SCHEDULE, SAMPLERS["DDIM"], n=3, rng=0, observers=[ClassCounts(MIXTURE)])
     assert calls == [1]
     sample(MIXTURE, SCHEDULE, SAMPLERS["DDIM"], n=3, rng=0, keep="trajectory")

@@ -244,7 +244,7 @@ def test_a_run_on_the_standard_grid_ends_where_the_run_in_double_does(sampler, n
 def test_along_a_hull_only_the_projected_mixture_is_single():
     mixture = in_a_plane()
     double, single = (sample(m, SHORT, DDIM(8), n=400, rng=1).x for m in both(mixture, SHORT))
-    hull = ExactScore(mixture, SHORT).hull
+    hull = ExactScore(mixture, SHORT).route.hull
     gap = double - single
     across = gap - (gap @ hull.directions.T) @ hull.directions
     assert 0.0 < np.abs(gap).max() <= 1e-4

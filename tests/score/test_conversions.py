@@ -17,7 +17,7 @@ MIXTURES = {
 X = np.random.default_rng(0).normal(size=(5, 2))
 
 
-@pytest.mark.parametrize("at", [Level(0.6, 0.8), level(SCHEDULE, 1), level(SCHEDULE, 50)])
+@pytest.mark.parametrize("at", [Level(0.6, 0.64), level(SCHEDULE, 1), level(SCHEDULE, 50)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_converting_there_and_back_changes_at_most_rounding(kind, at):
     eps = np.random.default_rng(1).normal(size=X.shape)
@@ -31,7 +31,7 @@ def test_the_four_parametrisations_satisfy_their_definitions():
     alpha, noise_std = 0.6, 0.8
     x0, eps = np.array([[1.5]]), np.array([[-0.7]])
     x = alpha * x0 + noise_std * eps
-    at = Level(alpha, noise_std)
+    at = Level(alpha, noise_std**2)
     assert np.allclose(from_eps(eps, x, at, "x0"), x0, rtol=1e-15)
     assert np.allclose(from_eps(eps, x, at, "v"), alpha * eps - noise_std * x0, rtol=1e-15)
     assert np.allclose(from_eps(eps, x, at, "score"), -(x - alpha * x0) / noise_std**2, rtol=1e-15)
@@ -134,8 +134,8 @@ def test_a_perturbed_score_adds_its_error_to_the_score():
         (lambda: as_model(np.sin, index_base=True), "index_base must be an integer in 0..1"),
         (lambda: as_model(lambda x, t: x[:, 0]).eps(X, 1), "one row per point"),
         (lambda: as_model(lambda x, t: None).eps(X, 1), "an array of real numbers"),
-        (lambda: to_eps(X, X, Level(0.6, 0.8), "noise"), "predicts must be one of"),
-        (lambda: from_eps(X, X, Level(0.6, 0.8), "x_0"), "predicts must be one of"),
+        (lambda: to_eps(X, X, Level(0.6, 0.64), "noise"), "predicts must be one of"),
+        (lambda: from_eps(X, X, Level(0.6, 0.64), "x_0"), "predicts must be one of"),
         (lambda: PerturbedScore(3, SCHEDULE, np.sin), "GaussianMixture or an object with eps"),
         (lambda: model_for("net", SCHEDULE), "GaussianMixture or an object with eps"),
         (

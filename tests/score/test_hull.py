@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, Hybrid, NoiseSchedule, kernels, sample
-from mixdyn import hull as hull_module
+from mixdyn.score.routes.low_rank import find_hull
 
 pytestmark = pytest.mark.compiled
 
@@ -43,7 +43,7 @@ def pair(mixture):
 @pytest.mark.parametrize("name", CASES)
 def test_the_hull_is_found_with_its_dimension_and_holds_every_mean(name):
     mixture = CASES[name]
-    found = hull_module.find_hull(mixture)
+    found = find_hull(mixture)
     rank = RANKS[name]
     assert found.directions.shape == (rank, mixture.d)
     gram = found.directions @ found.directions.T
@@ -53,11 +53,11 @@ def test_the_hull_is_found_with_its_dimension_and_holds_every_mean(name):
 
 
 def test_a_hull_that_would_not_pay_or_of_several_sigmas_is_left_alone():
-    assert hull_module.find_hull(in_a_plane(19, 5)) is None
-    assert hull_module.find_hull(in_a_plane(15, 2)) is None
+    assert find_hull(in_a_plane(19, 5)) is None
+    assert find_hull(in_a_plane(15, 2)) is None
     several = GaussianMixture(CASES["a plane in 19-D"].means, np.linspace(0.1, 0.2, 9))
-    assert hull_module.find_hull(several) is None
-    assert hull_module.find_hull(GaussianMixture([[0.0, 0.0, 0.0]], 0.1)) is None
+    assert find_hull(several) is None
+    assert find_hull(GaussianMixture([[0.0, 0.0, 0.0]], 0.1)) is None
 
 
 @pytest.mark.parametrize("t", [1, 5, 60])

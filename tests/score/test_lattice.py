@@ -10,7 +10,7 @@ import pytest
 
 from mixdyn import ExactScore, GaussianMixture, NoiseSchedule, presets
 from mixdyn.kernels import MODES
-from mixdyn.lattice import common_spacing, lattice_rows
+from mixdyn.score.routes.spaced_axes import common_spacing, lattice_rows
 
 pytestmark = pytest.mark.compiled
 
@@ -99,7 +99,7 @@ def test_moves_are_those_of_the_modes_beside_between_and_far_outside_them(mixtur
         x = x.astype(exact.dtype).astype(float)
         move = exact.eps(x[:, None], t)[:, 0] * var / -np.sqrt(SCHEDULE.noise_var[t])
         truth = np.array([true_move(one, mu, mixture.weights, var) for one in x])
-        form, spacing = exact.lattice(np.array([t]))[0, 0, 0], mu[1] - mu[0]
+        form, spacing = exact.route.rows(np.array([alpha]), np.array([var]))[0, 0, 0], mu[1] - mu[0]
         # A rounding of x moves the odds of two modes by spacing/var of it; the modes' own exponents
         # err by q roundings, which the two other forms never meet far outside.
         q = np.square(x[:, None] - mu).min(axis=1) / (2 * var) + 60

@@ -4,7 +4,8 @@ The closure runs over the packages that lie side by side at the root of the repo
 imports inside functions with it. Importing a module imports the packages above it, and a package
 brings the data files of its folder. A package with a module-level `__getattr__` imports on demand:
 dicts of strings in its `__init__` say which module a name comes from, and what is used of such a
-package is looked up there. A module that is imported under a computed name is not seen.
+package is looked up there. A package that finds its modules (`mixdyn.support.finding.classes_in`)
+depends on all of them. A module imported under any other computed name is not seen.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _closure(paths: Sequence[Path], root: Path) -> tuple[tuple[Path, ...], froze
         found.add(source)
         if source.name == "__init__.py":
             found.update(p for p in source.parent.iterdir() if _is_data(p))
+            waiting += source.parent.glob("*.py") if _finds(*_state(source)) else []
         files, packages = _next(root, *_state(source))
         waiting += files
         foreign |= packages
@@ -160,6 +162,13 @@ def _state(path: Path) -> tuple[Path, int, int]:
 @functools.cache
 def _hash(path: Path, changed: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@functools.cache
+def _finds(path: Path, changed: int, size: int) -> bool:
+    """Whether a package asks for the classes of its own modules."""
+    calls = (n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call))
+    return any(ast.unparse(call).startswith("classes_in(__name__") for call in calls)
 
 
 @functools.cache

@@ -1,7 +1,8 @@
-"""Equally spaced modes: all their responsibilities from one exponential.
+"""Products of 1-D mixtures, axis by axis: evaluation costs the sum of the axes' sizes.
 
-On an axis of modes a_k = a_0 + k g, k = 0..M-1, of one variance and weights w_k, with y = x minus
-the centre of the axis, j = k - (M-1)/2 and h = log2(e)/(2 var),
+Of equally spaced modes all responsibilities come from one exponential. On an axis of modes a_k =
+a_0 + k g, k = 0..M-1, of one variance and weights w_k, with y = x minus the centre of the axis, j =
+k - (M-1)/2 and h = log2(e)/(2 var),
 
     w_k 2^{-h (x - a_k)^2} = 2^{-h y^2} C_k E^j,   C_k = w_k 2^{-h g^2 j^2},   E = 2^{2 h g y}.
 
@@ -18,15 +19,97 @@ exponents of modes that share a sample.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from .kernels import BLOCK, HEAD, NEAREST, POLYNOMIAL
-from .support.checks import Array
+from ... import kernels
+from ...kernels import BLOCK, HEAD, NEAREST, POLYNOMIAL
+from ...problem.mixture import GaussianMixture
+from ...support.checks import Array
+from ..precision import Real, check_resolved, rounded
+from ..protocol import Level
+from . import Rollout, StepTable
 
 _SPACING_ULPS = 4.0  # of the farthest mode: how far a mode may lie from its place on the lattice
 _SAME_WEIGHT = 1e-14  # bits between weights that are equal to rounding
+_KEPT = 4096  # levels whose row is kept: making one takes longer than evaluating a few states
+
+
+class SpacedAxes:
+    """A product of 1-D mixtures with one sigma; on a line every mixture with one sigma is."""
+
+    name: ClassVar[str] = "spaced_axes"
+    order: ClassVar[int] = 10
+
+    def __init__(
+        self, mixture: GaussianMixture, dtype: Real, axes: list[tuple[Array, Array]]
+    ) -> None:
+        check_resolved(mixture, dtype)
+        self.mixture, self.dtype = mixture, dtype
+        self._data_var = float(np.square(mixture.sigmas[0]))
+        bits = [(values, kernels.bits(np.log(weights))) for values, weights in axes]
+        self._axes = [(values, weights) for values, weights in bits if len(values) > 1]
+        self._values, log_weights = _padded(bits)
+        self._log_weights = log_weights.astype(dtype)
+        self._kept: dict[tuple[float, float], Any] = {}
+
+    @classmethod
+    def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
+        """Where the mixture is such a product."""
+        axes = mixture.product_axes()
+        return None if axes is None else cls(mixture, dtype, axes)
+
+    def pull(self, x: Array, at: Level, scale: float) -> Array:
+        """See `Route`."""
+        states, kind = rounded(x, self.dtype), self.dtype
+        var = at.signal_var * self._data_var + at.noise_var
+        h, row = kind(kernels.bits(0.5 / var)), self._row(at.alpha, var)
+        out = np.empty_like(states)
+        axes = (self._values, at.alpha, h, self._log_weights)
+        kernels.product_pull(states, *axes, kind(scale), row, out)
+        return out.astype(np.float64, copy=False)
+
+    def rollout(self, steps: StepTable) -> Rollout | None:
+        """One kernel call for the whole grid."""
+        if not steps.holds(self.mixture):
+            return None
+        var = steps.signal_var * self._data_var + steps.noise_var
+        h, rows = kernels.bits(0.5 / var).astype(self.dtype), self.rows(steps.alpha, var)
+        plan = steps.with_scale(self._data_var).astype(self.dtype)
+        tables = plan, steps.times.astype(np.uint64), self._values, steps.alpha, h
+
+        def run(x: Array, first: int, seed: int) -> None:
+            states = rounded(x, self.dtype)
+            counters = np.uint64(first), np.uint64(seed)
+            kernels.rollout_product(states, *counters, *tables, self._log_weights, rows)
+            if states is not x:
+                x[...] = states
+
+        return run
+
+    def rows(self, alpha: Array, var: Array) -> Any:
+        """The rows (S, axes of two modes or more, W) of `lattice_rows` at levels (S,)."""
+        return lattice_rows(self._axes, alpha, kernels.bits(0.5 / var), self.dtype)
+
+    def _row(self, alpha: float, var: float) -> Any:
+        key = alpha, var
+        if key not in self._kept:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[key] = self.rows(np.array([alpha]), np.array([var]))[0]
+        return self._kept[key]
+
+
+def _padded(axes: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """(values, log2 weights), each (d, M); short axes end in weight zero."""
+    width = max(len(values) for values, _ in axes)
+    values = np.zeros((len(axes), width))
+    log_weights = np.full((len(axes), width), -np.inf)
+    for j, (axis, weights) in enumerate(axes):
+        values[j, : len(axis)] = axis
+        log_weights[j, : len(axis)] = weights
+    return values, log_weights
 
 
 class _Axis(NamedTuple):

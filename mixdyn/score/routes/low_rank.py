@@ -12,12 +12,16 @@ multiplied by one number.
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar, Self
 
 import numpy as np
 
-from . import kernels
-from .problem.mixture import GaussianMixture
-from .support.checks import Array, frozen
+from ... import kernels
+from ...problem.mixture import GaussianMixture
+from ...support.checks import Array, frozen
+from ..precision import Real
+from ..protocol import Level
+from . import Rollout, Route, StepTable, first_fitting
 
 # The hull is used from this dimension on, where its own is at most this share of d: the projection
 # costs two passes over the data, and must save more.
@@ -65,3 +69,49 @@ def find_hull(mixture: GaussianMixture) -> Hull | None:
         offsets @ basis.T, mixture.sigma, mixture.weights, allow_duplicates=True
     )
     return Hull(frozen(centre), frozen(basis), projected)
+
+
+class LowRank:
+    """Along the hull the route of the projected mixture, across it one factor.
+
+    Only the mixture along the hull is computed in single precision where that is asked for.
+    """
+
+    name: ClassVar[str] = "low_rank"
+    order: ClassVar[int] = 20
+
+    def __init__(self, hull: Hull, along: Route) -> None:
+        self.hull, self.along = hull, along
+        self._data_var = float(np.square(hull.projected.sigmas[0]))
+
+    @classmethod
+    def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
+        """Where the hull of the means is worth using."""
+        hull = find_hull(mixture)
+        if hull is None:
+            return None
+        return cls(hull, first_fitting(hull.projected, dtype, {cls.name}))
+
+    def pull(self, x: Array, at: Level, scale: float) -> Array:
+        """See `Route`."""
+        z = self.hull.project(x, at.alpha)
+        along = self.along.pull(z, at, scale)
+        return self.hull.lift(x, along + scale * z, -scale, (at.alpha, 0.0))
+
+    def rollout(self, steps: StepTable) -> Rollout | None:
+        """Two passes over the data, whatever the steps. With noise none: along the hull it is the
+        projection of d normals, no fewer than the generic loop's."""
+        run_along = None if steps.coefficients[:, 2].any() else self.along.rollout(steps)
+        if run_along is None:
+            return None
+        c_x, c_eps, _, scale = steps.with_scale(self._data_var).T
+        across = float(np.prod(c_x - c_eps * scale))
+        ends = float(steps.alpha[0]), steps.alpha_end
+
+        def run(x: Array, first: int, seed: int) -> None:
+            z = self.hull.project(x, ends[0])
+            begin = z.copy()
+            run_along(z, first, seed)
+            x[...] = self.hull.lift(x, z - across * begin, across, ends)
+
+        return run

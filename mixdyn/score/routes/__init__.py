@@ -1,0 +1,91 @@
+"""How the score of a mixture is evaluated, one file a structure; each file is found, none listed.
+
+With means alpha mu_k and variances s_k^2 at a level, and responsibilities gamma_k, every score and
+noise prediction is a multiple of the pull sum_k gamma_k (alpha mu_k - x) s_ref^2/s_k^2, s_ref^2 the
+smallest variance. A *route* is one way to it. All agree to rounding; the first that fits is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+
+from ...problem.mixture import GaussianMixture
+from ...support.checks import Array, IntArray
+from ...support.errors import InputError
+from ...support.finding import classes_in
+from ..precision import Real
+from ..protocol import Level
+
+_TABLE_BYTES = 2e9
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class StepTable:
+    """S steps x_s = c_x x_t + c_eps eps + c_noise xi, as data.
+
+    coefficients (S, 3). times (S,): the counters of their noise. alpha, signal_var, noise_var (S,):
+    of the levels they start from; alpha_end of the last one's end.
+    """
+
+    coefficients: Array
+    times: IntArray
+    alpha: Array
+    signal_var: Array
+    noise_var: Array
+    alpha_end: float
+
+    def with_scale(self, data_var: float) -> Array:
+        """(S, 4): the coefficients, and the factor of the pull in eps, -noise_std/s_ref^2, where
+        `data_var` is the smallest variance of the clean modes."""
+        smallest = self.signal_var * data_var + self.noise_var
+        return np.column_stack([self.coefficients, -np.sqrt(self.noise_var) / smallest])
+
+    def holds(self, mixture: GaussianMixture) -> bool:
+        """Whether tables of every mode at every step are worth their memory: a mixture of very many
+        modes takes them step by step, in the generic loop."""
+        return 24.0 * len(self.times) * mixture.N <= _TABLE_BYTES
+
+
+Rollout = Callable[[Array, int, int], None]
+
+
+class Route(Protocol):
+    """One way to evaluate mixtures of one structure.
+
+    name: of the file. order: routes are tried from low to high, cheap ones first.
+    """
+
+    name: ClassVar[str]
+    order: ClassVar[int]
+
+    @classmethod
+    def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
+        """This route for a mixture that has the structure, computing in `dtype`; else None."""
+        ...
+
+    def pull(self, x: Array, at: Level, scale: float) -> Array:
+        """scale times the pull at x (n, d), float64 in and out."""
+        ...
+
+    def rollout(self, steps: StepTable) -> Rollout | None:
+        """All the steps at once, f(x, first, seed): x (n, d) in place, its rows the samples from
+        index `first`, with the noise of this seed, to the bits of one step after the other. None
+        where this route does not do these steps."""
+        ...
+
+
+def routes() -> list[type[Route]]:
+    """Every route, in the order in which they are tried."""
+    return sorted(classes_in(__name__, "fits", "pull", "rollout"), key=lambda route: route.order)
+
+
+def first_fitting(mixture: GaussianMixture, dtype: Real, without: Collection[str] = ()) -> Route:
+    """The first route that fits the mixture, of those not left out by name."""
+    for route in routes():
+        if route.name not in without and (found := route.fits(mixture, dtype)) is not None:
+            return found
+    raise InputError("a mixture needs a route that fits it", repr(mixture), "Leave none out.")
