@@ -24,18 +24,12 @@ _HOME = {
     "as_model": "score",
     "integrate_ode": "solvers.integrators",
     "integrate_sde": "solvers.integrators",
-    "DDIM": "samplers",
-    "DDPM": "samplers",
-    "Hybrid": "samplers",
-    "ExactReverse": "samplers",
-    "AdaptiveNoise": "adaptive",
-    "Retry": "retry",
-    "ProbabilityFlow": "flow",
     "sample": "run.sampling",
-    "invert": "inversion",
+    "invert": "samplers.inversion",
     "classify": "geometry",
     "MixdynError": "support.errors",
     "InputError": "support.errors",
+    "*": "samplers",  # any other name is a sampler of that folder
 }
 _MODULES = {
     "bounds": "bounds",
@@ -59,29 +53,46 @@ _MODULES = {
 # Modules that had another place in the last release, besides those above: import under the old name
 # works, with a warning, until the next one.
 _MOVED = {
+    "adaptive": "samplers.adaptive",
+    "calibration": "samplers.calibration",
     "files": "support.files",
+    "flow": "samplers.flow",
     "generations": "retraining.generations",
+    "inversion": "samplers.inversion",
     "mixture": "problem.mixture",
     "models": "learned.loading",
+    "plans": "samplers.plan",
     "provenance": "support.provenance",
     "quantities": "support.numbers",
     "recursion": "retraining.recursion",
+    "retry": "samplers.retry",
     "sampling": "run.sampling",
+    "steppers": "samplers.step",
 }
-
-__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604 (both are literals above)
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return ["__version__", *_HOME.keys() - {"*"}, *_MODULES, *_sampler_names()]
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     if name in _MODULES:
         return importlib.import_module(f".{_MODULES[name]}", __name__)
+    if not name.startswith("_"):
+        from .support.finding import class_in
+
+        return class_in(f"{__name__}.{_HOME['*']}", name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def _sampler_names() -> list[str]:
+    from .support.finding import classes_in
+
+    return [kind.__name__ for kind in classes_in(f"{__name__}.samplers", "name", "stepper")]
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))
 
 
 class _OldNames(importlib.abc.MetaPathFinder, importlib.abc.Loader):

@@ -28,7 +28,8 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.sampling import sample
-from mixdyn.samplers import DDIM, ExactReverse
+from mixdyn.samplers.ddim import DDIM
+from mixdyn.samplers.reverse import ExactReverse
 from mixdyn.support.checks import Array, IntArray, check_integer, check_memory, check_positive
 from mixdyn.support.errors import (
     ConvergenceError,
@@ -124,10 +125,8 @@ def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Dia
 
 
 def _ddim(request: CheckRequest) -> DDIM:
-    options = dict(request.ddim)
-    if "steps" not in options:
-        options["steps"] = min(50, request.schedule.T)
-    return DDIM(**options)
+    ddim = DDIM(**request.ddim)
+    return ddim if "steps" in request.ddim else ddim.within(request.schedule)
 
 
 def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:

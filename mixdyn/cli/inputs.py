@@ -4,94 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from mixdyn.plans import Spacing
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.samplers.options import Offer, Options, Sampler, samplers
 from mixdyn.support.errors import InputError
 from mixdyn.support.files import clipped
 
 if TYPE_CHECKING:
     from mixdyn.learned.loading import SizedModel
-    from mixdyn.samplers import Sampler
     from mixdyn.score import ExactScore, Precision
 
 # -- samplers ------------------------------------------------------------------------------------
 
-SamplerName = Literal["ddim", "ddpm", "hybrid", "exact", "adaptive", "ode"]
-_APPLIES: Mapping[SamplerName, frozenset[str]] = {
-    "ddim": frozenset({"steps", "spacing", "times", "eta"}),
-    "ddpm": frozenset(),
-    "hybrid": frozenset({"steps", "spacing", "times", "eta", "z"}),
-    "exact": frozenset({"steps", "spacing", "times"}),
-    "adaptive": frozenset({"steps"}),
-    "ode": frozenset({"steps", "spacing", "times"}),
-}
+
+def options_of(kind: type[Options]) -> dict[str, Offer]:
+    """What a sampler offers, by option; where it takes a spacing, the times themselves too."""
+    found: dict[str, Offer] = {}
+    for name, offer in kind.offers().items():
+        found[name] = offer
+        if name == "spacing":
+            found["times"] = Offer(str, "The times themselves, such as 1000,500,100,1,0.")
+    return found
 
 
-@dataclass(frozen=True)
-class SamplerOptions:
-    """The options that shape a sampler; None where the user left one out."""
-
-    steps: int | None = None
-    spacing: Spacing | None = None
-    eta: float | None = None
-    z: int | None = None
-    times: str | None = None
-
-    def given(self) -> dict[str, Any]:
-        """The options that the user set."""
-        return {key: value for key, value in vars(self).items() if value is not None}
-
-
-def build_sampler(name: SamplerName, options: SamplerOptions, schedule: NoiseSchedule) -> Sampler:
-    """The named sampler. An option that it does not have is an error, not ignored.
+def build_sampler(name: str, options: Mapping[str, Any], schedule: NoiseSchedule) -> Sampler:
+    """The named sampler. An option that it does not have is an error, not ignored; None is one that
+    was left out.
 
     `exact` takes one exact step unless steps or spacing name a grid.
     """
-    from mixdyn.adaptive import AdaptiveNoise
-    from mixdyn.flow import ProbabilityFlow
-    from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
-
-    given = options.given()
-    foreign = sorted(set(given) - _APPLIES[name])
+    kind = samplers()[name]
+    given = {key: value for key, value in options.items() if value is not None}
+    known = options_of(kind)
+    foreign = sorted(set(given) - set(known))
     if foreign:
-        accepted = ", ".join(f"--{key}" for key in sorted(_APPLIES[name])) or "no such option"
+        accepted = ", ".join(f"--{key}" for key in sorted(known)) or "no such option"
         raise InputError(
             f"--{foreign[0]} does not apply to the sampler {name}, which takes {accepted}",
             f"--{foreign[0]} {given[foreign[0]]}",
             "Leave it out or choose another sampler.",
         )
-    given = ddim_options(options, schedule)
-    if name == "ddpm":
-        return DDPM()
-    if name == "adaptive":
-        return AdaptiveNoise(**given)
-    if name == "ode":
-        return ProbabilityFlow(**given)
-    if name == "exact":
-        return ExactReverse(DDIM(**given).grid(schedule) if given else None)
-    z = {"z": given.pop("z")} if "z" in given else {}
-    base = DDIM(**given)
-    return Hybrid(base=base, **z) if name == "hybrid" else base
+    return kind.chosen(grid_options(given, schedule), schedule)
 
 
-def ddim_options(options: SamplerOptions, schedule: NoiseSchedule) -> dict[str, Any]:
-    """The options that a DDIM sampler takes as they are, its times as a grid."""
-    given = options.given()
+def grid_options(options: Mapping[str, Any], schedule: NoiseSchedule) -> dict[str, Any]:
+    """The options that were given, their times as a grid in place of the spacing."""
+    given = {key: value for key, value in options.items() if value is not None}
     if given.get("spacing") == "full" and "steps" in given:
         raise InputError(
             "--spacing full takes every time",
             f"--steps {given['steps']} beside it",
             "Leave one of them out.",
         )
-    return _with_times(given, schedule) if "times" in given else given
-
-
-def _with_times(given: dict[str, Any], schedule: NoiseSchedule) -> dict[str, Any]:
-    """The options with the times that were written out as the spacing."""
+    times = given.pop("times", None)
+    if times is None:
+        return given
     foreign = [key for key in ("steps", "spacing") if key in given]
     if foreign:
         raise InputError(
@@ -99,8 +69,7 @@ def _with_times(given: dict[str, Any], schedule: NoiseSchedule) -> dict[str, Any
             f"--{foreign[0]} {given[foreign[0]]} beside it",
             f"Leave --{foreign[0]} out.",
         )
-    rest = {key: value for key, value in given.items() if key != "times"}
-    return {**rest, "spacing": read_times(given["times"], schedule)}
+    return {**given, "spacing": read_times(times, schedule)}
 
 
 def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
@@ -165,7 +134,7 @@ def read_problem(
 
 
 def build_model(
-    options: ModelOptions, sampler: SamplerName, mixture: GaussianMixture, schedule: NoiseSchedule
+    options: ModelOptions, sampler: str, mixture: GaussianMixture, schedule: NoiseSchedule
 ) -> GaussianMixture | ExactScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
     from mixdyn.learned.loading import load_model
@@ -187,9 +156,9 @@ def build_model(
         )
     if not options.is_checkpoint:
         _refuse_device(options, f"{options.reference}, which chooses its own")
-    if sampler == "exact":
+    if (why := samplers()[sampler].mixture_only) is not None:
         raise InputError(
-            "the sampler exact draws from the mixture's own reverse law",
+            f"the sampler {sampler} {why}",
             f"--model {options.reference}",
             "Use ddpm for a model.",
         )

@@ -8,20 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mixdyn import __version__
-from mixdyn.plans import Spacing
+from mixdyn.samplers.options import samplers
 from mixdyn.support.errors import MixdynError
 
-from .inputs import SamplerName
+from .options import with_options_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mixdyn.learned.training import Report
+
+    SamplerName = str
+else:
+    SamplerName = Literal[tuple(samplers())]
 
 app = typer.Typer(
     name="mixdyn",
@@ -32,6 +36,7 @@ app = typer.Typer(
 )
 
 FilterName = Literal["none", "random", "hal"]  # mixdyn.recursion.Filter, without its imports
+_USUAL = "ddim"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -57,18 +62,6 @@ OwnScheduleText = Annotated[
     typer.Option(
         "--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME", show_default=f"{_OWN}, else linear"
     ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(help="Number of steps of DDIM and ode, of adaptive.", show_default="50, 40"),
-]
-SpacingOption = Annotated[
-    Spacing | None,
-    typer.Option(help="Spacing of the steps.", show_default="quadratic; ode log_snr"),
-]
-Times = Annotated[
-    str | None,
-    typer.Option(help="The times themselves, such as 1000,500,100,1,0.", metavar="LIST"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
@@ -127,18 +120,14 @@ def _console() -> Console:
 
 
 @app.command("sample")
+@with_options_of(sorted(samplers().values(), key=lambda kind: kind.name != _USUAL))
 def sample_command(
     *,
     out: Annotated[Path, typer.Option(help="Samples, a .npz file; a .json summary beside it.")],
     mixture: OwnMixtureText = None,
     n: Annotated[int, typer.Option("-n", help="Number of samples.")] = 10_000,
     schedule: OwnScheduleText = None,
-    sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = "ddim",
-    steps: Steps = None,
-    spacing: SpacingOption = None,
-    times: Times = None,
-    eta: Annotated[float | None, typer.Option(help="DDIM noise factor.", show_default="0")] = None,
-    z: Annotated[int | None, typer.Option(help="DDPM steps of a hybrid.", show_default="5")] = None,
+    sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = _USUAL,
     start: Annotated[int | None, typer.Option(help="Start at this time of the grid.")] = None,
     model: Annotated[
         str | None,
@@ -171,10 +160,11 @@ def sample_command(
     ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
+    **options: Any,
 ) -> None:
     """Draw samples, classify them and write both: OUT.npz and OUT.json."""
     with _exit_codes():
-        from .inputs import ModelOptions, SamplerOptions
+        from .inputs import ModelOptions
         from .render import print_summary
         from .sampling import SampleRequest, run_sample
 
@@ -182,7 +172,7 @@ def sample_command(
             mixture=mixture,
             schedule=schedule,
             sampler=sampler,
-            options=SamplerOptions(steps, spacing, eta, z, times),
+            options=options,
             model=ModelOptions(model, predicts, index_base, precision, device),
             n=n,
             seed=seed,
@@ -198,6 +188,7 @@ def sample_command(
 
 
 @app.command("check")
+@with_options_of([samplers()[_USUAL]], without={"eta"})
 def check_command(
     *,
     mixture: Annotated[
@@ -215,9 +206,6 @@ def check_command(
             show_default="where neighbours separate at kappa = 7",
         ),
     ] = None,
-    steps: Steps = None,
-    spacing: SpacingOption = None,
-    times: Times = None,
     pairs: Annotated[int, typer.Option(help="How many of the nearest pairs to list.")] = 5,
     samples: Annotated[
         int | None,
@@ -225,13 +213,14 @@ def check_command(
     ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
+    **options: Any,
 ) -> None:
     """Diagnose a mixture and a schedule: what will samplers do between its modes, and why."""
     with _exit_codes():
         from mixdyn.problem.named import read_mixture, read_schedule
 
         from .diagnosis import CheckRequest, diagnose
-        from .inputs import SamplerOptions, ddim_options
+        from .inputs import grid_options
         from .render import print_diagnosis
 
         request = CheckRequest(
@@ -239,7 +228,7 @@ def check_command(
             schedule=(clock := read_schedule(schedule)),
             kappas=tuple(kappa or (2.0, 7.0, 20.0)),
             taus=tuple(tau or ()),
-            ddim=ddim_options(SamplerOptions(steps, spacing, times=times), clock),
+            ddim=grid_options(options, clock),
             n_pairs=pairs,
             n_trajectories=samples,
             seed=seed,

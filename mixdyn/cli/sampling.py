@@ -6,7 +6,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,8 +31,6 @@ from mixdyn.support.statistics import Proportion
 from .facts import StartFacts, start_facts
 from .inputs import (
     ModelOptions,
-    SamplerName,
-    SamplerOptions,
     build_model,
     build_sampler,
     read_problem,
@@ -51,8 +49,8 @@ class SampleRequest:
 
     mixture: str | None
     schedule: str | None
-    sampler: SamplerName
-    options: SamplerOptions
+    sampler: str
+    options: Mapping[str, Any]
     model: ModelOptions
     n: int
     seed: int

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mixdyn.samplers.options import Options, samplers
 from mixdyn.support.errors import FileError
 from mixdyn.support.numbers import dump_json
 
@@ -95,14 +96,13 @@ def clear(folder: Path) -> int:
 
 def tasks() -> list[tuple[str, Callable[[], object]]]:
     """Small runs that together meet every kernel, with what to call them."""
-    from mixdyn.adaptive import AdaptiveNoise
     from mixdyn.geometry import classify
     from mixdyn.problem import presets
     from mixdyn.problem.mixture import GaussianMixture
     from mixdyn.problem.noise import path_normals, standard_normals
     from mixdyn.problem.schedule import NoiseSchedule
     from mixdyn.run.sampling import sample
-    from mixdyn.samplers import DDIM, DDPM, ExactReverse
+    from mixdyn.samplers.ddim import DDIM, DDPM
     from mixdyn.score import ExactScore, as_model
     from mixdyn.solvers.field import v_grid
     from mixdyn.solvers.integrators import EulerMaruyama, integrate_ode, integrate_sde
@@ -120,6 +120,9 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     def single(mixture: GaussianMixture) -> ExactScore:
         return ExactScore(mixture, schedule, precision="single")
 
+    def few(kind: type[Options]) -> Options:
+        return kind.chosen({"steps": 4} if "steps" in kind.offers() else {}, schedule)
+
     return [
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
@@ -131,8 +134,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("steps of a general mixture", run(general, keep="trajectory")),
         ("steps of a product mixture", run(product, keep="trajectory")),
         ("means in a hull", lambda: sample(hull, schedule, ddim, x=wide, rng=0)),
-        ("exact reverse draws", run(general, ExactReverse())),
-        ("adaptive noise", run(general, AdaptiveNoise(steps=4))),
+        *((f"the sampler {name}", run(general, few(kind))) for name, kind in samplers().items()),
         ("density", lambda: general.log_density(x)),
         ("score", lambda: general.score(x)),
         ("responsibilities", lambda: general.responsibilities(x)),

@@ -13,7 +13,6 @@ import enum
 
 import numpy as np
 
-from .. import kernels
 from ..support.checks import Array, check_integer, describe
 from ..support.errors import InputError
 from .checks import check_schedule
@@ -59,6 +58,8 @@ def standard_normals(
     seed: int, n: int, d: int, t: int, *, stream: Stream = Stream.STEP, first: int = 0
 ) -> Array:
     """(n, d) standard normals of samples first..first + n - 1 at time t."""
+    from .. import kernels
+
     out = np.empty((check_integer(n, "n", 1), check_integer(d, "d", 1, MAX_DIMENSION)))
     kernels.normals(
         out,
@@ -99,6 +100,8 @@ def path_normals(
     seed: int, n: int, d: int, schedule: NoiseSchedule, step: tuple[int, int], *, first: int = 0
 ) -> Array:
     """(n, d) normals of the coarse step (t, s), summed from the fine steps of the same seed."""
+    from .. import kernels
+
     t, s = step
     out = np.empty((check_integer(n, "n", 1), check_integer(d, "d", 1, MAX_DIMENSION)))
     kernels.path_normals(

@@ -26,7 +26,7 @@ from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..run.observers import WindowVariance
 from ..run.sampling import sample
-from ..samplers import DDPM
+from ..samplers.ddim import DDPM
 from ..support.checks import Array, check_integer, check_positive
 from ..support.errors import FileError, InputError
 from ..support.files import NPZ_FAULTS, make_folder, write_atomically

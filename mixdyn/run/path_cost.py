@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ..plans import StepPlan
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import TimeGrid
+from ..samplers.plan import StepPlan
 from ..score.protocol import ScoreModel, checked_eps, model_for
 from ..support.checks import Array
 from ..support.errors import InputError, NotApplicableError

@@ -14,9 +14,9 @@ from .. import kernels
 from ..problem.noise import Seed, Stream, resolve_seed, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..samplers import Sampler
+from ..samplers.step import NoiseKind, Rows, Stepper, check_noise, rollout_of
 from ..score.protocol import ScoreModel, is_exact, is_ours, lent, model_for
 from ..score.routes import Rollout
-from ..steppers import NoiseKind, Rows, Stepper, check_noise, rollout_of
 from ..support.checks import (
     Array,
     IntArray,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -23,3 +26,24 @@ def classes_in(package: str, *attributes: str) -> list[Any]:
         and not name.startswith("_")
         and all(hasattr(value, attribute) for attribute in attributes)
     ]
+
+
+def class_in(package: str, name: str) -> Any:
+    """The class that a module of a package defines; no other of its modules is imported.
+
+    Raises AttributeError where there is none.
+    """
+    module = module_of(importlib.import_module(package).__path__, name)
+    if module is None:
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{package}.{module}"), name)
+
+
+def module_of(folders: Iterable[str | Path], name: str) -> str | None:
+    """The module in these folders whose text defines the class `name`."""
+    pattern = re.compile(rf"^class {re.escape(name)}\b", re.MULTILINE)
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.py")):
+            if pattern.search(path.read_text(encoding="utf-8")):
+                return path.stem
+    return None

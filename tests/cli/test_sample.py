@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 from mixdyn import presets
 from mixdyn.cli import app
 from mixdyn.cli import sampling as sampling_module
-from mixdyn.flow import ProbabilityFlow
 from mixdyn.geometry import classify
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
+from mixdyn.samplers.flow import ProbabilityFlow
 
 SHORT = "linear:T=12,beta_start=0.01,beta_end=0.5"
 SCHEDULE = NoiseSchedule.linear(T=12, beta_start=0.01, beta_end=0.5)

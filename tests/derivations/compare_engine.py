@@ -10,10 +10,10 @@ import pytest
 
 from mixdyn import crossings, dynamics
 from mixdyn.geometry import pair
-from mixdyn.plans import StepPlan, bridge_plan
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDPM
+from mixdyn.samplers.plan import StepPlan, bridge_plan
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 

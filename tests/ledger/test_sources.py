@@ -121,6 +121,16 @@ def test_a_new_module_is_followed_with_nothing_registered(tree):
     new.unlink()
 
 
+def test_a_class_that_its_package_finds_is_followed_to_its_own_file(tree):
+    sources = sources_of(tree / "verify/claims/x_4_budget.py", root=tree)  # mixdyn.samplers.DDIM
+    assert tree / "mixdyn/samplers/ddim.py" in sources
+    assert tree / "mixdyn/samplers/adaptive.py" not in sources
+    user = tree / "verify/uses_it.py"
+    user.write_text("import mixdyn\n\nVALUE = mixdyn.AdaptiveNoise\n", encoding="utf-8")
+    assert tree / "mixdyn/samplers/adaptive.py" in sources_of(user, root=tree)
+    user.unlink()
+
+
 def test_a_module_that_its_package_finds_is_followed_too(tree):
     claim, new = tree / "verify/claims/g_1_marginal.py", tree / "mixdyn/score/routes/new_route.py"
     assert tree / "mixdyn/score/routes/general.py" in sources_of(claim, root=tree)
@@ -173,7 +183,7 @@ def test_a_stored_measurement_says_what_has_changed_since_it_was_made(tree):
     assert "verify/data/checkpoints/modes-grid-0.safetensors" in about["code"]
     assert "verify/data/saved/detector.json" not in about["code"]  # what it writes
     assert words_on_code(about, tree) == ""
-    path = tree / "mixdyn" / "samplers.py"
+    path = tree / "mixdyn" / "samplers" / "ddim.py"
     content = path.read_bytes()
     edit(path)
     assert f"1 of the {len(about['code'])} files" in words_on_code(about, tree)

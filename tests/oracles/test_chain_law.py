@@ -8,11 +8,11 @@ import pytest
 
 from mixdyn import oracles, presets
 from mixdyn.oracles.normal import log_interval
-from mixdyn.plans import StepPlan
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
+from mixdyn.samplers.plan import StepPlan
 from mixdyn.support.errors import InputError, NotApplicableError
 from mixdyn.support.statistics import clopper_pearson
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mixdyn import NoiseSchedule, TimeGrid
-from mixdyn.plans import bridge_plan
+from mixdyn.samplers.plan import bridge_plan
 
 pytestmark = pytest.mark.compiled
 

@@ -5,10 +5,10 @@ import pytest
 
 import mixdyn
 from mixdyn import AdaptiveNoise, ExactScore, GaussianMixture, NoiseSchedule, TimeGrid, presets
-from mixdyn.adaptive import LateNoiseStepper
-from mixdyn.calibration import Width, kernel_variance, width_of
-from mixdyn.plans import bridge_plan
-from mixdyn.steppers import Rows
+from mixdyn.samplers.adaptive import LateNoiseStepper
+from mixdyn.samplers.calibration import Width, kernel_variance, width_of
+from mixdyn.samplers.plan import bridge_plan
+from mixdyn.samplers.step import Rows
 from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear(100, 1e-3, 0.2)

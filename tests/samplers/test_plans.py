@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mixdyn import DDIM, DDPM, ExactReverse, Hybrid, NoiseSchedule, TimeGrid
-from mixdyn.plans import StepPlan, bridge_plan
+from mixdyn.samplers.plan import StepPlan, bridge_plan
 from mixdyn.support.errors import InputError
 
 SCHEDULE = NoiseSchedule.linear()

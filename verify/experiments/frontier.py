@@ -20,16 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.problem.noise import Stream, standard_normals
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
-from mixdyn.retry import Retry
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
+from mixdyn.samplers.adaptive import AdaptiveNoise
+from mixdyn.samplers.retry import Retry
 from mixdyn.support.checks import Array
 from verify.ledger.claim import Case
 from verify.measure.ends import Ends, ends_of
-from verify.measure.networks.adaptive_rows import adaptive_for
 from verify.measure.networks.models import trained_models
 from verify.measure.networks.rate_sweeps import largest_eta
 from verify.measure.networks.rates import ddim
@@ -105,7 +104,7 @@ def second_order(steps: int) -> AdaptiveNoise:
 
 def _ideas(schedule: NoiseSchedule) -> list[Method]:
     """AdaptiveNoise's steps as its ideas are added one after the other, all but the tests."""
-    how = replace(adaptive_for(schedule), rounds=0)
+    how = replace(AdaptiveNoise().within(schedule), rounds=0)
     parts = {
         "adaptive, bridge noise": replace(how, late_noise=False, last_noise=False),
         "adaptive, last step": replace(how, late_noise=False),
@@ -139,8 +138,8 @@ def headline(schedule: NoiseSchedule) -> list[Method]:
     found = [
         *_both("DDIM", schedule, ddim(schedule)),
         *_both("eta = 1", schedule, ddim(schedule, eta=1.0)),
-        _plain("second order + retry", schedule, Retry(second_order(min(DDIM_STEPS, schedule.T)))),
-        _plain("adaptive", schedule, adaptive_for(schedule)),
+        _plain("second order + retry", schedule, Retry(second_order(DDIM_STEPS).within(schedule))),
+        _plain("adaptive", schedule, AdaptiveNoise().within(schedule)),
     ]
     return [*found, _plain("DDPM", schedule, DDPM(), _OF_DDPM)]
 

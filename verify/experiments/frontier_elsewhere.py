@@ -1,7 +1,7 @@
 """The samplers of `frontier` on trained networks of other problems.
 
 One sampler of each family, on every shipped network whose mixture or schedule is another than the
-standard one. Of AdaptiveNoise the median in `mixdyn.calibration` and the first steps of its grid
+standard one. Of AdaptiveNoise the median in `calibration` and the first steps of its grid
 were chosen with these in view; all else with the networks of the standard problem.
 """
 

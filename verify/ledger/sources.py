@@ -3,9 +3,10 @@
 The closure runs over the packages that lie side by side at the root of the repository and takes
 imports inside functions with it. Importing a module imports the packages above it, and a package
 brings the data files of its folder. A package with a module-level `__getattr__` imports on demand:
-dicts of strings in its `__init__` say which module a name comes from, and what is used of such a
-package is looked up there. A package that finds its modules (`mixdyn.support.finding.classes_in`)
-depends on all of them. A module imported under any other computed name is not seen.
+dicts of strings in its `__init__` say which module a name comes from ("*": any other), and what is
+used of such a package is looked up there. A package that finds its classes by
+`mixdyn.support.finding` depends on the module that `class_in` finds, on all that `classes_in` does.
+A module imported under any other computed name is not seen.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from mixdyn.support.finding import module_of
 
 ROOT = Path(__file__).resolve().parents[2]
 _NO_DATA = (".py", ".md")
@@ -80,7 +83,7 @@ def _closure(paths: Sequence[Path], root: Path) -> tuple[tuple[Path, ...], froze
         found.add(source)
         if source.name == "__init__.py":
             found.update(p for p in source.parent.iterdir() if _is_data(p))
-            waiting += source.parent.glob("*.py") if _finds(*_state(source)) else []
+            waiting += source.parent.glob("*.py") if "classes_in" in _finds(*_state(source)) else []
         files, packages = _next(root, *_state(source))
         waiting += files
         foreign |= packages
@@ -130,6 +133,10 @@ def _member(module: str, name: str, root: Path) -> Iterator[str]:
         yield f"{module}.{name}"
     elif name in table:
         yield table[name]
+    elif "*" in table and (found := list(_member(table["*"], name, root))):
+        yield from [table["*"], *found]
+    elif "class_in" in _finds(*_state(init)) and (home := module_of([init.parent], name)):
+        yield f"{module}.{home}"
 
 
 def _file(module: str, root: Path) -> Path | None:
@@ -165,10 +172,11 @@ def _hash(path: Path, changed: int, size: int) -> str:
 
 
 @functools.cache
-def _finds(path: Path, changed: int, size: int) -> bool:
-    """Whether a package asks for the classes of its own modules."""
+def _finds(path: Path, changed: int, size: int) -> frozenset[str]:
+    """By what functions a package finds the classes of its own modules."""
     calls = (n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call))
-    return any(ast.unparse(call).startswith("classes_in(__name__") for call in calls)
+    own = (n for n in calls if n.args and ast.unparse(n.args[0]) == "__name__")
+    return frozenset(ast.unparse(call.func) for call in own)
 
 
 @functools.cache

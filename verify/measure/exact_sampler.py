@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.geometry import mode_radius, pairwise_distances
 from mixdyn.problem import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.run.sampling import sample
+from mixdyn.samplers.adaptive import AdaptiveNoise
 
 from ..ledger.claim import Case, Table
 from ..ledger.relations import Comparison, Statistical, Upper, compare, compare_rate

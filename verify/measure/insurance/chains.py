@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import oracles
-from mixdyn.plans import StepPlan, bridge_plan
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
-from mixdyn.samplers import DDIM, DDPM
+from mixdyn.samplers.ddim import DDIM, DDPM
+from mixdyn.samplers.plan import StepPlan, bridge_plan
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 
@@ -75,7 +75,7 @@ def coarse_name(schedule: NoiseSchedule, eta: float, steps: int = DDIM_STEPS) ->
 
 def coarse_chain(schedule: NoiseSchedule, eta: float, steps: int = DDIM_STEPS) -> Chain:
     """DDIM with this eta, as far as the steps allow, on the quadratic grid."""
-    sampler = CappedDDIM(min(steps, schedule.T), eta=eta)
+    sampler = CappedDDIM(steps, eta=eta).within(schedule)
     return Chain.of(coarse_name(schedule, eta, steps), sampler, schedule)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr
 
-from mixdyn.plans import StepPlan
+from mixdyn.samplers.plan import StepPlan
 from mixdyn.support.checks import Array
 
 REACH = 8.0  # standard deviations kept of every noise: beyond lie 1e-15

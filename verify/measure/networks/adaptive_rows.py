@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn.adaptive import AdaptiveNoise
 from mixdyn.geometry import Region
-from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
+from mixdyn.samplers.adaptive import AdaptiveNoise
 from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
 from ...ledger.claim import Case, Profile, Table
@@ -39,13 +38,6 @@ class Trial:
     own: bool = True
 
 
-def adaptive_for(schedule: NoiseSchedule) -> AdaptiveNoise:
-    """AdaptiveNoise as it is, with fewer steps where the schedule has not that many."""
-    usual = AdaptiveNoise()
-    steps = min(usual.steps, schedule.T)
-    return AdaptiveNoise(steps)
-
-
 def _ends(problem: Case, model: TrainedModel, sampler: Sampler, n: int, first: int = 0) -> Ends:
     seed = problem.stream("rates")
     run = sample(model.score, problem.schedule, sampler, n=n, rng=seed, first=first)
@@ -54,7 +46,9 @@ def _ends(problem: Case, model: TrainedModel, sampler: Sampler, n: int, first: i
 
 def _trial(problem: Case, model: TrainedModel, *, own: bool, with_ddpm: bool) -> Trial:
     counts = {name: problem.pick(*sizes) for name, sizes in _SAMPLES.items()}
-    adaptive = _ends(problem, model, adaptive_for(problem.schedule), counts["AdaptiveNoise"])
+    adaptive = _ends(
+        problem, model, AdaptiveNoise().within(problem.schedule), counts["AdaptiveNoise"]
+    )
     few = _ends(problem, model, ddim(problem.schedule), counts["DDIM"])
     # Samples of its own: the test of "not worse" is one of independent counts.
     apart = counts["AdaptiveNoise"]
@@ -64,7 +58,7 @@ def _trial(problem: Case, model: TrainedModel, *, own: bool, with_ddpm: bool) ->
 
 def trials_of(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
     """The case's models; on the standard problem also the shipped networks of other problems, on
-    which nothing about the sampler was chosen but the median in `mixdyn.calibration` and the
+    which nothing about the sampler was chosen but the median in `calibration` and the
     first steps of its grid."""
 
     def measure() -> list[Trial]:

@@ -46,7 +46,7 @@ STEPS_ALONE = 1e-3  # what the exact score may interpolate where a network is to
 
 def ddim(schedule: NoiseSchedule, steps: int = DDIM_STEPS, eta: float = 0.0) -> DDIM:
     """DDIM on the quadratic grid, with fewer steps where the schedule has not that many."""
-    return DDIM(min(steps, schedule.T), eta=eta)
+    return DDIM(steps, eta=eta).within(schedule)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Step plans: a sampler on a schedule as data, a grid of steps and the coefficients of each.
+"""Step plans: a grid of steps on a schedule and the coefficients of each, as data.
 
 Every sampler of the DDIM family advances x_t to x_s by
 
@@ -13,37 +13,16 @@ full grid. The last step goes to time 0 and returns x0_hat without noise.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
-from .problem.checks import check_schedule
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .support.checks import Array, IntArray, describe
-from .support.errors import InputError
+from ..problem.checks import check_schedule
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..support.checks import Array, IntArray, describe
+from ..support.errors import InputError
 
 Spacing = Literal["full", "uniform", "trailing", "linspace", "leading", "quadratic", "log_snr"]
-
-
-class Options:
-    """A sampler as a dataclass: an option that it does not have is an InputError that lists those
-    it has. `elsewhere` says what to take instead."""
-
-    elsewhere: ClassVar[Mapping[str, str]] = {}
-
-    def __new__(cls, *values: Any, **options: Any) -> Self:
-        """Refuse what the dataclass has no field for."""
-        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        foreign = [name for name in options if name not in known]
-        if foreign or len(values) > len(known):
-            name = foreign[0] if foreign else "too many options"
-            raise InputError(
-                f"{cls.__name__} takes the options {', '.join(known)}",
-                f"{name} = {describe(options[name])}" if foreign else describe(values),
-                cls.elsewhere.get(name, "Leave it out or take another sampler."),
-            )
-        return super().__new__(cls)
 
 
 def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGrid:

@@ -20,11 +20,11 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .plans import StepPlan
-from .problem.noise import Stream, standard_normals
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .score.protocol import ScoreModel, checked_eps
-from .support.checks import Array
+from ..problem.noise import Stream, standard_normals
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel, checked_eps
+from ..support.checks import Array
+from .plan import StepPlan
 
 _STEEPEST = 0.99  # slope where the recursion starts: beyond it points lie between modes, not in one
 

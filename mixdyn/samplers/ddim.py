@@ -1,42 +1,21 @@
-"""Discrete samplers as data: a grid of steps and three coefficients a step.
-
-Every sampler of the DDIM family advances x_t to x_s by
-
-    x_s = keep x_t + denoise x0_hat + noise_std xi,  x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
-
-DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
-keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
-is the Gaussian bridge between two times, for any eta. DDPM (arXiv 2006.11239) is eta = 1 on the
-full grid. The last step goes to time 0 and returns x0_hat without noise.
-"""
+"""The DDIM family: DDIM, DDPM and their hybrids, samplers whose steps are a `StepPlan`."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal
 
 import numpy as np
 
-from .plans import Options, Spacing, StepPlan, bridge_plan, stepped_grid
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .score.protocol import ScoreModel, is_exact
-from .steppers import PlanStepper, ReverseStepper, Stepper
-from .support.checks import check_integer, check_kind, check_nonnegative, describe
-from .support.errors import InputError
-
-
-class Sampler(Protocol):
-    """What `sample` runs."""
-
-    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
-        """The steps taken on a schedule, from `start` where given."""
-        ...
-
-    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
-        """What carries a block of samples along that grid."""
-        ...
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel
+from ..support.checks import check_integer, check_kind, check_nonnegative, describe
+from ..support.errors import InputError
+from .options import Options, offer
+from .plan import Spacing, StepPlan, bridge_plan, stepped_grid
+from .step import PlanStepper, Stepper
 
 
 class _PlanSampler(Options, abc.ABC):
@@ -60,9 +39,13 @@ class DDIM(_PlanSampler):
     takes every time and ignores `steps`); a TimeGrid in its place is used as it is.
     """
 
-    steps: int = 50
-    spacing: Spacing | TimeGrid = "quadratic"
-    eta: float = 0.0
+    name: ClassVar[str] = "ddim"
+
+    steps: int = dataclasses.field(default=50, metadata=offer(int, "Number of steps."))
+    spacing: Spacing | TimeGrid = dataclasses.field(
+        default="quadratic", metadata=offer(Spacing, "Spacing of the steps.")
+    )
+    eta: float = dataclasses.field(default=0.0, metadata=offer(float, "DDIM noise factor."))
 
     def __post_init__(self) -> None:
         check_integer(self.steps, "the number of steps", 1)
@@ -85,6 +68,7 @@ class DDPM(_PlanSampler):
     same as DDIM(eta=1) on the full grid; "beta" injects beta_t with the same mean.
     """
 
+    name: ClassVar[str] = "ddpm"
     elsewhere: ClassVar[Mapping[str, str]] = {
         "steps": "It takes every time; on fewer steps DDPM is DDIM(steps=50, eta=1).",
         "spacing": "It takes every time; on another grid DDPM is DDIM(spacing=..., eta=1).",
@@ -120,7 +104,9 @@ class Hybrid(_PlanSampler):
     Source: arXiv 2605.06831 v1, the radius experiment (figure 5).
     """
 
-    z: int = 5
+    name: ClassVar[str] = "hybrid"
+
+    z: int = dataclasses.field(default=5, metadata=offer(int, "DDPM steps of a hybrid."))
     base: DDIM | DDPM = dataclasses.field(default_factory=DDIM)
 
     def __post_init__(self) -> None:
@@ -150,44 +136,3 @@ class Hybrid(_PlanSampler):
         share = np.concatenate([head.share[: self.z], tail.share])
         noise_std = np.concatenate([head.noise_std[: self.z], tail.noise_std])
         return StepPlan(grid, schedule, share, noise_std)
-
-
-@dataclasses.dataclass(frozen=True)
-class ExactReverse(Options):
-    """Draws from the exact law of x_s given x_t of the reversed diffusion: no discretisation error
-    at any step size. It needs a GaussianMixture (or its ExactScore).
-
-    By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight
-    gamma_k(x_t) and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean
-    mu_k + q_k (y_t - mu_k) and variance v_k(s)(1 - q_k).
-    """
-
-    times: TimeGrid | tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        if self.times is not None and not isinstance(self.times, TimeGrid):
-            times = TimeGrid.from_times(self.times).times.tolist()
-            object.__setattr__(self, "times", tuple(times))
-
-    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
-        """The given times, or one step from T (or `start`) to 0."""
-        if self.times is None:
-            return TimeGrid([schedule.T if start is None else start, 0], schedule.T)
-        grid = TimeGrid.from_times(self.times) if isinstance(self.times, tuple) else self.times
-        return grid if start is None else grid.cut(start)
-
-    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
-        """Exact draws, mode by posterior probability."""
-        if not is_exact(model):
-            raise InputError(
-                "ExactReverse needs the mixture itself",
-                describe(model),
-                "Pass a GaussianMixture as the model, or use DDPM.",
-            )
-        if model.precision != "double":
-            raise InputError(
-                "ExactReverse draws in double precision",
-                f"an ExactScore in {model.precision} precision",
-                "Pass the mixture itself, or use DDPM.",
-            )
-        return ReverseStepper(model.mixture, schedule, grid)

@@ -28,17 +28,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import ClassVar
 
 import numpy as np
 
+from ..problem.noise import Stream, standard_normals
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel, checked_eps
+from ..support.checks import Array, IntArray, check_integer, check_positive
 from .calibration import Width, kernel_variance, width_of
-from .plans import Options, StepPlan, bridge_plan, stepped_grid
-from .problem.noise import Stream, standard_normals
-from .problem.schedule import NoiseSchedule, TimeGrid
+from .options import Options, offer
+from .plan import StepPlan, bridge_plan, stepped_grid
 from .retry import RetryStepper, check_testing
-from .score.protocol import ScoreModel, checked_eps
-from .steppers import Rows, Stepper, step_noise, walk
-from .support.checks import Array, IntArray, check_integer, check_positive
+from .step import Rows, Stepper, step_noise, walk
 
 _SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
 # The pilot's samples and steps.
@@ -59,7 +61,9 @@ class AdaptiveNoise(Options):
     last_noise : whether the last step does (point 2); without it the last step returns x0_hat.
     """
 
-    steps: int = 42
+    name: ClassVar[str] = "adaptive"
+
+    steps: int = dataclasses.field(default=42, metadata=offer(int, "Number of steps."))
     late_rho: float = 0.1
     level: float = 0.003
     checks: int = 4

@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .problem.checks import check_schedule
-from .problem.schedule import NoiseSchedule
-from .samplers import DDIM
-from .score.protocol import ScoreModel, checked_eps, model_for
-from .support.checks import (
+from ..problem.checks import check_schedule
+from ..problem.schedule import NoiseSchedule
+from ..score.protocol import ScoreModel, checked_eps, model_for
+from ..support.checks import (
     Array,
     IntArray,
     check_array,
@@ -33,7 +32,8 @@ from .support.checks import (
     check_positive,
     describe,
 )
-from .support.errors import InputError
+from ..support.errors import InputError
+from .ddim import DDIM
 
 _SHORTEST, _LONGEST = 1e-4, 1e4  # strides
 

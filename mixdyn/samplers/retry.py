@@ -14,17 +14,16 @@ part of the paths that are tried again; all are counted.
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from .plans import Options
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .samplers import Sampler
-from .score.protocol import ScoreModel
-from .steppers import MAX_ATTEMPTS, Rows, Stepper, Use
-from .support.checks import Array, IntArray, check_integer, check_real, describe
-from .support.errors import InputError
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel
+from ..support.checks import Array, IntArray, check_integer, check_real, describe
+from ..support.errors import InputError
+from .options import Options, Sampler
+from .step import MAX_ATTEMPTS, Rows, Stepper, Use
 
 # Noise over the signal below which paths are watched and finished samples tested, and at how many
 # nodes the first: where the noise is larger, it hides what lies between two modes.
@@ -69,6 +68,8 @@ class Retry(Options):
     checks : how many times a finished sample is tested, at levels of noise from 0.05 of the signal
         down. rounds : how often it is tried again, at most; what fails then is returned as it is.
     """
+
+    name: ClassVar[str] = "retry"
 
     base: Sampler
     level: float = 0.003

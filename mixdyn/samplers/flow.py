@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import ClassVar
 
-from .plans import Options, Spacing, check_reach, stepped_grid
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .score.protocol import ScoreModel, checked_eps, is_exact
-from .solvers.multistep import Past, multistep
-from .steppers import Rows, Stepper
-from .support.checks import Array, check_integer, check_nonnegative
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel, checked_eps, is_exact
+from ..solvers.multistep import Past, multistep
+from ..support.checks import Array, check_integer, check_nonnegative
+from .options import Options, offer
+from .plan import Spacing, check_reach, stepped_grid
+from .step import Rows, Stepper
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +34,13 @@ class ProbabilityFlow(Options):
     in `DDIM`.
     """
 
-    steps: int = 50
+    name: ClassVar[str] = "ode"
+
+    steps: int = dataclasses.field(default=50, metadata=offer(int, "Number of steps."))
     order: int | None = None
-    spacing: Spacing | TimeGrid = "log_snr"
+    spacing: Spacing | TimeGrid = dataclasses.field(
+        default="log_snr", metadata=offer(Spacing, "Spacing of the steps.")
+    )
     data_std: float | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,7 @@
-"""What carries a block of samples along a grid: a step plan on a model, or exact reverse draws."""
+"""What carries a block of samples along a grid, and the stepper of a plan on a model.
+
+Kernels are loaded by the first step: what a sampler is can be asked without them.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from . import kernels
-from .plans import StepPlan, check_reach
-from .problem.mixture import GaussianMixture
-from .problem.noise import Stream, path_normals, standard_normals
-from .problem.schedule import NoiseSchedule, TimeGrid
-from .score.precision import LARGEST_SINGLE
-from .score.protocol import ScoreModel, checked_eps, is_exact, model_for
-from .score.routes import Rollout, StepTable
-from .support.checks import Array, IntArray
-from .support.errors import InputError
+from ..problem.noise import Stream, path_normals, standard_normals
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.precision import LARGEST_SINGLE
+from ..score.protocol import ScoreModel, checked_eps, is_exact
+from ..score.routes import Rollout, StepTable
+from ..support.checks import Array, IntArray
+from ..support.errors import InputError
+from .plan import StepPlan
 
 NoiseKind = Literal["step", "path"]
 
@@ -151,6 +152,8 @@ class PlanStepper:
 
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
         """x <- c_x x + c_eps eps + c_noise xi."""
+        from .. import kernels
+
         factors = self._coefficients[k].astype(self._dtype, copy=False)
         noisy = factors[2] != 0.0
         xi = step_noise(self.plan.schedule, self.grid, k, rows, x.shape) if noisy else x
@@ -158,46 +161,6 @@ class PlanStepper:
         kernels.step(states, *rest, *factors)
         if states is not x:
             x[...] = states
-
-
-class ReverseStepper:
-    """Exact reverse draws of a mixture."""
-
-    step_noise_only = "ExactReverse has step noise only"
-    needs_eps = False
-    extra = 0
-
-    def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid) -> None:
-        check_reach(grid, schedule)
-        self.mixture = mixture
-        self.schedule = schedule
-        self.grid = grid
-        self._model = model_for(mixture, schedule)
-
-    def eps(self, x: Array, t: int) -> Array:
-        """The exact noise prediction, for observers."""
-        return self._model.eps(x, t)
-
-    def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
-        """Draw x_s given x_t."""
-        t, s = self.grid.pairs[k]
-        sch, square = self.schedule, np.square(self.mixture.sigmas)
-        alpha_s, var_s = sch.alpha[s], square + sch.rho[s]
-        keep = var_s / (square + sch.rho[t])
-        # 1 - keep as a ratio of noise variances: for small steps the difference cancels.
-        spread = alpha_s * np.sqrt(var_s * ((sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])))
-        kernels.reverse_draw(
-            x,
-            np.uint64(rows.first),
-            np.uint64(t),
-            np.uint64(rows.seed),
-            self.mixture.means,
-            np.log(self.mixture.weights),
-            sch.alpha_bar[t] * square + sch.noise_var[t],
-            keep,
-            spread,
-            (sch.alpha[t], alpha_s),
-        )
 
 
 def step_noise(
