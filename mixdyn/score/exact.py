@@ -24,7 +24,7 @@ class ExactScore:
     sum, not the product, of the axis sizes, and an axis of equally spaced modes costs one
     exponential, however many they are. Otherwise the affine hull of the means is used where its
     dimension is small beside d. Both equal the general path to rounding; `detect_product` and
-    `detect_hull` leave them out.
+    `detect_hull` leave them out, and `route` names the one to take.
 
     `precision="single"` computes `eps` and `score`, and steps the DDIM family, in float32. States
     still come and go as float64 and the noise is the same, rounded; all other predictions, and the
@@ -39,9 +39,9 @@ class ExactScore:
     3e-5 sigma from those in double (99 %; those that start between two basins further), no other
     class or mode among 40,000.
 
-    Raises InputError for an unknown precision, and in single for means, sigmas or states beyond
-    1e8, for a sigma below 64 spacings of float32 at the farthest mean, and (a run) for a step with
-    a factor beyond 1e8.
+    Raises InputError for an unknown precision, for a named route that does not fit, and in single
+    for means, sigmas or states beyond 1e8, for a sigma below 64 spacings of float32 at the farthest
+    mean, and (a run) for a step with a factor beyond 1e8.
     Source: arXiv 2605.06831 v1, section 3.
     """
 
@@ -53,13 +53,14 @@ class ExactScore:
         detect_product: bool = True,
         detect_hull: bool = True,
         precision: Precision = "double",
+        route: str | None = None,
     ) -> None:
         self.mixture = check_mixture(mixture)
         self.schedule = check_schedule(schedule)
         self.precision = precision
         taken = {"spaced_axes": detect_product, "low_rank": detect_hull}
         without = [name for name, wanted in taken.items() if not wanted]
-        self.route = first_fitting(mixture, dtype_of(precision), without)
+        self.route = first_fitting(mixture, dtype_of(precision), without, route)
 
     @property
     def dtype(self) -> Real:

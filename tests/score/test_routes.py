@@ -36,6 +36,20 @@ def test_a_route_pulls_as_the_general_one_where_it_fits(route):
             assert np.allclose(*pulls, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("route", routes.routes(), ids=lambda route: route.name)
+@pytest.mark.parametrize("sampler", [DDIM(8, "log_snr"), DDIM(8, eta=0.7)], ids=["ode", "noisy"])
+def test_a_named_route_runs_as_one_step_after_the_other(route, sampler):
+    fitted = [m for m in MIXTURES.values() if route.fits(m, np.float64)]
+    for mixture in fitted:
+        exact = ExactScore(mixture, SCHEDULE, route=route.name)
+        assert exact.route.name == route.name
+        fused, traced = (
+            sample(exact, SCHEDULE, sampler, n=50, rng=3, keep=keep).x
+            for keep in ("final", "trajectory")
+        )
+        assert np.quantile(np.abs(fused - traced).max(axis=1), 0.9) <= 1e-10
+
+
 FILE = '''
 import numpy as np
 
@@ -75,7 +89,7 @@ def test_a_route_is_one_file_in_the_folder(tmp_path, monkeypatch):
     assert np.allclose(x, sample(one, SCHEDULE, DDIM(8), n=40, rng=0).x, rtol=0, atol=1e-12)
 
 
-def test_a_mixture_that_no_route_fits_is_refused(monkeypatch):
-    monkeypatch.setattr(routes, "__path__", [])
-    with pytest.raises(InputError, match="needs a route that fits it"):
-        ExactScore(MIXTURES["product"], SCHEDULE)
+@pytest.mark.parametrize("name", ["spaced_axes", "diagonals", 3])
+def test_a_route_that_does_not_fit_or_is_not_there_is_refused(name):
+    with pytest.raises(InputError, match=r"a route of spaced_axes, .* must fit the mixture"):
+        ExactScore(MIXTURES["per-mode sigma"], SCHEDULE, route=name)

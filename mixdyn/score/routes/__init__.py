@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 
 from ...problem.mixture import GaussianMixture
-from ...support.checks import Array, IntArray
+from ...support.checks import Array, IntArray, describe
 from ...support.errors import InputError
 from ...support.finding import classes_in
 from ..precision import Real
@@ -83,9 +83,19 @@ def routes() -> list[type[Route]]:
     return sorted(classes_in(__name__, "fits", "pull", "rollout"), key=lambda route: route.order)
 
 
-def first_fitting(mixture: GaussianMixture, dtype: Real, without: Collection[str] = ()) -> Route:
-    """The first route that fits the mixture, of those not left out by name."""
-    for route in routes():
-        if route.name not in without and (found := route.fits(mixture, dtype)) is not None:
-            return found
-    raise InputError("a mixture needs a route that fits it", repr(mixture), "Leave none out.")
+def first_fitting(
+    mixture: GaussianMixture,
+    dtype: Real,
+    without: Collection[str] = (),
+    only: str | None = None,
+) -> Route:
+    """The first route that fits the mixture, of those not left out by name, or the one named."""
+    found = [route for route in routes() if route.name not in without]
+    for route in found if only is None else [r for r in routes() if r.name == only]:
+        if (fitted := route.fits(mixture, dtype)) is not None:
+            return fitted
+    raise InputError(
+        f"a route of {', '.join(route.name for route in routes())} must fit the mixture",
+        f"{describe(only)} for {mixture!r}",
+        "Leave it to the score to choose one.",
+    )
