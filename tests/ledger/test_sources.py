@@ -122,7 +122,7 @@ def test_a_new_module_is_followed_with_nothing_registered(tree):
 
 
 def test_a_class_that_its_package_finds_is_followed_to_its_own_file(tree):
-    sources = sources_of(tree / "verify/claims/x_4_budget.py", root=tree)  # mixdyn.samplers.DDIM
+    sources = sources_of(tree / PLACES["x_4_budget"], root=tree)  # mixdyn.samplers.DDIM
     assert tree / "mixdyn/samplers/ddim.py" in sources
     assert tree / "mixdyn/samplers/adaptive.py" not in sources
     user = tree / "verify/uses_it.py"
@@ -132,7 +132,7 @@ def test_a_class_that_its_package_finds_is_followed_to_its_own_file(tree):
 
 
 def test_a_module_that_its_package_finds_is_followed_too(tree):
-    claim, new = tree / "verify/claims/g_1_marginal.py", tree / "mixdyn/score/routes/new_route.py"
+    claim, new = tree / PLACES["g_1_marginal"], tree / "mixdyn/score/routes/new_route.py"
     assert tree / "mixdyn/score/routes/general.py" in sources_of(claim, root=tree)
     new.write_text("VALUE = 1\n", encoding="utf-8")
     assert new in sources_of(claim, root=tree)
