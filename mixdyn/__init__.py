@@ -73,7 +73,8 @@ _MOVED = {
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return ["__version__", *_HOME.keys() - {"*"}, *_MODULES, *_sampler_names()]
+        named = [public for public in _HOME if public != "*"]
+        return ["__version__", *named, *_MODULES, *_sampler_names()]
     if name in _HOME:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     if name in _MODULES:
