@@ -220,7 +220,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
         bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")
     ] = False,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Check again what a finished row already answers.")
+        bool, typer.Option("--fresh", help="Check again, and measure again, what is kept.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the report and of finished rows.")] = Path(
         "report"
@@ -233,8 +233,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
 
     Exit status: 0 if every verdict equals the recorded one (or none is recorded), 1 if one
     changed or an adversary found a violation, 2 for a broken check or bad input, 130 after an
-    interrupt. Finished rows are kept in
-    the output folder, so a broken-off run goes on where it stopped.
+    interrupt. Finished rows and what was measured for them are kept in the output folder, so a
+    broken-off run goes on where it stopped.
     """
     try:
         files = UserFiles(mixture, schedule, model, predicts, index_base)
@@ -250,6 +250,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
                 )
             raise typer.Exit(_search(search_claim, seed, profile, out))
         chosen = _choose_cases(files, seed, profile, n_random)
+        if not fresh:
+            chosen = [dataclasses.replace(case, folder=out / "measured") for case in chosen]
         if figures:
             make_folder(out)
             _draw(claims or [], chosen[0], out)

@@ -14,7 +14,7 @@ from mixdyn.geometry.dynamics import mean_field
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
 from mixdyn.support.errors import NotApplicableError
-from verify.experiments import EXPERIMENTS, store
+from verify.figures import FIGURES
 from verify.ledger import cases
 from verify.ledger.claim import Case, Profile
 from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_distance
@@ -29,19 +29,12 @@ def case() -> Case:
 
 @pytest.fixture(scope="module")
 def measured(case):
-    """Each experiment's result, measured once."""
-    found: dict[str, store.Result] = {}
-
-    def get(name: str) -> store.Result:
-        if name not in found:
-            found[name] = store.measure(EXPERIMENTS[name], case)
-        return found[name]
-
-    return get
+    """What a figure draws, measured once."""
+    return lambda figure: FIGURES[figure].result(case)
 
 
 def test_late_ddpm_runs_end_where_the_budget_of_noise_leaves_them(case, measured):
-    result = measured("radius")
+    result = measured("X4")
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     factor, radius = result.number("factor_sde"), result["radius"]
     assert result.number("late_start") == 3
@@ -55,7 +48,7 @@ def test_late_ddpm_runs_end_where_the_budget_of_noise_leaves_them(case, measured
 
 
 def test_late_ddim_runs_follow_the_product_of_their_own_steps_to_rounding(case, measured):
-    result = measured("radius")
+    result = measured("X4")
     rho, sigma2 = case.schedule.rho, float(case.mixture.sigma) ** 2
     product = np.prod(
         [(sigma2 + np.sqrt(rho[t] * rho[t - 1])) / (sigma2 + rho[t]) for t in (3, 2, 1)]
@@ -70,13 +63,13 @@ def test_late_ddim_runs_follow_the_product_of_their_own_steps_to_rounding(case, 
 
 
 def test_hybrids_equal_ddpm_where_ddim_visits_every_time(measured):
-    ends = measured("radius")["late_end"]
+    ends = measured("X4")["late_end"]
     for row in ends[1:-1]:
         np.testing.assert_array_equal(row, ends[-1])
 
 
 def test_noise_frees_paths_from_a_midpoint_that_a_blurred_score_traps(measured):
-    result = measured("radius")
+    result = measured("X4")
     nearest = dict(zip(result.labels("samplers"), result["early_hits"][:, 0], strict=True))
     assert nearest["DDIM"] == result.count()
     order = ["DDIM", "hybrid z=2", "hybrid z=5", "hybrid z=8", "DDPM"]
@@ -89,7 +82,7 @@ def test_noise_frees_paths_from_a_midpoint_that_a_blurred_score_traps(measured):
 
 
 def test_the_published_midpoint_bound_is_vacuous_and_the_comparison_bound_is_the_truth(measured):
-    result = measured("terminal")
+    result = measured("P5.1")
     assert int(result["tau"]) == 22
     np.testing.assert_allclose(result.number("k_sup_integral"), 6.44, atol=0.005)
     np.testing.assert_allclose(result.number("k_ratio_integral"), 1088, atol=0.5)
@@ -103,13 +96,13 @@ def test_the_published_midpoint_bound_is_vacuous_and_the_comparison_bound_is_the
 
 
 def test_every_bound_of_the_midpoint_probability_lies_above_the_exact_law(measured):
-    result = measured("terminal")
+    result = measured("P5.1")
     for table in (result["over_theta"], result["over_tau"]):
         assert (table[:, :3] >= table[:, 3:] - 1e-9 * np.abs(table[:, 3:])).all()
 
 
 def test_the_basin_of_the_midpoint_has_the_exact_radii(measured):
-    result = measured("basin")
+    result = measured("X3")
     at = result["taus"].tolist().index(22)
     np.testing.assert_allclose(result["paper"][:, at], [-1041.7, -4013.6], atol=0.06)
     noisy = np.log10([5.6e-88, 3.1e-15, 0.16])
@@ -121,27 +114,26 @@ def test_the_basin_of_the_midpoint_has_the_exact_radii(measured):
 def test_both_bounds_of_the_basin_lie_below_the_truth_and_the_sharp_one_above_the_published(
     measured,
 ):
-    result = measured("basin")
+    result = measured("X3")
     assert (result["sharp"] < result["truth"]).all()
     assert (result["paper"][:, None, :] < result["sharp"]).all()
 
 
 def test_the_exact_score_interpolates_only_at_too_few_steps(measured):
-    result = measured("steps")
-    hits = dict(
-        zip(result["steps"].tolist(), result["ddim"][0, :, Region.INTERPOLATION], strict=True)
-    )
+    result = measured("M1")
+    *ddim, ddpm = result["exact"][0, :, Region.INTERPOLATION].tolist()
+    hits = dict(zip(result["steps"].tolist(), ddim, strict=True))
     assert hits[10] > 100
     assert all(count == 0 for steps, count in hits.items() if steps >= 50)
-    assert result["ddpm"][0, Region.INTERPOLATION] == 0
+    assert ddpm == 0
 
 
 def test_a_blurred_score_interpolates_under_ddim_at_any_step_count_and_hardly_under_ddpm(measured):
-    result = measured("steps")
-    ddim = result["ddim"][1, :, Region.INTERPOLATION]
+    result = measured("M1")
+    *ddim, ddpm = result["counts"][0, :, Region.INTERPOLATION].tolist()
     # 300 of 20,000 against 14: 16 standard deviations apart.
-    assert ddim.min() > 250
-    assert result["ddpm"][1, Region.INTERPOLATION] < 50
+    assert min(ddim) > 250
+    assert ddpm < 50
 
 
 def test_the_blurred_score_is_the_exact_one_plus_its_stated_error(case):
@@ -162,8 +154,8 @@ def test_the_blurred_score_is_the_exact_one_plus_its_stated_error(case):
 
 
 def test_the_spread_within_a_mode_falls_onto_the_linear_recursion_as_noise_grows(measured):
-    result = measured("eta")
-    eta, spread, closed = result["eta"].tolist(), result["spread"][0], result["recursion"]
+    result = measured("X7")
+    eta, spread, closed = result["eta"].tolist(), result["exact_spread"][0], result["recursion"]
     np.testing.assert_allclose(closed[eta.index(0.0)], 0.563, atol=5e-4)
     np.testing.assert_allclose(closed[eta.index(1.0)], 0.546, atol=5e-4)
     # 40,000 coordinates: a standard deviation is known to 0.35 %. Coarse steps before one mode
@@ -173,7 +165,7 @@ def test_the_spread_within_a_mode_falls_onto_the_linear_recursion_as_noise_grows
 
 
 def test_saddles_of_the_full_mixture_are_those_of_two_modes_once_separated(measured):
-    result = measured("saddles")
+    result = measured("P4.7 (1)")
     late = result["times"] <= result.number("tau_2")
     np.testing.assert_allclose(
         result["along"][:, late],
@@ -185,7 +177,7 @@ def test_saddles_of_the_full_mixture_are_those_of_two_modes_once_separated(measu
 
 
 def test_saddles_of_unequal_weights_are_the_closed_forms_and_lie_beyond_the_separatrix(measured):
-    result = measured("weights")
+    result = measured("B.1 (1)")
     np.testing.assert_allclose(result["engine"], result["exact"], rtol=0, atol=1e-12)
     exists = np.isfinite(result["saddle"])
     # The flow carries a point to the lighter side more than the field at one time would.
@@ -193,7 +185,7 @@ def test_saddles_of_unequal_weights_are_the_closed_forms_and_lie_beyond_the_sepa
 
 
 def test_a_dominating_diagonal_obeys_the_rectangle_bound_on_squares_alone(measured):
-    result = measured("diagonals")
+    result = measured("D.1")
     for name in ("square", "sheared"):
         excess = result[f"{name}_log_ratio"] - result[f"{name}_bound"]
         assert excess.max() <= 1e-9
@@ -203,7 +195,7 @@ def test_a_dominating_diagonal_obeys_the_rectangle_bound_on_squares_alone(measur
 
 
 def test_interpolations_avoid_diagonals_unless_these_are_as_short_as_sides(measured):
-    result = measured("diagonals")
+    result = measured("D.1")
     share = result["counts"][:, 2] / result["counts"].sum(axis=1)
     by_name = dict(zip(result.labels("lattices"), share, strict=True))
     assert max(by_name[name] for name in ("square", "diamond", "rectangle 1:1.25")) < 0.02
@@ -211,7 +203,7 @@ def test_interpolations_avoid_diagonals_unless_these_are_as_short_as_sides(measu
 
 
 def test_separation_times_and_dominance_times_follow_kappa_and_dimension(measured):
-    result = measured("dominance")
+    result = measured("A4.1")
     at, d2 = result["kappa"].tolist().index(7.0), result["d"].tolist().index(2)
     assert result["closest"][d2, at] == 25
     for name in ("first", "fixed", "own"):
@@ -221,7 +213,7 @@ def test_separation_times_and_dominance_times_follow_kappa_and_dimension(measure
 
 
 def test_distances_follow_the_spread_of_the_marginal_once_two_modes_dominate(measured):
-    result = measured("distance")
+    result = measured("X2")
     tau = np.median(result["tau_1_fixed"])
     for name, tolerance in (("ddim", 0.03), ("ddpm", 0.12)):
         late = (result[f"{name}_times"] <= tau) & (result[f"{name}_times"] >= 1)
@@ -231,46 +223,10 @@ def test_distances_follow_the_spread_of_the_marginal_once_two_modes_dominate(mea
 
 
 def test_all_segments_of_the_grid_carry_a_saddle_at_their_midpoint(measured):
-    result = measured("phase_portrait")
+    result = measured("T4.2")
     midpoints = result["means"][result["pairs"]].mean(axis=1)
     assert len(midpoints) == 40
     np.testing.assert_allclose(result["saddles"], midpoints, rtol=0, atol=1e-12)
-
-
-# -- saved results -------------------------------------------------------------------------------
-
-
-def test_a_saved_result_is_found_again_and_only_under_the_same_seed(case, tmp_path, monkeypatch):
-    runs = []
-
-    def run(case):
-        runs.append(case.seed)
-        return {"n": 1, "value": np.arange(3.0)}
-
-    experiment = store.Experiment("counted", run)
-    first = store.obtain(experiment, case, tmp_path)
-    again = store.obtain(experiment, case, tmp_path)
-    np.testing.assert_array_equal(again["value"], first["value"])
-    store.obtain(experiment, cases.standard(1, Profile.QUICK), tmp_path)
-    store.obtain(experiment, cases.standard(0, Profile.FULL), tmp_path)
-    assert runs == [0, 1, 0]
-
-
-def test_a_damaged_result_is_measured_again(case, tmp_path):
-    experiment = store.Experiment("constant", lambda case: {"n": 1})
-    store.obtain(experiment, case, tmp_path)
-    (file,) = tmp_path.iterdir()
-    file.write_bytes(b"nonsense")
-    assert store.obtain(experiment, case, tmp_path).count() == 1
-
-
-def test_the_recipe_names_what_reproduces_a_result(case, measured):
-    recipe = measured("terminal").recipe
-    assert recipe["seed"] == 0
-    assert recipe["n"] == 100_000
-    assert recipe["mixture"]["digest"] == case.mixture.digest
-    assert recipe["schedule"]["digest"] == case.schedule.digest
-    assert {"mixdyn", "python", "numpy", "numba"} <= set(recipe["versions"])
 
 
 @pytest.mark.parametrize(
@@ -280,6 +236,6 @@ def test_the_recipe_names_what_reproduces_a_result(case, measured):
 )
 def test_a_mixture_without_a_pair_of_one_sigma_is_refused_with_the_reason(case, mixture):
     other = Case("other", mixture, case.schedule)
-    for name in ("steps", "terminal", "basin", "radius"):
+    for figure in ("M1", "P5.1", "X3", "X4"):
         with pytest.raises(NotApplicableError, match="two modes of one sigma"):
-            store.measure(EXPERIMENTS[name], other)
+            FIGURES[figure].result(other)

@@ -20,7 +20,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.experiments import EXPERIMENTS, store
+from verify.figures import FIGURES
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
@@ -172,9 +172,7 @@ def test_states_are_kept_of_the_first_runs_only_across_blocks():
 # -- the decomposition's rows --------------------------------------------------------------------
 
 
-def made_up_runs(
-    case: Case, model: TrainedModel, sampler: str, counts
-) -> learned_paths.ReverseRuns:
+def made_up_runs(case: Case, sampler: str, counts) -> learned_paths.SampledRuns:
     """Runs with (n, visits, interpolations, both); every visit is in every window."""
     n, n_visits, hits, both = counts
     closest = np.full((n, len(learned_paths.WINDOWS)), 1.0)
@@ -185,7 +183,13 @@ def made_up_runs(
     middle = pair(case.mixture, *nearest_pairs(case.mixture)[0]).midpoint
     end = np.where(hit[:, None], middle, case.mixture.means[0])
     seen = Visits(closest, np.zeros(closest.shape, np.int64), end)
-    return learned_paths.ReverseRuns(model, sampler, seen, hit, None, Proportion(hits, n))
+    return learned_paths.SampledRuns(
+        sampler=sampler, visits=seen, interpolates=hit, paths=None, counted=Proportion(hits, n)
+    )
+
+
+def key_of(case: Case, model: TrainedModel, block: int) -> str:
+    return learned_paths.sampled_runs.key(case, model, block, len(NETWORKS))
 
 
 def with_runs(ddim, ddpm) -> Case:
@@ -195,9 +199,9 @@ def with_runs(ddim, ddpm) -> Case:
     exact = (2000, 1000, 0, 0)
     for model, k in blocks:
         learned = model.recipe is not None
-        case.workspace[f"reverse runs {k} {model.name}"] = [
-            made_up_runs(case, model, "DDIM-50", ddim if learned else exact),
-            made_up_runs(case, model, "DDPM-1000", ddpm if learned else exact),
+        case.workspace[key_of(case, model, k)] = [
+            made_up_runs(case, "DDIM-50", ddim if learned else exact),
+            made_up_runs(case, "DDPM-1000", ddpm if learned else exact),
         ]
     return case
 
@@ -259,8 +263,8 @@ def test_the_table_shows_both_directions_with_their_intervals_and_the_seeds():
 
 def test_networks_that_differ_beyond_chance_are_not_shown_by_their_mean_alone():
     case = with_runs(**MEASURED)
-    better = made_up_runs(case, NETWORKS[1], "DDIM-50", (20_000, 10_000, 200, 199))
-    case.workspace["reverse runs 1 network 1"][0] = better
+    better = made_up_runs(case, "DDIM-50", (20_000, 10_000, 200, 199))
+    case.workspace[key_of(case, NETWORKS[1], 1)][0] = better
     row = judge(i1.CLAIM, case, NETWORKS)
     assert re.search(r"P\(H\|M\), DDIM-50 \(2 .{0,8}4\.1 %, chi-square 74\.8 on 1\)", row.note)
     line = next(cells for cells in row.tables[1].rows if cells[0] == "P(H|M), DDIM-50")
@@ -272,8 +276,8 @@ def test_networks_that_differ_beyond_chance_are_not_shown_by_their_mean_alone():
 
 def test_a_network_without_interpolations_is_counted_as_one_that_says_nothing():
     case = with_runs(**MEASURED)
-    none = made_up_runs(case, NETWORKS[1], "DDPM-1000", (4000, 2900, 0, 0))
-    case.workspace["reverse runs 1 network 1"][1] = none
+    none = made_up_runs(case, "DDPM-1000", (4000, 2900, 0, 0))
+    case.workspace[key_of(case, NETWORKS[1], 1)][1] = none
     row = judge(i1.CLAIM, case, NETWORKS)
     assert row.verdict is Outcome.HOLDS
     assert row.nonvacuous_share == 0.75  # of two networks' two samplers
@@ -281,7 +285,7 @@ def test_a_network_without_interpolations_is_counted_as_one_that_says_nothing():
 
 def test_the_parts_must_add_up_to_the_interpolations_counted_while_sampling():
     case = with_runs(**MEASURED)
-    runs = case.workspace["reverse runs 1 network 1"]
+    runs = case.workspace[key_of(case, NETWORKS[1], 1)]
     runs[0] = dataclasses.replace(runs[0], counted=Proportion(411, 20_000))
     row = judge(i1.CLAIM, case, NETWORKS)
     assert row.verdict is Outcome.FAILS
@@ -391,10 +395,10 @@ def test_a_problem_without_networks_has_a_row_that_says_so_and_a_random_one_none
     assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
 
 
-@pytest.mark.parametrize("name", ["learned_distance", "learned_radius", "learned_tau_3"])
-def test_an_experiment_without_networks_refuses(name):
-    with pytest.raises(NotApplicableError, match=r"none is shipped|without torch"):
-        store.measure(EXPERIMENTS[name], small())
+@pytest.mark.parametrize("figure", ["F4", "F5", "E.11"])
+def test_a_figure_of_networks_that_are_not_there_refuses(figure):
+    with pytest.raises(NotApplicableError, match="none is shipped"):
+        FIGURES[figure].result(small())
 
 
 # -- a shipped network ---------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from verify.ledger import cases
 from verify.ledger.claim import Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.networks import radius_sweep, visits
-from verify.measure.networks.models import TrainedModel, load, shipped
+from verify.measure.networks.models import EXACT, NETWORKS, TrainedModel, load, shipped
 from verify.measure.networks.radius_sweep import Start
 from verify.papers.ddim_hallucinates_2605_06831.claims import f_5_learned_radius as f5
 
-NETWORKS = [TrainedModel("network", None, "reduced", 0)]
+MODELS = [TrainedModel("network", None, "reduced", 0)]
 
 
 def standard() -> Case:
@@ -46,15 +46,23 @@ def test_with_three_steps_left_the_exact_score_stops_short_up_to_the_radius_of_t
 def sweep(case: Case, steps_left: int, near, far=(0, 0, 0, 0, 0)) -> radius_sweep.Sweep:
     """4000 runs of one network: hits of 1000 at the two nearest radii, and `far` at every other."""
     hits = 4 * np.array([[a, a, *[b] * 9] for a, b in zip(near, far, strict=True)])
-    names = tuple(radius_sweep.samplers(case))
-    start = visits.window_time(case, steps_left)
-    return radius_sweep.Sweep(steps_left, start, 4000, names, hits[None], 0 * hits)
+    return radius_sweep.Sweep(
+        scores=("network", EXACT),
+        samplers=tuple(radius_sweep.samplers(case)),
+        radii=radius_sweep.LEARNED_RADII,
+        steps_left=steps_left,
+        start=visits.window_time(case, steps_left),
+        n=4000,
+        hits=np.array([hits, 0 * hits]),
+        ends=np.zeros((2, *hits.shape)),
+    )
 
 
 def with_sweeps(near, far=(0, 0, 0, 0, 0)) -> Case:
     case = standard()
     for steps in (9, 11, 3):
-        case.workspace[f"learned radius sweep {steps}"] = sweep(case, steps, near, far)
+        how = (NETWORKS, EXACT), radius_sweep.LEARNED_RADII, steps
+        case.workspace[radius_sweep.sweep.key(case, *how)] = sweep(case, steps, near, far)
     return case
 
 
@@ -69,15 +77,15 @@ def with_sweeps(near, far=(0, 0, 0, 0, 0)) -> Case:
     ids=["as measured", "DDIM below one half", "two hybrids alike", "DDPM worst of the noisy"],
 )
 def test_figure_5s_row_needs_every_step_of_the_order_and_one_half(near, outcome):
-    row = f5._judge(with_sweeps(near), f5._measure, NETWORKS)
+    row = f5._judge(with_sweeps(near), f5._measure, MODELS)
     assert row.verdict is outcome
 
 
 def test_figure_5s_mutants_fail_and_its_note_tells_where_noise_harms():
     case = with_sweeps((960, 620, 430, 310, 40), far=(0, 30, 20, 20, 1))
     for measure in (f5._exchanged, f5._exact):
-        assert f5._judge(case, measure, NETWORKS).verdict is Outcome.FAILS
-    note = f5._judge(case, f5._measure, NETWORKS).note
+        assert f5._judge(case, measure, MODELS).verdict is Outcome.FAILS
+    note = f5._judge(case, f5._measure, MODELS).note
     assert "from 10, 15, 20, 25, 30, 35, 40, 45, 50 % of l at raw time 22" in note
 
 

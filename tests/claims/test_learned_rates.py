@@ -20,15 +20,19 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.experiments import EXPERIMENTS, learned_eta, learned_steps, store
 from verify.figures import FIGURES, style
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
-from verify.measure.networks import ablated
-from verify.measure.networks.ablated import BASE, SAMPLERS, Setting
+from verify.measure.networks import ablated, rate_sweeps
+from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
-from verify.measure.networks.rate_sweeps import ddim_name, eta_name
+from verify.measure.networks.rate_sweeps import (
+    ddim_name,
+    eta_name,
+    rates_over_eta,
+    rates_over_steps,
+)
 from verify.measure.networks.rates import (
     STEPS_ALONE,
     Draws,
@@ -86,19 +90,27 @@ OVER_ETAS = [[94, 74, 50, 42, 13, 11, 2], [84, 83, 69, 46, 20, 10, 3], [75, 68, 
 def case_with(steps=OVER_STEPS, etas=OVER_ETAS, exact_hits=0, settings=()) -> Case:
     """The standard problem with made-up counts in place of measured ones."""
     case = cases.standard(0, Profile.QUICK)
-    kept = {s: made_up(SAMPLERS, [hits], exact_hits) for s, hits in settings}
-    case.workspace["learned rates over steps"] = made_up(STEP_NAMES, steps, exact_hits)
-    case.workspace["learned rates over eta"] = made_up(ETA_NAMES, etas, exact_hits)
-    case.workspace["learned rates over ablations"] = kept
+    case.workspace[rates_over_steps.key(case)] = made_up(STEP_NAMES, steps, exact_hits)
+    case.workspace[rates_over_eta.key(case)] = made_up(ETA_NAMES, etas, exact_hits)
+    for setting, hits in settings:
+        key = ablated.model_rates.key(ablated.case_of(case, setting), MADE_UP)
+        case.workspace[key] = made_up(SAMPLERS, [hits], exact_hits)
     return case
 
 
+MADE_UP = TrainedModel("made up", None)
 ABLATED = (
     (BASE, (90, 1)),
     (Setting(sigma=0.1), (300, 20)),
     (Setting(spacing=1.0), (200, 2)),
     (Setting(spacing=3.0), (60, 0)),
 )
+
+
+@pytest.fixture(autouse=True)
+def ablated_networks(monkeypatch):
+    models = {setting: MADE_UP for setting, _ in ABLATED}
+    monkeypatch.setattr(ablated, "ablated_models", lambda case: models)
 
 
 def verdict_of(claim_id, case):
@@ -184,13 +196,15 @@ def test_models_draw_samples_of_their_own_and_the_exact_score_draws_those_of_all
     assert rates.counts.shape == (2, 2, 3)
     draws = Draws(case.schedule, 800, case.stream("rates"))
     np.testing.assert_array_equal(
-        rates.counts[:, 1].sum(axis=0), draws.count(score, case.mixture, few)
+        rates.counts[:, 1].sum(axis=0), draws.count_and_spread(score, case.mixture, few)[0]
     )
     np.testing.assert_array_equal(
-        rates.from_exact().counts[0, 1], draws.count(case.mixture, case.mixture, few)
+        rates.from_exact().counts[0, 1], draws.count_and_spread(case.mixture, case.mixture, few)[0]
     )
     first = dataclasses.replace(draws, n=300)
-    np.testing.assert_array_equal(rates.counts[0, 0], first.count(score, case.mixture, few))
+    np.testing.assert_array_equal(
+        rates.counts[0, 0], first.count_and_spread(score, case.mixture, few)[0]
+    )
     assert rates.counts[0, 1, Region.INTERPOLATION] != rates.counts[1, 1, Region.INTERPOLATION]
 
 
@@ -305,7 +319,7 @@ def test_the_standard_problem_alone_is_no_ablation(monkeypatch):
     assert row.verdict is Outcome.NOT_APPLICABLE
     assert "changed setting" in row.note
     with pytest.raises(NotApplicableError, match="changed setting"):
-        store.measure(EXPERIMENTS["learned_ablations"], case)
+        FIGURES["E.16"].result(case)
 
 
 @pytest.mark.parametrize("claim_id", IDS)
@@ -333,7 +347,7 @@ def test_ablated_networks_are_of_the_recipe_that_covers_most_settings(monkeypatc
         return [TrainedModel(f"{r}-{k}", None, r, k) for k, r in enumerate(known.get(problem, []))]
 
     monkeypatch.setattr(ablated, "trained_models", found)
-    models = ablated.ablated_models(cases.standard(0, Profile.QUICK))
+    models = ablated_models(cases.standard(0, Profile.QUICK))
     assert {s.name: m.name for s, m in models.items()} == {
         "standard": "reduced-1",
         "sigma = 0.1": "reduced-0",
@@ -350,11 +364,11 @@ def test_a_setting_is_counted_on_its_own_grid_and_schedule(monkeypatch):
     case = cases.standard(0, Profile.QUICK)
     found = ablated.ablated_rates(case)[short]
     draws = Draws(short.schedule, 300, case.stream("rates"))
-    few = draws.count(score, short.mixture, DDIM(50))
+    few = draws.count_and_spread(score, short.mixture, DDIM(50))[0]
     np.testing.assert_array_equal(found.counts[0, 0], few)
     assert found.counts[0, 1].sum() == 40
     assert few[Region.INTERPOLATION] > 0
-    exact = draws.count(short.mixture, short.mixture, DDIM(50))
+    exact = draws.count_and_spread(short.mixture, short.mixture, DDIM(50))[0]
     np.testing.assert_array_equal(found.exact[0, 0], exact)
 
 
@@ -366,11 +380,11 @@ def test_every_setting_is_one_change_to_the_standard_problem():
     assert (BASE.mixture, BASE.schedule.digest) == (case.mixture, case.schedule.digest)
 
 
-@pytest.mark.parametrize("name", ["learned_steps", "learned_eta"])
-def test_an_experiment_without_networks_is_refused_with_the_remedy(name):
+@pytest.mark.parametrize("figure", ["F3", "E.13"])
+def test_a_figure_of_networks_that_are_not_there_is_refused_with_the_remedy(figure):
     line = Case("user", GaussianMixture([[0.0], [1.0]], 0.02), NoiseSchedule.linear())
     with pytest.raises(NotApplicableError, match="mixdyn train"):
-        store.measure(EXPERIMENTS[name], line)
+        FIGURES[figure].result(line)
 
 
 # -- figures -------------------------------------------------------------------------------------
@@ -379,10 +393,10 @@ def test_an_experiment_without_networks_is_refused_with_the_remedy(name):
 @pytest.mark.parametrize(
     ("figure", "stated"),
     [
-        ("1", "interpolate in 1.9 % to 2.3 % of samples with DDIM in 50 steps, in 0 % to 0.05 %"),
-        ("3L", "from 2.2 % at 50 to 0.82 % at 1000 steps; DDPM makes 0.025 %"),
-        ("E.13L", "from 2.1 % at eta = 0 to 0.25 % at eta = 1, and the spread"),
-        ("E.16L", "at 4 of 4 settings with a trained network, most at sigma = 0.1 (7.5 % against"),
+        ("F1", "interpolate in 1.9 % to 2.3 % of samples with DDIM in 50 steps, in 0 % to 0.05 %"),
+        ("F3", "from 2.2 % at 50 to 0.82 % at 1000 steps; DDPM makes 0.025 %"),
+        ("E.13", "from 2.1 % at eta = 0 to 0.25 % at eta = 1, and the spread"),
+        ("E.16", "at 4 of 4 settings with a trained network, most at sigma = 0.1 (7.5 % against"),
     ],
 )
 def test_a_figure_states_the_counts_it_was_given(figure, stated, monkeypatch):
@@ -390,11 +404,9 @@ def test_a_figure_states_the_counts_it_was_given(figure, stated, monkeypatch):
     case = case_with(settings=ABLATED)
     # The counts are of three networks, however many are shipped.
     three = [model for model in trained_models(case) if model.recipe == "reduced"]
-    for experiment in (learned_steps, learned_eta):
-        monkeypatch.setattr(experiment, "require_models", lambda case: three)
-    results = {name: store.measure(EXPERIMENTS[name], case) for name in spec.experiments}
+    monkeypatch.setattr(rate_sweeps, "named_scores", lambda case, names: three)
     with style.settings():
-        drawn = spec.draw(results)
+        drawn = spec.draw(spec.result(case))
     assert stated in " ".join(drawn.get_suptitle().split())
     assert all(ax.get_xlabel() for ax in drawn.axes)
 

@@ -18,7 +18,6 @@ from verify.ledger.relations import Outcome
 from verify.measure.interpolation.causes import Cells
 from verify.measure.interpolation.line_law import LineLaw, line_law
 from verify.measure.interpolation.networks import (
-    EXACT,
     PlaneCounts,
     exact_gap_logs,
     gap_probabilities,
@@ -28,6 +27,7 @@ from verify.measure.interpolation.networks import (
     networks,
     own_case,
 )
+from verify.measure.interpolation.networks import plane_counts as measured_planes
 from verify.measure.interpolation.problems import (
     FAR,
     LINES,
@@ -40,6 +40,7 @@ from verify.measure.interpolation.problems import (
 )
 from verify.measure.interpolation.smoothing import smoothing
 from verify.measure.networks.models import TrainedModel
+from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import Rates
 from verify.measure.outside_modes import ddim_starts, normal_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_4_data_and_distance as m4
@@ -128,7 +129,7 @@ def with_laws(case, near, far) -> Case:
     with_exact_gaps(case)
     for places, rates in ((NEAR, near), (FAR, far)):
         for network, pair in zip(networks(case, modes_at(places)), rates, strict=True):
-            key = f"line law {line_name(places)} {network.model.name} DDPM"
+            key = law_on_line.key(case, places, "DDPM", network.model)
             case.workspace[key] = made_up_law(places, pair)
     return case
 
@@ -248,7 +249,7 @@ def plane_counts(side, diagonal, exact=0) -> list[PlaneCounts]:
     ],
 )
 def test_m_3_asks_for_nearly_all_interpolations_on_sides(case, side, diagonal, outcome):
-    case.workspace["interpolation plane counts"] = plane_counts(side, diagonal)
+    case.workspace[measured_planes.key(case)] = plane_counts(side, diagonal)
     row = rows_of("M3", case)[Basis.LEARNED]
     assert row.verdict is outcome
     if outcome is Outcome.HOLDS:
@@ -260,21 +261,21 @@ def test_m_3_with_too_few_interpolations_under_one_sampler_is_undecided_and_says
     """150 interpolations, all on sides: no share of 95 % follows, whatever the others show."""
     ddim = plane_counts(1000, 5)
     ddpm = [dataclasses.replace(p, sampler="DDPM", learned=np.array([150, 0, 0])) for p in ddim]
-    case.workspace["interpolation plane counts"] = [*ddim, *ddpm]
+    case.workspace[measured_planes.key(case)] = [*ddim, *ddpm]
     row = rows_of("M3", case)[Basis.LEARNED]
     assert row.verdict is Outcome.INCONCLUSIVE
     assert "Too few interpolations to decide a share of 95%: grid, DDPM; diamond, DDPM." in row.note
 
 
 def test_m_3s_exact_row_sees_a_gap_that_is_hardly_too_probable(case):
-    case.workspace["interpolation plane counts"] = plane_counts(1000, 5)
+    case.workspace[measured_planes.key(case)] = plane_counts(1000, 5)
     row = rows_of("M3", case)[Basis.EXACT]
     assert row.verdict is Outcome.HOLDS
     assert [c.narrow for c in row.mutants] == [True]
 
 
 def test_m_3_does_not_apply_where_the_steps_alone_interpolate(case):
-    case.workspace["interpolation plane counts"] = plane_counts(1000, 5, exact=100)
+    case.workspace[measured_planes.key(case)] = plane_counts(1000, 5, exact=100)
     assert rows_of("M3", case)[Basis.LEARNED].verdict is Outcome.NOT_APPLICABLE
 
 
@@ -339,7 +340,7 @@ def with_causes(case, learned_ddpm) -> Case:
     """Made-up cells everywhere: the exact score's 1e-9, a network's 1e-2 under DDIM."""
     found = [np.array([4000 - k, k, 0]) for k in (100, round(4000 * learned_ddpm))]
     shape = (1, 2, 3)
-    case.workspace["learned rates over steps"] = Rates(
+    case.workspace[rates_over_steps.key(case)] = Rates(
         models=("a network",),
         recipes=("reduced",),
         samplers=("DDIM-50", "DDPM-1000"),
@@ -348,21 +349,21 @@ def with_causes(case, learned_ddpm) -> Case:
         spread=np.ones((1, 2)),
         exact_spread=np.ones((1, 2)),
     )
-    case.workspace["interpolation plane counts"] = [
+    case.workspace[measured_planes.key(case)] = [
         dataclasses.replace(plane, sampler=sampler, learned=plane.learned // divisor)
         for plane in plane_counts(1000, 5)
         for sampler, divisor in (("DDIM", 1), ("DDPM", 10))
     ]
     for places in LINES:
-        name = networks(case, modes_at(places))[-1].model.name
+        model = networks(case, modes_at(places))[-1].model
         for who, sampler, p in (
-            (EXACT, "DDIM", 1e-9),
-            (EXACT, "DDPM", 1e-9),
-            (name, "DDIM", 1e-2),
-            (name, "DDPM", learned_ddpm),
+            (None, "DDIM", 1e-9),
+            (None, "DDPM", 1e-9),
+            (model, "DDIM", 1e-2),
+            (model, "DDPM", learned_ddpm),
         ):
             law = made_up_law(places, [p] * (len(places) - 1))
-            case.workspace[f"line law {line_name(places)} {who} {sampler}"] = law
+            case.workspace[law_on_line.key(case, places, sampler, who)] = law
     return case
 
 
@@ -397,4 +398,3 @@ def test_the_exact_gaps_are_small_but_above_the_tail_of_the_data(case):
     """DDPM's steps alone leave more than the modes' own tails beyond 6 sigma have, 2e-9."""
     total = gap_probabilities(law_on_line(case, NEAR, "DDPM"), NEAR).sum()
     assert 2.0e-9 < total < 2.0e-8
-    assert EXACT in next(key for key in case.workspace if key.startswith("line law"))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from verify.data.saved import RESULTS, code_of, words_on_code
-from verify.experiments import EXPERIMENTS
+from verify.figures import FIGURES
 from verify.ledger.sources import ROOT, digest_of, packages_of, sources_of
 from verify.measure import retraining
 
@@ -18,7 +18,12 @@ PLACES = {
     for path in sorted((ROOT / "verify/papers").glob("*/claims/[a-z]*.py"))
 }
 CLAIMS = list(PLACES)
-LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "learned_steps", "hal_paths"}
+# What figures draw, by the file that measures it.
+MEASURED = {
+    path.stem: path.relative_to(ROOT)
+    for path in (getattr(spec.measure, "func", spec.measure).source for spec in FIGURES.values())
+}
+LEARNED = {"f_1_gap", "f_5_learned_radius", "x_11_insurance", "rate_sweeps", "hal_paths"}
 EXACT = {"g_1_marginal", "g_5_chi_square", "x_5_two_mode_bound", "t_4_2_tube", "x_9_orders"}
 
 
@@ -33,11 +38,10 @@ def tree(tmp_path_factory):
 
 
 def digests(tree):
-    """Of every claim's rows and of every experiment."""
+    """Of every claim's rows and of every measurement for a figure."""
     runner = tree / "verify/ledger/runner.py"
     claims = {n: digest_of(tree / PLACES[n], runner, root=tree) for n in CLAIMS}
-    files = {name: tree / f"verify/experiments/{name}.py" for name in EXPERIMENTS}
-    return claims | {name: digest_of(path, root=tree) for name, path in files.items()}
+    return claims | {n: digest_of(tree / path, root=tree) for n, path in MEASURED.items()}
 
 
 def edit(path):
@@ -53,9 +57,8 @@ def changed_by(tree, path):
     return {name for name in before if before[name] != after[name]}
 
 
-def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
+def test_no_two_files_depend_on_the_same(tree):
     found = digests(tree)
-    assert EXPERIMENTS["radius"].code_digest == found["radius"]
     assert len(set(found.values())) == len(found)
 
 
@@ -63,15 +66,13 @@ def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
     ("path", "stale"),
     [
         (PLACES["g_5_chi_square"], {"g_5_chi_square"}),
-        ("verify/experiments/steps.py", {"steps", "eta"}),
-        ("verify/experiments/frontier.py", {"frontier", "frontier_elsewhere"}),
+        ("verify/experiments/basin.py", {"basin", "weights"}),
         (
             "verify/measure/interpolation/detector.py",
             {"m_5_detector", "hal_paths", "hal_populations"},
         ),
         ("verify/ledger/runner.py", set(CLAIMS)),
-        ("verify/experiments/store.py", set(EXPERIMENTS)),
-        ("mixdyn/support/errors.py", {*CLAIMS, *EXPERIMENTS}),
+        ("mixdyn/support/errors.py", {*CLAIMS, *MEASURED}),
         ("mixdyn/cli/main.py", set()),
         ("verify/data/checkpoints/README.md", set()),
         *((f"verify/report/{name}.py", set()) for name in ("document", "graph", "screen")),
@@ -79,7 +80,7 @@ def test_the_digests_are_those_that_rows_and_results_are_kept_under(tree):
         ("verify/search/adversary.py", set()),
         ("verify/__main__.py", set()),
         ("verify/figures/style.py", set()),
-        ("verify/figures/fig_5_radius.py", set()),
+        ("verify/figures/radius.py", set()),
         ("derivations/recorded.json", set()),
     ],
 )
@@ -90,13 +91,17 @@ def test_editing_a_file_makes_exactly_what_imports_it_stale(tree, path, stale):
 @pytest.mark.parametrize(
     ("path", "stale"),
     [
-        ("verify/measure/networks/visits.py", {"radius", "learned_radius", "i_1_decomposition"}),
-        ("verify/ledger/claim.py", {*CLAIMS, "radius"}),
+        (
+            "verify/measure/networks/visits.py",
+            {"radius_sweep", "learned_tau_3", "e_11_visit_window"},
+        ),
+        ("verify/ledger/claim.py", {*CLAIMS, *MEASURED}),
+        ("verify/measure/measurement.py", {"f_3_steps", *MEASURED}),
         ("mixdyn/learned/networks.py", LEARNED),
         ("mixdyn/learned/adapter.py", LEARNED),
         ("verify/data/checkpoints/grid-reduced-0.safetensors", LEARNED),
         ("verify/data/saved/detector.json", {"m_5_detector", "hal_populations"}),
-        ("mixdyn/kernels/rollouts.py", {"g_1_marginal", "f_1_gap", "steps"}),
+        ("mixdyn/kernels/rollouts.py", {"g_1_marginal", "f_1_gap", "rate_sweeps"}),
     ],
 )
 def test_editing_a_file_makes_stale_what_rests_on_it_several_imports_away(tree, path, stale):

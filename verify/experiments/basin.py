@@ -16,11 +16,12 @@ from mixdyn import bounds, oracles
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
-from verify.measure.midpoint.stretch import Window
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import Window, require_window
 from verify.measure.paths import ddim_grid
 
-from .common import FRACTIONS, require_window
-
+# Fractions of the distance l between two modes: how far from the midpoint counts as "ends there".
+FRACTIONS = (0.15, 0.35, 0.45)
 ENDS = (1, 0)  # raw times: the last noisy state, clean data
 
 
@@ -36,7 +37,8 @@ def _truth(case: Case, window: Window, v: Array, tau: int, end: int) -> list[flo
         return [math.nan] * len(FRACTIONS)
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def basin(case: Case) -> dict[str, Any]:
     """taus (M,) raw times; per end time (2,): paper (2, M), and per fraction of l within which a
     path must end, sharp (2, F, M) and truth (2, F, M). log10 of start radii over l."""
     window = require_window(case)

@@ -8,15 +8,15 @@ import numpy as np
 
 from verify.ledger.claim import Case
 from verify.measure.interpolation.causes import NAMES, own_cells, paper_cells
+from verify.measure.measurement import Measurement
 
-from .common import require_models
 
-
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def causes(case: Case) -> dict[str, Any]:
     """n: the numbers of samples that occur; problems (P,); cells (4,) by name; rate, low, high (P,
     4): share and its 95 % interval, NaN where the law was computed; shares (P, 2) of score and
     sampler."""
-    found = [own_cells(case, require_models(case)), *paper_cells(case)]
+    found = [own_cells(case), *paper_cells(case)]
     ends = np.array(
         [
             [[end if end is not None else np.nan for end in c.interval(n)] for n in NAMES]

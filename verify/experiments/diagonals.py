@@ -21,11 +21,10 @@ from mixdyn.problem.presets import grid
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.networks.rates import ddim
 from verify.measure.score_errors.blurred import BLUR, blurred_score
 
-from .common import ddim
-
-OWN_MIXTURE = True
 SIDE = 5
 SHEARS = (0.25, 0.5)
 LEVELS = (0.02, 0.05, 0.1)  # effective variances, in squared distances of the grid
@@ -111,7 +110,8 @@ def _ratios(case: Case, shear: float, n: int) -> dict[str, Array]:
     return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def diagonals(case: Case) -> dict[str, Any]:
     """lattices (L,), kinds (4,), counts (L, 4) among n samples each; for a square cell and a
     sheared one, NAME_kappa, NAME_log_ratio, NAME_bound (points,) where a diagonal dominates."""
     n, n_points = case.pick(20_000, 100_000), case.pick(400, 1_000)

@@ -17,10 +17,9 @@ from mixdyn.problem.presets import farthest_point
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.networks.rates import ddim
 
-from .common import ddim
-
-OWN_MIXTURE = True
 DIMENSIONS = (2, 4, 8, 32, 64)
 KAPPAS = (1.0, 2.0, 4.0, 7.0, 10.0, 14.0, 20.0)
 LEVELS = (0.1, 0.5, 0.9)
@@ -62,7 +61,8 @@ def _one_dimension(d: int, case: Case, n: int) -> dict[str, Array]:
     return {name: np.array(values) for name, values in rows.items()}
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def dominance(case: Case) -> dict[str, Any]:
     """kappa (K,); d (D,); levels (L,); tau_1 first and fixed (D, K, L) quantiles over n paths,
     tau_2 own (D, K, L) of the paths' own pairs and closest (D, K); -1 where never."""
     n = case.pick(300, 2_000)

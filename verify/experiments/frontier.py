@@ -27,18 +27,19 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.samplers.adaptive import AdaptiveNoise
 from mixdyn.samplers.retry import Retry
 from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.ends import Ends, ends_of
-from verify.measure.networks.models import trained_models
+from verify.measure.measurement import Measurement
+from verify.measure.networks.models import elsewhere, load, require_models
 from verify.measure.networks.rate_sweeps import largest_eta
 from verify.measure.networks.rates import ddim
 from verify.measure.paths import DDIM_STEPS
 
-from .common import describe_models, require_models
-
 _LATE, _RESTARTED, _RESTART_RHO = 100, 35, 0.1
 _OVER = 1.25  # more noise than the bridge has
 _BUDGET = (250_000, 600_000)  # evaluations per model and sampler: quick, full
+_BUDGET_ELSEWHERE = (100_000, 150_000)
 _OF_DDPM = 4.0  # times as many for DDPM, which the others are held against
 _SAMPLES = (500, 200_000)  # at least and at most
 
@@ -113,7 +114,7 @@ def _ideas(schedule: NoiseSchedule) -> list[Method]:
     return [_plain(family, schedule, sampler) for family, sampler in parts.items()]
 
 
-def methods(schedule: NoiseSchedule) -> list[Method]:
+def _methods(schedule: NoiseSchedule) -> list[Method]:
     """The samplers compared, family by family."""
     counts = [s for s in (10, 20, 50, 100, 200, 500) if s <= schedule.T]
     few = [s for s in counts if 20 <= s <= 100]
@@ -133,7 +134,7 @@ def methods(schedule: NoiseSchedule) -> list[Method]:
     return [*found, *_both("DDPM", schedule, DDPM(), _OF_DDPM)]
 
 
-def headline(schedule: NoiseSchedule) -> list[Method]:
+def _headline(schedule: NoiseSchedule) -> list[Method]:
     """One sampler of each family, at about 50 evaluations where it has the choice, and DDPM."""
     found = [
         *_both("DDIM", schedule, ddim(schedule)),
@@ -144,33 +145,60 @@ def headline(schedule: NoiseSchedule) -> list[Method]:
     return [*found, _plain("DDPM", schedule, DDPM(), _OF_DDPM)]
 
 
-def ends(case: Case, model: Any, method: Method, budget: float) -> Ends:
+def _ends(case: Case, model: Any, method: Method, budget: float) -> Ends:
     """What a sampler makes of a model with about `budget` evaluations."""
     n = int(np.clip(method.share * budget / method.cost, *_SAMPLES))
     x, n_eval = method.draw(model, n, case.stream("frontier"))
     return ends_of(case.mixture, x, n_eval)
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def frontier(case: Case) -> dict[str, Any]:
     """models (M,); family (K,); n_eval, spread, weight_error (M, K); counts (M, K, 3); n (2,) the
     smallest and largest number of samples of a sampler.
 
     weight_error is (chi-square - degrees of freedom)/samples of the mode weights, free of how many
     samples were drawn; spread is in units of sigma.
     """
-    _ = require_models(case)
-    models = trained_models(case)
-    compared = methods(case.schedule)
+    models = require_models(case)
+    compared = _methods(case.schedule)
     budget = case.pick(*_BUDGET)
-    found = [[ends(case, model.score, method, budget) for method in compared] for model in models]
+    found = [[_ends(case, model.score, method, budget) for method in compared] for model in models]
     return {
-        "models": describe_models(models),
+        "models": [model.label for model in models],
         "family": [method.family for method in compared],
-        **tabulate(found, [case.mixture.N] * len(models)),
+        **_tabulate(found, [case.mixture.N] * len(models)),
     }
 
 
-def tabulate(found: Sequence[Sequence[Ends]], n_modes: Sequence[int]) -> dict[str, Any]:
+@Measurement
+def frontier_elsewhere(case: Case) -> dict[str, Any]:
+    """One sampler of each family on every shipped network of another mixture or schedule. models
+    (M,), the checkpoints' names; all else as in `frontier`.
+
+    Of AdaptiveNoise the median in `calibration` and the first steps of its grid were chosen
+    with these in view; all else with the networks of the standard problem.
+    """
+    problems = elsewhere(case)
+    if case.name != "standard" or not problems:
+        raise NotApplicableError(
+            "this experiment compares the standard problem with the other shipped networks",
+            f"case {case.name} with {len(problems)} of them",
+            "Run it on the standard problem.",
+        )
+    budget = case.pick(*_BUDGET_ELSEWHERE)
+    found = []
+    for problem, checkpoint in problems:
+        score = load(checkpoint).score
+        found.append([_ends(problem, score, m, budget) for m in _headline(problem.schedule)])
+    return {
+        "models": [checkpoint.name for _, checkpoint in problems],
+        "family": [method.family for method in _headline(case.schedule)],
+        **_tabulate(found, [problem.mixture.N for problem, _ in problems]),
+    }
+
+
+def _tabulate(found: Sequence[Sequence[Ends]], n_modes: Sequence[int]) -> dict[str, Any]:
     """The arrays of `run` that rows of ends make, one row a model with so many modes."""
     counts = np.array([[e.counts for e in row] for row in found])
     samples = counts.sum(axis=2)

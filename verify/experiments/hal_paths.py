@@ -2,8 +2,7 @@
 
 arXiv 2406.09358 v2, figure 5: three modes on a line and the 5 x 5 grid under DDPM. Hallucinations
 are rare, so they are sought among paths that are undecided at the start, drawn from the exact p_t:
-examples, on which no count rests (`verify.measure.interpolation.detector` counts, and leaves none
-out).
+examples, on which no count rests (`detector` counts, and leaves no path out).
 """
 
 from __future__ import annotations
@@ -19,20 +18,18 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.interpolation.detector import START, draw_states, is_hallucination
+from verify.measure.measurement import Measurement
 from verify.measure.networks.models import Shipped, load, shipped
 
-from .common import require_torch
-
-OWN_MIXTURE = True
 NETWORKS = ("modes-1-2-3-100k-0", "modes-grid-0")
 _SHOWN, _DRAWN, _UNDECIDED = 24, 300_000, 0.02
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def hal_paths(case: Case) -> dict[str, Any]:
     """n samples run on each network; names (M,); times (S,), falling; right and wrong
     (M, S, shown, 2): x0_hat of paths that end in a mode and of hallucinations, second coordinate 0
     on a line."""
-    require_torch()
     by_name = {s.name: s for s in shipped()}
     missing = [name for name in NETWORKS if name not in by_name]
     if missing:

@@ -18,13 +18,14 @@ from verify.measure.interpolation.detector import (
     Detection,
     saved,
 )
+from verify.measure.measurement import Measurement
 
-OWN_MIXTURE = True
 NETWORKS = ("modes-1-2-3-100k-0", "modes-grid-0")
 _TOGETHER = 3  # bins drawn as one
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def hal_populations(case: Case) -> dict[str, Any]:
     """n hallucinations of each network; names (M,), kept (M,) the share that the level keeps,
     window (M,), edges (B + 1,) of log10 Hal, wrong and right (M, B) counts, removed (M,) share;
     weakest: the network on a line of which the published window removes least, and how much;

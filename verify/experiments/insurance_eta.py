@@ -21,11 +21,11 @@ from mixdyn.support.statistics import clopper_pearson
 from verify.ledger.claim import Case
 from verify.measure.insurance.chains import CappedDDIM, Chain, find_gaps
 from verify.measure.insurance.terms import Insured, insure
-from verify.measure.networks.models import TrainedModel
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import require_window
+from verify.measure.networks.models import TrainedModel, require_models
 from verify.measure.networks.paths import NodeStates
 from verify.measure.paths import DDIM_STEPS
-
-from .common import describe_models, require_models, require_window
 
 ETAS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 FULL_ETAS = (0.5, 1.0, 1.5, 2.0)
@@ -33,7 +33,8 @@ _COARSE, _FULL = 12_000, 2400  # samples of all models together in the quick pro
 _MORE = 30  # times as many in the full one
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def insurance_eta(case: Case) -> dict[str, Any]:
     """models (M,); for the coarse and the full grid, names starting so: steps, n per model, eta
     (E,), log_p and budget (E,), exceeded and gap (M, E) counts at the last noisy time, mean_cost
     (M, E), plain (M,) counts without noise; guarantee (3, E), pathwise for the mean over models,
@@ -46,7 +47,7 @@ def run(case: Case) -> dict[str, Any]:
     every = DDIM(case.schedule.T, "full")
     full = _sweep(case, models, every, FULL_ETAS, case.pick(_FULL, _MORE * _FULL))
     return {
-        "models": describe_models(models),
+        "models": [model.label for model in models],
         "n": coarse["n"],
         **{f"coarse_{name}": value for name, value in coarse.items()},
         **{f"full_{name}": value for name, value in full.items()},

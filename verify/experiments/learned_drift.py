@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import require_window
 from verify.measure.networks.field import PLACES, find_segments, segment_errors
+from verify.measure.networks.models import require_models
 from verify.measure.saddles.learned import learned_saddles
-
-from .common import describe_models, require_models, require_window
 
 PANELS = 4
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def learned_drift(case: Case) -> dict[str, Any]:
     """n segments; models (A,); z (G,) over l; times (K,) raw; learned (A, K, P, G), exact
     (K, P, G): drift along the segment; saddles (A, K, P): z of the learned ones, NaN without.
     stable (A,): how many of them attract, of all `found` at all late nodes."""
@@ -31,7 +33,7 @@ def run(case: Case) -> dict[str, Any]:
     at = np.unique(np.linspace(0, late.size - 1, PANELS).round().astype(int))
     return {
         "n": len(find_segments(case).modes),
-        "models": describe_models(models),
+        "models": [model.label for model in models],
         "z": PLACES,
         "times": late[at],
         "learned": [e.learned[at] for e in errors],

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.networks.models import require_models
 from verify.measure.networks.paths import WINDOWS
 from verify.measure.networks.visit_windows import THETAS, Choice, visits_by_choice
 from verify.measure.networks.visits import STEPS_LEFT, THETA, Decomposition, window_time
-
-from .common import describe_models, require_models
 
 
 def _counts(parts: list[Decomposition]) -> list[list[int]]:
     return [[part.n, part.visits, part.hits, part.both] for part in parts]
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def learned_tau_3(case: Case) -> dict[str, Any]:
     """models (M,); samplers (2,), DDIM first; windows (W,) in DDIM steps left, window_times (W,);
     theta (R,); counts of runs, visits, interpolations and both: by_window (2, W, M, 4) at
     theta_fixed, by_theta (2, R, M, 4) at tau_3_fixed."""
@@ -33,7 +34,7 @@ def run(case: Case) -> dict[str, Any]:
     counts = np.array(by_window)
     return {
         "n": counts[:, 0, 0, 0],
-        "models": describe_models(models),
+        "models": [model.label for model in models],
         "samplers": list(visited),
         "windows": WINDOWS,
         "window_times": [window_time(case, steps) for steps in WINDOWS],

@@ -18,19 +18,17 @@ from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
 from verify.measure.interpolation.networks import gap_probabilities, law_on_line, networks
 from verify.measure.interpolation.problems import LINES, NEAR, line_name, modes_at, schedule
+from verify.measure.measurement import Measurement
 
-from .common import require_torch
-
-OWN_MIXTURE = True
 SAMPLES = (300_000, 100_000_000)  # quick, full
 EDGES = np.linspace(0.5, 5.5, 251)
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def line_densities(case: Case) -> dict[str, Any]:
     """n streamed samples; edges (B + 1,); lines (L,) and own (L, B): the mixtures' own densities;
     exact (L, B): DDPM with the exact score; counts (B,) of the streamed samples; per network names
     (A,), line (A,) its place among them, points (A,), density (A, B), rate (A,) in all gaps."""
-    require_torch()
     n = case.pick(*SAMPLES)
     data: dict[str, Any] = {
         "n": n,

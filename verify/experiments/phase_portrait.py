@@ -17,9 +17,9 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import require_window
 from verify.measure.paths import KAPPA, level_at
-
-from .common import require_window
 
 FIELD_SIDE = 21  # arrows along each side of the zoomed window
 REACH = 0.85  # half its side, in distances of the pair
@@ -56,7 +56,8 @@ def _saddles(case: Case, v: float) -> Array:
     return np.array(found)
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def phase_portrait(case: Case) -> dict[str, Any]:
     """paths (S + 1, n, 2) at times (S + 1,); means (N, 2); pairs (P, 2) closest pairs and their
     saddles (P, 2) at tau; around the central pair (2,): field (F, F, 2) of m - y at tau on points
     (F, F, 2), and the radius `tube` of its invariant tube for margin kappa."""

@@ -13,17 +13,15 @@ from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
 from verify.measure.interpolation.networks import KINDS, final_states, networks, plane_counts
 from verify.measure.interpolation.problems import PLANES
+from verify.measure.measurement import Measurement
 
-from .common import require_torch
-
-OWN_MIXTURE = True
 _SHOWN = 20_000
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def plane_states(case: Case) -> dict[str, Any]:
     """n shown samples a plane; planes (P,); NAME_means (N, 2), NAME_x (n, 2) of DDPM; kinds (K,);
     samplers (C,) and plane (C,), counts (C, K), exact (C, K) among draws (C,) samples each."""
-    require_torch()
     counted = plane_counts(case)
     if {c.plane for c in counted} != set(PLANES):
         raise NotApplicableError(

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
 from verify.measure.retraining import FILTERS, saved
 
-OWN_MIXTURE = True
 
-
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def recursions(case: Case) -> dict[str, Any]:
     """n samples a generation; filters and seeds (R,) of the recursions; counts (R, G, 3) class
     counts; modes (R, G, N) counts; spread (R, G) in sigma; at (C,), clouds (F, C, P, 2): samples of
     some generations under each filter; means (N, 2)."""

@@ -14,18 +14,15 @@ from verify.ledger.claim import Case
 from verify.measure.interpolation.networks import networks, own_case
 from verify.measure.interpolation.problems import FAR, NEAR, modes_at
 from verify.measure.interpolation.smoothing import PLACES, smoothing
-
-from .common import require_torch
-
-OWN_MIXTURE = True
+from verify.measure.measurement import Measurement
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def score_smoothing(case: Case) -> dict[str, Any]:
     """n places along a segment; models (A,); times (K,); places (n,) in l from the midpoint; x0_hat
     (A, K, n) and exact_x0_hat (K, n) on the first pair, in l from its midpoint; eigenvalue (A, K),
     exact_eigenvalue (K,), width (A, K) over the exact one, sigma (A, K) over the true one, left
     (A, K): means over the pairs."""
-    require_torch()
     found = {
         net.model.name: smoothing(own_case(case, modes_at(places)), net.model)
         for places in (NEAR, FAR)

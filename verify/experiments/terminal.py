@@ -22,9 +22,8 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
-from verify.measure.midpoint.stretch import HALF_WIDTH
-
-from .common import require_window
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import HALF_WIDTH, require_window
 
 HALF_WIDTHS = np.linspace(0.02, 0.49, 48)  # theta in l
 
@@ -121,7 +120,8 @@ def _taus(tau: int, T: int) -> list[int]:
     return [int(t) for t in times if 2 <= t <= T]
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def terminal(case: Case) -> dict[str, Any]:
     """log10 probabilities over theta, (theta, 4), and over tau, (tau, 4), in the order of `kinds`;
     the rates at theta = `half_width` l, (tau,) each; hits (theta,) of DDPM among n runs."""
     window = require_window(case)

@@ -19,8 +19,10 @@ from mixdyn.problem.presets import two_modes
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case
+from verify.measure.measurement import Measurement
+from verify.measure.midpoint.stretch import require_window
 
-from .common import FRACTIONS, require_window
+from .basin import FRACTIONS
 
 STRENGTHS = (5.0, 8.0, 16.0, 50.0)  # k = l^2/v
 SHARES = np.linspace(0.0, 0.995, 40)  # of the limit on log(w_i/w_j)
@@ -68,7 +70,8 @@ def _in_time(case: Case) -> dict[str, Any]:
     return {"times": times, "saddle": saddle, "separatrix": divide}
 
 
-def run(case: Case) -> dict[str, Any]:
+@Measurement
+def weights(case: Case) -> dict[str, Any]:
     """Per strength k (K,): limit (K,), log_ratio, engine, exact (K, S); for one ratio in time:
     times (M,), saddle (M,) and separatrix (M,) as distance to the midpoint in l."""
     in_time = _in_time(case)

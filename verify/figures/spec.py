@@ -1,55 +1,89 @@
-"""What a figure is: an id, what it needs, what it illustrates, and a function of saved results."""
+"""What a figure is: the claims it shows, the measurement that it needs, and a function of that."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from verify.experiments import Result
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from verify.ledger.claim import Case
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Results = Mapping[str, Result]
+
+@dataclass(frozen=True)
+class Result:
+    """Named arrays that were measured of a case; "n" holds sample counts. own_problems: of problems
+    that the measurement brings, the case giving seed, profile and schedule alone."""
+
+    data: Mapping[str, ArrayLike]
+    case: Case
+    own_problems: bool = False
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return np.asarray(self.data[name])
+
+    def number(self, name: str) -> float:
+        """The single number stored under `name`."""
+        return float(self[name].item())
+
+    def count(self, name: str = "n") -> int:
+        """The single count stored under `name`."""
+        return int(self[name].item())
+
+    def labels(self, name: str) -> list[str]:
+        """The texts stored under `name`."""
+        return [str(text) for text in self[name]]
 
 
 @dataclass(frozen=True)
 class FigureSpec:
     """One figure.
 
-    id: the number of the paper's figure or section where there is one, with the initial of arXiv
-    2406.09358 before its own. source: the same in words, with the paper, as in `Figure 3 of
-    2605.06831`. stem: the name of its files. title: what is plotted, whatever comes out; the
-    drawing itself bears the message. caption: how to read it. experiments: the results that `draw`
-    takes, by name. claims: ids of the ledger that it illustrates. aliases: further numbers it
-    answers to.
+    claims: ids of the ledger that it shows; the first is the figure's own id, with `part` where
+    that claim has another figure. source: what it redraws, with the paper, as in `Figure 3 of
+    2605.06831`. title: what is plotted, whatever comes out; the drawing itself bears the message.
+    caption: how to read it. measure: what `draw` is given the result of. own_problems: as in
+    `Result`.
     """
 
-    id: str
+    claims: tuple[str, ...]
     source: str
-    stem: str
     title: str
     caption: str
-    experiments: tuple[str, ...]
-    claims: tuple[str, ...]
-    draw: Callable[[Results], Figure]
-    aliases: tuple[str, ...] = ()
+    measure: Callable[[Case], Mapping[str, ArrayLike]]
+    draw: Callable[[Result], Figure]
+    part: str = ""
+    own_problems: bool = False
+
+    @property
+    def id(self) -> str:
+        """By which it is asked for."""
+        return f"{self.claims[0]} {self.part}".strip()
+
+    @property
+    def stem(self) -> str:
+        """The name of its files."""
+        return "fig_" + re.sub(r"\W+", "_", self.id.replace("'", "_prime").lower()).strip("_")
 
     @property
     def name(self) -> str:
-        """Whose figure it is and, in brackets, the claims by which it can be asked for."""
-        return f"{self.source} ({', '.join(self.claims)})" if self.claims else self.source
+        """The ids by which it can be asked for, and whose figure it is."""
+        return f"{', '.join((self.id, *self.claims[1:]))}: {self.source}"
 
-    def illustrates(self, name: str) -> bool:
-        """Whether `name` is one of its claims; case, blanks, brackets and dashes do not matter."""
-        return _bare(name) in map(_bare, self.claims)
+    def result(self, case: Case) -> Result:
+        """What it draws of a case. Raises NotApplicableError where the case does not allow it."""
+        return Result(self.measure(case), case, self.own_problems)
 
     def answers_to(self, name: str) -> bool:
-        """Whether `name` is its source, number or stem; case, blanks and dashes do not matter."""
-        names = (self.id, self.stem, self.source, *self.aliases)
-        return _bare(name) in map(_bare, names)
+        """Whether `name` is one of its claims, its id, files or source, but for case, blanks,
+        brackets and dashes."""
+        return _bare(name) in map(_bare, (*self.claims, self.id, self.stem, self.source))
 
 
 def _bare(name: str) -> str:

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mixdyn import __version__
 from mixdyn.geometry import Region
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.files import write_atomically
 from mixdyn.support.statistics import clopper_pearson
-from verify.experiments import Result
+
+from .spec import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,17 +147,13 @@ def _unbroken(text: str) -> str:
 
 
 def describe(result: Result) -> str:
-    """The recipe of a result in one sentence: problem, samples, seed."""
-    recipe = result.recipe
-    counts = recipe["n"] if isinstance(recipe["n"], list) else [recipe["n"]]
-    mixture, problem = recipe["mixture"], ""
-    if mixture is not None:
-        problem = f"Case {recipe['case']}: {mixture['N']} modes, d = {mixture['d']}, "
-        problem += f"T = {recipe['schedule']['T']}. "
-    return (
-        f"{problem}n = {', '.join(f'{n:,}' for n in counts)}; seed {recipe['seed']}; "
-        f"mixdyn {recipe['versions']['mixdyn']}."
-    )
+    """Problem, samples and seed of a result in one sentence."""
+    case, problem = result.case, ""
+    if not result.own_problems:
+        problem = f"Case {case.name}: {case.mixture.N} modes, d = {case.mixture.d}, "
+        problem += f"T = {case.schedule.T}. "
+    counts = ", ".join(f"{n:,}" for n in np.atleast_1d(result["n"]).tolist())
+    return f"{problem}n = {counts}; seed {case.seed}; mixdyn {__version__}."
 
 
 def intervals(hits: ArrayLike, n: ArrayLike) -> tuple[Array, Array, Array]:
@@ -164,13 +162,16 @@ def intervals(hits: ArrayLike, n: ArrayLike) -> tuple[Array, Array, Array]:
     counts = np.atleast_1d(np.asarray(hits))
     trials = np.broadcast_to(np.asarray(n), counts.shape)
     pairs = zip(counts.ravel(), trials.ravel(), strict=True)
-    ends = np.array([clopper_pearson(int(k), int(m)) for k, m in pairs])
+    ends = np.array([clopper_pearson(int(k), int(m)) for k, m in pairs]).reshape(-1, 2)
     low, high = (side.reshape(counts.shape) for side in ends.T)
     return counts / trials, low, high
 
 
-def plot_rate(ax: Axes, x: ArrayLike, hits: ArrayLike, n: int, look: Look, label: str) -> None:
-    """Rates in per cent with 95 % intervals; where nothing was seen, a hollow upper limit."""
+def plot_rate(
+    ax: Axes, x: ArrayLike, hits: ArrayLike, n: ArrayLike, look: Look, label: str
+) -> None:
+    """Rates in per cent with 95 % intervals; where nothing was seen, a hollow upper limit. n: of
+    all rates, or of each."""
     place = np.asarray(x, dtype=float)
     rate, low, high = (100.0 * side for side in intervals(hits, n))
     seen = rate > 0.0
@@ -195,15 +196,21 @@ def plot_rate(ax: Axes, x: ArrayLike, hits: ArrayLike, n: int, look: Look, label
     ax.plot(place[~seen], high[~seen], markerfacecolor="none", zorder=3, **limit)
 
 
-def plot_rates(ax: Axes, x: Array, counts: IntArray, look: Look, label: str) -> None:
-    """Interpolation rates as `plot_rate` shows them, each among its own number of samples: class
-    counts (V, 3)."""
-    hits, n = counts[:, Region.INTERPOLATION], counts.sum(axis=1)
-    seen = hits > 0
-    ax.plot(x[seen], 100.0 * hits[seen] / n[seen], look.line, color=look.color, lw=1.2)
-    for at in range(len(x)):
-        name = label if at == 0 else "_"
-        plot_rate(ax, x[at : at + 1], hits[at : at + 1], int(n[at]), look, name)
+def plot_rates(
+    ax: Axes,
+    x: ArrayLike,
+    counts: IntArray,
+    look: Look,
+    label: str,
+    regions: Sequence[Region] = (Region.INTERPOLATION,),
+) -> None:
+    """As `plot_rate` shows them, the rates of ending in the regions: class counts (V, 3)."""
+    plot_rate(ax, x, counts[:, list(regions)].sum(axis=1), counts.sum(axis=1), look, label)
+
+
+def side_by_side(n: int) -> Array:
+    """(n,) steps aside, around none, for points that would hide one another."""
+    return np.arange(n, dtype=np.float64) - 0.5 * (n - 1)
 
 
 def percent_axis(ax: Axes, low: float, high: float = 100.0) -> None:
@@ -213,6 +220,25 @@ def percent_axis(ax: Axes, low: float, high: float = 100.0) -> None:
     ax.set(yscale="log", ylim=(low, high))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def time_axis(ax: Axes, latest: float, clean: float | None = None) -> None:
+    """A logarithmic axis of raw time from `latest` down; clean: where it shows t = 0."""
+    ticks = {str(t): float(t) for t in (1, 3, 10, 30, 100, 300, 1000, 3000) if t <= latest}
+    last = 0.9
+    if clean is not None:
+        ticks, last = {"0": clean, **ticks}, 0.9 * clean
+    ax.set(xscale="log", xlabel="raw time t (noise left, data right)", xlim=(latest, last))
+    ax.set_xticks(list(ticks.values()), list(ticks))
+    ax.minorticks_off()
+
+
+def eigenvalue_axis(ax: Axes, top: int = 1000) -> None:
+    """A vertical axis of eigenvalues of either sign, with a line at 0."""
+    ticks = [t for t in (-1, 0, 1, 10, 100, 1000) if t <= top]
+    ax.axhline(0.0, color=GREY, lw=0.8)
+    ax.set_yscale("symlog", linthresh=1.0)
+    ax.set(yticks=ticks, yticklabels=map(str, ticks))
 
 
 def explain_limits(ax: Axes) -> None:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -63,8 +64,8 @@ class Case:
     origin says in words where the problem comes from. random: drawn, not chosen by anyone. model: a
     score model of the user's, as `mixdyn.learned.loading` takes it, in place of the shipped ones;
     predicts, index_base: what it is told of a model, None for its defaults.
-    workspace memoises what several claims measure on this case; it is no part of the case's
-    identity.
+    workspace memoises what several claims measure on this case; folder keeps measurements from run
+    to run (`verify.measure.measurement`), none if None. Neither is part of the case's identity.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Case:
     predicts: str | None = None
     index_base: int | None = None
     workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    folder: Path | None = field(default=None, compare=False, repr=False)
 
     @functools.cached_property
     def digest(self) -> str:

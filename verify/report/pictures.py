@@ -17,7 +17,7 @@ from ..ledger.quantities import dump_json
 if TYPE_CHECKING:
     from ..figures import Drawn
 
-INDEX = "index.json"
+INDEX = "drawn.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def find_pictures(folder: Path, document: Mapping[str, Any]) -> dict[str, Pictur
         for name in header["cases"]
     }
     found: dict[str, Picture] = {}
-    for name, entry in _read_index(folder).items():
+    for name, entry in sorted(_read_index(folder).items()):
         path = folder / "figures" / f"{entry['stem']}.svg"
         if (entry["mixture"], entry["schedule"]) in present and path.is_file():
             svg = _inline(path.read_text(encoding="utf-8"), entry["stem"])

@@ -14,9 +14,8 @@ from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ...ledger.relations import Comparison, Lower, Statistical, compare, compare_rate
-from ..networks.models import TrainedModel
 from ..networks.pooled import Shares
-from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
+from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps
 from ..networks.rates import compare_order
 from .networks import (
     KINDS,
@@ -109,9 +108,9 @@ class Cells:
         ]
 
 
-def own_cells(case: Case, models: Sequence[TrainedModel]) -> Cells:
+def own_cells(case: Case, models: object = ()) -> Cells:
     """The case's models, mean over them, from the counts that F1 and F3 rest on."""
-    rates = step_rates(case, models)
+    rates = rates_over_steps(case)
     few, every = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
     exact = rates.from_exact()
     computed = _exact_ddpm(case)
@@ -122,9 +121,9 @@ def own_cells(case: Case, models: Sequence[TrainedModel]) -> Cells:
     return Cells(f"case {case.name}", names, dict(zip(NAMES, cells, strict=True)))
 
 
-def own_shares(case: Case, models: Sequence[TrainedModel]) -> Shares:
+def own_shares(case: Case, models: object = ()) -> Shares:
     """The share of each of the case's models in the two learned cells, whose mean they show."""
-    rates = step_rates(case, models)
+    rates = rates_over_steps(case)
     samplers = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
     return dict(zip(NAMES[2:], map(rates.each, samplers), strict=True))
 

@@ -27,6 +27,7 @@ from mixdyn.support.statistics import Proportion
 
 from ...ledger.cases import standard
 from ...ledger.claim import Basis, Case, Claim, Profile, Verdict
+from ..measurement import Measurement
 from ..networks.models import Measure, TrainedModel, learned_rows, load, shipped
 from .line_law import LineLaw, line_law
 from .problems import HALLUCINATION, LINES, PLANES, SIGMA, line_name, modes_at, schedule
@@ -34,7 +35,6 @@ from .problems import HALLUCINATION, LINES, PLANES, SIGMA, line_name, modes_at, 
 # Kinds of a final state outside every mode, in the order in which they are tried.
 SIDE, DIAGONAL, ELSEWHERE = "side", "diagonal", "elsewhere"
 KINDS = (SIDE, DIAGONAL, ELSEWHERE)
-EXACT = "exact score"
 SAMPLERS: dict[str, Sampler] = {"DDPM": DDPM(), "DDIM": DDIM()}
 _COARSE = 1.0  # spacing of `oracles.chain_law`: six digits on these problems
 
@@ -107,23 +107,19 @@ def gaps(places: Sequence[float]) -> list[tuple[float, float]]:
     return [(a + margin, b - margin) for a, b in itertools.pairwise(places)]
 
 
+@Measurement
 def law_on_line(
     case: Case, places: tuple[float, ...], sampler: str, model: TrainedModel | None = None
 ) -> LineLaw:
     """The law of x_0 under DDPM or DDIM-50, with the exact score where no model is given."""
-    name = EXACT if model is None else model.name
-
-    def build() -> LineLaw:
-        clock, run = schedule(), SAMPLERS[sampler]
-        plan: Any = run
-        score = model_for(modes_at(places), clock) if model is None else model.score
-        # A map that is bisected must be smooth; single precision is not, below 1e-7.
-        if sampler == "DDIM" and model is not None:
-            score = model.score.in_double()
-        spacing = 0.5 if case.profile is Profile.QUICK else 0.25
-        return line_law(score, plan.plan(clock, run.grid(clock)), spacing=spacing)
-
-    return case.memo(f"line law {line_name(places)} {name} {sampler}", build)
+    clock, run = schedule(), SAMPLERS[sampler]
+    plan: Any = run
+    score = model_for(modes_at(places), clock) if model is None else model.score
+    # A map that is bisected must be smooth; single precision is not, below 1e-7.
+    if sampler == "DDIM" and model is not None:
+        score = model.score.in_double()
+    spacing = 0.5 if case.profile is Profile.QUICK else 0.25
+    return line_law(score, plan.plan(clock, run.grid(clock)), spacing=spacing)
 
 
 def gap_probabilities(law: LineLaw, places: Sequence[float]) -> Array:
@@ -246,19 +242,16 @@ class PlaneCounts:
         return Proportion(int(self.learned[KINDS.index(kind)]), max(side + diagonal, 1))
 
 
+@Measurement
 def plane_counts(case: Case) -> list[PlaneCounts]:
     """The grid and the diamond under DDIM and DDPM, learned and exact score from the same noise."""
-
-    def build() -> list[PlaneCounts]:
-        sizes = {"DDIM": case.pick(40_000, 400_000), "DDPM": case.pick(5_000, 100_000)}
-        return [
-            _count(case, plane, sampler, n, network.model)
-            for plane, mixture in PLANES.items()
-            for network in networks(case, mixture)
-            for sampler, n in sizes.items()
-        ]
-
-    return case.memo("interpolation plane counts", build)
+    sizes = {"DDIM": case.pick(40_000, 400_000), "DDPM": case.pick(5_000, 100_000)}
+    return [
+        _count(case, plane, sampler, n, network.model)
+        for plane, mixture in PLANES.items()
+        for network in networks(case, mixture)
+        for sampler, n in sizes.items()
+    ]
 
 
 def final_states(case: Case, score: Any, sampler: str, n: int) -> Array:

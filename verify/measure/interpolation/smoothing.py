@@ -17,6 +17,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
+from ..measurement import Measurement
 from ..networks.field import LearnedFlow, find_segments, flow_of, variances
 from ..networks.models import TrainedModel
 
@@ -52,15 +53,12 @@ class Smoothing:
     room: np.ndarray
 
 
+@Measurement
 def smoothing(case: Case, model: TrainedModel) -> Smoothing:
-    """Measured once for each model of a case that is a problem of the line."""
-
-    def build() -> Smoothing:
-        rows = [_at(case, flow_of(case, model), t) for t in TIMES]
-        parts = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-        return Smoothing(times=np.array(TIMES), **parts)
-
-    return case.memo(f"smoothing {model.name}", build)
+    """Of one model of a case that is a problem of the line."""
+    rows = [_at(case, flow_of(case, model), t) for t in TIMES]
+    parts = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return Smoothing(times=np.array(TIMES), **parts)
 
 
 def _at(case: Case, flow: LearnedFlow, t: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from mixdyn import geometry
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case
 from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
@@ -42,6 +43,22 @@ def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
     i, j = geometry.nearest_pairs(case.mixture)[0]
     times = ddim_grid(case).times
     return Window(geometry.pair(case.mixture, i, j), int(times[node]), len(times) - 1 - node)
+
+
+def require_window(case: Case) -> Window:
+    """The closest pair and the node from which on it is separated (kappa = 7).
+
+    Raises NotApplicableError for one mode, a sigma per mode, or a pair that is never separated.
+    """
+    window = find_window(case)
+    if window is None:
+        raise NotApplicableError(
+            "this measurement needs two modes of one sigma that the noise separates before the end",
+            f"{case.mixture.N} modes with sigma from {case.mixture.sigmas.min():.4g} "
+            f"to {case.mixture.sigmas.max():.4g}",
+            "Use modes farther apart, or a schedule with finer last steps.",
+        )
+    return window
 
 
 def usable_nodes(case: Case) -> IntArray:

@@ -1,4 +1,4 @@
-"""The standard problem with one thing changed, and the shipped networks trained on each.
+"""The standard problem with one thing changed, and how often scores of each miss the modes.
 
 arXiv 2605.06831 v1, figure E.16: T = 500..3000, raw sigma 0.01..0.1 and raw spacing 1..3 of the
 5 x 5 grid, one at a time.
@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from mixdyn.geometry import Region, pairwise_distances
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.presets import grid
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
+from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case
-from .models import TrainedModel, trained_models
+from ..measurement import Measurement
+from ..score_errors.blurred import BLUR, BlurredScore
+from .models import BLURRED, NETWORKS, TrainedModel, trained_models
 from .rates import Rates, Run, count_models, ddim
 
+_SYNTHETIC = (10_000, 100_000)  # samples with the synthetic error: quick, full
 # Samples of each network under DDIM and DDPM in the quick profile; DDPM's steps are limited too.
 _DDIM_SAMPLES, _DDPM_SAMPLES, _DDPM_STEPS = 10_000, 2_500, 4_000_000
 _FULL = 15  # the full profile draws so many times more
@@ -73,7 +81,7 @@ def every_setting() -> list[Setting]:
     return list(dict.fromkeys(s for axis in AXES for s in settings_along(axis)))
 
 
-def _case_of(case: Case, setting: Setting) -> Case:
+def case_of(case: Case, setting: Setting) -> Case:
     """The setting as a case that shares the workspace, so that models are loaded once."""
     return dataclasses.replace(case, mixture=setting.mixture, schedule=setting.schedule)
 
@@ -85,7 +93,7 @@ def ablated_models(case: Case) -> dict[Setting, TrainedModel]:
     Raises MissingExtraError without torch.
     """
     shipped = dataclasses.replace(case, model=None)
-    found = {s: trained_models(_case_of(shipped, s)) for s in every_setting()}
+    found = {s: trained_models(case_of(shipped, s)) for s in every_setting()}
     covered = Counter(r for models in found.values() for r in {m.recipe for m in models})
     if not covered:
         return {}
@@ -94,24 +102,62 @@ def ablated_models(case: Case) -> dict[Setting, TrainedModel]:
     return {s: models[0] for s, models in own.items() if models}
 
 
-def ablated_rates(case: Case) -> Mapping[Setting, Rates]:
-    """DDIM with 50 steps and DDPM with all, per setting with a network; counted once per case.
+def ablated_rates(case: Case, scores: str = NETWORKS) -> Mapping[Setting, Rates]:
+    """DDIM with 50 steps and DDPM with all, of NETWORKS per setting that has one, or of BLURRED: by
+    the width that is a quarter of the standard problem's distance, a model of one resolution.
 
     Empty where no changed setting has a network: the standard problem alone is no ablation.
     """
-
-    def measure() -> dict[Setting, Rates]:
-        models = ablated_models(case)
-        if not models.keys() - {BASE}:
-            return {}
-        return {s: _count(case, s, [model]) for s, model in models.items()}
-
-    return case.memo("learned rates over ablations", measure)
+    if scores == BLURRED:
+        return {s: model_rates(case_of(case, s), _blurred(s)) for s in every_setting()}
+    models = ablated_models(case)
+    if not models.keys() - {BASE}:
+        return {}
+    return {s: model_rates(case_of(case, s), model) for s, model in models.items()}
 
 
-def _count(case: Case, setting: Setting, models: Sequence[TrainedModel]) -> Rates:
-    schedule = setting.schedule
-    most = min(_DDPM_SAMPLES, _DDPM_STEPS // setting.T)
-    few, every = (case.pick(n, _FULL * n) for n in (_DDIM_SAMPLES, most))
-    runs = [Run(SAMPLERS[0], ddim(schedule), few), Run(SAMPLERS[1], DDPM(), every)]
-    return count_models(_case_of(case, setting), models, runs)
+def _blurred(setting: Setting) -> TrainedModel:
+    mixture, raw = setting.mixture, BLUR * BASE.spacing
+    unit = float(pairwise_distances(mixture.means)[0, 1]) / setting.spacing
+    return TrainedModel(BLURRED, BlurredScore(mixture, setting.schedule, raw * unit))
+
+
+@Measurement
+def model_rates(case: Case, model: TrainedModel) -> Rates:
+    """Of one model on its own problem."""
+    ddpm = min(_DDPM_SAMPLES, _DDPM_STEPS // case.schedule.T)
+    sizes = [case.pick(n, _FULL * n) for n in (_DDIM_SAMPLES, ddpm)]
+    few, every = [case.pick(*_SYNTHETIC)] * 2 if model.name == BLURRED else sizes
+    runs = [Run(SAMPLERS[0], ddim(case.schedule), few), Run(SAMPLERS[1], DDPM(), every)]
+    return count_models(case, [model], runs)
+
+
+@Measurement
+def ablations(case: Case, scores: str = NETWORKS) -> dict[str, Any]:
+    """The same as named arrays. n: the numbers of samples that occur; per axis NAME, for its values
+    that were measured: NAME (V,), NAME_counts and NAME_exact (V, 2 samplers, 3); settings (S,) in
+    words, their counts (S, 2, 3), and those missing; width of the blur in raw units."""
+    rates = ablated_rates(case, scores)
+    if not rates:
+        raise NotApplicableError(
+            "this measurement needs a network trained on a changed setting",
+            "none among the shipped ones",
+            "Train one with `mixdyn train` and put it beside them.",
+        )
+    missing = [s.name for s in every_setting() if s not in rates]
+    counts = np.array([r.counts[0] for r in rates.values()])
+    data: dict[str, Any] = {
+        "n": np.unique(counts.sum(axis=2)),
+        "samplers": SAMPLERS,
+        "settings": [s.name for s in rates],
+        "counts": counts,
+        "missing": np.array(missing, dtype=str),
+        "width": BLUR * BASE.spacing,
+    }
+    for axis in AXES:
+        measured = [s for s in settings_along(axis) if s in rates]
+        data[axis] = np.array([vars(s)[axis] for s in measured])
+        shape = len(measured), len(SAMPLERS), len(Region)
+        data[f"{axis}_counts"] = np.array([rates[s].counts for s in measured]).reshape(shape)
+        data[f"{axis}_exact"] = np.array([rates[s].exact for s in measured]).reshape(shape)
+    return data

@@ -27,6 +27,7 @@ from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case, Claim, Table, Verdict
 from ...ledger.controls import narrowest
+from ..measurement import Measurement
 from ..paths import ddim_grid
 from .models import Measure, TrainedModel, learned_mutants, learned_rows
 
@@ -199,12 +200,9 @@ def _share(part: Array, whole: Array) -> Array:
     return np.divide(*sums)
 
 
+@Measurement
 def segment_errors(case: Case, model: TrainedModel) -> SegmentErrors:
-    """Measured once for each model of a case."""
-    return case.memo(f"segment errors {model.name}", lambda: _segment_errors(case, model))
-
-
-def _segment_errors(case: Case, model: TrainedModel) -> SegmentErrors:
+    """Of one model of a case."""
     segments, flow, times = find_segments(case), flow_of(case, model), late_nodes(case)
     y, d = segments.points(PLACES), case.mixture.d
     slopes_at = segments.points(SLOPE_PLACES)

@@ -1,14 +1,14 @@
 """The trained models on which the learned rows of a case rest.
 
-A shipped model is found by what it was trained on: every checkpoint of `verify/data/checkpoints`
-names the digests of its mixture and of its schedule. A case that names a model of the
-user's (`--model`) uses that one alone. Finding needs no torch, using does.
+A shipped model is found by what it was trained on: every checkpoint of `verify/checkpoints` names
+the digests of its mixture and of its schedule. A case that names a model of the user's (`--model`)
+uses that one alone. Finding needs no torch, using does.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableEr
 from ...data.checkpoints import CHECKPOINTS
 from ...ledger.claim import Basis, Case, Claim, Verdict
 from ...ledger.sides import NotApplicable
+from ..midpoint.stretch import require_window
+from ..score_errors.blurred import blurred_score
 
+# Scores by name: the mixture's own, the one with a synthetic error of known size, the trained ones.
+EXACT, BLURRED, NETWORKS = "exact score", "blurred score", "networks"
 # Recipes that are run to convergence; any other ("short", "reduced, changed") is stopped early.
 CONVERGED = ("paper", "reduced", "high-dimensional")
 HIGH_DIMENSIONS = (8, 32, 64)
@@ -80,6 +84,11 @@ class TrainedModel:
     seed: int | None = None
     excess: float | None = None
 
+    @property
+    def label(self) -> str:
+        """Recipe and training seed; the name of a model that a user brings."""
+        return self.name if self.recipe is None else f"{self.recipe}, seed {self.seed}"
+
 
 @functools.cache
 def shipped() -> tuple[Shipped, ...]:
@@ -126,6 +135,33 @@ def trained_models(case: Case, *, undertrained: bool = False) -> list[TrainedMod
         return case.memo("model", lambda: [_user_model(case, str(case.model))])
     found = shipped_for(case, undertrained=undertrained)
     return [case.memo(f"model {s.name}", functools.partial(load, s)) for s in found]
+
+
+def require_models(case: Case) -> list[TrainedModel]:
+    """The `trained_models` of a case. Raises NotApplicableError where there are none."""
+    models = trained_models(case)
+    if not models:
+        raise NotApplicableError(
+            "this measurement needs a model trained on the case's mixture and schedule",
+            f"none is shipped for case {case.name}",
+            "Train one with `mixdyn train` and name it with --model.",
+        )
+    return models
+
+
+def named_scores(case: Case, names: Iterable[str]) -> list[TrainedModel]:
+    """EXACT, BLURRED and all of NETWORKS. Raises NotApplicableError for a case without them: a
+    blurred score needs a pair of modes that the noise separates."""
+    found = []
+    for name in names:
+        if name == NETWORKS:
+            found += require_models(case)
+        elif name == BLURRED:
+            require_window(case)
+            found.append(TrainedModel(name, blurred_score(case.mixture, case.schedule)))
+        else:
+            found.append(TrainedModel(EXACT, case.mixture))
+    return found
 
 
 def _user_model(case: Case, reference: str) -> TrainedModel:

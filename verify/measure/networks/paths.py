@@ -22,11 +22,11 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
+from ..measurement import Measurement
 from ..paths import Paths, ddim_grid
-from .models import TrainedModel
+from .models import EXACT, TrainedModel
 from .visits import STEPS_LEFT, MidpointVisits, Visits, window_time
 
-EXACT = "exact score"
 # tau_3 in DDIM steps, the longest window first.
 WINDOWS = tuple(range(25, 4, -1))
 WINDOW = WINDOWS.index(STEPS_LEFT)
@@ -34,21 +34,27 @@ WINDOW = WINDOWS.index(STEPS_LEFT)
 _DDIM_RUNS, _DDPM_RUNS = 60_000, 8_192
 
 
-@dataclass(frozen=True)
-class ReverseRuns:
-    """Runs of one sampler with one score.
+@dataclass(frozen=True, kw_only=True)
+class SampledRuns:
+    """Runs of one sampler.
 
     visits: of all runs, one window for each of WINDOWS. interpolates (n,): H, the end is an
     interpolation. paths: the first runs at the papers' nodes. counted: interpolations among all,
     streamed during the run.
     """
 
-    model: TrainedModel
     sampler: str
     visits: Visits
     interpolates: geometry.Mask
     paths: Paths
     counted: Proportion
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReverseRuns(SampledRuns):
+    """Those of one score."""
+
+    model: TrainedModel
 
     @property
     def learned(self) -> bool:
@@ -94,10 +100,16 @@ def reverse_runs(case: Case, models: Sequence[TrainedModel]) -> list[ReverseRuns
     exact = TrainedModel(EXACT, case.mixture)
     scores = [(exact, 0), *((model, k) for k, model in enumerate(models))]
     share = max(len(models), 1)
-    return [run for model, block in scores for run in _of_score(case, model, block, share)]
+    return [
+        ReverseRuns(model=model, **vars(run))
+        for model, block in scores
+        for run in sampled_runs(case, model, block, share)
+    ]
 
 
-def _of_score(case: Case, model: TrainedModel, block: int, share: int) -> list[ReverseRuns]:
+@Measurement
+def sampled_runs(case: Case, model: TrainedModel, block: int, share: int) -> list[SampledRuns]:
+    """DDIM and DDPM of one score on its block of samples, one of `share` blocks."""
     grid, n_steps = ddim_grid(case), case.schedule.T
     n_ddim = case.pick(_DDIM_RUNS, 10 * _DDIM_RUNS) // share
     n_ddpm = case.pick(_DDPM_RUNS, 10 * _DDPM_RUNS) // share
@@ -105,16 +117,12 @@ def _of_score(case: Case, model: TrainedModel, block: int, share: int) -> list[R
         (f"DDIM-{grid.steps}", DDIM(spacing=grid), n_ddim),
         (f"DDPM-{n_steps}", DDPM(), n_ddpm),
     ]
-
-    def run() -> list[ReverseRuns]:
-        return [_run(case, model, plan, block * n_ddim) for plan in plans]
-
-    return case.memo(f"reverse runs {block} {model.name}", run)
+    return [_run(case, model, plan, block * n_ddim) for plan in plans]
 
 
 def _run(
     case: Case, model: TrainedModel, plan: tuple[str, Sampler, int], first: int
-) -> ReverseRuns:
+) -> SampledRuns:
     times = ddim_grid(case).times
     latest = [window_time(case, steps) for steps in WINDOWS]
     label, sampler, n = plan
@@ -136,7 +144,13 @@ def _run(
     v = case.schedule.effective_variance(float(case.mixture.sigmas.max()))[times]
     hits = int(counts[geometry.Region.INTERPOLATION])
     ends = np.asarray(geometry.classify(case.mixture, visits.end) == geometry.Region.INTERPOLATION)
-    return ReverseRuns(model, label, visits, ends, Paths(times, v, y), Proportion(hits, n))
+    return SampledRuns(
+        sampler=label,
+        visits=visits,
+        interpolates=ends,
+        paths=Paths(times, v, y),
+        counted=Proportion(hits, n),
+    )
 
 
 def by_sampler(runs: Sequence[ReverseRuns]) -> dict[str, list[ReverseRuns]]:

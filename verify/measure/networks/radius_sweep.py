@@ -6,7 +6,6 @@ midpoint (arXiv 2605.06831 v1, figures 5 and E.15).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,20 +13,24 @@ from typing import Any
 import numpy as np
 
 from mixdyn import oracles
-from mixdyn.geometry import Region, classify, nearest_pairs, pair, two_nearest
+from mixdyn.geometry import Region, classify, mode_radius, nearest_pairs, pair, two_nearest
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Hybrid, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
-from .models import TrainedModel
+from ..measurement import Measurement
+from ..midpoint.stretch import require_window
+from ..score_errors.blurred import BLUR
+from .models import BLURRED, EXACT, NETWORKS, named_scores, require_models
 from .rates import ddim
-from .visits import window_time
+from .visits import STEPS_LEFT, window_time
 
 RADII = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, *(0.1 + 0.05 * k for k in range(9)))
 HYBRIDS = (2, 5, 8)
 NEAR = 0.05  # the paper's nearest start
+LATE_STEPS = 3  # DDIM steps left where the budget of noise decides
 # The paper's radii, and one next to the midpoint.
 LEARNED_RADII = (0.01, *(round(0.05 * k, 2) for k in range(1, 11)))
 
@@ -95,21 +98,33 @@ def ddim_contraction(case: Case, start: int) -> float:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Interpolations among n runs of each of M models, K samplers and R radii, from a raw time.
+    """Runs of A scores with K samplers from R radii, n each, from a raw time.
 
-    hits (M, K, R); exact (K, R): of the exact score on the runs of the first model.
+    hits (A, K, R): interpolations. ends (A, K, R): mean distance of the ends to the nearest mode.
     """
 
+    scores: tuple[str, ...]
+    samplers: tuple[str, ...]
+    radii: tuple[float, ...]
     steps_left: int
     start: int
     n: int
-    samplers: tuple[str, ...]
     hits: IntArray
-    exact: IntArray
+    ends: Array
+
+    @property
+    def learned(self) -> IntArray:
+        """The hits of all scores but the exact one, (A - 1, K, R)."""
+        return self.hits[[name != EXACT for name in self.scores]]
+
+    @property
+    def exact(self) -> IntArray:
+        """The hits of the exact score, (K, R)."""
+        return self.hits[self.scores.index(EXACT)]
 
     def each(self, sampler: str, radius: float) -> list[Proportion]:
         """The rate of every model."""
-        hits = self.hits[:, self.samplers.index(sampler), LEARNED_RADII.index(radius)]
+        hits = self.learned[:, self.samplers.index(sampler), self.radii.index(radius)]
         return [Proportion(int(k), self.n) for k in hits]
 
     def pooled(self, sampler: str, radius: float) -> Proportion:
@@ -118,27 +133,76 @@ class Sweep:
         return Proportion.pooled(every)
 
 
-def learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
+@Measurement
+def sweep(case: Case, scores: Sequence[str], radii: Sequence[float], steps_left: int) -> Sweep:
+    """`named_scores` from the node with so many DDIM steps left. Each of NETWORKS has runs of its
+    own, which it shares with no other; the exact score makes those of the first."""
+    found, t = named_scores(case, scores), window_time(case, steps_left)
+    learned = [model for model in found if model.name != EXACT]
+    shared = case.pick(4_500, 45_000) // max(len(learned), 1)
+    n = shared if NETWORKS in scores else case.pick(4_000, 20_000)
+    rows = []
+    for model in found:
+        start = Start(t, n, learned.index(model) if model in learned else 0)
+        rows.append([outcomes(model.score, case, s, start, radii) for s in samplers(case).values()])
+    hits, ends = (np.array([[pair[k] for pair in row] for row in rows]) for k in (0, 1))
+    names = tuple(model.name for model in found)
+    return Sweep(names, tuple(samplers(case)), tuple(radii), steps_left, t, n, hits, ends)
+
+
+def learned_sweep(case: Case, steps_left: int) -> Sweep:
     """Every model and the exact score from the node with so many DDIM steps left."""
-    return case.memo(
-        f"learned radius sweep {steps_left}",
-        functools.partial(_learned_sweep, case, models, steps_left),
-    )
+    return sweep(case, (NETWORKS, EXACT), LEARNED_RADII, steps_left)
 
 
-def _learned_sweep(case: Case, models: Sequence[TrainedModel], steps_left: int) -> Sweep:
-    t, n = window_time(case, steps_left), case.pick(4_500, 45_000) // len(models)
+# -- for figures ---------------------------------------------------------------------------------
 
-    def hits(model: Any, block: int) -> list[IntArray]:
-        start = Start(t, n, block)
-        every = samplers(case).values()
-        return [outcomes(model, case, s, start, LEARNED_RADII)[0] for s in every]
 
-    return Sweep(
-        steps_left,
-        t,
-        n,
-        tuple(samplers(case)),
-        np.array([hits(model.score, k) for k, model in enumerate(models)]),
-        np.array(hits(case.mixture, 0)),
-    )
+@Measurement
+def radius(case: Case) -> dict[str, Any]:
+    """Late, with three DDIM steps left, the exact score; early, from the first node at which the
+    pair is separated, the blurred one. radius (R,) in l; samplers (K,); late_hits, early_hits (K,
+    R) interpolations among n runs; late_end (K, R) mean end distances in l; late_start, early_start
+    raw times.
+
+    factor_*: by which (1/2 - r) l shrinks from the late start to clean data once one mode owns the
+    point, in the mean under the reverse SDE, under the PF ODE and in DDIM's steps. Late not the
+    saddle but this budget of noise decides.
+    """
+    window = require_window(case)
+    late = sweep(case, [EXACT], RADII, min(LATE_STEPS, window.steps))
+    early = sweep(case, [BLURRED], RADII, window.steps)
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    return {
+        "n": late.n,
+        "radius": RADII,
+        "samplers": late.samplers,
+        "late_start": late.start,
+        "late_hits": late.hits[0],
+        "late_end": late.ends[0] / window.pair.length,
+        "early_start": early.start,
+        "early_hits": early.hits[0],
+        "mode_radius": float(mode_radius(case.mixture)[0]) / window.pair.length,
+        "blur": BLUR,
+        "factor_sde": oracles.sde_contraction(v[late.start], v[0])[0],
+        "factor_ode": oracles.ode_contraction(v[late.start], v[0]),
+        "factor_ddim": ddim_contraction(case, late.start),
+    }
+
+
+@Measurement
+def learned_radius(case: Case) -> dict[str, Any]:
+    """From the node at which the closest pair is separated and from the window of the visits.
+    radius (R,) in l; samplers (K,); start (2,) raw times; steps_left (2,); hits (2, M, K, R) and
+    exact (2, K, R) interpolations among n runs a model."""
+    sweeps = [learned_sweep(case, steps) for steps in (require_window(case).steps, STEPS_LEFT)]
+    return {
+        "n": sweeps[0].n,
+        "models": [model.label for model in require_models(case)],
+        "radius": LEARNED_RADII,
+        "samplers": sweeps[0].samplers,
+        "start": [sweep.start for sweep in sweeps],
+        "steps_left": [sweep.steps_left for sweep in sweeps],
+        "hits": np.array([sweep.learned for sweep in sweeps]),
+        "exact": np.array([sweep.exact for sweep in sweeps]),
+    }

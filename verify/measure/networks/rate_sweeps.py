@@ -1,12 +1,14 @@
-"""The trained models of a case under DDIM and DDPM: over the number of steps, and over eta.
+"""Rates of a case's scores under DDIM and DDPM: over the number of steps, and over eta.
 
-Each sweep is measured once per case: arXiv 2605.06831 v1, figures 1 and 3 show the first, figure
-E.13 the second.
+Of its trained models, or of the score with a synthetic error (`blurred`); the exact one runs on the
+same samples. arXiv 2605.06831 v1, figures 1 and 3 show the first sweep, figure E.13 the second:
+the rate of DDIM falls with its number of steps and stays above that of DDPM, and noise lowers it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from typing import Any
 
 import numpy as np
 
@@ -16,21 +18,22 @@ from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
 
 from ...ledger.claim import Case
+from ..measurement import Measurement, pack
+from ..midpoint.stretch import require_window
 from ..paths import DDIM_STEPS
-from .models import TrainedModel
+from ..score_errors.blurred import BLUR
+from .models import BLURRED, NETWORKS, named_scores
 from .rates import Rates, Run, count_models, ddim
 
 # Steps of DDIM, and how many samples all models together draw with them in the quick profile.
 _STEPS = {DDIM_STEPS: 24_000, 100: 16_000, 200: 8_000, 500: 4_000, 1000: 5_000}
+_FEW = (10, 20)  # with which the exact score interpolates as well
 _DDPM = 10_000
 _DDPM_LEAST = 2_500  # per model: none in so many is a rate below 0.58 % at the verdict's level
-ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
+ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)  # beyond 1: more noise than the exact bridge has
 _ETA_SAMPLES, _ETA_ENDS = 12_000, 24_000  # at eta = 0 and 1, which are judged one by one, more
 _FULL = 15  # the full profile draws so many times more
-
-
-def _each(case: Case, total: int, models: Sequence[TrainedModel]) -> int:
-    return max(case.pick(total, _FULL * total) // len(models), 1)
+_SYNTHETIC = (20_000, 100_000)  # with the synthetic error, whose score costs little
 
 
 def ddim_name(steps: int) -> str:
@@ -43,24 +46,30 @@ def ddpm_name(schedule: NoiseSchedule) -> str:
     return f"DDPM-{schedule.T}"
 
 
-def allowed_steps(schedule: NoiseSchedule) -> list[int]:
+def allowed_steps(schedule: NoiseSchedule, scores: str = NETWORKS) -> list[int]:
     """The step counts of figure 3 that a schedule has, or its own T where it has none."""
-    return [s for s in _STEPS if s <= schedule.T] or [schedule.T]
+    every = [*_FEW, *_STEPS] if scores == BLURRED else _STEPS
+    return [s for s in every if s <= schedule.T] or [schedule.T]
 
 
-def step_rates(case: Case, models: Sequence[TrainedModel]) -> Rates:
-    """DDIM with each of `allowed_steps`, then DDPM with all T."""
+def _samples(case: Case, scores: str, n_models: int, total: int, least: int = 1) -> int:
+    """How many samples each model draws, of a total in the quick profile."""
+    if scores == BLURRED:
+        return case.pick(*_SYNTHETIC)
+    return max(case.pick(total, _FULL * total) // n_models, case.pick(least, _FULL * least))
 
-    def measure() -> Rates:
-        schedule = case.schedule
-        runs = [
-            Run(ddim_name(s), ddim(schedule, s), _each(case, _STEPS.get(s, _DDPM), models))
-            for s in allowed_steps(schedule)
-        ]
-        n = max(_each(case, _DDPM, models), case.pick(_DDPM_LEAST, _FULL * _DDPM_LEAST))
-        return count_models(case, models, [*runs, Run(ddpm_name(schedule), DDPM(), n)])
 
-    return case.memo("learned rates over steps", measure)
+@Measurement
+def rates_over_steps(case: Case, scores: str = NETWORKS) -> Rates:
+    """DDIM with each of `allowed_steps`, then DDPM with all T. scores: as in `named_scores`."""
+    schedule, models = case.schedule, named_scores(case, [scores])
+    each = functools.partial(_samples, case, scores, len(models))
+    runs = [
+        Run(ddim_name(s), ddim(schedule, s), each(_STEPS.get(s, _DDPM)))
+        for s in allowed_steps(schedule, scores)
+    ]
+    ddpm = Run(ddpm_name(schedule), DDPM(), each(_DDPM, _DDPM_LEAST))
+    return count_models(case, models, [*runs, ddpm])
 
 
 def largest_eta(schedule: NoiseSchedule, steps: int = DDIM_STEPS) -> float:
@@ -93,16 +102,59 @@ def eta_name(eta: float) -> str:
     return f"eta = {eta:g}"
 
 
-def eta_rates(case: Case, models: Sequence[TrainedModel]) -> Rates:
-    """DDIM with 50 steps at each of `allowed_etas`."""
+@Measurement
+def rates_over_eta(case: Case, scores: str = NETWORKS) -> Rates:
+    """DDIM with 50 steps at each of `allowed_etas`. scores: as in `named_scores`."""
+    schedule, models = case.schedule, named_scores(case, [scores])
+    totals = {0.0: _ETA_ENDS, 1.0: _ETA_ENDS}
+    runs = [
+        Run(eta_name(eta), ddim(schedule, eta=eta), _samples(case, scores, len(models), n))
+        for eta in allowed_etas(schedule)
+        for n in [totals.get(eta, _ETA_SAMPLES)]
+    ]
+    return count_models(case, models, runs)
 
-    def measure() -> Rates:
-        schedule = case.schedule
-        few, many = (_each(case, n, models) for n in (_ETA_SAMPLES, _ETA_ENDS))
-        runs = [
-            Run(eta_name(eta), ddim(schedule, eta=eta), many if eta in (0.0, 1.0) else few)
-            for eta in allowed_etas(schedule)
-        ]
-        return count_models(case, models, runs)
 
-    return case.memo("learned rates over eta", measure)
+def step_rates(case: Case, models: object) -> Rates:
+    """`rates_over_steps` of a case's networks."""
+    return rates_over_steps(case)
+
+
+def eta_rates(case: Case, models: object) -> Rates:
+    """`rates_over_eta` of a case's networks."""
+    return rates_over_eta(case)
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+@Measurement
+def steps(case: Case, scores: str = NETWORKS) -> dict[str, Any]:
+    """`rates_over_steps` as named arrays, DDPM's last; models (M,) in words; steps (S,); n samples
+    a model, by sampler where they differ; blur: width of the synthetic error in distances."""
+    rates = rates_over_steps(case, scores)
+    return {**_named(case, rates, scores), "steps": allowed_steps(case.schedule, scores)}
+
+
+@Measurement
+def eta(case: Case, scores: str = NETWORKS) -> dict[str, Any]:
+    """`rates_over_eta` as in `steps`; eta (E,); spread and exact_spread (M, E) in units of sigma,
+    as recursion (E,), what the linear recursion leaves where one mode owns the point."""
+    require_window(case)
+    rates, etas, sigma = (
+        rates_over_eta(case, scores),
+        allowed_etas(case.schedule),
+        case.mixture.sigma,
+    )
+    return {
+        **_named(case, rates, scores),
+        "eta": etas,
+        "spread": rates.spread / sigma,
+        "exact_spread": rates.exact_spread / sigma,
+        "recursion": np.array([within_mode_std(case, eta) for eta in etas]) / sigma,
+    }
+
+
+def _named(case: Case, rates: Rates, scores: str) -> dict[str, Any]:
+    labels = [model.label for model in named_scores(case, [scores])]
+    return {**dict(pack(rates)), "models": labels, "n": rates.n, "blur": BLUR}

@@ -23,7 +23,6 @@ import numpy as np
 from mixdyn.geometry import Region, within_modes
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from mixdyn.run.observers import ClassCounts
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, Sampler
 from mixdyn.support.checks import Array, IntArray
@@ -62,30 +61,11 @@ class Draws:
     seed: int
     first: int = 0
 
-    @classmethod
-    def of(cls, case: Case, quick: int, full: int) -> Draws:
-        """The profile's number of samples under the case's schedule."""
-        return cls(case.schedule, case.pick(quick, full), case.stream("rates"))
-
-    def count(self, model: Any, mixture: GaussianMixture, sampler: Sampler) -> IntArray:
-        """(3,) final states from noise: true modes, interpolations, invalid."""
-        run = sample(
-            model,
-            self.schedule,
-            sampler,
-            n=self.n,
-            rng=self.seed,
-            first=self.first,
-            observers=[ClassCounts(mixture)],
-            keep="none",
-        )
-        counts: IntArray = np.asarray(run.observations[0])
-        return counts
-
     def count_and_spread(
         self, model: Any, mixture: GaussianMixture, sampler: Sampler
     ) -> tuple[IntArray, float]:
-        """(3,) as in `count`, and the standard deviation per coordinate within the true modes."""
+        """(3,) final states from noise by `Region`, and the standard deviation per coordinate
+        within the true modes."""
         out = sample(model, self.schedule, sampler, n=self.n, rng=self.seed, first=self.first)
         codes, nearest, offset = within_modes(mixture, np.asarray(out.x))
         counts: IntArray = np.bincount(codes, minlength=len(Region))
@@ -116,6 +96,12 @@ class Rates:
     exact: IntArray
     spread: Array
     exact_spread: Array
+
+    @property
+    def n(self) -> IntArray:
+        """(K,) samples of each model by sampler, (1,) where these agree."""
+        drawn = self.counts[0].sum(axis=1)
+        return drawn[:1] if (drawn == drawn[0]).all() else drawn
 
     def of(self, model: int, sampler: str, region: Region = Region.INTERPOLATION) -> Proportion:
         """The share of one model's samples that end in a region."""
@@ -307,21 +293,6 @@ def steps_alone(exact: Proportion) -> Hypothesis:
     return Hypothesis.from_slack("steps", np.array([STEPS_ALONE - exact.rate]))
 
 
-def show_rates(
-    case: Case, caption: str, rates: Rates, shares: Shares, samplers: Sequence[str] | None = None
-) -> Iterator[Part]:
-    """What every row about rates shows: their table, how far the networks differ, and how to
-    reproduce the counts."""
-    yield Facts(
-        witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
-        model=", ".join(rates.models),
-    )
-    yield lambda: [
-        rate_table(f"{caption}, with 95 % intervals", rates, samplers),
-        variation_table(shares),
-    ]
-
-
 def rate_table(caption: str, rates: Rates, samplers: Sequence[str] | None = None) -> Table:
     """The `rate_rows` of all samplers, or of those named."""
     return Table(caption, COLUMNS, rate_rows(rates, samplers))
@@ -366,3 +337,18 @@ def seeds_of(rates: Rates) -> Mapping[str, list[int]]:
         if recipe is not None:
             found.setdefault(recipe, []).append(k)
     return {recipe: members for recipe, members in found.items() if len(members) > 1}
+
+
+def show_rates(
+    case: Case, caption: str, rates: Rates, shares: Shares, samplers: Sequence[str] | None = None
+) -> Iterator[Part]:
+    """What every row about rates shows: their table, how far the networks differ, and how to
+    reproduce the counts."""
+    yield Facts(
+        witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
+        model=", ".join(rates.models),
+    )
+    yield lambda: [
+        rate_table(f"{caption}, with 95 % intervals", rates, samplers),
+        variation_table(shares),
+    ]

@@ -28,6 +28,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
+from ..measurement import Measurement
 from ..paths import ddim_grid
 from .field import LearnedFlow, Segments, find_segments, flow_of, late_nodes, variances
 from .models import TrainedModel
@@ -85,16 +86,11 @@ def fine_times(t: int) -> IntArray:
     return np.arange(t, -1, -1)
 
 
+@Measurement
 def traps(case: Case, model: TrainedModel) -> list[Trap]:
     """One for each start node, under DDIM on the papers' nodes."""
-
-    def measure() -> list[Trap]:
-        return [
-            find_trap(flow_of(case, model), coarse_times(case, t))
-            for t in start_nodes(case).tolist()
-        ]
-
-    return case.memo(f"learned traps {model.name}", measure)
+    flow = flow_of(case, model)
+    return [find_trap(flow, coarse_times(case, t)) for t in start_nodes(case).tolist()]
 
 
 def exact_traps(case: Case) -> list[Trap]:
@@ -200,12 +196,9 @@ class Observed:
     through: Array
 
 
+@Measurement
 def observed(case: Case, model: TrainedModel) -> Observed:
     """DDIM on the papers' nodes from noise."""
-    return case.memo(f"learned DDIM runs {model.name}", lambda: _observe(case, model))
-
-
-def _observe(case: Case, model: TrainedModel) -> Observed:
     found = traps(case, model)
     nodes = NodeStates(case.schedule, start_nodes(case), 0, _runs(case))
     out, interpolates = _run(case, model, ddim_grid(case), [nodes])

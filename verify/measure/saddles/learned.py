@@ -14,6 +14,7 @@ from mixdyn.geometry import Mask, dynamics
 from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
+from ..measurement import Measurement
 from ..networks.field import (
     PLACES,
     LearnedFlow,
@@ -60,12 +61,9 @@ class LearnedSaddles:
         return self.unstable >= 0
 
 
+@Measurement
 def learned_saddles(case: Case, model: TrainedModel) -> LearnedSaddles:
-    """Found once for each model of a case."""
-    return case.memo(f"learned saddles {model.name}", lambda: _search(case, model))
-
-
-def _search(case: Case, model: TrainedModel) -> LearnedSaddles:
+    """Of one model of a case."""
     segments, flow = find_segments(case), flow_of(case, model)
     errors = segment_errors(case, model)
     rows = [

@@ -18,6 +18,7 @@ from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
 from ...ledger.relations import Comparison, Equality, compare
+from ..measurement import Measurement
 from ..networks.field import (
     field_mutants,
     find_segments,
@@ -57,12 +58,9 @@ class MidpointSlopes:
     aligned: Mask
 
 
+@Measurement
 def midpoint_slopes(case: Case, model: TrainedModel) -> MidpointSlopes:
-    """Measured once for each model of a case."""
-    return case.memo(f"midpoint slopes {model.name}", lambda: _measure(case, model))
-
-
-def _measure(case: Case, model: TrainedModel) -> MidpointSlopes:
+    """Of one model of a case."""
     segments, flow, times = find_segments(case), flow_of(case, model), late_nodes(case)
     rate = bounds.midpoint_eigenvalues(segments.length, variances(case)[times])[0]
     n, y = segments.directions, segments.midpoints

@@ -79,7 +79,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _measure(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:
-    return learned_sweep(case, models, window.steps)
+    return learned_sweep(case, window.steps)
 
 
 def _exchanged(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:
@@ -112,7 +112,7 @@ def _judge(
     ]
     sweep = measure(case, models, window)
     starts = dict.fromkeys((window.steps, STEPS_LEFT, LATE_STEPS))
-    sweeps = [learned_sweep(case, models, steps) for steps in starts]
+    sweeps = [learned_sweep(case, steps) for steps in starts]
     shares = {name: sweep.each(name, NEAR) for name in sweep.samplers}
     tables = [_near_table(case, window, sweeps), *(_table(models, s) for s in sweeps)]
 
@@ -201,7 +201,7 @@ def _table(models: Sequence[TrainedModel], sweep: Sweep) -> Table:
     columns = ("score", "sampler", *(f"r = {radius:g} l" for radius in LEARNED_RADII))
     rows: list[tuple[Cell, ...]] = []
     scores = [*(model.name for model in models), "exact score"]
-    for name, hits in zip(scores, [*sweep.hits, sweep.exact], strict=True):
+    for name, hits in zip(scores, sweep.hits, strict=True):
         for sampler, row in zip(sweep.samplers, hits, strict=True):
             rows.append((name, sampler, *(row / sweep.n).tolist()))
     caption = f"Interpolation rates from raw time {sweep.start}, {sweep.n:,} runs each"
