@@ -108,7 +108,7 @@ class Cells:
         ]
 
 
-def own_cells(case: Case, models: object = ()) -> Cells:
+def own_cells(case: Case) -> Cells:
     """The case's models, mean over them, from the counts that F1 and F3 rest on."""
     rates = rates_over_steps(case)
     few, every = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
@@ -121,7 +121,7 @@ def own_cells(case: Case, models: object = ()) -> Cells:
     return Cells(f"case {case.name}", names, dict(zip(NAMES, cells, strict=True)))
 
 
-def own_shares(case: Case, models: object = ()) -> Shares:
+def own_shares(case: Case) -> Shares:
     """The share of each of the case's models in the two learned cells, whose mean they show."""
     rates = rates_over_steps(case)
     samplers = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)

@@ -115,16 +115,6 @@ def rates_over_eta(case: Case, scores: str = NETWORKS) -> Rates:
     return count_models(case, models, runs)
 
 
-def step_rates(case: Case, models: object) -> Rates:
-    """`rates_over_steps` of a case's networks."""
-    return rates_over_steps(case)
-
-
-def eta_rates(case: Case, models: object) -> Rates:
-    """`rates_over_eta` of a case's networks."""
-    return rates_over_eta(case)
-
-
 # -- for figures ---------------------------------------------------------------------------------
 
 

@@ -27,7 +27,7 @@ from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.pooled import variation_note
-from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, eta_rates
+from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, rates_over_eta
 from verify.measure.networks.rates import (
     Rates,
     compare_fall,
@@ -59,7 +59,7 @@ def fall(
     change: Callable[[Rates, Names], Rates] = lambda rates, names: rates,
 ) -> Iterator[Part]:
     """The mean share over the noise factor, and each network's at no noise against full noise."""
-    measured = eta_rates(case, models)
+    measured = rates_over_eta(case)
     names = [eta_name(eta) for eta in allowed_etas(case.schedule) if eta <= 1.0]
     rates = change(measured, names)
     trend, shares = compare_fall(rates, names), {name: rates.each(name) for name in names}

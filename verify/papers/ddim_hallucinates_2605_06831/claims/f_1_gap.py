@@ -27,7 +27,12 @@ from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.measure.networks.models import TrainedModel, high_dimensional_state
 from verify.measure.networks.pooled import Shares, variation_note, variation_table
-from verify.measure.networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, step_rates
+from verify.measure.networks.rate_sweeps import (
+    allowed_steps,
+    ddim_name,
+    ddpm_name,
+    rates_over_steps,
+)
 from verify.measure.networks.rates import (
     Change,
     Rates,
@@ -80,7 +85,7 @@ def _pair(case: Case) -> tuple[str, str]:
 
 
 def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
-    measured = step_rates(case, models)
+    measured = rates_over_steps(case)
     rates = change(measured)
     few, every = _pair(case)
     shown = list(dict.fromkeys([few, ddim_name(allowed_steps(case.schedule)[-1]), every]))

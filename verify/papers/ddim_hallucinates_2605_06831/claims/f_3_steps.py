@@ -25,7 +25,7 @@ from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
 from verify.ledger.needs import modes
 from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.pooled import Shares, variation_note, variation_table
-from verify.measure.networks.rate_sweeps import step_rates
+from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import (
     Change,
     Trend,
@@ -72,7 +72,7 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
-    measured = step_rates(case, models)
+    measured = rates_over_steps(case)
     rates, names = change(measured), measured.samplers
     *sweep, every = names
 

@@ -71,9 +71,9 @@ def mutants(case: Case) -> dict[str, Verdict]:
 
 
 def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
-    measured = [own_cells(case, models), *paper_cells(case)]
+    measured = [own_cells(case), *paper_cells(case)]
     shown = [change(cells) for cells in measured]
-    shares = own_shares(case, models)
+    shares = own_shares(case)
     finding = Finding(
         comparisons=[c for cells in shown for c in _compare(cells)],
         hypotheses=[Hypothesis("trained", len(shown) / (1 + paper_problems(case)))],
