@@ -7,9 +7,10 @@ from mixdyn import presets
 from mixdyn.geometry import Region
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.numbers import Log10, show_number, show_share
-from verify.experiments import frontier, line_densities, score_smoothing
+from verify.experiments import frontier, line_densities
 from verify.figures import FIGURES, draw_figures, style
 from verify.ledger.claim import Case
+from verify.measure.interpolation import smoothing
 from verify.measure.networks import ablated, models
 from verify.measure.score_errors.blurred import blurred_score
 
@@ -35,7 +36,7 @@ def case():
         patch.setattr(models, "trained_models", blurred)
         patch.setattr(ablated, "AXES", {"T": (500,), "sigma": (0.02,), "spacing": (2.0,)})
         patch.setattr(frontier, "elsewhere", lambda case: models.elsewhere(case)[:2])
-        for module in (line_densities, score_smoothing):
+        for module in (line_densities, smoothing):
             every = module.networks
             patch.setattr(module, "networks", lambda *args, every=every: every(*args)[-1:])
         yield Case("standard", presets.grid(3), NoiseSchedule.linear(60, 1e-4, 0.3))

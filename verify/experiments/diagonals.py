@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
-from mixdyn.geometry import distance_to_segment, mode_radius, two_nearest
+from mixdyn.geometry import two_nearest
 from mixdyn.geometry.dominance_times import dominance_margin
 from mixdyn.geometry.dynamics import static_responsibilities
 from mixdyn.problem.mixture import GaussianMixture
@@ -21,6 +21,7 @@ from mixdyn.problem.presets import grid
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
+from verify.measure.interpolation.networks import joined
 from verify.measure.measurement import Measurement
 from verify.measure.networks.rates import ddim
 from verify.measure.score_errors.blurred import BLUR, blurred_score
@@ -45,34 +46,13 @@ def lattices() -> dict[str, tuple[GaussianMixture, Array]]:
     return {name: (_affine(matrix), matrix) for name, matrix in maps.items()}
 
 
-def _segment_distance(mixture: GaussianMixture, x: Array, steps: Array) -> Array:
-    """(n,) distance to the nearest segment from a mode to mode + step, both being modes."""
-    if len(x) == 0:
-        return np.empty(0)
-    first, last = [], []
+def _pairs(mixture: GaussianMixture, *steps: Array) -> list[tuple[int, int]]:
+    """The pairs of modes one of these steps apart."""
+    found = []
     for step in steps:
-        end = mixture.means + step
-        _, _, gap, _ = two_nearest(mixture.means, end)
-        on = gap < 1e-9
-        first.append(mixture.means[on])
-        last.append(end[on])
-    distance = np.full(len(x), np.inf)
-    for a, b in zip(np.concatenate(first), np.concatenate(last), strict=True):
-        distance = np.minimum(distance, distance_to_segment(x, a, b))
-    return distance
-
-
-def _kinds(mixture: GaussianMixture, cell: Array, x: Array) -> IntArray:
-    """(4,) final states outside every mode, each counted under the first kind that it fits."""
-    radius = float(mode_radius(mixture)[0])
-    left = x[two_nearest(mixture.means, x)[2] > radius]
-    diagonals = np.array([cell[:, 0] + cell[:, 1], cell[:, 0] - cell[:, 1]])
-    counts = []
-    for steps in (cell[:, :1].T, cell[:, 1:].T, diagonals):
-        near = _segment_distance(mixture, left, steps) <= radius
-        counts.append(int(near.sum()))
-        left = left[~near]
-    return np.array([*counts, len(left)])
+        end, _, gap, _ = two_nearest(mixture.means, mixture.means + step)
+        found += [(k, int(end[k])) for k in np.flatnonzero(gap < 1e-9).tolist()]
+    return found
 
 
 def _sampled(case: Case, n: int) -> IntArray:
@@ -81,7 +61,10 @@ def _sampled(case: Case, n: int) -> IntArray:
     for mixture, cell in lattices().values():
         model = blurred_score(mixture, case.schedule)
         run = sample(model, case.schedule, ddim(case.schedule), n=n, rng=case.stream("diagonals"))
-        rows.append(_kinds(mixture, cell, np.asarray(run.x)))
+        first, second = cell.T
+        steps = (first,), (second,), (first + second, first - second)
+        groups = [_pairs(mixture, *each) for each in steps]
+        rows.append(joined(mixture, np.asarray(run.x), groups))
     return np.array(rows)
 
 

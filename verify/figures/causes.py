@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from verify.experiments.causes import causes
+from verify.measure.interpolation.causes import causes
 
 from .spec import FigureSpec, Result
 from .style import BLUE, ORANGE, SKY, VERMILION, finish, new_figure

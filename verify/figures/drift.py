@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from verify.experiments.learned_drift import learned_drift
+from verify.measure.saddles.learned import learned_drift
 
 from .spec import FigureSpec, Result
 from .style import BLACK, BLUE, GREY, VERMILION, finish, new_figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from verify.experiments.plane_states import plane_states
+from verify.measure.interpolation.networks import plane_states
 
 from .spec import FigureSpec, Result
 from .style import BLUE, GREY, ORANGE, SKY, VERMILION, finish, intervals, new_figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixdyn.support.numbers import show_share
-from verify.experiments.score_smoothing import score_smoothing
+from verify.measure.interpolation.smoothing import score_smoothing
 
 from .spec import FigureSpec, Result
 from .style import (

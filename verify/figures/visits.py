@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from verify.experiments.learned_tau_3 import learned_tau_3
+from verify.measure.networks.visit_windows import visits_by_window
 
 from .spec import FigureSpec, Result
 from .style import BLACK, GREY, LOOKS, finish, intervals, new_figure, percent_axis
@@ -101,6 +101,6 @@ FIGURE = FigureSpec(
     caption="A visit: within theta l of the midpoint of the two nearest modes at some node of the "
     "window. Left: how many runs, and how many interpolations, have one. Middle and right: how "
     "many runs with and without a visit interpolate.",
-    measure=learned_tau_3,
+    measure=visits_by_window,
     draw=draw,
 )

@@ -6,6 +6,9 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
@@ -14,6 +17,7 @@ from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
 from ...ledger.relations import Comparison, Lower, Statistical, compare, compare_rate
+from ..measurement import Measurement
 from ..networks.pooled import Shares
 from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps
 from ..networks.rates import compare_order
@@ -190,3 +194,30 @@ def _plane_cells(found: Mapping[str, PlaneCounts]) -> dict[str, Cell]:
         kinds = [counted.of(kind, exact=score == "exact").successes for kind in KINDS[:2]]
         cells[name] = Proportion(sum(kinds), counted.n)
     return cells
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+@Measurement
+def causes(case: Case) -> dict[str, Any]:
+    """n: the numbers of samples that occur; problems (P,); cells (4,) by name; rate, low, high (P,
+    4): share and its 95 % interval, NaN where the law was computed; shares (P, 2) of score and
+    sampler."""
+    found = [own_cells(case), *paper_cells(case)]
+    ends = np.array(
+        [
+            [[end if end is not None else np.nan for end in c.interval(n)] for n in NAMES]
+            for c in found
+        ]
+    )
+    counted = [c.samples(name) for c in found for name in NAMES]
+    return {
+        "n": np.unique([n for n in counted if n is not None]),
+        "problems": [c.problem for c in found],
+        "cells": NAMES,
+        "rate": np.array([[c.rate(name) for name in NAMES] for c in found]),
+        "low": ends[..., 0],
+        "high": ends[..., 1],
+        "shares": np.array([c.shares() for c in found]),
+    }

@@ -23,6 +23,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.score import model_for
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.cases import standard
@@ -194,13 +195,20 @@ def exact_plane_log(case: Case) -> float:
 def kinds(mixture: GaussianMixture, x: Array) -> IntArray:
     """(3,) final states outside every mode: on a side of a cell, on a diagonal, elsewhere.
 
-    A side joins nearest neighbours; a diagonal is longer by sqrt 2. Each state counts once, under
-    the first kind within a mode's radius of it.
+    A side joins nearest neighbours; a diagonal is longer by sqrt 2.
     """
+    return joined(mixture, x, [nearest_pairs(mixture), diagonals(mixture)])
+
+
+def joined(
+    mixture: GaussianMixture, x: Array, groups: Sequence[Sequence[tuple[int, int]]]
+) -> IntArray:
+    """(G + 1,) final states outside every mode, each under the first of G groups of pairs that has
+    a segment within a mode's radius of it, the last of none."""
     radius = float(mode_radius(mixture)[0])
     left = x[two_nearest(mixture.means, x)[2] > radius]
     counts = []
-    for pairs in (nearest_pairs(mixture), diagonals(mixture)):
+    for pairs in groups:
         away = np.full(len(left), np.inf)
         for i, j in pairs if len(left) else []:
             ends = mixture.means[i], mixture.means[j]
@@ -266,3 +274,35 @@ def _count(case: Case, plane: str, sampler: str, n: int, model: TrainedModel) ->
         kinds(mixture, final_states(case, score, sampler, n)) for score in (model.score, mixture)
     )
     return PlaneCounts(plane, sampler, model.name, n, learned, exact)
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+@Measurement
+def plane_states(case: Case) -> dict[str, Any]:
+    """n shown samples a plane; planes (P,); NAME_means (N, 2), NAME_x (n, 2) of DDPM; kinds (K,);
+    samplers (C,) and plane (C,), counts (C, K), exact (C, K) among draws (C,) samples each."""
+    counted = plane_counts(case)
+    if {c.plane for c in counted} != set(PLANES):
+        raise NotApplicableError(
+            "this measurement needs a network for the grid and one for the diamond",
+            "one of them missing among the shipped ones",
+            "Train it with `mixdyn train` and put it beside the others.",
+        )
+    n = case.pick(2_500, 20_000)
+    data: dict[str, Any] = {
+        "n": n,
+        "planes": list(PLANES),
+        "kinds": KINDS,
+        "plane": [c.plane for c in counted],
+        "samplers": [c.sampler for c in counted],
+        "draws": [c.n for c in counted],
+        "counts": np.array([c.learned for c in counted]),
+        "exact": np.array([c.exact for c in counted]),
+    }
+    for name, mixture in PLANES.items():
+        network = networks(case, mixture)[0]
+        data[f"{name}_means"] = mixture.means
+        data[f"{name}_x"] = final_states(case, network.model.score, "DDPM", n)
+    return data

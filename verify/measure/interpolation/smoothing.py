@@ -15,11 +15,14 @@ import numpy as np
 from mixdyn.geometry.dynamics import mean_field
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.claim import Case
 from ..measurement import Measurement
 from ..networks.field import LearnedFlow, find_segments, flow_of, variances
 from ..networks.models import TrainedModel
+from .networks import networks, own_case
+from .problems import FAR, NEAR, modes_at
 
 TIMES = (1, 2, 3, 5, 8, 12, 18, 26, 36, 50, 70, 100)
 PLACES = np.linspace(-0.5, 0.5, 201)  # z, the midpoint among them
@@ -118,3 +121,38 @@ def _fit(
         squares.append(float(np.mean((learned - score) ** 2)))
     best = int(np.argmin(squares))
     return float(_WIDTHS[best]), squares[best] / max(without, 1e-300)
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+@Measurement
+def score_smoothing(case: Case) -> dict[str, Any]:
+    """n places along a segment; models (A,); times (K,); places (n,) in l from the midpoint; x0_hat
+    (A, K, n) and exact_x0_hat (K, n) on the first pair, in l from its midpoint; eigenvalue (A, K),
+    exact_eigenvalue (K,), width (A, K) over the exact one, sigma (A, K) over the true one, left
+    (A, K): means over the pairs."""
+    found = {
+        net.model.name: smoothing(own_case(case, modes_at(places)), net.model)
+        for places in (NEAR, FAR)
+        for net in networks(case, modes_at(places))
+    }
+    if not found:
+        raise NotApplicableError(
+            "this measurement needs networks on lines", "none among the shipped ones", "Train one."
+        )
+    each = list(found.values())
+    return {
+        "n": len(PLACES),
+        "models": list(found),
+        "times": each[0].times,
+        "places": PLACES,
+        "x0_hat": np.array([s.x0_hat[:, 0] for s in each]),
+        "exact_x0_hat": each[0].exact_x0_hat[:, 0],
+        "eigenvalue": np.array([s.eigenvalue.mean(axis=1) for s in each]),
+        "exact_eigenvalue": each[0].exact_eigenvalue.mean(axis=1),
+        "width": np.array([(s.width / s.exact_width).mean(axis=1) for s in each]),
+        "sigma": np.array([s.sigma for s in each]),
+        "left": np.array([s.left for s in each]),
+        "room": each[0].room,
+    }

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from ...ledger.claim import Case
-from .models import TrainedModel
+from ..measurement import Measurement
+from .models import TrainedModel, require_models
 from .paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
-from .visits import STEPS_LEFT, THETA, Decomposition
+from .visits import STEPS_LEFT, THETA, Decomposition, window_time
 
 THETAS = (0.15, 0.2, 0.25, 0.35, 0.45)  # in lengths l
 
@@ -48,3 +52,34 @@ def _count(run: ReverseRuns, choice: Choice, complement: bool) -> Decomposition:
     window = WINDOWS.index(choice.steps_left)
     visited = run.visits.visited(window, choice.theta)
     return Decomposition.of(visited ^ complement, run.interpolates)
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+def _counts(parts: list[Decomposition]) -> list[list[int]]:
+    return [[part.n, part.visits, part.hits, part.both] for part in parts]
+
+
+@Measurement
+def visits_by_window(case: Case) -> dict[str, Any]:
+    """models (M,); samplers (2,), DDIM first; windows (W,) in DDIM steps left, window_times (W,);
+    theta (R,); counts of runs, visits, interpolations and both: by_window (2, W, M, 4) at
+    theta_fixed, by_theta (2, R, M, 4) at tau_3_fixed."""
+    models = require_models(case)
+    visited = visits_by_choice(case, models)
+    by_window = [[_counts(found[Choice(w)]) for w in WINDOWS] for found in visited.values()]
+    by_theta = [[_counts(found[Choice(theta=r)]) for r in THETAS] for found in visited.values()]
+    counts = np.array(by_window)
+    return {
+        "n": counts[:, 0, 0, 0],
+        "models": [model.label for model in models],
+        "samplers": list(visited),
+        "windows": WINDOWS,
+        "window_times": [window_time(case, steps) for steps in WINDOWS],
+        "theta": THETAS,
+        "theta_fixed": THETA,
+        "tau_3_fixed": STEPS_LEFT,
+        "by_window": counts,
+        "by_theta": np.array(by_theta),
+    }

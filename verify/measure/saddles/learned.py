@@ -7,6 +7,7 @@ Newton's method with the learned Jacobian then looks for the equilibrium of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.claim import Case
 from ..measurement import Measurement
+from ..midpoint.stretch import require_window
 from ..networks.field import (
     PLACES,
     LearnedFlow,
@@ -24,8 +26,9 @@ from ..networks.field import (
     segment_errors,
     variances,
 )
-from ..networks.models import TrainedModel
+from ..networks.models import TrainedModel, require_models
 
+_PANELS = 4  # times of the figure
 BETWEEN = 0.4  # |z| below which a point counts as lying between the two modes
 _MAX_ITER, _MAX_HALVINGS = 30, 12
 _ZERO = 1e-6  # drift over l that counts as none: single precision leaves 1e-7
@@ -152,3 +155,30 @@ def _dominance(case: Case, segments: Segments, y: Array, t: int) -> Array:
         for point, (i, j) in zip(y, segments.modes, strict=True)
     ]
     return np.minimum(margins, 1e300)
+
+
+# -- for figures ---------------------------------------------------------------------------------
+
+
+@Measurement
+def learned_drift(case: Case) -> dict[str, Any]:
+    """n segments; models (A,); z (G,) over l; times (K,) raw; learned (A, K, P, G), exact
+    (K, P, G): drift along the segment; saddles (A, K, P): z of the learned ones, NaN without.
+    stable (A,): how many of them attract, of all `found` at all late nodes."""
+    require_window(case)
+    models = require_models(case)
+    errors = [segment_errors(case, model) for model in models]
+    saddles = [learned_saddles(case, model) for model in models]
+    late = errors[0].times
+    at = np.unique(np.linspace(0, late.size - 1, _PANELS).round().astype(int))
+    return {
+        "n": len(find_segments(case).modes),
+        "models": [model.label for model in models],
+        "z": PLACES,
+        "times": late[at],
+        "learned": [e.learned[at] for e in errors],
+        "exact": errors[0].exact[at],
+        "saddles": [s.z[at] for s in saddles],
+        "stable": [(s.unstable == 0).sum() for s in saddles],
+        "found": sum(int(s.found.sum()) for s in saddles),
+    }
