@@ -9,71 +9,51 @@ the pair from the midpoint in x units; rates are per unit of int beta = -log aba
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.geometry import Pair, pair
 from mixdyn.problem.presets import two_modes
-from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.claim import Case
 from verify.measure.measurement import Measurement
-from verify.measure.midpoint.stretch import HALF_WIDTH, require_window
+from verify.measure.midpoint.stretch import (
+    HALF_WIDTH,
+    bisector_drift,
+    elapsed_noise,
+    require_window,
+)
+from verify.measure.paths import level_at
 
 HALF_WIDTHS = np.linspace(0.02, 0.49, 48)  # theta in l
 
 
-@dataclass(frozen=True)
-class Problem:
-    """The pair alone, at distance `length`, under a schedule."""
-
-    mixture: GaussianMixture
-    schedule: NoiseSchedule
-    length: float
-
-    @property
-    def sigma(self) -> float:
-        """The common standard deviation."""
-        return float(self.mixture.sigma)
-
-    def drift(self, a: Array, t: int) -> Array:
-        """b(a, t) of the engine's exact score: drift along the pair per unit of int beta."""
-        x = a[:, None]
-        marginal = self.mixture.diffused(
-            float(self.schedule.alpha_bar[t]), noise_var=float(self.schedule.noise_var[t])
-        )
-        return np.asarray(0.5 * a + marginal.score(x)[:, 0])
-
-    def clock(self, tau: int) -> Array:
-        """(tau,) increments of int beta at t = 1..tau."""
-        return -np.diff(self.schedule.log_alpha_bar[: tau + 1])
-
-
-def _rates(problem: Problem, theta: float, tau: int) -> dict[str, Array]:
+def _rates(case: Case, pair: Pair, theta: float, tau: int) -> dict[str, Array]:
     """Per t = 1..tau, (tau,): K by the supremum over |a| <= 2 theta, K by |b| <= K |a|, and the
     outward rates b(theta)/theta and b(2 theta)/(2 theta)."""
-    inner = theta * np.geomspace(1e-6, 2.0, 400)
+    inner, outer = theta * np.geomspace(1e-6, 2.0, 400), theta * np.array([1.0, 2.0])
     rows = []
     for t in range(1, tau + 1):
-        size = np.abs(problem.drift(inner, t))
-        edge = problem.drift(theta * np.array([1.0, 2.0]), t) / (theta * np.array([1.0, 2.0]))
+        level = level_at(case, t)
+        size = np.abs(bisector_drift(level, pair, inner))
+        edge = bisector_drift(level, pair, outer) / outer
         rows.append((size.max() / (2.0 * theta), (size / inner).max(), *edge))
     names = ("k_sup", "k_ratio", "outward", "chord")
     return dict(zip(names, np.array(rows).T, strict=True))
 
 
-def _log10_bounds(problem: Problem, theta: float, tau: int) -> list[float]:
+def _log10_bounds(case: Case, pair: Pair, theta: float, tau: int) -> list[float]:
     """log10 of the paper's bound, the linear confinement, the sharper bound and the exact law.
 
     Integrals over time are sums over t = 1..tau, each rate taken at the noisy end of its step.
     """
-    rates, clock = _rates(problem, theta, tau), problem.clock(tau)
-    beta = problem.schedule.beta[1 : tau + 1]
+    rates, clock = _rates(case, pair, theta, tau), elapsed_noise(case, tau)
+    beta = case.schedule.beta[1 : tau + 1]
     outward = max(float((beta * rates["outward"]).min()), 0.0)
     terms = bounds.log_midpoint_terms(
         theta, float(clock.sum()), float(rates["k_sup"] @ clock), outward, float(beta.max())
@@ -81,37 +61,30 @@ def _log10_bounds(problem: Problem, theta: float, tau: int) -> list[float]:
     growth = np.cumsum((rates["chord"] * clock)[::-1])[::-1]
     noise = float(np.exp(-2.0 * growth) @ clock)
     linear = bounds.log_linear_confinement(theta, float(growth[0]), noise)
-    v = problem.schedule.effective_variance(problem.sigma)
-    sharp = bounds.log_midpoint_probability(problem.length, theta, v[tau], v[0])
-    logs = [float(np.logaddexp(*terms)), float(linear), float(sharp), _truth(problem, theta, tau)]
+    v = case.schedule.effective_variance(float(case.mixture.sigma))
+    sharp = bounds.log_midpoint_probability(pair.length, theta, v[tau], v[0])
+    logs = [float(np.logaddexp(*terms)), float(linear), float(sharp), _truth(case, theta, tau)]
     return [value / math.log(10.0) for value in logs]
 
 
-def _truth(problem: Problem, theta: float, tau: int) -> float:
+def _truth(case: Case, theta: float, tau: int) -> float:
     """log P(|A_0| <= theta) from the midpoint by the exact reverse law."""
-    schedule = problem.schedule
     law = oracles.reverse_mixture(
-        problem.mixture,
+        case.mixture,
         np.zeros((1, 1)),
-        float(schedule.alpha_bar[tau]),
-        noise_var_t=float(schedule.noise_var[tau]),
+        float(case.schedule.alpha_bar[tau]),
+        noise_var_t=float(case.schedule.noise_var[tau]),
         noise_var_s=0.0,
     )
     return float(law.log_slab_probability([1.0], [0.0], theta)[0])
 
 
-def _measured(problem: Problem, case: Case, tau: int, n: int) -> IntArray:
+def _measured(case: Case, length: float, tau: int, n: int) -> IntArray:
     """(theta,) runs of DDPM from the midpoint that end within theta of it, among n."""
-    run = sample(
-        problem.mixture,
-        problem.schedule,
-        DDPM(),
-        x=np.zeros((n, 1)),
-        rng=case.stream("terminal"),
-        start=tau,
-    )
+    x, rng = np.zeros((n, 1)), case.stream("terminal")
+    run = sample(case.mixture, case.schedule, DDPM(), x=x, rng=rng, start=tau)
     distance = np.sort(np.abs(np.asarray(run.x)[:, 0]))
-    return np.searchsorted(distance, HALF_WIDTHS * problem.length, side="right")
+    return np.searchsorted(distance, HALF_WIDTHS * length, side="right")
 
 
 def _taus(tau: int, T: int) -> list[int]:
@@ -127,9 +100,8 @@ def terminal(case: Case) -> dict[str, Any]:
     window = require_window(case)
     length, tau = window.pair.length, window.t
     mixture = two_modes(length, float(case.mixture.sigma))
-    problem = Problem(mixture, case.schedule, length)
-    rates = _rates(problem, HALF_WIDTH * length, tau)
-    clock = problem.clock(tau)
+    alone, between = replace(case, mixture=mixture), pair(mixture, 1, 0)
+    rates, clock = _rates(alone, between, HALF_WIDTH * length, tau), elapsed_noise(case, tau)
     n, taus = case.pick(100_000, 1_000_000), _taus(tau, case.schedule.T)
     return {
         "n": n,
@@ -137,10 +109,10 @@ def terminal(case: Case) -> dict[str, Any]:
         "tau": tau,
         "half_width": HALF_WIDTH,
         "theta": HALF_WIDTHS,
-        "over_theta": [_log10_bounds(problem, f * length, tau) for f in HALF_WIDTHS],
+        "over_theta": [_log10_bounds(alone, between, f * length, tau) for f in HALF_WIDTHS],
         "taus": taus,
-        "over_tau": [_log10_bounds(problem, HALF_WIDTH * length, t) for t in taus],
-        "hits": _measured(problem, case, tau, n),
+        "over_tau": [_log10_bounds(alone, between, HALF_WIDTH * length, t) for t in taus],
+        "hits": _measured(alone, length, tau, n),
         **rates,
         "k_sup_integral": float(rates["k_sup"] @ clock),
         "k_ratio_integral": float(rates["k_ratio"] @ clock),
