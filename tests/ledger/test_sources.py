@@ -93,7 +93,7 @@ def test_editing_a_file_makes_exactly_what_imports_it_stale(tree, path, stale):
     [
         (
             "verify/measure/networks/visits.py",
-            {"radius_sweep", "learned_tau_3", "e_11_visit_window"},
+            {"radius_sweep", "visit_windows", "e_11_visit_window"},
         ),
         ("verify/ledger/claim.py", {*CLAIMS, *MEASURED}),
         ("verify/measure/measurement.py", {"f_3_steps", *MEASURED}),
