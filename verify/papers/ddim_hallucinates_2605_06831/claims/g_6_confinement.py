@@ -15,13 +15,14 @@ Source: arXiv 2605.06831 v1, G.6
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import bounds
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.claim import Case, Claim
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.midpoint.stretch import HALF_WIDTH, find_window
 from verify.measure.paths import level_at
 
@@ -29,7 +30,6 @@ CLAIM = Claim.from_docstring(
     __doc__,
     id="G.6",
     short="Brownian confinement",
-    basis=(Basis.EXACT,),
     derivation="derivations/brownian_confinement.py",
     does_not_show=(
         "Anything about a process with drift: Proposition 5.1 uses it for the noise that is left "
@@ -37,65 +37,55 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-RTOL = 1e-11  # of a probability: the rounding of both series
-SMALL = 20.0 * RTOL  # a fault that must be seen
+LOG = Tolerance(rtol=1e-11, log=True)  # the rounding of both series
+SMALL = 20.0 * LOG.rtol  # a fault that must be seen
 RATIO = np.geomspace(1e-3, 1e3, 601)  # t/r^2
+BOUND = bounds.log_brownian_confinement(1.0, RATIO)
 TERMS = np.arange(40)
 CROSSOVER = 0.5  # below it the reflections converge faster, above it the eigenfunctions
 
 
-def check(case: Case) -> Verdict:
-    """The exact probability against the bound."""
-    return _judge(case, bounds.log_brownian_confinement(1.0, RATIO))
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """An exponent twice as large, a constant 1 in place of 4/pi, and one that is hardly smaller."""
-    right = bounds.log_brownian_confinement(1.0, RATIO)
-    return {
-        "π²t/(4r²) in the exponent": _judge(case, bounds.log_brownian_confinement(1.0, 2 * RATIO)),
-        "constant 1": _judge(case, -(math.pi**2) * RATIO / 8.0),
-        "(4/π)(1 - 2e-10)": _judge(case, right + math.log1p(-SMALL)),
-    }
-
-
-def _judge(case: Case, log_bound: Array) -> Verdict:
-    low, both = RATIO < CROSSOVER, (RATIO > 0.05) & (RATIO < 5.0)
-    spectral = _log_by_eigenfunctions(RATIO)
-    truth = np.where(low, 0.0, spectral)
-    truth[low] = _log_by_reflections(RATIO[low])
-    comparisons = [
-        compare("probability of confinement", Upper(rtol=RTOL, log=True), truth, log_bound),
-        compare(
-            "eigenfunctions against reflections",
-            Equality(rtol=RTOL, log=True),
-            spectral[both],
-            _log_by_reflections(RATIO[both]),
-        ),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, float]:
-        among = RATIO if comparison is comparisons[0] else RATIO[both]
-        return {"t_over_r2": among[comparison.index]}
-
-    finding = Finding(
-        comparisons=comparisons,
-        nonvacuous_share=float(np.mean(log_bound < 0.0)),
-        witness=witness,
-        unit="ratios t/r²",
-        numbers=_numbers(case),
+@CLAIM.exact(unit="ratios t/r²")
+def confinement(case: Case, log_bound: Array = BOUND) -> Iterator[Part]:
+    """The exact probability against the bound, and its two series against each other."""
+    spectral = log_by_eigenfunctions(RATIO)
+    images = log_by_reflections(np.minimum(RATIO, 5.0))  # beyond, it has no digits left
+    yield Side(
+        "probability of confinement",
+        np.where(RATIO < CROSSOVER, images, spectral),
+        at_most=log_bound,
+        tolerance=LOG,
+        telling=log_bound < 0.0,
+        where={"t_over_r2": RATIO},
     )
-    return CLAIM.judge(case, finding)
+    yield Side(
+        "eigenfunctions against reflections",
+        spectral,
+        equals=images,
+        among=(RATIO > 0.05) & (RATIO < 5.0),
+        tolerance=LOG,
+        where={"t_over_r2": RATIO},
+    )
+    yield lambda: _numbers(case)
 
 
-def _log_by_eigenfunctions(ratio: Array) -> Array:
+CLAIM.must_fail(
+    confinement,
+    "π²t/(4r²) in the exponent",
+    log_bound=bounds.log_brownian_confinement(1.0, 2.0 * RATIO),
+)
+CLAIM.must_fail(confinement, "constant 1", log_bound=-(math.pi**2) * RATIO / 8.0)
+CLAIM.must_fail(confinement, "(4/π)(1 - 2e-10)", log_bound=BOUND + math.log1p(-SMALL))
+
+
+def log_by_eigenfunctions(ratio: Array) -> Array:
     """log P; the series alternates with falling terms, so its first term is an upper bound."""
     odd = 2.0 * TERMS + 1.0
     relative = np.exp(-(odd**2 - 1.0) * math.pi**2 / 8.0 * ratio[:, None]) * (-1.0) ** TERMS / odd
     return np.asarray(math.log(4.0 / math.pi) - math.pi**2 / 8.0 * ratio + np.log(relative.sum(1)))
 
 
-def _log_by_reflections(ratio: Array) -> Array:
+def log_by_reflections(ratio: Array) -> Array:
     """log P from the images of the start in the two walls; needs P well above 1e-16."""
     from scipy.special import ndtr
 
@@ -109,7 +99,7 @@ def _numbers(case: Case) -> dict[str, float | None]:
     least = 8.0 / math.pi**2 * math.log(4.0 / math.pi)
     numbers: dict[str, float | None] = {
         "t/r² below which the bound exceeds 1": least,
-        "exact probability there": float(np.exp(_log_by_reflections(np.array([least])))[0]),
+        "exact probability there": float(np.exp(log_by_reflections(np.array([least])))[0]),
     }
     window = find_window(case)
     if window is not None:
