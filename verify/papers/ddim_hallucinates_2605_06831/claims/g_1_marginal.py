@@ -18,23 +18,21 @@ Source: arXiv 2605.06831 v1, Lemma G.1
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
-from verify.ledger.controls import narrowest
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.claim import Case, Claim
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import Level, random_states, relevant_exponent, score_scale
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.1",
     short="marginals and score",
-    basis=(Basis.SAMPLED,),
     derivation="derivations/marginal.py",
     does_not_show=(
         "That the discrete chain of a sampler has these marginals: it is a statement about the "
@@ -43,71 +41,64 @@ CLAIM = Claim.from_docstring(
 )
 
 # Half for the engine's target, half for the rounding of the quadrature.
-TOLERANCE = 2e-12
+TOLERANCE = Tolerance(atol=2e-12)
 NODES = 0.35 * np.arange(-29, 30)  # in posterior standard deviations; tails below 1e-22 are cut
 
 
 Values = dict[str, Array]  # by quantity: "score" (n, d), "log density" (n,), "denoiser" (n, d)
 
 
-def check(case: Case) -> Verdict:
-    """Engine against quadrature and closed-form posterior."""
-    return _judge(case, case.mixture)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Marginals of another mixture, and with another noise level, ever nearer to the true one."""
-    mixture = case.mixture
-    narrow = GaussianMixture(
-        mixture.means, 0.9 * mixture.sigmas, mixture.weights, allow_duplicates=True
-    )
-    return {
-        "σ smaller by 10 %": _judge(case, narrow),
-        "noise variance larger by 1 %": _judge(case, mixture, noise_factor=1.01),
-    } | narrowest(
-        "noise variance larger by a share of {}",
-        lambda share: _judge(case, mixture, noise_factor=1.0 + share),
-        1e-2,
-    )
-
-
-def _judge(case: Case, engine: GaussianMixture, noise_factor: float = 1.0) -> Verdict:
+@CLAIM.sampled(unit="components")
+def marginals(case: Case, narrower: float = 0.0, noise: float = 1.0) -> Iterator[Part]:
+    """Engine against quadrature and closed-form posterior. narrower: by what share its modes are;
+    noise: factor on its noise variance."""
     states = case.memo("G.1 states", lambda: random_states(case, "G.1", 16, 256))
     reference = case.memo("G.1 reference", lambda: [_reference(level, x) for level, x in states])
-    measured = [_engine(engine, noise_factor, level, x) for level, x in states]
-    scales = [_scales(level, x) for level, x in states]
-    comparisons = [
-        compare(
+    mixture = _narrowed(case.mixture, narrower) if narrower else case.mixture
+    sides = [
+        _sides(level, x, _engine(mixture, level, x, noise), expected)
+        for (level, x), expected in zip(states, reference, strict=True)
+    ]
+    yield from map(Side.joined, zip(*sides, strict=True))
+
+
+CLAIM.must_fail(marginals, "σ smaller by 10 %", narrower=0.1)
+CLAIM.must_fail(marginals, "noise variance larger by 1 %", noise=1.01)
+CLAIM.must_fail_narrowly(
+    marginals, "noise variance larger by a share of {}", 1e-2, noise=lambda share: 1.0 + share
+)
+
+
+def _sides(level: Level, x: Array, measured: Values, expected: Values) -> list[Side]:
+    """The two at states x of one level, in units of the engine's accuracy target."""
+    target = score_scale(level, x)
+    reach = np.linalg.norm(x, axis=1) + np.linalg.norm(level.marginal.means, axis=1).max()
+    scales = {
+        "score": target[:, None],
+        "log density": relevant_exponent(level, x) + x.shape[1],
+        "denoiser": (reach + level.noise_var * target)[:, None] / level.alpha,
+    }
+    return [
+        Side(
             name,
-            Equality(atol=TOLERANCE),
-            *(_stack(parts, name) for parts in (measured, reference)),
-            scale=_stack(scales, name),
+            measured[name],
+            equals=expected[name],
+            tolerance=TOLERANCE,
+            scale=scale,
+            where={"t": level.t, "x": x if scale.ndim == 1 else x[:, None]},
         )
-        for name in ("score", "log density", "denoiser")
+        for name, scale in scales.items()
     ]
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        per_state = 1 if comparison.name == "log density" else case.mixture.d
-        batch, row = divmod(comparison.index // per_state, len(states[0][1]))
-        level, x = states[batch]
-        return {"quantity": comparison.name, "t": level.t, "x": x[row]}
 
-    finding = Finding(
-        comparisons=comparisons,
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="components",
-    )
-    return CLAIM.judge(case, finding)
+def _narrowed(mixture: GaussianMixture, share: float) -> GaussianMixture:
+    sigmas = (1.0 - share) * mixture.sigmas
+    return GaussianMixture(mixture.means, sigmas, mixture.weights, allow_duplicates=True)
 
 
-def _stack(parts: list[Values], name: str) -> Array:
-    return np.concatenate([values[name].ravel() for values in parts])
-
-
-def _engine(engine: GaussianMixture, factor: float, level: Level, x: Array) -> Values:
-    nu = factor * level.noise_var
-    marginal = engine.diffused(level.abar, noise_var=nu)
+def _engine(mixture: GaussianMixture, level: Level, x: Array, noise: float) -> Values:
+    nu = noise * level.noise_var
+    marginal = mixture.diffused(level.abar, noise_var=nu)
     score = marginal.score(x)
     return {
         "score": score,
@@ -168,15 +159,3 @@ def _score(level: Level, x: Array, gamma: Array, offsets: Array) -> Array:
         return np.asarray((alpha_t * mean - x) / level.noise_var)
     pull = -offsets / var[:, None]
     return np.asarray(np.einsum("nk,nkd->nd", gamma, pull) / alpha_t)
-
-
-def _scales(level: Level, x: Array) -> Values:
-    """What the errors are measured in: the engine's accuracy target without its factor 1e-12."""
-    target = score_scale(level, x)
-    reach = np.linalg.norm(x, axis=1) + np.linalg.norm(level.marginal.means, axis=1).max()
-    wide = np.ones((1, x.shape[1]))
-    return {
-        "score": target[:, None] * wide,
-        "log density": relevant_exponent(level, x) + x.shape[1],
-        "denoiser": (reach + level.noise_var * target)[:, None] / level.alpha * wide,
-    }

@@ -17,18 +17,16 @@ Source: arXiv 2605.06831 v1, Lemmas G.1 and G.2
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim
 from verify.ledger.needs import one_sigma
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import Level, random_states, score_scale
 
 CLAIM = Claim.from_docstring(
@@ -37,7 +35,6 @@ CLAIM = Claim.from_docstring(
     short="static coordinates",
     rests_on={"G.1": "the score"},
     needs=(one_sigma,),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/static_coordinates.py",
     does_not_show=(
         "What a discrete sampler does with the drift between two nodes, or that solutions of the "
@@ -45,26 +42,8 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-NOISE = "noise of a reverse SDE step"
-TOLERANCE = 2e-12  # 1e-12 for the engine, as much for the closed form
+ROUNDING = Tolerance(atol=2e-12)  # 1e-12 for the engine, as much for the closed form
 Velocity = Callable[[Level, Array], Array]
-
-
-def check(case: Case) -> Verdict:
-    """The engine's velocity, in x and in y, against the closed-form posterior."""
-    return _judge(case, predicted=_mean_field_velocity, growth=2.0)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The posterior mean in place of m, an SDE with the drift of the ODE or a little less."""
-    return {
-        "posterior mean of the data in place of m": _judge(case, _denoiser_velocity, growth=2.0),
-        "reverse SDE drift m - y": _judge(case, _mean_field_velocity, growth=1.0),
-    } | narrowest(
-        "reverse SDE drift (2 - {})(m - y)",
-        lambda less: _judge(case, _mean_field_velocity, growth=2.0 - less),
-        1.0,
-    )
 
 
 def _mean_field_velocity(level: Level, x: Array) -> Array:
@@ -77,53 +56,46 @@ def _denoiser_velocity(level: Level, x: Array) -> Array:
     return np.asarray(mean - x / level.alpha)
 
 
-def _judge(case: Case, predicted: Velocity, growth: float) -> Verdict:
-    """growth: the drift coefficient c of the reverse SDE, dy = c (m - y) du + sqrt(2v) dB."""
+@CLAIM.sampled(unit="components")
+def velocity(
+    case: Case, expected: Velocity = _mean_field_velocity, growth: float = 2.0
+) -> Iterator[Part]:
+    """The engine's velocity, in x and in y, against the closed-form posterior; then a step.
+    growth: the drift coefficient c of the reverse SDE, dy = c (m - y) du + sqrt(2v) dB."""
     states = case.memo("G.2 states", lambda: random_states(case, "G.2", 24, 512))
-    sides = [_sides(level, x, predicted, growth) for level, x in states]
-    scale = np.concatenate([_scale(level, x) for level, x in states])
-    comparisons = [
-        compare(
-            name,
-            Equality(atol=TOLERANCE) if name != NOISE else Equality(rtol=1e-12),
-            *(np.concatenate([side[name][k].ravel() for side in sides]) for k in (0, 1)),
-            scale=1.0 if name == NOISE else scale,
-        )
-        for name in sides[0]
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison.name == NOISE:
-            return {"quantity": NOISE, "t": states[comparison.index][0].t}
-        batch, row = divmod(comparison.index // case.mixture.d, len(states[0][1]))
-        level, x = states[batch]
-        return {"quantity": comparison.name, "t": level.t, "x": x[row]}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="components",
-    )
-    return CLAIM.judge(case, finding)
+    sides = [_sides(level, x, expected(level, x), growth) for level, x in states]
+    yield from map(Side.joined, zip(*sides, strict=True))
 
 
-def _sides(
-    level: Level, x: Array, predicted: Velocity, growth: float
-) -> dict[str, tuple[Array, Array]]:
-    """Measured and predicted arrays by quantity."""
+CLAIM.must_fail(velocity, "posterior mean of the data in place of m", expected=_denoiser_velocity)
+CLAIM.must_fail(velocity, "reverse SDE drift m - y", growth=1.0)
+CLAIM.must_fail_narrowly(
+    velocity, "reverse SDE drift (2 - {})(m - y)", 1.0, growth=lambda less: 2.0 - less
+)
+
+
+def _sides(level: Level, x: Array, expected: Array, growth: float) -> Iterator[Side]:
+    """Both sides at states x (n, d) of one level, expected (n, d) the flow's velocity there."""
     y, v, step = x / level.alpha, level.v, _step(level)
     drift = dynamics.mean_field(level.mixture, y, v) - y
     velocity = level.sigma_t**2 * level.marginal.score(x) / level.alpha
     mean, variance = _reverse_step(level, x, step)
-    expected = predicted(level, x)
-    return {
+    equal = {
         "flow velocity from the score": (velocity, expected),
         "mean field of the engine": (drift, expected),
         "drift of a reverse SDE step": (mean - y, -np.expm1(-growth * step) * drift),
-        NOISE: (variance, np.array([v * _linear_variance(growth, step)])),
     }
+    scale = score_scale(level, x) * level.sigma_t**2 / level.alpha  # accuracy of m - y
+    where = {"t": level.t, "x": x[:, None]}
+    for name, (left, right) in equal.items():
+        yield Side(name, left, equals=right, tolerance=ROUNDING, scale=scale[:, None], where=where)
+    yield Side(
+        "noise of a reverse SDE step",
+        variance,
+        equals=v * _linear_variance(growth, step),
+        tolerance=Tolerance(rtol=1e-12),
+        where={"t": level.t},
+    )
 
 
 def _step(level: Level) -> float:
@@ -153,9 +125,3 @@ def _linear_variance(growth: float, step: float) -> float:
     c = growth - 1.0
     integral = step if c == 0.0 else np.expm1(2.0 * c * step) / (2.0 * c)
     return float(2.0 * np.exp(-2.0 * growth * step) * integral)
-
-
-def _scale(level: Level, x: Array) -> Array:
-    """Accuracy of m - y: that of the score times sigma_t^2/alpha, one value a component."""
-    size = score_scale(level, x) * level.sigma_t**2 / level.alpha
-    return np.repeat(size, level.mixture.d)
