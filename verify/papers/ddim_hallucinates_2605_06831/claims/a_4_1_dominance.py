@@ -18,15 +18,16 @@ Source: arXiv 2605.06831 v1, Assumption 4.1
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
 from mixdyn.support.checks import IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Lower, compare
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
@@ -34,7 +35,6 @@ CLAIM = Claim.from_docstring(
     id="A4.1",
     short="two-mode dominance",
     needs=(modes(3), one_sigma),
-    basis=(Basis.SAMPLED,),
     does_not_show=(
         "Dominance between two nodes of the grid, or for every trajectory: a set of starts too "
         "small to be drawn ends where three modes meet."
@@ -55,64 +55,52 @@ COLUMNS = (
 )
 
 
-def check(case: Case) -> Verdict:
-    """Dominance times at kappa = 7, and the three times for kappa in 1..20."""
-    if not any((tau >= 1).any() for tau in _fixed_times(case, KAPPA).values()):
-        reason = "No trajectory has one dominant pair with margin 7 before it reaches clean data."
-        return CLAIM.not_applicable(case, reason)
-    return _judge(case, KAPPA)
+Runs = Mapping[str, Paths]
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
+def dominated_runs(case: Case) -> Runs | NotApplicable:
+    """Trajectories by sampler, if any of them meets the assumption."""
+    runs = {"DDIM": ddim_paths(case), "reverse SDE": reverse_paths(case)}
+    if any((_times(case, paths, KAPPA).last_fixed >= 1).any() for paths in runs.values()):
+        return runs
+    return NotApplicable(
+        "No trajectory has one dominant pair with margin 7 before it reaches clean data."
+    )
+
+
+@CLAIM.sampled(unit="trajectories", of=dominated_runs)
+def dominance(case: Case, runs: Runs, kappa: float = KAPPA, from_time: int = 1) -> Iterator[Part]:
+    """The times from which one fixed pair dominates with margin kappa, at least from_time."""
+    for name, paths in runs.items():
+        yield Side(
+            f"raw time from which one pair dominates, {name}",
+            _times(case, paths, kappa).last_fixed,
+            at_least=from_time,
+            tolerance=Tolerance(atol=0.5),
+            where={"y_first": paths.y[0], "y_last_noisy": paths.y[-2], "kappa": kappa},
+        )
+    yield lambda: Table(
+        CAPTION,
+        COLUMNS,
+        [
+            (level, name, *_summary(paths.times, _times(case, paths, level)))
+            for level in REPORTED
+            for name, paths in runs.items()
+        ],
+    )
+
+
+def _controls(case: Case) -> Mapping[str, Mapping[str, Any]]:
     """A margin wider than the mixture allows, and dominance from the first node on."""
     means = case.mixture.means
     diameter2 = float(np.square(means[:, None] - means[None]).sum(axis=2).max())
-    widest = diameter2 / (2.0 * float(case.mixture.sigma) ** 2)
-    start = int(ddim_paths(case).times[0])
     return {
-        "κ = diameter²/(2σ²)": _judge(case, widest, report=()),
-        "dominance from the first node on": _judge(case, KAPPA, from_time=start, report=()),
+        "κ = diameter²/(2σ²)": {"kappa": diameter2 / (2.0 * float(case.mixture.sigma) ** 2)},
+        "dominance from the first node on": {"from_time": int(ddim_paths(case).times[0])},
     }
 
 
-def _judge(
-    case: Case, kappa: float, from_time: int = 1, report: tuple[float, ...] = REPORTED
-) -> Verdict:
-    runs, fixed = _runs(case), _fixed_times(case, kappa)
-    comparisons = [
-        compare(f"raw time from which one pair dominates, {name}", Lower(atol=0.5), tau, from_time)
-        for name, tau in fixed.items()
-    ]
-    names = list(runs)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        paths = runs[names[comparisons.index(comparison)]]
-        k = comparison.index
-        return {"y_first": paths.y[0, k], "y_last_noisy": paths.y[-2, k], "kappa": kappa}
-
-    rows: list[tuple[float | str, ...]] = [
-        (level, name, *_summary(paths.times, _times(case, paths, level)))
-        for level in report
-        for name, paths in runs.items()
-    ]
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="trajectories",
-        tables=[Table(CAPTION, COLUMNS, rows)] if rows else [],
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _runs(case: Case) -> dict[str, Paths]:
-    return {"DDIM": ddim_paths(case), "reverse SDE": reverse_paths(case)}
-
-
-def _fixed_times(case: Case, kappa: float) -> dict[str, IntArray]:
-    """By run, the raw times from which one fixed pair dominates."""
-    return {name: _times(case, paths, kappa).last_fixed for name, paths in _runs(case).items()}
+CLAIM.must_fail_each(dominance, _controls)
 
 
 def _times(case: Case, paths: Paths, kappa: float) -> DominanceTimes:
