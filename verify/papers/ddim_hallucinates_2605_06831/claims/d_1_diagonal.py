@@ -20,17 +20,16 @@ Source: arXiv 2605.06831 v1, Proposition D.1; the parallelogram is our extension
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import bounds
 from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -38,7 +37,6 @@ CLAIM = Claim.from_docstring(
     short="diagonal avoidance",
     rests_on={"A4.1": "the diagonal pair dominates"},
     needs=(modes(4), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "
@@ -47,76 +45,63 @@ CLAIM = Claim.from_docstring(
 )
 
 MAX_SHAPES = 40
-Parts = dict[str, Array]
+Points = dict[str, Array]
 
 
-def check(case: Case) -> Verdict:
-    """The identity and the bound on the far end of each diagonal."""
-    return _judge(case, margin_factor=1.0)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A margin counted too often, and the identity of another quadrangle."""
-    return {
-        "e^(-3κ) in place of e^(-2κ)": _judge(case, margin_factor=1.5),
-        "sides in place of diagonals": _judge(case, margin_factor=1.0, crossed=True),
-    } | narrowest(
-        "e^(-2κ(1 + {})) in place of e^(-2κ)",
-        lambda more: _judge(case, margin_factor=1.0 + more),
-        0.5,
-    )
-
-
-def _judge(case: Case, margin_factor: float, crossed: bool = False) -> Verdict:
+@CLAIM.sampled(unit="points")
+def diagonals(case: Case, counted: float = 1.0, other: str = "b + d") -> Iterator[Part]:
+    """The far end of each diagonal, and the identity. counted: factor on the margin; other: the
+    squares that make its other side."""
     shapes = _parallelograms(case.mixture.means)
-    common = Hypothesis("common_sigma", 1.0, 0.0)
     if not shapes:
-        found = [common, Hypothesis("parallelogram", 0.0)]
-        note = "No four modes of this mixture form a parallelogram."
-        return CLAIM.judge(case, Finding(hypotheses=found, note=note))
-    parts = case.memo("D.1 parts", lambda: _measure(case, shapes))
-    kappa = parts["kappa"]
-    held = (kappa > 0.0) & np.isfinite(parts["log ratio"])
-    hypotheses = [
-        common,
-        Hypothesis("parallelogram", 1.0, 0.0),
-        Hypothesis("dominance", float(np.mean(kappa > 0.0)), float(max(0.0, -kappa.min()))),
-    ]
+        yield Hypothesis("parallelogram", 0.0)
+        yield "No four modes of this mixture form a parallelogram."
+        return
+    points = case.memo("D.1 points", lambda: _measure(case, shapes))
+    kappa, log_ratio = points["kappa"], points["log ratio"]
+    held = (kappa > 0.0) & np.isfinite(log_ratio)
+    yield Hypothesis("parallelogram", 1.0, 0.0)
+    yield Hypothesis("dominance", float(np.mean(kappa > 0.0)), float(max(0.0, -kappa.min())))
     if not held.any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
+        return
+    yield Facts(applicable=held)
+    where = {name: points[name] for name in ("y", "v", "modes")}
     bound = bounds.diagonal_log_ratio(
-        margin_factor * kappa[held],
-        parts["v"][held],
-        far_to_near_weight=parts["weights"][held],
-        other_diagonal2=parts["other2"][held],
-        this_diagonal2=parts["this2"][held],
+        counted * kappa,
+        points["v"],
+        far_to_near_weight=points["weights"],
+        other_diagonal2=points["other2"],
+        this_diagonal2=points["this2"],
     )
-    left, right = parts["identity"], parts["crossed" if crossed else "other side"]
-    comparisons = [
-        compare("γ_far/γ_near", Upper(rtol=1e-8, log=True), parts["log ratio"][held], bound),
-        compare("rectangle identity", Equality(rtol=1e-12, atol=1e-13), left, right),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        among = np.flatnonzero(held) if comparison is comparisons[0] else np.arange(len(kappa))
-        k = among[comparison.index]
-        return {"y": parts["y"][k], "v": parts["v"][k], "modes": parts["modes"][k]}
-
-    rectangle = np.isclose(parts["this2"], parts["other2"], rtol=1e-9)
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=float(held.mean()),
-        nonvacuous_share=float(np.mean(bound < 0.0)),
-        witness=witness,
-        unit="points",
-        numbers={
-            "diagonals looked at": len(shapes),
-            "share of them in rectangles": float(rectangle.mean()),
-            "median margin where it applies": float(np.median(kappa[held])),
-        },
+    yield Side(
+        "γ_far/γ_near",
+        log_ratio,
+        at_most=bound,
+        among=held,
+        telling=bound < 0.0,
+        tolerance=Tolerance(rtol=1e-8, log=True),
+        where=where,
     )
-    return CLAIM.judge(case, finding)
+    yield Side(
+        "rectangle identity",
+        points["a + c"],
+        equals=points[other],
+        tolerance=Tolerance(rtol=1e-12, atol=1e-13),
+        where=where,
+    )
+    rectangle = np.isclose(points["this2"], points["other2"], rtol=1e-9)
+    yield {
+        "diagonals looked at": len(shapes),
+        "share of them in rectangles": float(rectangle.mean()),
+        "median margin where it applies": float(np.median(kappa[held])),
+    }
+
+
+CLAIM.must_fail(diagonals, "e^(-3κ) in place of e^(-2κ)", counted=1.5)
+CLAIM.must_fail(diagonals, "sides in place of diagonals", other="a + b")
+CLAIM.must_fail_narrowly(
+    diagonals, "e^(-2κ(1 + {})) in place of e^(-2κ)", 0.5, counted=lambda more: 1.0 + more
+)
 
 
 def _parallelograms(means: Array) -> list[tuple[int, int, int, int]]:
@@ -146,7 +131,7 @@ def _collinear(three: Array) -> bool:
     return bool(np.linalg.matrix_rank(three[1:] - three[0], tol=1e-9 * np.ptp(three)) < 2)
 
 
-def _measure(case: Case, shapes: list[tuple[int, int, int, int]]) -> Parts:
+def _measure(case: Case, shapes: list[tuple[int, int, int, int]]) -> Points:
     rng = case.rng("D.1")
     per_shape = max(16, case.pick(4096, 65_536) // len(shapes))
     pieces = [_at_shape(case, rng, shape, per_shape) for shape in shapes]
@@ -155,7 +140,7 @@ def _measure(case: Case, shapes: list[tuple[int, int, int, int]]) -> Parts:
 
 def _at_shape(
     case: Case, rng: np.random.Generator, shape: tuple[int, int, int, int], n: int
-) -> Parts:
+) -> Points:
     """Points around one parallelogram, half of them on the diagonal, where the bound is tight."""
     means, (a, b, c, d) = case.mixture.means, shape
     this2, other2 = (float(np.square(means[p] - means[q]).sum()) for p, q in ((a, c), (b, d)))
@@ -170,17 +155,17 @@ def _at_shape(
     far, rows = np.where(near == a, c, a), np.arange(n)
     tiny = gamma[rows, far] < 1e-290  # underflowed, or too few digits left for a ratio
     ratio = np.where(tiny, 1.0, gamma[rows, far]) / gamma[rows, near]
-    correction = 0.5 * (this2 - other2)
+    wide = np.ones(n)
     return {
         "y": y,
-        "v": np.full(n, v),
+        "v": v * wide,
         "modes": np.tile(shape, (n, 1)),
         "kappa": kappa,
         "log ratio": np.where(tiny, -np.inf, np.log(ratio)),
         "weights": case.mixture.weights[far] / case.mixture.weights[near],
-        "this2": np.full(n, this2),
-        "other2": np.full(n, other2),
-        "identity": d2[a] + d2[c],
-        "other side": d2[b] + d2[d] + correction,
-        "crossed": d2[a] + d2[b],
+        "this2": this2 * wide,
+        "other2": other2 * wide,
+        "a + c": d2[a] + d2[c],
+        "b + d": d2[b] + d2[d] + 0.5 * (this2 - other2),  # with the parallelogram's correction
+        "a + b": d2[a] + d2[b],
     }

@@ -18,17 +18,15 @@ Source: arXiv 2605.06831 v1, Lemma G.3
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import flow_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
@@ -37,7 +35,6 @@ CLAIM = Claim.from_docstring(
     short="orthogonal remainder",
     rests_on={"G.2": "the drift, split along a pair", "A4.1": "the margin bounds the other modes"},
     needs=(modes(3), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/split.py",
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "
@@ -46,89 +43,63 @@ CLAIM = Claim.from_docstring(
 )
 
 LEAST_MARGIN = 1.0
-Parts = dict[str, Array]
+States = dict[str, Array]
 
 
-def check(case: Case) -> Verdict:
-    """Responsibilities and remainders against their bounds, the parallel drift against its sum."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A margin counted too often, and a parallel equation without the other modes."""
-    return {
-        "e^(-1.2κ) in place of e^(-κ)": _judge(case, margin_factor=1.2),
-        "a' = γ_i - a": _judge(case, others=0.0),
-    } | narrowest(
-        "e^(-(1 + {})κ) in place of e^(-κ)",
-        lambda more: _judge(case, margin_factor=1.0 + more),
-        0.2,
-    )
-
-
-def _judge(case: Case, margin_factor: float = 1.0, others: float = 1.0) -> Verdict:
-    parts = case.memo("G.3 parts", lambda: _measure(case))
-    kappa = parts["kappa"]
-    held = kappa >= LEAST_MARGIN
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis.from_slack("dominance", kappa - LEAST_MARGIN),
-    ]
-    extra = (margin_factor - 1.0) * kappa
-    seen = held & np.isfinite(parts["log gamma over bound"])
+@CLAIM.sampled(unit="states")
+def drift(case: Case, counted: float = 1.0, others: float = 1.0) -> Iterator[Part]:
+    """Responsibilities and remainders against their bounds, the parallel drift against its sum.
+    counted, others: factors on the margin and on the other modes' pull."""
+    at = case.memo("G.3 states", lambda: _measure(case))
+    kappa, bound = at["kappa"], at["R"]
+    held, extra = kappa >= LEAST_MARGIN, (counted - 1.0) * kappa
+    seen = held & np.isfinite(at["log gamma over bound"])
+    yield Hypothesis.from_slack("dominance", kappa - LEAST_MARGIN)
     if not seen.any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
-    a_dot = parts["free"][held] + others * parts["pull"][held]
-    comparisons = [
-        compare(
-            "largest γ over its bound",
-            Upper(rtol=1e-9, log=True),
-            (parts["log gamma over bound"] + extra)[seen],
-            0.0,
-        ),
-        compare(
-            "orthogonal remainder",
-            Upper(rtol=1e-9, atol=1e-13),
-            parts["remainder"][held],
-            parts["R"][held] * np.exp(-extra[held]),
-            scale=parts["size"][held],
-        ),
-        compare(
-            "parallel drift",
-            Equality(atol=1e-13),
-            parts["a_dot"][held],
-            a_dot,
-            scale=1.0 + parts["size"][held] / parts["length"][held],
-        ),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        among = seen if comparison.name.startswith("largest γ") else held
-        k = np.flatnonzero(among)[comparison.index]
-        pair = [int(parts["i"][k]), int(parts["j"][k])]
-        return {"y": parts["y"][k], "v": parts["v"][k], "pair": pair, "kappa": kappa[k]}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=float(held.mean()),
-        nonvacuous_share=float(np.mean(parts["R"][held] < parts["length"][held])),
-        witness=witness,
-        unit="states",
-        numbers={
-            "median margin where it applies": float(np.median(kappa[held])),
-            "median of remainder over R": float(np.median(_quotient(parts, held))),
-        },
+        return
+    where = {name: at[name] for name in ("y", "v", "pair", "kappa")}
+    yield Side(
+        "largest γ over its bound",
+        at["log gamma over bound"] + extra,
+        at_most=0.0,
+        among=seen,
+        tolerance=Tolerance(rtol=1e-9, log=True),
+        where=where,
     )
-    return CLAIM.judge(case, finding)
+    yield Side(
+        "orthogonal remainder",
+        at["remainder"],
+        at_most=bound * np.exp(-extra),
+        among=held,
+        telling=bound < at["length"],
+        tolerance=Tolerance(rtol=1e-9, atol=1e-13),
+        scale=at["size"],
+        where=where,
+    )
+    yield Side(
+        "parallel drift",
+        at["a_dot"],
+        equals=at["free"] + others * at["pull"],
+        among=held,
+        tolerance=Tolerance(atol=1e-13),
+        scale=1.0 + at["size"] / at["length"],
+        where=where,
+    )
+    used = np.divide(at["remainder"], bound, out=np.zeros_like(bound), where=bound > 0.0)
+    yield {
+        "median margin where it applies": float(np.median(kappa[held])),
+        "median of remainder over R": float(np.median(used[held])),
+    }
 
 
-def _quotient(parts: Parts, held: geometry.Mask) -> Array:
-    bound = parts["R"][held]
-    return np.divide(parts["remainder"][held], bound, out=np.zeros_like(bound), where=bound > 0.0)
+CLAIM.must_fail(drift, "e^(-1.2κ) in place of e^(-κ)", counted=1.2)
+CLAIM.must_fail(drift, "a' = γ_i - a", others=0.0)
+CLAIM.must_fail_narrowly(
+    drift, "e^(-(1 + {})κ) in place of e^(-κ)", 0.2, counted=lambda more: 1.0 + more
+)
 
 
-def _measure(case: Case) -> Parts:
+def _measure(case: Case) -> States:
     """Arrays over states; each state is taken with its two nearest modes as the pair."""
     pieces = [_at_pair(case, *group) for group in _groups(case)]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
@@ -147,7 +118,7 @@ def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
                 yield y[label == m], float(paths.v[k]), i, j
 
 
-def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
+def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> States:
     mixture = case.mixture
     pair = geometry.pair(mixture, i, j)
     kappa = dominance_times.dominance_margin(mixture, y, v, (i, j))
@@ -165,8 +136,7 @@ def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
     return {
         "y": y,
         "v": v * wide,
-        "i": i * wide,
-        "j": j * wide,
+        "pair": np.tile([i, j], (len(y), 1)),
         "length": pair.length * wide,
         # Of the coordinates that are subtracted: what rounding is a share of.
         "size": np.linalg.norm(y, axis=1) + np.linalg.norm(mixture.means, axis=1).max(),
