@@ -15,16 +15,17 @@ Source: arXiv 2605.06831 v1, Assumption 4.4
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Lower, Outcome, compare
+from verify.ledger.relations import Outcome
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
 
 CLAIM = Claim.from_docstring(
@@ -32,7 +33,6 @@ CLAIM = Claim.from_docstring(
     id="A4.4",
     short="separation",
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT,),
     does_not_show=(
         "That a trajectory has reached its pair by then: dominance along trajectories is A4.1, and "
         "either time can come first."
@@ -42,17 +42,39 @@ CLAIM = Claim.from_docstring(
 REPORTED = (1.0, 2.0, 7.0, 20.0)
 
 
-def check(case: Case) -> Verdict:
-    """tau_2 of every pair at kappa = 7, by two routes."""
-    return _judge(case, predicted_kappa=KAPPA, from_time=1)
+@CLAIM.exact(unit="pairs")
+def separation(case: Case, constant: float = 4.0, from_time: int = 1) -> Iterator[Part]:
+    """tau_2 of every pair at kappa = 7, by three routes. constant: of the predicted one."""
+    i, j, length = _pairs(case)
+    scan = case.memo("A4.4 scan", lambda: _scan(case))
+    where = {"pair": np.stack([i, j], axis=1), "length": length, "kappa": KAPPA}
+    routes = [
+        # A threshold within rounding of some v may tip by one step.
+        Side(name, scan, equals=tau, tolerance=Tolerance(atol=1.01), where=where)
+        for name, tau in {
+            "scan against l²/(4κd)": _predict(case, 0.25 * constant * KAPPA),
+            "scan against the engine's τ₂": _engine(case)[i, j],
+        }.items()
+    ]
+    yield Side(
+        "τ₂ of the pair in raw time",
+        scan,
+        at_least=from_time,
+        tolerance=Tolerance(atol=0.5),
+        where=where,
+    )
+    yield from routes
+    if scan.max() < 1 and all(side.comparison.outcome is Outcome.HOLDS for side in routes):
+        yield Facts(applicable=0.0)
+        yield "No pair of modes is separated with margin 7 at a noisy time."
+    yield lambda: (_numbers(case), _table(case))
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A constant 2 in place of 4, and separation at every time."""
-    return {
-        "l² ≥ 2κdv": _judge(case, predicted_kappa=KAPPA / 2.0, from_time=1),
-        "separated from the first time on": _judge(case, KAPPA, from_time=case.schedule.T),
-    }
+CLAIM.must_fail(separation, "l² ≥ 2κdv", constant=2.0)
+CLAIM.must_fail_each(
+    separation,
+    lambda case: {"separated from the first time on": {"from_time": case.schedule.T}},
+)
 
 
 def _pairs(case: Case) -> tuple[IntArray, IntArray, Array]:
@@ -60,7 +82,7 @@ def _pairs(case: Case) -> tuple[IntArray, IntArray, Array]:
     return i, j, geometry.pairwise_distances(case.mixture.means)[i, j]
 
 
-def _measure(case: Case) -> IntArray:
+def _scan(case: Case) -> IntArray:
     """tau_2 of every pair by scanning the schedule in x coordinates, -1 where never."""
     i, j, _ = _pairs(case)
     tau = np.full(len(i), -1, dtype=np.int64)
@@ -83,37 +105,8 @@ def _predict(case: Case, kappa: float) -> Array:
     return np.asarray(np.searchsorted(v, threshold, side="right") - 1.0, dtype=np.float64)
 
 
-def _judge(case: Case, predicted_kappa: float, from_time: int) -> Verdict:
-    i, j, length = _pairs(case)
-    measured = case.memo("A4.4 scan", lambda: _measure(case))
-    engine = dominance_times.tau_2(case.mixture, case.schedule, KAPPA)[i, j]
-    comparisons = [
-        compare("τ₂ of the pair in raw time", Lower(atol=0.5), measured, from_time),
-        # A threshold within rounding of some v may tip by one step.
-        compare(
-            "scan against l²/(4κd)", Equality(atol=1.01), measured, _predict(case, predicted_kappa)
-        ),
-        compare("scan against the engine's τ₂", Equality(atol=1.01), measured, engine),
-    ]
-
-    if measured.max() < 1 and all(c.outcome is Outcome.HOLDS for c in comparisons[1:]):
-        reason = "No pair of modes is separated with margin 7 at a noisy time."
-        return CLAIM.judge(case, Finding(applicable_share=0.0, note=reason, numbers=_numbers(case)))
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        k = comparison.index
-        return {"pair": [int(i[k]), int(j[k])], "length": length[k], "kappa": KAPPA}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="pairs",
-        numbers=_numbers(case),
-        tables=[_table(case)],
-    )
-    return CLAIM.judge(case, finding)
+def _engine(case: Case) -> IntArray:
+    return dominance_times.tau_2(case.mixture, case.schedule, KAPPA)
 
 
 def _numbers(case: Case) -> dict[str, float | None]:
@@ -126,8 +119,8 @@ def _numbers(case: Case) -> dict[str, float | None]:
     pair = dominated_tails(case, ddim_paths(case)).pair
     own = pair[pair[:, 1] >= 0]
     if len(own):
-        tau_pair = dominance_times.tau_2(case.mixture, case.schedule, KAPPA)[own[:, 0], own[:, 1]]
-        numbers["median over trajectories of τ₂ of their own pair"] = float(np.median(tau_pair))
+        name = "median over trajectories of τ₂ of their own pair"
+        numbers[name] = float(np.median(_engine(case)[own[:, 0], own[:, 1]]))
     return numbers
 
 
