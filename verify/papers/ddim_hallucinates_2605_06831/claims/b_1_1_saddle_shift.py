@@ -19,17 +19,17 @@ Source: arXiv 2605.06831 v1, Proposition B.1 (1); the existence condition in thi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 
 CLAIM = Claim.from_docstring(
@@ -38,7 +38,6 @@ CLAIM = Claim.from_docstring(
     short="unequal weights",
     rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT,),
     derivation="derivations/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "
@@ -53,62 +52,44 @@ TABLE_RATIOS = (1.0, 2.0, 10.0, 100.0)
 MAX_NODES = 6
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Two modes: k, b, the number of zeros; where there is a saddle, its a by the engine and in
-    closed form, and the engine's eigenvalue."""
+class Problem(NamedTuple):
+    """Two modes: k, b; where there is a saddle (else NaN), its a in closed form and by the engine,
+    and the engine's eigenvalue; the number of zeros."""
 
     k: float
     b: float
-    zeros: int
-    a: float | None
-    eigenvalue: float
     closed: float
+    a: float
+    eigenvalue: float
+    zeros: int
 
 
-def check(case: Case) -> Verdict:
-    """Existence, place and slope of the saddle."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Another threshold, a shift towards the heavier mode, the slope of the midpoint."""
-    return {
-        "|b| < ks/2": _judge(case, artanh=0.0),
-        "logit(a*) = -b + k(a* - 1/2)": _judge(case, sign=-1.0),
-        "slope k/4 - 1": _judge(case, moved=False),
-    }
-
-
-def _judge(case: Case, artanh: float = 1.0, sign: float = 1.0, moved: bool = True) -> Verdict:
-    """artanh: factor on that term of the threshold; sign: of b; moved: slope at the saddle."""
+@CLAIM.exact(unit="two-mode problems")
+def saddle(
+    case: Case, artanh: float = 1.0, sign: float = 1.0, moved: bool = True
+) -> Iterator[Part]:
+    """Existence, place and slope of the saddle. artanh: factor on that term of the threshold; sign:
+    of b; moved: slope at the saddle, not at the midpoint."""
     problems = case.memo("B.1 (1) problems", lambda: _problems(case))
-    k, b, zeros = (np.array([getattr(p, name) for p in problems]) for name in ("k", "b", "zeros"))
-    exists = np.abs(b) < _threshold(k, artanh)
-    held = [p for p in problems if p.a is not None]
-    comparisons = [
-        *_at_saddle(held, sign, moved),
-        compare("number of equilibria", Equality(atol=0.5), zeros, 1.0 + 2.0 * exists),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        among = problems if comparison is comparisons[-1] else held
-        problem = among[comparison.index]
-        return {"quantity": comparison.name, "k": problem.k, "log_weight_ratio": problem.b}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            Hypothesis("saddle", len(held) / len(problems)),
-        ],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="two-mode problems",
-        numbers={"problems whose equilibria are counted, saddle or not": len(problems)},
-        tables=[_table()],
+    *places, zeros = np.array(problems).T
+    k, b, closed = places[:3]
+    held = ~np.isnan(closed)
+    yield Hypothesis("saddle", float(held.mean()))
+    yield from _at_saddle(*(values[held] for values in places), sign=sign, moved=moved)
+    yield Side(
+        "number of equilibria",
+        zeros,
+        equals=1.0 + 2.0 * (np.abs(b) < _threshold(k, artanh)),
+        tolerance=Tolerance(atol=0.5),
+        where={"k": k, "log_weight_ratio": b},
     )
-    return CLAIM.judge(case, finding)
+    yield {"problems whose equilibria are counted, saddle or not": len(problems)}
+    yield _table
+
+
+CLAIM.must_fail(saddle, "|b| < ks/2", artanh=0.0)
+CLAIM.must_fail(saddle, "logit(a*) = -b + k(a* - 1/2)", sign=-1.0)
+CLAIM.must_fail(saddle, "slope k/4 - 1", moved=False)
 
 
 def _threshold(k: Array, artanh: float) -> Array:
@@ -118,33 +99,41 @@ def _threshold(k: Array, artanh: float) -> Array:
     return np.where(k > 4.0, artanh * critical + (1.0 - artanh) * 0.5 * k * s, 0.0)
 
 
-def _at_saddle(held: list[Problem], sign: float, moved: bool) -> list[Comparison]:
-    k, b, a, eigenvalue, closed = np.array(
-        [(p.k, p.b, p.a, p.eigenvalue, p.closed) for p in held]
-    ).T
+def _at_saddle(
+    k: Array, b: Array, closed: Array, a: Array, eigenvalue: Array, *, sign: float, moved: bool
+) -> Iterator[Side]:
+    """Place and slope of the saddles of problems that have one."""
     slope = bounds.equilibrium_slope(k, closed)
-    predicted = slope if moved else bounds.equilibrium_slope(k, np.full(len(k), 0.5))
     # Rounding of the field moves a root by its size over the slope, and the slope by its own.
     give = 1.0 + 1.0 / slope
     logit = np.log(a) - np.log1p(-a)
-    return [
-        compare("a* of the saddle", Equality(atol=1e-13), a, closed, scale=give),
-        compare(
-            "eigenvalue at the saddle",
-            Equality(atol=1e-12),
-            eigenvalue,
-            predicted,
-            scale=k * give,
-        ),
-        compare("b (a* - 1/2)", Upper(atol=1e-13), sign * b * (a - 0.5), 0.0, scale=give),
-        compare(
-            "logit(a*)",
-            Equality(atol=1e-12),
-            logit,
-            sign * b + k * (a - 0.5),
-            scale=k * give / (a * (1.0 - a)),
-        ),
-    ]
+    where = {"k": k, "log_weight_ratio": b}
+    fine, coarse = Tolerance(atol=1e-13), Tolerance(atol=1e-12)
+    yield Side("a* of the saddle", a, equals=closed, tolerance=fine, scale=give, where=where)
+    yield Side(
+        "eigenvalue at the saddle",
+        eigenvalue,
+        equals=slope if moved else bounds.equilibrium_slope(k, np.full(len(k), 0.5)),
+        tolerance=coarse,
+        scale=k * give,
+        where=where,
+    )
+    yield Side(
+        "b (a* - 1/2)",
+        sign * b * (a - 0.5),
+        at_most=0.0,
+        tolerance=fine,
+        scale=give,
+        where=where,
+    )
+    yield Side(
+        "logit(a*)",
+        logit,
+        equals=sign * b + k * (a - 0.5),
+        tolerance=coarse,
+        scale=k * give / (a * (1.0 - a)),
+        where=where,
+    )
 
 
 def _problems(case: Case) -> list[Problem]:
@@ -176,10 +165,10 @@ def _problem(k: float, b: float) -> Problem:
     zeros = int(np.count_nonzero(np.diff(signs[signs != 0.0])))
     closed = oracles.two_mode_equilibria(k, b)
     if len(closed) < 3:
-        return Problem(k, b, zeros, None, math.nan, math.nan)
+        return Problem(k, b, math.nan, math.nan, math.nan, zeros)
     found = dynamics.saddle(two, geometry.pair(two, 1, 0), v)
-    a = float(found.point[0]) + 0.5
-    return Problem(k, b, zeros, a, float(found.eigenvalues[-1]), float(closed[1]) + 0.5)
+    a, eigenvalue = float(found.point[0]) + 0.5, float(found.eigenvalues[-1])
+    return Problem(k, b, float(closed[1]) + 0.5, a, eigenvalue, zeros)
 
 
 def _fine_grid(k: float, b: float) -> Array:

@@ -20,6 +20,7 @@ Source: arXiv 2605.06831 v1, Corollary 4.6
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,10 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Upper, compare
-from verify.measure.midpoint.traps import node_variances, require_distinct_means
+from verify.ledger.sides import Part, Side, Tolerance
+from verify.measure.midpoint.traps import node_variances
 from verify.measure.paths import Paths, flow_from, flow_tolerance
 
 CLAIM = Claim.from_docstring(
@@ -41,7 +41,6 @@ CLAIM = Claim.from_docstring(
     short="tracking",
     rests_on={"P4.5": "an invariant ball around the mode", "G.2": "the Jacobian Cov/v - I"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/tracking.py",
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "
@@ -75,63 +74,31 @@ class Ball:
         """(S + 1, n) between the two paths."""
         return np.linalg.norm(self.first.y - self.second.y, axis=2)
 
-
-def check(case: Case) -> Verdict:
-    """Pairs of paths around every mode."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A rate that no point has, pairs on both sides of a saddle, and a rate a little too high."""
-    return {
-        "λ = 1.05": _judge(case, fixed_rate=1.05),
-        "one start beyond the saddle": _judge(case, straddle=True),
-    } | narrowest(
-        "(1 + {}) λ in place of λ", lambda more: _judge(case, rate_factor=1.0 + more), 1.0
-    )
+    def witness(self, pair: int) -> dict[str, Any]:
+        """Where a pair of paths starts."""
+        starts = {"y_first": self.first.y[0, pair], "y_second": self.second.y[0, pair]}
+        return {"mode": int(self.mode[pair]), "t_start": int(self.first.times[0]), **starts}
 
 
-def _judge(
-    case: Case,
-    fixed_rate: float | None = None,
-    straddle: bool = False,
-    rate_factor: float = 1.0,
-) -> Verdict:
-    """fixed_rate: in place of lambda at the start; rate_factor: on lambda; straddle: starts on both
-    sides of a saddle (mutants)."""
-    require_distinct_means(case.mixture)
-    label = f"C4.6 balls {straddle}"
-    balls = case.memo(label, lambda: _balls(case, straddle))
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis("separation", len(balls) / len(SHARES)),
-    ]
+@CLAIM.sampled(unit="pairs × nodes")
+def tracking(
+    case: Case, factor: float = 1.0, fixed: float | None = None, straddle: bool = False
+) -> Iterator[Part]:
+    """Pairs of paths around every mode. factor: on lambda; fixed: in place of lambda at the start;
+    straddle: starts on both sides of a saddle."""
+    balls = case.memo(f"C4.6 balls {straddle}", lambda: _balls(case, straddle))
+    yield Hypothesis("separation", len(balls) / len(SHARES))
     if not balls:
-        note = "No node of the papers' grid makes a ball around every mode invariant."
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses, note=note))
-    comparisons = _comparisons(case, balls, fixed_rate, rate_factor)
+        yield "No node of the papers' grid makes a ball around every mode invariant."
+        return
+    sides = [_sides(case, ball, factor, fixed) for ball in balls]
+    yield from map(Side.joined, zip(*sides, strict=True))
+    yield _numbers(balls[-1])
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        index = comparison.index
-        for ball in balls:
-            size = len(ball.mode) if "eigenvalue" in comparison.name else ball.distance[1:].size
-            if index < size:
-                break
-            index -= size
-        row = index % len(ball.mode)
-        starts = {"y_first": ball.first.y[0, row], "y_second": ball.second.y[0, row]}
-        where = {"mode": int(ball.mode[row]), "t_start": int(ball.first.times[0])}
-        return {"quantity": comparison.name, **where, **starts}
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="pairs × nodes",
-        numbers=_numbers(balls[-1]),
-    )
-    return CLAIM.judge(case, finding)
+CLAIM.must_fail(tracking, "λ = 1.05", fixed=1.05)
+CLAIM.must_fail(tracking, "one start beyond the saddle", straddle=True)
+CLAIM.must_fail_narrowly(tracking, "(1 + {}) λ in place of λ", 1.0, factor=lambda more: 1.0 + more)
 
 
 def _numbers(widest: Ball) -> dict[str, float]:
@@ -149,44 +116,32 @@ def _numbers(widest: Ball) -> dict[str, float]:
     }
 
 
-def _comparisons(
-    case: Case, balls: list[Ball], fixed_rate: float | None, rate_factor: float
-) -> list[Comparison]:
-    pieces = [_sides(case, ball, fixed_rate, rate_factor) for ball in balls]
-    found = []
-    for name in pieces[0]:
-        measured, bound = (
-            np.concatenate([p[name][side].ravel() for p in pieces]) for side in (0, 1)
-        )
-        eigenvalue = "eigenvalue" in name
-        path_error = Upper(rtol=1e-9, atol=flow_tolerance(case))
-        found.append(compare(name, Upper(atol=1e-9) if eigenvalue else path_error, measured, bound))
-    return found
-
-
-def _sides(
-    case: Case, ball: Ball, fixed_rate: float | None, rate_factor: float
-) -> dict[str, tuple[Array, Array]]:
-    """Measured and predicted values of one size of ball."""
+def _sides(case: Case, ball: Ball, factor: float, fixed: float | None) -> list[Side]:
+    """One size of ball: distances at later nodes (S, n), then the eigenvalue at the start (n,)."""
     u = 0.5 * np.log(ball.first.v[0] / ball.first.v)
-    distance = ball.distance
-    rate = rate_factor * ball.rate
-    slow = rate[0] if fixed_rate is None else np.full(len(ball.mode), fixed_rate)
+    start, rate = ball.distance[0], factor * ball.rate
+    slow = rate[0] if fixed is None else np.full(len(ball.mode), fixed)
     # The rate grows along a path, so that its value at a node serves to the next one.
     elapsed = np.cumsum(rate[:-1] * np.diff(u)[:, None], axis=0)
     away = np.linalg.norm(ball.first.y[1:] - case.mixture.means[ball.mode], axis=2)
-    return {
-        "distance between two paths, λ at the start": (
-            distance[1:],
-            np.exp(-slow * u[1:, None]) * distance[0],
-        ),
-        "distance between two paths, λ at every node": (
-            distance[1:],
-            np.exp(-elapsed) * distance[0],
-        ),
-        "distance to the mode": (away, np.broadcast_to(ball.radius, away.shape)),
+    two, later = "distance between two paths, λ at ", ball.distance[1:]
+    bounded = {
+        f"{two}the start": (later, np.exp(-slow * u[1:, None]) * start),
+        f"{two}every node": (later, np.exp(-elapsed) * start),
+        "distance to the mode": (away, ball.radius),
         "largest eigenvalue in the ball": (ball.largest, -slow),
     }
+    paths = Tolerance(rtol=1e-9, atol=flow_tolerance(case))
+    return [
+        Side(
+            name,
+            left,
+            at_most=right,
+            tolerance=paths if left.ndim == 2 else Tolerance(atol=1e-9),
+            where=lambda *place: ball.witness(place[-1]),
+        )
+        for name, (left, right) in bounded.items()
+    ]
 
 
 def _balls(case: Case, straddle: bool) -> list[Ball]:
