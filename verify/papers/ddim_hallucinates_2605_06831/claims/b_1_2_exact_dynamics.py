@@ -22,8 +22,9 @@ Source: arXiv 2605.06831 v1, Proposition B.1 (2); the basin boundary is ours
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,10 +32,9 @@ from mixdyn import bounds, oracles
 from mixdyn.geometry import Pair, dominance_times, dynamics
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import neighbour_pairs, separatrix, two_modes
 
 CLAIM = Claim.from_docstring(
@@ -47,7 +47,6 @@ CLAIM = Claim.from_docstring(
         "O2": "the level that divides the basins",
     },
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT,),
     derivation="derivations/unequal_weights.py",
     does_not_show=(
         "The basins' boundary of the full mixture: that is a curved surface through no saddle in "
@@ -87,8 +86,7 @@ class Place:
         return bool(getattr(self, what) > _RESOLVED * self.scale)
 
 
-@dataclass(frozen=True)
-class Boundary:
+class Boundary(NamedTuple):
     """Two modes of one weight ratio at the start, lengths over l from the midpoint."""
 
     ratio: float
@@ -99,121 +97,116 @@ class Boundary:
     resolution: float
 
 
-def check(case: Case) -> Verdict:
-    """Saddles of the full mixture, then the boundary between two basins."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Boundaries between the level and the moving saddle, and (where the full mixture's saddle is
-    seen to move) smaller bounds on how far."""
-    found = {"the moving saddle divides the basins": _judge(case, towards=1.0)} | narrowest(
-        "a boundary {} of the way from the level to the saddle",
-        lambda share: _judge(case, towards=share),
-        1.0,
-    )
-    if any(p.resolves("along") for p in _held(case)):
-        found["E/s scaled by 1e-9"] = _judge(case, factor=1e-9)
-        found |= narrowest(
-            "E/s scaled by e^(-{})", lambda less: _judge(case, factor=math.exp(-less)), 20.0
-        )
-    return found
-
-
-def _held(case: Case) -> list[Place]:
-    places = case.memo("B.1 (2) places", lambda: _places(case))
-    return [p for p in places if min(p.slack.values()) > 0.0]
-
-
-def _judge(case: Case, factor: float = 1.0, towards: float = 0.0) -> Verdict:
-    """factor: on E/s; towards: how far the predicted boundary is moved to the saddle (mutants)."""
-    held = _held(case)
-    places = case.memo("B.1 (2) places", lambda: _places(case))
-    hypotheses = _hypotheses(places)
+@CLAIM.exact(unit="pairs × strengths")
+def displacement(case: Case, factor: float = 1.0, towards: float = 0.0) -> Iterator[Part]:
+    """Saddles of the full mixture, then the boundary between two basins. factor: on E/s; towards:
+    how far the predicted boundary is moved to the saddle."""
+    places, held = _places(case), _held(case)
+    for name in ("saddle", "dominance"):
+        yield Hypothesis(name, float(np.mean([p.slack[name] > 0.0 for p in places])))
+    yield Facts(applicable=len(held) / len(places))
     if not held:
-        note = "No pair dominates on such a box."
-        finding = Finding(hypotheses=hypotheses, applicable_share=0.0, note=note)
-        return CLAIM.judge(case, finding)
+        yield "No pair dominates on such a box."
+        return
+    sides = [*_moved(held, "along", factor)]
+    if case.mixture.d > 1:
+        sides += _moved(held, "across", 1.0)
+    yield from sides
+    (first,) = next(side for side in sides if side.asked).worst
+    yield Facts(sharper_bound=held[first].response)
     limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
-    moved = _displacements(case, held, factor)
-    comparisons = [*moved, *_divides(limits, towards)]
+    yield from _divides(limits, towards)
+    yield lambda: _boundary_table(limits)
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison not in moved:
-            return {"quantity": comparison.name, "weight_ratio": limits[comparison.index].ratio}
-        place = moved[comparison][comparison.index]
-        modes = [place.pair.i, place.pair.j]
-        return {"quantity": comparison.name, "pair": modes, "k": place.k}
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=len(held) / len(places),
-        nonvacuous_share=1.0,
-        sharper_bound=moved[comparisons[0]][comparisons[0].index].response,
-        witness=witness,
-        unit="pairs × strengths",
-        tables=[_boundary_table(limits)],
+def _seen_to_move(case: Case) -> bool:
+    """Whether a saddle of the full mixture is displaced by more than rounding."""
+    return any(p.resolves("along") for p in _held(case))
+
+
+CLAIM.must_fail(displacement, "the moving saddle divides the basins", towards=1.0)
+CLAIM.must_fail_narrowly(
+    displacement,
+    "a boundary {} of the way from the level to the saddle",
+    1.0,
+    towards=lambda share: share,
+)
+CLAIM.must_fail(displacement, "E/s scaled by 1e-9", when=_seen_to_move, factor=1e-9)
+CLAIM.must_fail_narrowly(
+    displacement,
+    "E/s scaled by e^(-{})",
+    20.0,
+    when=_seen_to_move,
+    factor=lambda less: math.exp(-less),
+)
+
+
+def _moved(held: Sequence[Place], what: str, factor: float) -> Iterator[Side]:
+    """Displacements over l along or across the pair: in logs where rounding leaves digits, then
+    where it does not."""
+    name = f"displacement of the saddle {what} the pair over l"
+    measured = np.array([getattr(p, what) for p in held])
+    bound = factor * np.array([getattr(p, f"bound_{what}") for p in held])
+    resolved = np.array([p.resolves(what) for p in held])
+    where = {
+        "pair": np.array([(p.pair.i, p.pair.j) for p in held]),
+        "k": np.array([p.k for p in held]),
+    }
+    with np.errstate(divide="ignore"):
+        logs = np.log(measured), np.log(bound)
+    yield Side(
+        name,
+        logs[0],
+        at_most=logs[1],
+        among=resolved,
+        tolerance=Tolerance(rtol=1e-4, log=True),
+        where=where,
     )
-    return CLAIM.judge(case, finding)
+    yield Side(
+        f"{name}, below what doubles resolve",
+        measured,
+        at_most=bound,
+        among=~resolved,
+        tolerance=Tolerance(atol=1e-13),
+        scale=[p.scale for p in held],
+        where=where,
+    )
 
 
-def _hypotheses(places: list[Place]) -> list[Hypothesis]:
-    return [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        *(
-            Hypothesis(name, float(np.mean([p.slack[name] > 0.0 for p in places])))
-            for name in ("saddle", "dominance")
-        ),
-    ]
-
-
-def _divides(limits: list[Boundary], towards: float) -> list[Comparison]:
+def _divides(limits: Sequence[Boundary], towards: float) -> Iterator[Side]:
     """The bisected boundary against the level, and the level against the closed form."""
-    level, closed = [b.level for b in limits], [b.closed for b in limits]
-    return [
-        compare(
-            "boundary between the basins of two modes",
-            Equality(atol=1.0),
-            [b.measured for b in limits],
-            [b.level + towards * (b.saddle - b.level) for b in limits],
-            scale=[b.resolution for b in limits],
-        ),
-        compare("that level against the closed form", Equality(atol=1e-12), level, closed),
-    ]
+    ratio, measured, level, closed, saddle, resolution = np.array(limits).T
+    where = {"weight_ratio": ratio}
+    yield Side(
+        "boundary between the basins of two modes",
+        measured,
+        equals=level + towards * (saddle - level),
+        tolerance=Tolerance(atol=1.0),
+        scale=resolution,
+        where=where,
+    )
+    yield Side(
+        "that level against the closed form",
+        level,
+        equals=closed,
+        tolerance=Tolerance(atol=1e-12),
+        where=where,
+    )
 
 
 # -- full mixture --------------------------------------------------------------------------------
 
 
-def _displacements(case: Case, held: list[Place], factor: float) -> dict[Comparison, list[Place]]:
-    """Displacements over l along and across, in logs where rounding leaves digits; with places."""
-    found = {}
-    for what, scaled in (("along", factor), ("across", 1.0)):
-        if what == "across" and case.mixture.d == 1:
-            continue
-        name = f"displacement of the saddle {what} the pair over l"
-        seen = [p for p in held if p.resolves(what)]
-        if seen:
-            measured = np.log([getattr(p, what) for p in seen])
-            bound = np.log([scaled * getattr(p, f"bound_{what}") for p in seen])
-            found[compare(name, Upper(rtol=1e-4, log=True), measured, bound)] = seen
-        rest = [p for p in held if not p.resolves(what)]
-        if rest:
-            scale = [p.scale for p in rest]
-            measured = np.array([getattr(p, what) for p in rest])
-            bound = np.array([scaled * getattr(p, f"bound_{what}") for p in rest])
-            name += ", below what doubles resolve"
-            found[compare(name, Upper(atol=1e-13), measured, bound, scale=scale)] = rest
-    return found
-
-
 def _places(case: Case) -> list[Place]:
-    return [
-        _place(case, pair, k)
-        for pair in neighbour_pairs(case.mixture, MAX_PAIRS)
-        for k in STRENGTHS
-    ]
+    def measure() -> list[Place]:
+        pairs = neighbour_pairs(case.mixture, MAX_PAIRS)
+        return [_place(case, pair, k) for pair in pairs for k in STRENGTHS]
+
+    return case.memo("B.1 (2) places", measure)
+
+
+def _held(case: Case) -> list[Place]:
+    return [p for p in _places(case) if min(p.slack.values()) > 0.0]
 
 
 def _place(case: Case, pair: Pair, k: float) -> Place:
