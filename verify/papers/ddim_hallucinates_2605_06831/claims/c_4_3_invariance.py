@@ -19,18 +19,17 @@ Source: arXiv 2605.06831 v1, Corollary 4.3
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Upper, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import (
     KAPPA,
     Paths,
@@ -46,7 +45,6 @@ CLAIM = Claim.from_docstring(
     short="trapping in the tube",
     rests_on={"G.3": "the remainder R"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/tube_invariance.py",
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "
@@ -77,97 +75,84 @@ class Tubes:
     wall: geometry.Mask
     margin: Array
 
-
-def check(case: Case) -> Verdict:
-    """Paths from the tube, and the velocity on its wall."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Tubes that shrink, starts in half of the segment, and a segment that is too short."""
-    found = {"only the middle half of the segment": _judge(case, inset=0.25)} | narrowest(
-        "a segment shorter by {} l at both ends", lambda less: _judge(case, short=less), 0.25
-    )
-    if case.mixture.d > 1:
-        found["radius shrinking as e^(-2u)"] = _judge(case, shrink=2.0)
-        found |= narrowest(
-            "radius shrinking as e^(-{}u)", lambda rate: _judge(case, shrink=rate), 2.0
-        )
-    return found
+    @property
+    def held(self) -> geometry.Mask:
+        """(n,): whether the pair dominates with margin 7 at every node of the path."""
+        return np.asarray(self.margin.min(axis=0) >= KAPPA)
 
 
-def _judge(case: Case, inset: float = 0.0, shrink: float = 0.0, short: float = 0.0) -> Verdict:
-    """inset: how much shorter the segment is at both ends, starts included; short: the same with
-    the starts left; shrink: rate at which r falls in u (mutants)."""
+@CLAIM.sampled(unit="path nodes")
+def trapping(
+    case: Case, inset: float = 0.0, short: float = 0.0, shrink: float = 0.0
+) -> Iterator[Part]:
+    """Paths from the tube, and the velocity on its wall. inset: how much shorter the segment is at
+    both ends, starts included; short: the same with the starts left; shrink: rate at which r falls
+    in u."""
     node = node_of_tau_2(case, KAPPA)
-    common = Hypothesis("common_sigma", 1.0, 0.0)
     if node is None:
-        finding = Finding(
-            hypotheses=[common, Hypothesis("separation", 0.0)],
-            note="The closest pair is not separated with margin 7 at any noisy node.",
-        )
-        return CLAIM.judge(case, finding)
+        yield Hypothesis("separation", 0.0)
+        yield "The closest pair is not separated with margin 7 at any noisy node."
+        return
     tubes = case.memo(f"C4.3 tubes {inset}", lambda: _measure(case, node, inset))
-    worst_margin = tubes.margin.min(axis=0)
-    held = worst_margin >= KAPPA
-    hypotheses = [
-        common,
-        Hypothesis("separation", 1.0, 0.0),
-        Hypothesis.from_slack("dominance", np.minimum(worst_margin, 1e300) - KAPPA),
-    ]
-    if not held.any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
-    comparisons = _comparisons(case, tubes, held, inset + short, shrink)
-    rows = np.flatnonzero(held)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        places = np.flatnonzero(held & tubes.wall) if "velocity" in comparison.name else rows
-        path = places[comparison.index % len(places)]
-        start = {"y_start": tubes.paths.y[0, path], "t_start": int(tubes.paths.times[0])}
-        return {"quantity": comparison.name, **start, "pair": tubes.pair[path]}
-
-    length = _lengths(case, tubes.pair)
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=float(held.mean()),
-        nonvacuous_share=float(np.mean(tubes.radius[held] < length[held])),
-        witness=witness,
-        unit="path nodes",
-        numbers={
-            "R over the pair's distance, largest": float((tubes.remainder / length).max()),
-            "ε, largest": float(tubes.overshoot.max()),
-            "raw time of the start": int(tubes.paths.times[0]),
-        },
-    )
-    return CLAIM.judge(case, finding)
+    yield Hypothesis("separation", 1.0, 0.0)
+    yield Hypothesis.from_slack("dominance", np.minimum(tubes.margin.min(axis=0), 1e300) - KAPPA)
+    if not tubes.held.any():
+        return
+    yield from _sides(case, tubes, inset + short, shrink)
+    yield {
+        "R over the pair's distance, largest": float(
+            (tubes.remainder / _lengths(case, tubes.pair)).max()
+        ),
+        "ε, largest": float(tubes.overshoot.max()),
+        "raw time of the start": int(tubes.paths.times[0]),
+    }
 
 
-def _comparisons(
-    case: Case, tubes: Tubes, held: geometry.Mask, inset: float, shrink: float
-) -> list[Comparison]:
-    v = tubes.paths.v[1:, None]
-    radius = tubes.radius[held] * (v / tubes.paths.v[0]) ** (0.5 * shrink)
-    beyond = np.maximum(tubes.a - 1.0, -tubes.a)[1:, held]
-    tolerance = flow_tolerance(case)
-    relation = Upper(rtol=1e-9, atol=tolerance / float(_lengths(case, tubes.pair).min()))
-    comparisons = [compare("overshoot", relation, beyond, tubes.overshoot[held] - inset)]
-    on_wall = held & tubes.wall
-    if case.mixture.d > 1:
-        comparisons = [
-            compare("distance", Upper(rtol=1e-9, atol=tolerance), tubes.distance[1:, held], radius),
-            *comparisons,
-        ]
-    if on_wall.any():
-        comparisons.append(
-            compare(
-                "outward velocity on the wall",
-                Upper(rtol=1e-9, atol=tolerance),
-                tubes.outward[on_wall],
-                (tubes.remainder - tubes.radius)[on_wall],
-            )
+def _wide(case: Case) -> bool:
+    return case.mixture.d > 1
+
+
+CLAIM.must_fail(trapping, "only the middle half of the segment", inset=0.25)
+CLAIM.must_fail_narrowly(
+    trapping, "a segment shorter by {} l at both ends", 0.25, short=lambda less: less
+)
+CLAIM.must_fail(trapping, "radius shrinking as e^(-2u)", when=_wide, shrink=2.0)
+CLAIM.must_fail_narrowly(
+    trapping, "radius shrinking as e^(-{}u)", 2.0, when=_wide, shrink=lambda rate: rate
+)
+
+
+def _sides(case: Case, tubes: Tubes, inset: float, shrink: float) -> Iterator[Side]:
+    """Of the paths that held: distance and overshoot at later nodes (S, n), velocity (n,)."""
+    paths, length = tubes.paths, _lengths(case, tubes.pair)
+    tolerance = Tolerance(rtol=1e-9, atol=flow_tolerance(case))
+    start = {"y_start": paths.y[:1], "t_start": int(paths.times[0]), "pair": tubes.pair[None]}
+    if _wide(case):
+        yield Side(
+            "distance",
+            tubes.distance[1:],
+            at_most=tubes.radius * (paths.v[1:, None] / paths.v[0]) ** (0.5 * shrink),
+            among=tubes.held,
+            tolerance=tolerance,
+            where=start,
         )
-    return comparisons
+    yield Side(
+        "overshoot",
+        np.maximum(tubes.a - 1.0, -tubes.a)[1:],
+        at_most=tubes.overshoot - inset,
+        among=tubes.held,
+        telling=tubes.radius < length,
+        tolerance=replace(tolerance, atol=tolerance.atol / float(length.min())),
+        where=start,
+    )
+    yield Side(
+        "outward velocity on the wall",
+        tubes.outward,
+        at_most=tubes.remainder - tubes.radius,
+        among=tubes.held & tubes.wall,
+        tolerance=tolerance,
+        where={**start, "y_start": paths.y[0], "pair": tubes.pair},
+    )
 
 
 def _lengths(case: Case, pair: IntArray) -> Array:
