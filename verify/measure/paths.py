@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from mixdyn.bounds import orthogonal_remainder
 from mixdyn.geometry import Mask, squared_distances, two_nearest
 from mixdyn.geometry import pair as geometry_pair
 from mixdyn.geometry.dominance_times import NEVER, tau_1, tau_2
@@ -20,6 +21,7 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array, IntArray
 
 from ..ledger.claim import Case
+from ..ledger.sides import Facts, Part
 
 KAPPA = 7.0  # the dominance margin of the experiments in arXiv 2605.06831 v1
 DDIM_STEPS = 50
@@ -183,6 +185,20 @@ def reverse_paths(case: Case) -> Paths:
     return sampler_paths(case, ExactReverse(ddim_grid(case)), "reverse SDE")
 
 
+def states_at_nodes(case: Case, first: int, most: int) -> Iterator[tuple[Array, float]]:
+    """Every state y (n, d) and v at up to `most` nodes from the `first` on, of the flow, then of
+    the reverse SDE."""
+    for paths in (flow_paths(case), reverse_paths(case)):
+        for k in np.unique(np.linspace(first, len(paths.times) - 1, most).astype(int)):
+            yield paths.y[k], float(paths.v[k])
+
+
+def stacked(pieces: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
+    """The arrays of each name behind one another."""
+    listed = list(pieces)
+    return {name: np.concatenate([piece[name] for piece in listed]) for name in listed[0]}
+
+
 def extent(mixture: GaussianMixture) -> float:
     """The scale of rounding: the largest coordinate of a mean, or sigma if that is larger."""
     return float(max(np.abs(mixture.means).max(), mixture.sigmas.max()))
@@ -206,6 +222,17 @@ class Tails:
     pair: IntArray
     distance: Array
 
+    @property
+    def dominated(self) -> Mask:
+        """(n,): paths whose tail has a later node."""
+        return self.start < len(self.distance) - 1
+
+    def at_start(self, values: Array) -> Array:
+        """(n,) of values (S + 1, n) or (S + 1,): those at the first node of each path's tail, at
+        the last node where it has none."""
+        first = np.minimum(self.start, len(self.distance) - 1)
+        return values[first] if values.ndim == 1 else values[first, np.arange(len(first))]
+
     def later(self) -> Mask:
         """(S + 1, n): nodes after the first of the path's tail."""
         return np.arange(len(self.distance))[:, None] > self.start
@@ -215,6 +242,15 @@ class Tails:
         out = np.full(len(self.start), np.nan)
         for (i, j), rows in self.groups():
             out[rows] = value(i, j)
+        return out
+
+    def along(self, paths: Paths, value: Callable[[int, int, Array], Array]) -> Array:
+        """(S + 1, n) values of a function of the pair and of states (m, d), NaN where a path has
+        none."""
+        out = np.full(paths.y.shape[:2], np.nan)
+        for (i, j), rows in self.groups():
+            states = paths.y[:, rows]
+            out[:, rows] = value(i, j, states.reshape(-1, states.shape[2])).reshape(-1, len(rows))
         return out
 
     def groups(self) -> Iterator[tuple[tuple[int, int], IntArray]]:
@@ -255,13 +291,12 @@ def dominated_tails(case: Case, paths: Paths, kappa: float = KAPPA) -> Tails:
         y = paths.y[start[alone], alone]
         first, second, _, _ = two_nearest(case.mixture.means, y)
         pair[alone, 1] = np.where(first == pair[alone, 0], second, first)
-    distance = np.full(paths.y.shape[:2], np.nan)
-    tails = Tails(kappa, start, pair, distance)
-    for (i, j), rows in tails.groups():
-        frame = geometry_pair(case.mixture, i, j)
-        flat = frame.orthogonal_distance(paths.y[:, rows].reshape(-1, case.mixture.d))
-        distance[:, rows] = flat.reshape(-1, len(rows))
-    return tails
+    tails = Tails(kappa, start, pair, np.empty(0))
+
+    def distance(i: int, j: int, y: Array) -> Array:
+        return geometry_pair(case.mixture, i, j).orthogonal_distance(y)
+
+    return replace(tails, distance=tails.along(paths, distance))
 
 
 def flow_tails(case: Case, kappa: float) -> Tails:
@@ -270,14 +305,33 @@ def flow_tails(case: Case, kappa: float) -> Tails:
     return case.memo(key, lambda: dominated_tails(case, flow_paths(case), kappa))
 
 
-def tail_witness(paths: Paths, tails: Tails, place: IntArray, quantity: str) -> dict[str, Any]:
-    """What reproduces one place (node, path) of a tail: its start, its pair and its time."""
-    node, path = place.tolist()
+def orthogonal_remainders(case: Case, tails: Tails) -> Array:
+    """R of each path's own pair, (n,), NaN without one."""
+    return tails.per_path(lambda i, j: float(orthogonal_remainder(case.mixture, i, j, tails.kappa)))
+
+
+def told_by_tube(case: Case, tails: Tails) -> Iterator[Part]:
+    """The paths about which a tube of radius R says something: R is below their pair's distance."""
+    length = tails.per_path(lambda i, j: geometry_pair(case.mixture, i, j).length)
+    if np.nanmax(tails.distance) > 1e-9 * np.nanmax(length):
+        within = orthogonal_remainders(case, tails) < length
+        yield Facts(nonvacuous=float(np.mean(within[tails.dominated])))
+    else:
+        yield Facts(nonvacuous=0.0)
+        yield "Every state lies on every line through two modes."
+
+
+def tail_place(paths: Paths, tails: Tails, node: int, path: int) -> dict[str, Any]:
+    """What reproduces one place of a tail: its start, its pair and its time."""
     start = min(int(tails.start[path]), node)
     return {
-        "quantity": quantity,
         "y_start": paths.y[start, path],
         "t_start": int(paths.times[start]),
         "t": int(paths.times[node]),
         "pair": tails.pair[path],
     }
+
+
+def tail_witness(paths: Paths, tails: Tails, place: IntArray, quantity: str) -> dict[str, Any]:
+    """`tail_place` under the name of what is compared there."""
+    return {"quantity": quantity, **tail_place(paths, tails, *place.tolist())}

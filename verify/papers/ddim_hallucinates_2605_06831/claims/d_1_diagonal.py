@@ -30,6 +30,7 @@ from mixdyn.support.checks import Array
 from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.paths import stacked
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -64,7 +65,7 @@ def diagonals(case: Case, counted: float = 1.0, other: str = "b + d") -> Iterato
     yield Hypothesis("dominance", float(np.mean(kappa > 0.0)), float(max(0.0, -kappa.min())))
     if not held.any():
         return
-    yield Facts(applicable=held)
+    yield Facts(applicable=float(held.mean()))
     where = {name: points[name] for name in ("y", "v", "modes")}
     bound = bounds.diagonal_log_ratio(
         counted * kappa,
@@ -134,8 +135,7 @@ def _collinear(three: Array) -> bool:
 def _measure(case: Case, shapes: list[tuple[int, int, int, int]]) -> Points:
     rng = case.rng("D.1")
     per_shape = max(16, case.pick(4096, 65_536) // len(shapes))
-    pieces = [_at_shape(case, rng, shape, per_shape) for shape in shapes]
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return stacked(_at_shape(case, rng, shape, per_shape) for shape in shapes)
 
 
 def _at_shape(

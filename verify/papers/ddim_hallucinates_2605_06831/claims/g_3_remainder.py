@@ -27,7 +27,7 @@ from mixdyn.support.checks import Array
 from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
-from verify.measure.paths import flow_paths, reverse_paths
+from verify.measure.paths import stacked, states_at_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -50,7 +50,7 @@ States = dict[str, Array]
 def drift(case: Case, counted: float = 1.0, others: float = 1.0) -> Iterator[Part]:
     """Responsibilities and remainders against their bounds, the parallel drift against its sum.
     counted, others: factors on the margin and on the other modes' pull."""
-    at = case.memo("G.3 states", lambda: _measure(case))
+    at = case.memo("G.3 states", lambda: stacked(_at_pair(case, *group) for group in _groups(case)))
     kappa, bound = at["kappa"], at["R"]
     held, extra = kappa >= LEAST_MARGIN, (counted - 1.0) * kappa
     seen = held & np.isfinite(at["log gamma over bound"])
@@ -99,23 +99,15 @@ CLAIM.must_fail_narrowly(
 )
 
 
-def _measure(case: Case) -> States:
-    """Arrays over states; each state is taken with its two nearest modes as the pair."""
-    pieces = [_at_pair(case, *group) for group in _groups(case)]
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-
-
 def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
-    """States y of one node that share their two nearest modes (i nearer than j)."""
+    """States y of one node and v, with the two nearest modes that they share (i nearer than j)."""
     count = case.pick(256, 2048)
-    for paths in (flow_paths(case), reverse_paths(case)):
-        for k in np.unique(np.linspace(1, len(paths.times) - 1, 12).astype(int)):
-            y = paths.y[k, :count]
-            first, second, _, _ = geometry.two_nearest(case.mixture.means, y)
-            codes, label = np.unique(first * case.mixture.N + second, return_inverse=True)
-            for m, code in enumerate(codes.tolist()):
-                i, j = divmod(code, case.mixture.N)
-                yield y[label == m], float(paths.v[k]), i, j
+    for every, v in states_at_nodes(case, 1, 12):
+        y = every[:count]
+        first, second, _, _ = geometry.two_nearest(case.mixture.means, y)
+        codes, label = np.unique(first * case.mixture.N + second, return_inverse=True)
+        for m, code in enumerate(codes.tolist()):
+            yield y[label == m], v, *divmod(code, case.mixture.N)
 
 
 def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> States:

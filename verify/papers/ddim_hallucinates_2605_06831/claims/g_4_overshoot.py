@@ -17,25 +17,23 @@ Source: arXiv 2605.06831 v1, Lemma G.4
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
-from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from mixdyn.support.checks import Array
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Upper, compare
-from verify.measure.midpoint.traps import require_distinct_means
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.paths import (
     KAPPA,
     flow_paths,
     flow_tails,
     flow_tolerance,
-    reverse_paths,
-    tail_witness,
+    stacked,
+    states_at_nodes,
+    tail_place,
 )
 
 CLAIM = Claim.from_docstring(
@@ -44,7 +42,6 @@ CLAIM = Claim.from_docstring(
     short="extended segment",
     rests_on={"G.3": "the weight of the other modes"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/extended_segment.py",
     does_not_show=(
         "Where in the interval a path ends, or how it moves there: inside, nothing is said. "
@@ -53,64 +50,67 @@ CLAIM = Claim.from_docstring(
 )
 
 PAIRS_PER_NODE = 6
-Parts = dict[str, Array]
+States = dict[str, Array]
 
 
-def check(case: Case) -> Verdict:
-    """Velocity at states, then the distance along the flow."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Faster contractions, and (where a mode lies beyond a pair) no extension."""
-    found = {"D' ≤ -1.5 D": _judge(case, speed=1.5)} | narrowest(
-        "D' ≤ -(1 + {}) D", lambda more: _judge(case, speed=1.0 + more), 0.5
-    )
-    if (_at_states(case)["excess"] > 1e-3).any():
-        found["ε = 0"] = _judge(case, extension=0.0)
-    return found
-
-
-def _judge(case: Case, speed: float = 1.0, extension: float = 1.0) -> Verdict:
-    """speed: the rate of contraction; extension: a factor on epsilon."""
-    require_distinct_means(case.mixture)
+@CLAIM.sampled(unit="path nodes")
+def contraction(case: Case, speed: float = 1.0, extension: float = 1.0) -> Iterator[Part]:
+    """The distance along the flow, then velocity at states. speed: the rate of contraction;
+    extension: a factor on epsilon."""
     tails = flow_tails(case, KAPPA)
-    dominated = tails.start < len(tails.distance) - 1
-    parts = _at_states(case)
-    comparisons = [_velocity(parts, speed, extension)]
-    overshoot = np.zeros(0)
+    dominated, largest = tails.dominated, None
     if dominated.any():
-        overshoot = extension * tails.per_path(lambda i, j: _overshoot(case, i, j))
-        along = _along_flow(case, overshoot, speed)
-        comparisons = [*along, *comparisons]
-        overshoot = overshoot[dominated]
-    paths = flow_paths(case)
+        epsilon = extension * tails.per_path(
+            lambda i, j: float(bounds.parallel_excess(case.mixture, i, j, KAPPA))
+        )
+        largest = float(epsilon[dominated].max())
+        yield Hypothesis("dominance", float(dominated.mean()))
+        yield Facts(nonvacuous=float(np.mean(epsilon[dominated] < 0.5)))
+        yield from _along_flow(case, epsilon, speed)
+    else:  # velocities at states do not ask for it
+        yield Facts(unit="states")
+        yield "No pair dominates along the flow: velocities only."
+    states = _at_states(case)
+    yield _velocity(states, speed, extension)
+    yield {
+        "largest ε of a dominating pair": largest,
+        "largest ε at a state": float(states["excess"].max()),
+    }
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison is not comparisons[-1]:
-            place = along[comparison][comparison.index]
-            return tail_witness(paths, tails, place, comparison.name)
-        k = _outside(parts, extension)[comparison.index]
-        pair = [int(parts["i"][k]), int(parts["j"][k])]
-        return {"quantity": comparison.name, "y": parts["y"][k], "v": parts["v"][k], "pair": pair}
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            # Velocities at states do not ask for it.
-            *([Hypothesis("dominance", float(dominated.mean()))] if dominated.any() else []),
-        ],
-        nonvacuous_share=float(np.mean(overshoot < 0.5)) if dominated.any() else 1.0,
-        witness=witness,
-        unit="path nodes" if dominated.any() else "states",
-        note="" if dominated.any() else "No pair dominates along the flow: velocities only.",
-        numbers={
-            "largest ε of a dominating pair": float(overshoot.max()) if overshoot.size else None,
-            "largest ε at a state": float(parts["excess"].max()),
-        },
+def _along_flow(case: Case, epsilon: Array, speed: float) -> Iterator[Side]:
+    """D at every node after each path's tau, outside and inside the interval at tau."""
+    paths, tails = flow_paths(case), flow_tails(case, KAPPA)
+    a = tails.along(paths, lambda i, j, y: geometry.pair(case.mixture, i, j).coordinates(y)[0])
+    distance = _distance(a, epsilon)
+    at_start = tails.at_start(distance)
+    contracted = (paths.v[:, None] / tails.at_start(paths.v)) ** (0.5 * speed) * at_start
+    length = tails.per_path(lambda i, j: geometry.pair(case.mixture, i, j).length)
+    for name, chosen in (("outside", at_start > 0.0), ("inside", at_start == 0.0)):
+        yield Side(
+            f"distance of a to the interval, from {name}",
+            distance,
+            at_most=contracted,
+            among=tails.later() & chosen,
+            tolerance=Tolerance(rtol=1e-9, atol=flow_tolerance(case)),
+            scale=1.0 / length,
+            where=lambda node, path: tail_place(paths, tails, node, path),
+        )
+
+
+def _velocity(states: States, speed: float, extension: float) -> Side:
+    """Outward velocity of a at the states outside the interval."""
+    a = states["a"]
+    distance = _distance(a, extension * states["excess"])
+    return Side(
+        "outward velocity of a",
+        np.where(a > 0.5, 1.0, -1.0) * states["a_dot"],
+        at_most=-speed * distance,
+        among=distance > 0.0,
+        tolerance=Tolerance(atol=1e-12),
+        scale=1.0 + np.abs(a),
+        where={name: states[name] for name in ("y", "v", "pair")},
     )
-    return CLAIM.judge(case, finding)
 
 
 def _distance(a: Array, epsilon: Array) -> Array:
@@ -118,74 +118,21 @@ def _distance(a: Array, epsilon: Array) -> Array:
     return np.maximum(np.maximum(a - 1.0, -a) - epsilon, 0.0)
 
 
-def _outside(parts: Parts, extension: float) -> IntArray:
-    return np.flatnonzero(_distance(parts["a"], extension * parts["excess"]) > 0.0)
+CLAIM.must_fail(contraction, "D' ≤ -1.5 D", speed=1.5)
+CLAIM.must_fail_narrowly(contraction, "D' ≤ -(1 + {}) D", 0.5, speed=lambda more: 1.0 + more)
+CLAIM.must_fail(
+    contraction,
+    "ε = 0",
+    when=lambda case: bool((_at_states(case)["excess"] > 1e-3).any()),
+    extension=0.0,
+)
 
 
-def _velocity(parts: Parts, speed: float, extension: float) -> Comparison:
-    """Outward velocity of a at the states outside the interval."""
-    rows = _outside(parts, extension)
-    if rows.size == 0:  # one point at which nothing is claimed
-        return compare("outward velocity of a", Upper(atol=1e-12), 0.0, 0.0)
-    a = parts["a"][rows]
-    distance = _distance(a, extension * parts["excess"][rows])
-    outward = np.where(a > 0.5, 1.0, -1.0) * parts["a_dot"][rows]
-    scale = 1.0 + np.abs(a)
-    relation = Upper(atol=1e-12)
-    return compare("outward velocity of a", relation, outward, -speed * distance, scale=scale)
-
-
-def _overshoot(case: Case, i: int, j: int) -> float:
-    return float(bounds.parallel_excess(case.mixture, i, j, KAPPA))
-
-
-def _along_flow(case: Case, overshoot: Array, speed: float) -> dict[Comparison, IntArray]:
-    """D at every node after each path's tau, outside and inside the interval at tau; by comparison
-    its places (node, path)."""
-    paths, tails = flow_paths(case), flow_tails(case, KAPPA)
-    a = case.memo("G.4 coordinates", lambda: _coordinates(case))
-    later = tails.later()
-    start = np.minimum(tails.start, len(paths.times) - 1)
-    at_start = _distance(a[start, np.arange(paths.n)], overshoot)
-    contraction = (paths.v[:, None] / paths.v[start]) ** (0.5 * speed)
-    length = tails.per_path(lambda i, j: geometry.pair(case.mixture, i, j).length)
-    scale = np.broadcast_to(1.0 / length, later.shape)
-    found = {}
-    for name, chosen in (("outside", at_start > 0.0), ("inside", at_start == 0.0)):
-        places = later & chosen
-        if not places.any():
-            continue
-        comparison = compare(
-            f"distance of a to the interval, from {name}",
-            Upper(rtol=1e-9, atol=flow_tolerance(case)),
-            _distance(a, overshoot)[places],
-            (contraction * at_start)[places],
-            scale=scale[places],
-        )
-        found[comparison] = np.argwhere(places)
-    return found
-
-
-def _coordinates(case: Case) -> Array:
-    """(S + 1, n): a along each path's own pair, NaN where it has none."""
-    paths, tails = flow_paths(case), flow_tails(case, KAPPA)
-    a = np.full(paths.y.shape[:2], np.nan)
-    for (i, j), rows in tails.groups():
-        flat, _ = geometry.pair(case.mixture, i, j).coordinates(
-            paths.y[:, rows].reshape(-1, case.mixture.d)
-        )
-        a[:, rows] = flat.reshape(-1, len(rows))
-    return a
-
-
-def _at_states(case: Case) -> Parts:
+def _at_states(case: Case) -> States:
     """Coordinate, velocity and the sum that epsilon bounds, at states with random pairs."""
-
-    def measure() -> Parts:
-        pieces = [_at_pair(case, *group) for group in _groups(case)]
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-
-    return case.memo("G.4 states", measure)
+    return case.memo(
+        "G.4 states", lambda: stacked(_at_pair(case, *group) for group in _groups(case))
+    )
 
 
 def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
@@ -193,14 +140,13 @@ def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
     rng, mixture = case.rng("G.4"), case.mixture
     i, j = np.triu_indices(mixture.N, k=1)
     count = case.pick(128, 2048)
-    for paths in (flow_paths(case), reverse_paths(case)):
-        for k in np.unique(np.linspace(0, len(paths.times) - 1, 10).astype(int)):
-            rows = rng.integers(0, paths.n, count)
-            for p in rng.integers(0, len(i), PAIRS_PER_NODE).tolist():
-                yield paths.y[k, rows], float(paths.v[k]), int(i[p]), int(j[p])
+    for y, v in states_at_nodes(case, 0, 10):
+        rows = rng.integers(0, len(y), count)
+        for p in rng.integers(0, len(i), PAIRS_PER_NODE).tolist():
+            yield y[rows], v, int(i[p]), int(j[p])
 
 
-def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
+def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> States:
     mixture = case.mixture
     pair = geometry.pair(mixture, i, j)
     split = dynamics.split_drift(mixture, pair, y, v)
@@ -208,12 +154,10 @@ def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> Parts:
     a_modes, _ = pair.coordinates(mixture.means)
     beyond = np.maximum(np.maximum(a_modes - 1.0, -a_modes), 0.0)
     beyond[[i, j]] = 0.0
-    wide = np.ones(len(y))
     return {
         "y": y,
-        "v": v * wide,
-        "i": i * wide,
-        "j": j * wide,
+        "v": np.full(len(y), v),
+        "pair": np.tile([i, j], (len(y), 1)),
         "a": split.a,
         "a_dot": split.a_dot,
         "excess": gamma @ beyond,
