@@ -42,19 +42,6 @@ CLAIM = Claim.from_docstring(
 )
 
 REPORTED = (1.0, 2.0, 7.0, 20.0)
-CAPTION = "Medians over trajectories of the raw times from which two modes dominate"
-COLUMNS = (
-    "κ",
-    "trajectories",
-    "some pair, first",
-    "some pair, for good",
-    "one pair, for good",
-    "steps left then",
-    "share whose margin falls again",
-    "share whose pair changes",
-)
-
-
 Runs = Mapping[str, Paths]
 
 
@@ -79,15 +66,7 @@ def dominance(case: Case, runs: Runs, kappa: float = KAPPA, from_time: int = 1) 
             tolerance=Tolerance(atol=0.5),
             where={"y_first": paths.y[0], "y_last_noisy": paths.y[-2], "kappa": kappa},
         )
-    yield lambda: Table(
-        CAPTION,
-        COLUMNS,
-        [
-            (level, name, *_summary(paths.times, _times(case, paths, level)))
-            for level in REPORTED
-            for name, paths in runs.items()
-        ],
-    )
+    yield lambda: _table(case, runs)
 
 
 def _controls(case: Case) -> Mapping[str, Mapping[str, Any]]:
@@ -105,6 +84,26 @@ CLAIM.must_fail_each(dominance, _controls)
 
 def _times(case: Case, paths: Paths, kappa: float) -> DominanceTimes:
     return tau_1(case.mixture, case.schedule, paths.times, paths.states(case), kappa)
+
+
+def _table(case: Case, runs: Runs) -> Table:
+    rows: list[tuple[float | str, ...]] = [
+        (level, name, *_summary(paths.times, _times(case, paths, level)))
+        for level in REPORTED
+        for name, paths in runs.items()
+    ]
+    columns = (
+        "κ",
+        "trajectories",
+        "some pair, first",
+        "some pair, for good",
+        "one pair, for good",
+        "steps left then",
+        "share whose margin falls again",
+        "share whose pair changes",
+    )
+    caption = "Medians over trajectories of the raw times from which two modes dominate"
+    return Table(caption, columns, rows)
 
 
 def _summary(times: IntArray, found: DominanceTimes) -> tuple[float, ...]:

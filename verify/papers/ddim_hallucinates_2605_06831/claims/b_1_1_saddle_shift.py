@@ -52,18 +52,6 @@ TABLE_RATIOS = (1.0, 2.0, 10.0, 100.0)
 MAX_NODES = 6
 
 
-class Problem(NamedTuple):
-    """Two modes: k, b; where there is a saddle (else NaN), its a in closed form and by the engine,
-    and the engine's eigenvalue; the number of zeros."""
-
-    k: float
-    b: float
-    closed: float
-    a: float
-    eigenvalue: float
-    zeros: int
-
-
 @CLAIM.exact(unit="two-mode problems")
 def saddle(
     case: Case, artanh: float = 1.0, sign: float = 1.0, moved: bool = True
@@ -85,18 +73,6 @@ def saddle(
     )
     yield {"problems whose equilibria are counted, saddle or not": len(problems)}
     yield _table
-
-
-CLAIM.must_fail(saddle, "|b| < ks/2", artanh=0.0)
-CLAIM.must_fail(saddle, "logit(a*) = -b + k(a* - 1/2)", sign=-1.0)
-CLAIM.must_fail(saddle, "slope k/4 - 1", moved=False)
-
-
-def _threshold(k: Array, artanh: float) -> Array:
-    """The critical |b|, with a factor on its second term: 1 for the claim itself."""
-    critical = bounds.critical_log_weight_ratio(k)
-    s = np.sqrt(np.maximum(1.0 - 4.0 / k, 0.0))
-    return np.where(k > 4.0, artanh * critical + (1.0 - artanh) * 0.5 * k * s, 0.0)
 
 
 def _at_saddle(
@@ -134,6 +110,30 @@ def _at_saddle(
         scale=k * give / (a * (1.0 - a)),
         where=where,
     )
+
+
+def _threshold(k: Array, artanh: float) -> Array:
+    """The critical |b|, with a factor on its second term: 1 for the claim itself."""
+    critical = bounds.critical_log_weight_ratio(k)
+    s = np.sqrt(np.maximum(1.0 - 4.0 / k, 0.0))
+    return np.where(k > 4.0, artanh * critical + (1.0 - artanh) * 0.5 * k * s, 0.0)
+
+
+CLAIM.must_fail(saddle, "|b| < ks/2", artanh=0.0)
+CLAIM.must_fail(saddle, "logit(a*) = -b + k(a* - 1/2)", sign=-1.0)
+CLAIM.must_fail(saddle, "slope k/4 - 1", moved=False)
+
+
+class Problem(NamedTuple):
+    """Two modes: k, b; where there is a saddle (else NaN), its a in closed form and by the engine,
+    and the engine's eigenvalue; the number of zeros."""
+
+    k: float
+    b: float
+    closed: float
+    a: float
+    eigenvalue: float
+    zeros: int
 
 
 def _problems(case: Case) -> list[Problem]:

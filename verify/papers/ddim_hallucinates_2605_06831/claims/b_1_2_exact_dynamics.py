@@ -62,41 +62,6 @@ _PLACES, _ROUNDS = 33, 5
 _RESOLVED = 1e-11  # in units of `Place.scale`: rounding of the engine's saddle is well below it
 
 
-@dataclass(frozen=True)
-class Place:
-    """A pair at one strength k = l^2/v. slack: by hypothesis, positive where it holds.
-
-    along, across: measured distances of the two saddles over l; bound_along, bound_across: theirs.
-    response: (drift of the full field at the two-mode saddle)/(its slope), the linear prediction.
-    scale: of rounding, that of the coordinates over l, divided by a slope below one.
-    """
-
-    pair: Pair
-    k: float
-    slack: dict[str, float]
-    along: float = math.nan
-    across: float = math.nan
-    bound_along: float = math.nan
-    bound_across: float = math.nan
-    response: float = math.nan
-    scale: float = 1.0
-
-    def resolves(self, what: str) -> bool:
-        """Whether a measured displacement is more than rounding."""
-        return bool(getattr(self, what) > _RESOLVED * self.scale)
-
-
-class Boundary(NamedTuple):
-    """Two modes of one weight ratio at the start, lengths over l from the midpoint."""
-
-    ratio: float
-    measured: float
-    level: float
-    closed: float
-    saddle: float
-    resolution: float
-
-
 @CLAIM.exact(unit="pairs × strengths")
 def displacement(case: Case, factor: float = 1.0, towards: float = 0.0) -> Iterator[Part]:
     """Saddles of the full mixture, then the boundary between two basins. factor: on E/s; towards:
@@ -117,28 +82,6 @@ def displacement(case: Case, factor: float = 1.0, towards: float = 0.0) -> Itera
     limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
     yield from _divides(limits, towards)
     yield lambda: _boundary_table(limits)
-
-
-def _seen_to_move(case: Case) -> bool:
-    """Whether a saddle of the full mixture is displaced by more than rounding."""
-    return any(p.resolves("along") for p in _held(case))
-
-
-CLAIM.must_fail(displacement, "the moving saddle divides the basins", towards=1.0)
-CLAIM.must_fail_narrowly(
-    displacement,
-    "a boundary {} of the way from the level to the saddle",
-    1.0,
-    towards=lambda share: share,
-)
-CLAIM.must_fail(displacement, "E/s scaled by 1e-9", when=_seen_to_move, factor=1e-9)
-CLAIM.must_fail_narrowly(
-    displacement,
-    "E/s scaled by e^(-{})",
-    20.0,
-    when=_seen_to_move,
-    factor=lambda less: math.exp(-less),
-)
 
 
 def _moved(held: Sequence[Place], what: str, factor: float) -> Iterator[Side]:
@@ -192,6 +135,63 @@ def _divides(limits: Sequence[Boundary], towards: float) -> Iterator[Side]:
         tolerance=Tolerance(atol=1e-12),
         where=where,
     )
+
+
+def _seen_to_move(case: Case) -> bool:
+    """Whether a saddle of the full mixture is displaced by more than rounding."""
+    return any(p.resolves("along") for p in _held(case))
+
+
+CLAIM.must_fail(displacement, "the moving saddle divides the basins", towards=1.0)
+CLAIM.must_fail_narrowly(
+    displacement,
+    "a boundary {} of the way from the level to the saddle",
+    1.0,
+    towards=lambda share: share,
+)
+CLAIM.must_fail(displacement, "E/s scaled by 1e-9", when=_seen_to_move, factor=1e-9)
+CLAIM.must_fail_narrowly(
+    displacement,
+    "E/s scaled by e^(-{})",
+    20.0,
+    when=_seen_to_move,
+    factor=lambda less: math.exp(-less),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A pair at one strength k = l^2/v. slack: by hypothesis, positive where it holds.
+
+    along, across: measured distances of the two saddles over l; bound_along, bound_across: theirs.
+    response: (drift of the full field at the two-mode saddle)/(its slope), the linear prediction.
+    scale: of rounding, that of the coordinates over l, divided by a slope below one.
+    """
+
+    pair: Pair
+    k: float
+    slack: dict[str, float]
+    along: float = math.nan
+    across: float = math.nan
+    bound_along: float = math.nan
+    bound_across: float = math.nan
+    response: float = math.nan
+    scale: float = 1.0
+
+    def resolves(self, what: str) -> bool:
+        """Whether a measured displacement is more than rounding."""
+        return bool(getattr(self, what) > _RESOLVED * self.scale)
+
+
+class Boundary(NamedTuple):
+    """Two modes of one weight ratio at the start, lengths over l from the midpoint."""
+
+    ratio: float
+    measured: float
+    level: float
+    closed: float
+    saddle: float
+    resolution: float
 
 
 # -- full mixture --------------------------------------------------------------------------------

@@ -55,32 +55,6 @@ CLAIM = Claim.from_docstring(
 MAX_PAIRS = 40
 
 
-@dataclass(frozen=True)
-class Tubes:
-    """Paths that start in a tube, and each path's tube.
-
-    a, distance, margin (S + 1, n): coordinate along the pair, distance to its line and dominance
-    margin. radius, remainder, overshoot (n,): r, R and epsilon of the path's pair. outward (n,):
-    the velocity of the distance at the start. wall (n,): whether the start is on the wall.
-    """
-
-    paths: Paths
-    pair: IntArray
-    a: Array
-    distance: Array
-    radius: Array
-    remainder: Array
-    overshoot: Array
-    outward: Array
-    wall: geometry.Mask
-    margin: Array
-
-    @property
-    def held(self) -> geometry.Mask:
-        """(n,): whether the pair dominates with margin 7 at every node of the path."""
-        return np.asarray(self.margin.min(axis=0) >= KAPPA)
-
-
 @CLAIM.sampled(unit="path nodes")
 def trapping(
     case: Case, inset: float = 0.0, short: float = 0.0, shrink: float = 0.0
@@ -110,16 +84,6 @@ def trapping(
 
 def _wide(case: Case) -> bool:
     return case.mixture.d > 1
-
-
-CLAIM.must_fail(trapping, "only the middle half of the segment", inset=0.25)
-CLAIM.must_fail_narrowly(
-    trapping, "a segment shorter by {} l at both ends", 0.25, short=lambda less: less
-)
-CLAIM.must_fail(trapping, "radius shrinking as e^(-2u)", when=_wide, shrink=2.0)
-CLAIM.must_fail_narrowly(
-    trapping, "radius shrinking as e^(-{}u)", 2.0, when=_wide, shrink=lambda rate: rate
-)
 
 
 def _sides(case: Case, tubes: Tubes, inset: float, shrink: float) -> Iterator[Side]:
@@ -153,6 +117,42 @@ def _sides(case: Case, tubes: Tubes, inset: float, shrink: float) -> Iterator[Si
         tolerance=tolerance,
         where={**start, "y_start": paths.y[0], "pair": tubes.pair},
     )
+
+
+CLAIM.must_fail(trapping, "only the middle half of the segment", inset=0.25)
+CLAIM.must_fail_narrowly(
+    trapping, "a segment shorter by {} l at both ends", 0.25, short=lambda less: less
+)
+CLAIM.must_fail(trapping, "radius shrinking as e^(-2u)", when=_wide, shrink=2.0)
+CLAIM.must_fail_narrowly(
+    trapping, "radius shrinking as e^(-{}u)", 2.0, when=_wide, shrink=lambda rate: rate
+)
+
+
+@dataclass(frozen=True)
+class Tubes:
+    """Paths that start in a tube, and each path's tube.
+
+    a, distance, margin (S + 1, n): coordinate along the pair, distance to its line and dominance
+    margin. radius, remainder, overshoot (n,): r, R and epsilon of the path's pair. outward (n,):
+    the velocity of the distance at the start. wall (n,): whether the start is on the wall.
+    """
+
+    paths: Paths
+    pair: IntArray
+    a: Array
+    distance: Array
+    radius: Array
+    remainder: Array
+    overshoot: Array
+    outward: Array
+    wall: geometry.Mask
+    margin: Array
+
+    @property
+    def held(self) -> geometry.Mask:
+        """(n,): whether the pair dominates with margin 7 at every node of the path."""
+        return np.asarray(self.margin.min(axis=0) >= KAPPA)
 
 
 def _lengths(case: Case, pair: IntArray) -> Array:

@@ -52,34 +52,6 @@ SHARES = (0.1, 0.25, 0.4)
 MAX_MODES = 12
 
 
-@dataclass(frozen=True)
-class Ball:
-    """Pairs of paths that start in balls of one relative size, at one node.
-
-    share: radius over the distance to the nearest mode. mode (n,), radius (n,): of each pair.
-    first, second: the two paths of each pair. rate (S + 1, n): lambda at every node. largest (n,):
-    the largest eigenvalue at the first path's start.
-    """
-
-    share: float
-    mode: IntArray
-    radius: Array
-    first: Paths
-    second: Paths
-    rate: Array
-    largest: Array
-
-    @property
-    def distance(self) -> Array:
-        """(S + 1, n) between the two paths."""
-        return np.linalg.norm(self.first.y - self.second.y, axis=2)
-
-    def witness(self, pair: int) -> dict[str, Any]:
-        """Where a pair of paths starts."""
-        starts = {"y_first": self.first.y[0, pair], "y_second": self.second.y[0, pair]}
-        return {"mode": int(self.mode[pair]), "t_start": int(self.first.times[0]), **starts}
-
-
 @CLAIM.sampled(unit="pairs × nodes")
 def tracking(
     case: Case, factor: float = 1.0, fixed: float | None = None, straddle: bool = False
@@ -94,26 +66,6 @@ def tracking(
     sides = [_sides(case, ball, factor, fixed) for ball in balls]
     yield from map(Side.joined, zip(*sides, strict=True))
     yield _numbers(balls[-1])
-
-
-CLAIM.must_fail(tracking, "λ = 1.05", fixed=1.05)
-CLAIM.must_fail(tracking, "one start beyond the saddle", straddle=True)
-CLAIM.must_fail_narrowly(tracking, "(1 + {}) λ in place of λ", 1.0, factor=lambda more: 1.0 + more)
-
-
-def _numbers(widest: Ball) -> dict[str, float]:
-    """What the widest balls did."""
-    return {
-        "raw time of the start, widest balls": int(widest.first.times[0]),
-        "their radius over the distance to the nearest mode": widest.share,
-        "their least λ at the start": float(widest.rate[0].min()),
-        "contraction to the end of a path that one mode owns": float(
-            np.sqrt(widest.first.v[-1] / widest.first.v[0])
-        ),
-        "largest contraction factor measured": float(
-            (widest.distance[-1] / widest.distance[0]).max()
-        ),
-    }
 
 
 def _sides(case: Case, ball: Ball, factor: float, fixed: float | None) -> list[Side]:
@@ -144,12 +96,57 @@ def _sides(case: Case, ball: Ball, factor: float, fixed: float | None) -> list[S
     ]
 
 
+CLAIM.must_fail(tracking, "λ = 1.05", fixed=1.05)
+CLAIM.must_fail(tracking, "one start beyond the saddle", straddle=True)
+CLAIM.must_fail_narrowly(tracking, "(1 + {}) λ in place of λ", 1.0, factor=lambda more: 1.0 + more)
+
+
+@dataclass(frozen=True)
+class Ball:
+    """Pairs of paths that start in balls of one relative size, at one node.
+
+    share: radius over the distance to the nearest mode. mode (n,), radius (n,): of each pair.
+    first, second: the two paths of each pair. rate (S + 1, n): lambda at every node. largest (n,):
+    the largest eigenvalue at the first path's start.
+    """
+
+    share: float
+    mode: IntArray
+    radius: Array
+    first: Paths
+    second: Paths
+    rate: Array
+    largest: Array
+
+    @property
+    def distance(self) -> Array:
+        """(S + 1, n) between the two paths."""
+        return np.linalg.norm(self.first.y - self.second.y, axis=2)
+
+    def witness(self, pair: int) -> dict[str, Any]:
+        """Where a pair of paths starts."""
+        starts = {"y_first": self.first.y[0, pair], "y_second": self.second.y[0, pair]}
+        return {"mode": int(self.mode[pair]), "t_start": int(self.first.times[0]), **starts}
+
+
+def _numbers(widest: Ball) -> dict[str, float]:
+    """What the widest balls did."""
+    return {
+        "raw time of the start, widest balls": int(widest.first.times[0]),
+        "their radius over the distance to the nearest mode": widest.share,
+        "their least λ at the start": float(widest.rate[0].min()),
+        "contraction to the end of a path that one mode owns": float(
+            np.sqrt(widest.first.v[-1] / widest.first.v[0])
+        ),
+        "largest contraction factor measured": float(
+            (widest.distance[-1] / widest.distance[0]).max()
+        ),
+    }
+
+
 def _balls(case: Case, straddle: bool) -> list[Ball]:
-    rng = case.rng("C4.6")
-    distances = geometry.pairwise_distances(case.mixture.means)
-    np.fill_diagonal(distances, np.inf)
-    gap = distances.min(axis=1)
-    modes = np.sort(rng.permutation(case.mixture.N)[:MAX_MODES])
+    gap, _ = _nearest_modes(case.mixture.means)
+    modes = np.sort(case.rng("C4.6").permutation(case.mixture.N)[:MAX_MODES])
     found = []
     for share in SHARES:
         node = _first_node(case, modes, gap, share)
@@ -183,7 +180,9 @@ def _ball(case: Case, share: float, mode: IntArray, gap: Array, node: int, strad
     n, d = centre.shape
     starts = [centre + radius[:, None] * _in_ball(rng, n, d, wall) for wall in (True, False)]
     if straddle:
-        starts = [centre + step * _to_nearest(mixture.means, mode) for step in (0.2, 0.75)]
+        _, nearest = _nearest_modes(mixture.means)
+        way = mixture.means[nearest[mode]] - centre
+        starts = [centre + step * way for step in (0.2, 0.75)]
     both = flow_from(case, np.concatenate(starts), node)
     first, second = (Paths(both.times, both.v, y) for y in np.split(both.y, 2, axis=1))
     rate = np.empty((len(both.v), len(mode)))
@@ -194,11 +193,11 @@ def _ball(case: Case, share: float, mode: IntArray, gap: Array, node: int, strad
     return Ball(share, mode, radius, first, second, rate, largest)
 
 
-def _to_nearest(means: Array, mode: IntArray) -> Array:
-    """From each mode to its nearest other one, (n, d)."""
+def _nearest_modes(means: Array) -> tuple[Array, IntArray]:
+    """Of each mode its distance to the nearest other one, and that one's index, (N,)."""
     distances = geometry.pairwise_distances(means)
     np.fill_diagonal(distances, np.inf)
-    return np.asarray((means[distances.argmin(axis=1)] - means)[mode])
+    return distances.min(axis=1), distances.argmin(axis=1)
 
 
 def _in_ball(rng: np.random.Generator, n: int, d: int, wall: bool) -> Array:

@@ -43,8 +43,6 @@ CLAIM = Claim.from_docstring(
 # Half for the engine's target, half for the rounding of the quadrature.
 TOLERANCE = Tolerance(atol=2e-12)
 NODES = 0.35 * np.arange(-29, 30)  # in posterior standard deviations; tails below 1e-22 are cut
-
-
 Values = dict[str, Array]  # by quantity: "score" (n, d), "log density" (n,), "denoiser" (n, d)
 
 
@@ -60,13 +58,6 @@ def marginals(case: Case, narrower: float = 0.0, noise: float = 1.0) -> Iterator
         for (level, x), expected in zip(states, reference, strict=True)
     ]
     yield from map(Side.joined, zip(*sides, strict=True))
-
-
-CLAIM.must_fail(marginals, "σ smaller by 10 %", narrower=0.1)
-CLAIM.must_fail(marginals, "noise variance larger by 1 %", noise=1.01)
-CLAIM.must_fail_narrowly(
-    marginals, "noise variance larger by a share of {}", 1e-2, noise=lambda share: 1.0 + share
-)
 
 
 def _sides(level: Level, x: Array, measured: Values, expected: Values) -> list[Side]:
@@ -89,6 +80,13 @@ def _sides(level: Level, x: Array, measured: Values, expected: Values) -> list[S
         )
         for name, scale in scales.items()
     ]
+
+
+CLAIM.must_fail(marginals, "σ smaller by 10 %", narrower=0.1)
+CLAIM.must_fail(marginals, "noise variance larger by 1 %", noise=1.01)
+CLAIM.must_fail_narrowly(
+    marginals, "noise variance larger by a share of {}", 1e-2, noise=lambda share: 1.0 + share
+)
 
 
 def _narrowed(mixture: GaussianMixture, share: float) -> GaussianMixture:

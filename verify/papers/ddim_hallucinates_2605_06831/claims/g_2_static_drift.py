@@ -67,13 +67,6 @@ def velocity(
     yield from map(Side.joined, zip(*sides, strict=True))
 
 
-CLAIM.must_fail(velocity, "posterior mean of the data in place of m", expected=_denoiser_velocity)
-CLAIM.must_fail(velocity, "reverse SDE drift m - y", growth=1.0)
-CLAIM.must_fail_narrowly(
-    velocity, "reverse SDE drift (2 - {})(m - y)", 1.0, growth=lambda less: 2.0 - less
-)
-
-
 def _sides(level: Level, x: Array, expected: Array, growth: float) -> Iterator[Side]:
     """Both sides at states x (n, d) of one level, expected (n, d) the flow's velocity there."""
     y, v, step = x / level.alpha, level.v, _step(level)
@@ -96,6 +89,13 @@ def _sides(level: Level, x: Array, expected: Array, growth: float) -> Iterator[S
         tolerance=Tolerance(rtol=1e-12),
         where={"t": level.t},
     )
+
+
+CLAIM.must_fail(velocity, "posterior mean of the data in place of m", expected=_denoiser_velocity)
+CLAIM.must_fail(velocity, "reverse SDE drift m - y", growth=1.0)
+CLAIM.must_fail_narrowly(
+    velocity, "reverse SDE drift (2 - {})(m - y)", 1.0, growth=lambda less: 2.0 - less
+)
 
 
 def _step(level: Level) -> float:
