@@ -19,7 +19,7 @@ Source: our sharper form of arXiv 2605.06831 v1, Lemmas G.1 and G.2
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -27,10 +27,9 @@ from mixdyn import oracles
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim
 from verify.ledger.needs import one_sigma
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at
 
 CLAIM = Claim.from_docstring(
@@ -39,7 +38,6 @@ CLAIM = Claim.from_docstring(
     short="intrinsic time",
     rests_on={"G.2": "flow and reverse SDE in y"},
     needs=(one_sigma,),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/static_coordinates.py",
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "
@@ -47,29 +45,53 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-TOLERANCE = 1e-8
+TOLERANCE = Tolerance(atol=1e-8)
 _NUDGE = 1e-10
-
-
-def check(case: Case) -> Verdict:
-    """The flow in x and abar against the flow map in v."""
-    return _judge(case, shift=1.0)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A clock that counts the noise alone, and one that runs 1 % fast, or less."""
-    times, v = _levels(case)
-    span = float(v[0] / v[-1])
-    found = {"clock 1 % fast": _judge(case, shift=span**0.01)} | narrowest(
-        "clock fast by a share of {}", lambda share: _judge(case, shift=span**share), 0.01
-    )
-    if len(times) > 2:
-        rho = case.schedule.rho[times]
-        found["clock of ρ in place of v"] = _judge(case, shift=rho[0] / rho[1] * v[1] / v[0])
-    return found
-
-
 _NAMES = {1: "flow to the last noisy time", 0: "flow to clean data"}
+
+
+@CLAIM.sampled(unit="components")
+def flow(case: Case, fast: float = 0.0, of_noise_alone: bool = False) -> Iterator[Part]:
+    """The flow in x and abar against the flow map in v. fast: share by which the predicted clock is
+    too fast; of_noise_alone: it counts ρ in place of v down to the second time."""
+    times, v = _levels(case)
+    if len(times) == 1:
+        yield NotApplicable("Doubles do not tell σ² and the noisiest v apart.")
+        return
+    rho = case.schedule.rho[times]
+    shift = rho[0] / rho[1] * v[1] / v[0] if of_noise_alone else (v[0] / v[-1]) ** fast
+    v_start = shift * v[0]
+    start, ends = case.memo("X1 solved", lambda: _solve_in_x(case, times))
+    predicted, route = _predict(case, _with_neighbours(case, start), np.append(v_start, v[1:]))
+    scale = extent(case.mixture)
+    for t, end, both in zip(times[1:], ends, predicted, strict=True):
+        want, nudged = np.split(both, 2)
+        steepness = 10.0 / TOLERANCE.atol * _length(nudged - want)
+        yield Side(
+            _NAMES[t],
+            end,
+            equals=want,
+            tolerance=TOLERANCE,
+            scale=scale + _length(want) + steepness,
+            where={"y": start[:, None], "v_start": v[0]},
+        )
+    hull = oracles.affine_hull(case.mixture)
+    if hull.rank < case.mixture.d:
+        at_start, at_end = (np.linalg.norm(hull.split(y)[1], axis=1) for y in (start, ends[-1]))
+        yield Side(
+            "distance to the hull",
+            at_end,
+            equals=math.sqrt(v[-1] / v_start) * at_start,
+            tolerance=TOLERANCE,
+            scale=scale,
+            where={"y": start, "v_start": v[0]},
+        )
+    yield f"Predicted by {route}."
+    yield {
+        "intrinsic time from start to clean data": 0.5 * math.log(v[0] / v[-1]),
+        "contraction across the hull": math.sqrt(v[-1] / v[0]),
+        "rank of the hull of the means": hull.rank,
+    }
 
 
 def _levels(case: Case) -> tuple[list[int], Array]:
@@ -81,51 +103,6 @@ def _levels(case: Case) -> tuple[list[int], Array]:
     v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
     new = np.append(True, np.diff(v) < 0.0)
     return [t for t, apart in zip(times, new, strict=True) if apart], np.asarray(v[new])
-
-
-def _judge(case: Case, shift: float) -> Verdict:
-    """shift: factor on the start variance of the predicted map, 1 for the claim itself."""
-    times, v = _levels(case)
-    if len(times) == 1:
-        return CLAIM.not_applicable(case, "Doubles do not tell σ² and the noisiest v apart.")
-    start, ends = case.memo("X1 solved", lambda: _solve_in_x(case, times))
-    scale = extent(case.mixture)
-    predicted, route = _predict(case, _with_neighbours(case, start), np.append(shift * v[0], v[1:]))
-    comparisons = []
-    for t, end, both in zip(times[1:], ends, predicted, strict=True):
-        want, nudged = np.split(both, 2)
-        steepness = 10.0 / TOLERANCE * _length(nudged - want)
-        tolerance = Equality(atol=TOLERANCE)
-        size = scale + _length(want) + steepness
-        comparisons.append(compare(_NAMES[t], tolerance, end, want, scale=size))
-    hull = oracles.affine_hull(case.mixture)
-    if hull.rank < case.mixture.d:
-        across = [np.linalg.norm(hull.split(y)[1], axis=1) for y in (start, *ends)]
-        want = math.sqrt(v[-1] / (shift * v[0])) * across[0]
-        comparisons.append(
-            compare("distance to the hull", Equality(atol=TOLERANCE), across[-1], want, scale=scale)
-        )
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        row = comparison.index
-        if comparison.name != "distance to the hull":
-            row //= case.mixture.d
-        return {"quantity": comparison.name, "y": start[row], "v_start": v[0]}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="components",
-        note=f"Predicted by {route}.",
-        numbers={
-            "intrinsic time from start to clean data": 0.5 * math.log(v[0] / v[-1]),
-            "contraction across the hull": math.sqrt(v[-1] / v[0]),
-            "rank of the hull of the means": hull.rank,
-        },
-    )
-    return CLAIM.judge(case, finding)
 
 
 def _length(y: Array) -> Array:
@@ -175,3 +152,13 @@ def _solve_in_x(case: Case, times: list[int]) -> tuple[Array, list[Array]]:
     )
     ends = [end.reshape(n, -1) / a for end, a in zip(solved.y.T, alpha[1:], strict=True)]
     return x / alpha[0], ends
+
+
+CLAIM.must_fail(flow, "clock 1 % fast", fast=0.01)
+CLAIM.must_fail_narrowly(flow, "clock fast by a share of {}", 0.01, fast=lambda share: share)
+CLAIM.must_fail(
+    flow,
+    "clock of ρ in place of v",
+    when=lambda case: len(_levels(case)[0]) > 2,
+    of_noise_alone=True,
+)
