@@ -15,6 +15,7 @@ from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.rows import row_of
 from verify.measure.insurance import errors as insured_errors
 from verify.measure.insurance.chains import exact_laws, find_chains
 from verify.measure.interpolation.causes import Cells
@@ -77,9 +78,9 @@ def test_places_at_which_a_mean_tells_nothing_are_counted(rows):
 
 
 def test_means_too_noisy_to_tell_a_contraction_decide_nothing(case):
-    groups = [dataclasses.replace(g, ddpm_reach=300.0 * g.ddpm_reach) for g in x4._groups(case)]
-    noisy = dataclasses.replace(case, workspace={"X4 starts": groups})
-    row = x4.check(noisy)
+    starts = x4.starts_of(case)
+    noisy = dataclasses.replace(starts, ddpm_reach=300.0 * starts.ddpm_reach)
+    row = row_of(x4.CLAIM, case, x4.contractions, noisy)
     assert row.verdict is Outcome.INCONCLUSIVE
     assert row.quantity == "distance of DDPM's mean end over l"
     assert row.comparisons[0].excess < 1.0
@@ -89,14 +90,14 @@ def test_few_draws_in_many_dimensions_widen_the_reach_of_a_mean_by_students_law(
     means = np.zeros((2, 1024))
     means[1, 0] = 1.0
     many = Case("wide", GaussianMixture(means, 0.01), NoiseSchedule.linear(60, 1e-3, 0.25))
-    pair = x4.neighbour_pairs(many.mixture, 1)[0]
-    found = x4._starts(many, pair, 3, 3)
+    found = x4.starts_of(many)
+    assert (found.t[0, 0], len(found.pair)) == (3, 3)
     steps = np.arange(3, -1, -1)
     law = oracles.linear_recursion_std(many.schedule.alpha_bar, steps, 1.0, 0.01, start_std=1e-12)
-    deviations = found.ddpm_reach / (law[-1] / math.sqrt(64))
+    deviations = found.ddpm_reach[0] / (law[-1] / math.sqrt(64))
     # A normal mean's would be 6.5; where one mode owns the start the estimates average out.
     assert t.isf(0.5e-10, 63) == pytest.approx(7.744, abs=1e-3)
-    assert 7.0 < deviations[found.others < 1e-4].mean() < 8.5
+    assert 7.0 < deviations[found.others[0] < 1e-4].mean() < 8.5
 
 
 # -- X6 ------------------------------------------------------------------------------------------
@@ -115,10 +116,10 @@ def test_a_law_off_by_what_the_row_says_it_sees_fails(case, rows):
     seen = rows("X6").resolution + 1.2816 * 0.5 / math.sqrt(4000)
 
     def shifted(case, run, points):
-        right = x6._noise_then_flow(case, run, points)
+        right = x6.noise_then_flow(case, run, points)
         return np.where(right < 0.5, right + seen, right - seen)
 
-    assert x6._judge(case, shifted).verdict is Outcome.FAILS
+    assert row_of(x6.CLAIM, case, x6.ends, law=shifted).verdict is Outcome.FAILS
 
 
 # -- X7 ------------------------------------------------------------------------------------------
@@ -126,8 +127,7 @@ def test_a_law_off_by_what_the_row_says_it_sees_fails(case, rows):
 
 def test_the_spreads_row_says_which_spread_it_would_have_seen(case, rows):
     row = rows("X7")
-    (runs,) = (case.workspace["X7 runs"],)
-    for comparison, run in zip(row.comparisons[::3], runs, strict=True):
+    for comparison, run in zip(row.comparisons[::3], case.workspace["X7 runs"], strict=True):
         relative = comparison.resolution / comparison.bound
         expected = math.sqrt(chi2.isf(5e-9, run.end.size) / run.end.size) - 1.0
         assert relative == pytest.approx(expected, rel=1e-9)
@@ -138,13 +138,12 @@ def test_the_spreads_row_says_which_spread_it_would_have_seen(case, rows):
 def test_a_spread_of_a_large_problem_is_still_told_from_one_a_quarter_larger():
     places = np.arange(150.0)[:, None]
     large = Case("large", GaussianMixture(places, 0.01), NoiseSchedule.linear(400, 1e-4, 0.05))
-    time, _ = x7._owned_from(large)
-    runs = x7._runs(large, time)
+    time, _ = x7.owned_from(large)
+    runs = x7.runs_from(large, time)
     for run in runs:
         wider = dataclasses.replace(run, end=1.25 * run.end)
-        right, wrong = (x7._compare(large, r, x7.RIGHT)[0] for r in (run, wider))
-        assert right.outcome is Outcome.HOLDS
-        assert wrong.outcome is Outcome.FAILS
+        found = [next(x7.sides(large, each)).comparison.outcome for each in (run, wider)]
+        assert found == [Outcome.HOLDS, Outcome.FAILS]
 
 
 # -- X9 ------------------------------------------------------------------------------------------

@@ -71,13 +71,12 @@ def test_exact_hybrids_almost_never_end_where_they_start(case):
 
 
 def test_the_law_of_a_hybrid_without_a_flow_is_the_reverse_law(case):
-    run = next(r for r in x6._runs(case) if (r.t, r.z) == (22, 5))
+    run = next(r for r in x6.runs_of(case) if (r.t, r.z) == (22, 5))
     points = run.exact[:, ::500]
-    v_start, v_switch, _ = run.variances(case)
-    at_switch = x6._kernel(case, run.start, v_start, v_switch, points)
-    assert (np.diff(np.sort(at_switch, axis=1), axis=1) >= 0.0).all()
-    hybrid, noise = x6._noise_then_flow(case, run, points), x6._noise_alone(case, run, points)
+    hybrid, noise = x6.noise_then_flow(case, run, points), x6.noise_alone(case, run, points)
     assert np.abs(hybrid - noise).max() > 0.01
+    to_the_end = dataclasses.replace(run, z=run.t)
+    assert x6.noise_then_flow(case, to_the_end, points) == pytest.approx(noise, abs=1e-9)
 
 
 def test_coarse_steps_send_fewer_hybrids_to_the_far_mode_than_the_exact_law(case):
@@ -134,7 +133,7 @@ def test_the_last_step_shrinks_a_third_where_the_flow_would_shrink_to_058(case):
 
 
 def test_a_mode_owns_its_states_only_late(case):
-    t, slack = x7._owned_from(case)
+    t, slack = x7.owned_from(case)
     assert 5 <= t <= 10
     assert slack > 0.0
 

@@ -29,17 +29,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.geometry import Mask, Pair, dynamics
+from mixdyn.geometry import Pair, dynamics
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import show_share
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Outcome, compare
+from verify.ledger.relations import Outcome
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import neighbour_pairs
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
 
@@ -49,7 +51,6 @@ CLAIM = Claim.from_docstring(
     short="budget trapping",
     rests_on={"O3": "linear where one mode owns the point", "O1": "the conditional mean"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/budgets.py",
     does_not_show=(
         "What happens closer to the midpoint, where no mode owns the point, or with a learned "
@@ -63,26 +64,27 @@ MAX_PAIRS = 4
 OWNED = 1e-4
 MISS = 1e-10  # with which a correct mean is taken for a wrong one
 COARSE = 0.2  # of a distance: a tolerance beyond it tells nothing
-SMALL = 0.05  # of a contraction: a fault that must be seen
 _LEAST = 64  # draws
 
 
 @dataclass(frozen=True)
 class Starts:
-    """Starts on one segment at one node, all arrays by offset, (R,).
+    """Starts on segments, group by group: one pair at one node. Arrays of one value a group (G, 1),
+    else (G, R) by offset.
 
-    distance: to mode i at the start. others: sum of the other modes' responsibilities. pull: their
-    sum of gamma_k |mu_k - mu_i|. ddpm_mean: distance of the mean end from the mode along the pair;
-    ddpm_reach: how far it strays from its law, up to probability MISS. ddpm_distance: mean distance
-    of the ends. flow, ddim: distance of the end. ddpm_inside, ddim_inside: share of ends within the
-    mode's radius. exact_mean: O1.
+    pair (G, 1, 2): modes i, j. distance: to mode i at the start. others: sum of the other modes'
+    responsibilities. pull: their sum of gamma_k |mu_k - mu_i|. ddpm_mean: distance of the mean end
+    from the mode along the pair; ddpm_reach: how far it strays from its law, up to probability
+    MISS. ddpm_distance: mean distance of the ends. flow, ddim: distance of the end. ddpm_inside,
+    ddim_inside: share of ends within the mode's radius. exact_mean: O1.
     """
 
-    pair: Pair
-    t: int
-    steps_left: int
-    v_start: float
-    v_end: float
+    pair: IntArray
+    t: IntArray
+    steps_left: IntArray
+    length: Array
+    v_start: Array
+    v_end: Array
     distance: Array
     others: Array
     pull: Array
@@ -95,160 +97,113 @@ class Starts:
     ddim_inside: Array
     exact_mean: Array
 
-
-def check(case: Case) -> Verdict:
-    """Contractions of DDPM's mean, the flow and DDIM."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The other process's exponent for each, and a factor that is hardly wrong."""
-    return {
-        "DDPM's mean contracts by 1.05 v_end/v_start": _judge(case, sde_factor=1.0 + SMALL),
-        "DDPM's mean contracts as the flow": _judge(case, sde_power=0.5),
-        "the flow contracts as the SDE's mean": _judge(case, ode_power=1.0),
-    }
-
-
-def _judge(
-    case: Case, ode_power: float = 0.5, sde_power: float = 1.0, sde_factor: float = 1.0
-) -> Verdict:
-    """The powers of v_end/v_start in the two contractions, and a factor on the second."""
-    groups = case.memo("X4 starts", lambda: list(_groups(case)))
-    others = np.concatenate([g.others for g in groups])
-    held = others <= OWNED
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis.from_slack("owned", OWNED - others),
-    ]
-    if not held.any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses, applicable_share=0.0))
-    sde = [sde_factor * (g.v_end / g.v_start) ** sde_power for g in groups]
-    ode = [(g.v_end / g.v_start) ** ode_power for g in groups]
-    found = _contractions(case, groups, held, sde, ode)
-    comparisons = [c for c, _ in found]
-    comparisons.append(_budget(case, groups, held, ode_power))
-    seen = found[0][1]
-    places = [(group, row) for group in groups for row in range(len(OFFSETS))]
-    places = [place for place, holds in zip(places, held, strict=True) if holds]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        group, row = places[comparison.index % len(places)]
-        where = {"pair": [group.pair.i, group.pair.j], "offset": OFFSETS[row], "t": group.t}
-        return {"quantity": comparison.name, **where}
-
-    group, row = places[comparisons[0].index]
-    first = groups[0]
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=float(held.mean()),
-        nonvacuous_share=float(np.mean(seen <= COARSE)),
-        truth=float(group.exact_mean[row]) / group.pair.length,
-        witness=witness,
-        unit="starts",
-        note=_note(seen),
-        numbers={
-            "offset of the nearest start over l": float(OFFSETS[0]),
-            "DDPM's mean end distance from it over l": _over_length(first, first.ddpm_distance),
-            "its closed form, of the mean end": float(
-                oracles.sde_contraction(first.v_start, first.v_end)[0] * (0.5 - OFFSETS[0])
-            ),
-        },
-        tables=[_table(case, first)],
-    )
-    return CLAIM.judge(case, finding)
+    def side(
+        self,
+        name: str,
+        left: ArrayLike,
+        right: ArrayLike,
+        atol: float = 1.0,
+        error: ArrayLike = 1.0,
+    ) -> Side:
+        """An equality to within atol times an error at the places that one mode owns."""
+        return Side(
+            name,
+            left,
+            equals=right,
+            tolerance=Tolerance(atol=atol),
+            scale=error,
+            among=self.others <= OWNED,
+            where={"pair": self.pair, "offset": OFFSETS, "t": self.t},
+        )
 
 
-def _over_length(group: Starts, values: Array) -> float:
-    return float(values[0] / group.pair.length)
-
-
-def _note(seen: Array) -> str:
-    """How finely DDPM's contraction is compared; `seen` relative, by place."""
-    finest, middle = (100.0 * float(value) for value in (seen.min(), np.median(seen)))
-    blind = int(np.count_nonzero(seen > COARSE))
-    return (
-        f"DDPM's mean is compared to within {finest:.2g} % at the most telling place and "
-        f"{middle:.2g} % at the median one; at {blind} of {len(seen)} places to more than "
-        f"{show_share(COARSE, 2)}, which tells nothing."
-    )
-
-
-def _contractions(
-    case: Case, groups: list[Starts], held: Mask, sde: list[float], ode: list[float]
-) -> list[tuple[Comparison, Array]]:
-    """DDPM's mean, the flow and DDIM, in lengths over l, each with the relative difference that
-    would have been seen at every place. A place's tolerance is its own: solver, sampling, other
-    modes. Without a place that tells anything a comparison decides nothing."""
-
-    def stacked(values: list[Array]) -> Array:
-        return np.concatenate(values)[held]
-
-    def contraction(
-        name: str, measured: str, factors: list[float], errors: list[Array]
-    ) -> tuple[Comparison, Array]:
-        lengths = [g.pair.length for g in groups]
-        sides = [
-            (getattr(g, measured) / l, q * g.distance / l, (e + (1.0 - q) * g.pull) / l)
-            for g, q, e, l in zip(groups, factors, errors, lengths, strict=True)
-        ]
-        left, right, tolerance = (stacked(list(part)) for part in zip(*sides, strict=True))
-        found = compare(name, Equality(atol=1.0), left, right, scale=tolerance)
-        seen = tolerance / right
-        if found.outcome is Outcome.HOLDS and (seen > COARSE).all():
-            found = replace(found, outcome=Outcome.INCONCLUSIVE)
-        return found, seen
-
-    solver = [np.full(len(OFFSETS), flow_tolerance(case)) for _ in groups]
-    sampling = [flow_tolerance(case) + g.ddpm_reach for g in groups]
-    ddim = [_ddim_factor(case, g) for g in groups]
-    return [
-        contraction("distance of DDPM's mean end over l", "ddpm_mean", sde, sampling),
-        contraction("distance of the flow's end over l", "flow", ode, solver),
-        contraction("distance of DDIM's end over l", "ddim", ddim, solver),
-    ]
-
-
-def _ddim_factor(case: Case, group: Starts) -> float:
-    """Product of DDIM's steps within one mode."""
-    schedule, grid = case.schedule, ddim_grid(case).cut(group.t)
-    sigma = float(case.mixture.sigma)
-    spread = oracles.linear_recursion_std(
-        schedule.alpha_bar, grid.times, 0.0, sigma, noise_var=schedule.noise_var, start_std=1.0
-    )
-    return float(spread[-1])
-
-
-def _budget(case: Case, groups: list[Starts], held: Mask, ode_power: float) -> Comparison:
-    """Whether the flow ends within the mode's radius, where the pull leaves no doubt about it."""
-    radius = float(geometry.mode_radius(case.mixture)[0])
-    reached, predicted = [], []
-    for g in groups:
-        needed = bounds.ode_budget(g.distance, radius) ** (0.5 / ode_power)
-        predicted.append(1.0 * (needed <= g.v_start / g.v_end))
-        reached.append(1.0 * (g.flow <= radius))
-    return compare(
-        "the flow ends within the mode's radius (1) or not (0)",
-        Equality(atol=0.5),
-        np.concatenate(reached)[held],
-        np.concatenate(predicted)[held],
-    )
-
-
-def _groups(case: Case) -> Iterator[Starts]:
+def starts_of(case: Case) -> Starts:
+    """From some of the closest pairs, with as many steps left as the grid has."""
     grid = ddim_grid(case)
-    for steps in STEPS_LEFT:
-        if steps <= grid.steps - 1 or steps == STEPS_LEFT[0]:
-            t = int(grid.times[-1 - min(steps, grid.steps)])
-            for pair in neighbour_pairs(case.mixture, MAX_PAIRS):
-                yield _starts(case, pair, t, min(steps, grid.steps))
+    left = [steps for steps in STEPS_LEFT if steps < grid.steps] or [min(STEPS_LEFT[0], grid.steps)]
+
+    def measure() -> Starts:
+        pairs = neighbour_pairs(case.mixture, MAX_PAIRS)
+        groups = [_group(case, pair, steps) for steps in left for pair in pairs]
+        return Starts(**{name: np.array([g[name] for g in groups]) for name in groups[0]})
+
+    return case.memo("X4 starts", measure)
 
 
-def _starts(case: Case, pair: Pair, t: int, steps_left: int) -> Starts:
+@CLAIM.sampled(unit="starts", of=starts_of)
+def contractions(
+    case: Case, starts: Starts, ode: float = 0.5, sde: float = 1.0, factor: float = 1.0
+) -> Iterator[Part]:
+    """Contractions of DDPM's mean, the flow and DDIM. ode, sde: the powers of v_end/v_start in the
+    flow's and the mean's; factor: on the mean's."""
+    yield Hypothesis.from_slack("owned", OWNED - starts.others)
+    if not (starts.others <= OWNED).any():
+        return
+    left, solver = (starts.v_end / starts.v_start)[:, 0].tolist(), flow_tolerance(case)
+    mean, seen = _contraction(
+        "DDPM's mean",
+        starts,
+        "ddpm_mean",
+        [factor * q**sde for q in left],
+        solver + starts.ddpm_reach,
+    )
+    yield mean
+    yield _contraction("the flow's", starts, "flow", [q**ode for q in left], solver)[0]
+    yield _contraction("DDIM's", starts, "ddim", _ddim_factors(case, starts), solver)[0]
+    radius = float(geometry.mode_radius(case.mixture)[0])
+    yield starts.side(
+        "the flow ends within the mode's radius (1) or not (0)",
+        starts.flow <= radius,
+        bounds.ode_budget(starts.distance, radius) ** (0.5 / ode) <= starts.v_start / starts.v_end,
+        0.5,
+    )
+    yield Facts(nonvacuous=float(np.mean(seen <= COARSE)))
+    yield lambda: Facts(truth=float((starts.exact_mean / starts.length)[mean.worst]))
+    yield _note(seen)
+    yield _nearest(starts)
+    yield _table(case, starts)
+
+
+def _contraction(
+    whose: str, starts: Starts, end: str, factors: list[float], error: ArrayLike
+) -> tuple[Side, Array]:
+    """Distances of ends over l, and the relative difference that would have been seen at every
+    place. A place's error is its own: solver, sampling, other modes. Without a place that tells
+    anything the side decides nothing."""
+    q = np.array(factors)[:, None]
+    right = q * starts.distance / starts.length
+    error = (np.asarray(error) + (1.0 - q) * starts.pull) / starts.length
+    name = f"distance of {whose} end over l"
+    side = starts.side(name, getattr(starts, end) / starts.length, right, error=error)
+    seen = (error / right)[starts.others <= OWNED]
+    if side.comparison.outcome is Outcome.HOLDS and (seen > COARSE).all():
+        side.comparison = replace(side.comparison, outcome=Outcome.INCONCLUSIVE)
+    return side, seen
+
+
+def _ddim_factors(case: Case, starts: Starts) -> list[float]:
+    """Product of DDIM's steps within one mode, by group."""
+    schedule, sigma = case.schedule, float(case.mixture.sigma)
+    found = []
+    for t in starts.t[:, 0].tolist():
+        spread = oracles.linear_recursion_std(
+            schedule.alpha_bar,
+            ddim_grid(case).cut(t).times,
+            0.0,
+            sigma,
+            noise_var=schedule.noise_var,
+            start_std=1.0,
+        )
+        found.append(float(spread[-1]))
+    return found
+
+
+def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, Any]:
+    """The fields of `Starts` of one group."""
     from scipy.stats import t as student
 
-    mixture, schedule, level = case.mixture, case.schedule, level_at(case, t)
+    mixture, schedule, t = case.mixture, case.schedule, int(ddim_grid(case).times[-1 - steps_left])
+    level = level_at(case, t)
     y = pair.midpoint + OFFSETS[:, None] * pair.length * pair.direction
     gamma = dynamics.static_responsibilities(mixture, y, level.v)
     gaps = np.linalg.norm(mixture.means - pair.mu_i, axis=1)
@@ -270,28 +225,55 @@ def _starts(case: Case, pair: Pair, t: int, steps_left: int) -> Starts:
     )
     radius = float(geometry.mode_radius(mixture)[0])
     to_mode = np.linalg.norm(ddim - pair.mu_i, axis=1)
-    return Starts(
-        pair,
-        t,
-        steps_left,
-        level.v,
-        v_end,
-        distance=np.linalg.norm(y - pair.mu_i, axis=1),
-        others=1.0 - gamma[:, pair.i],
-        pull=gamma @ gaps,
-        ddpm_mean=short.mean(axis=1),
-        ddpm_reach=float(student.isf(MISS / 2, n - 1)) * short.std(axis=1, ddof=1) / math.sqrt(n),
-        ddpm_distance=away.mean(axis=1),
-        ddpm_inside=(away <= radius).mean(axis=1),
-        flow=np.linalg.norm(flow - pair.mu_i, axis=1),
-        ddim=to_mode,
-        ddim_inside=1.0 * (to_mode <= radius),
-        exact_mean=np.linalg.norm(law_mean - pair.mu_i, axis=1),
+    return {
+        "pair": [[pair.i, pair.j]],
+        "t": [t],
+        "steps_left": [steps_left],
+        "length": [pair.length],
+        "v_start": [level.v],
+        "v_end": [v_end],
+        "distance": np.linalg.norm(y - pair.mu_i, axis=1),
+        "others": 1.0 - gamma[:, pair.i],
+        "pull": gamma @ gaps,
+        "ddpm_mean": short.mean(axis=1),
+        "ddpm_reach": float(student.isf(MISS / 2, n - 1))
+        * short.std(axis=1, ddof=1)
+        / math.sqrt(n),
+        "ddpm_distance": away.mean(axis=1),
+        "ddpm_inside": (away <= radius).mean(axis=1),
+        "flow": np.linalg.norm(flow - pair.mu_i, axis=1),
+        "ddim": to_mode,
+        "ddim_inside": 1.0 * (to_mode <= radius),
+        "exact_mean": np.linalg.norm(law_mean - pair.mu_i, axis=1),
+    }
+
+
+def _note(seen: Array) -> str:
+    """How finely DDPM's contraction is compared; `seen` relative, by place."""
+    finest, middle = (100.0 * float(value) for value in (seen.min(), np.median(seen)))
+    blind = int(np.count_nonzero(seen > COARSE))
+    return (
+        f"DDPM's mean is compared to within {finest:.2g} % at the most telling place and "
+        f"{middle:.2g} % at the median one; at {blind} of {len(seen)} places to more than "
+        f"{show_share(COARSE, 2)}, which tells nothing."
     )
 
 
-def _table(case: Case, group: Starts) -> Table:
-    """What the time left allows from each start, and where the samplers end."""
+def _nearest(starts: Starts) -> dict[str, float]:
+    """Numbers of the start nearest to the midpoint."""
+    v_start, v_end = float(starts.v_start[0, 0]), float(starts.v_end[0, 0])
+    closed = oracles.sde_contraction(v_start, v_end)[0] * (0.5 - OFFSETS[0])
+    return {
+        "offset of the nearest start over l": float(OFFSETS[0]),
+        "DDPM's mean end distance from it over l": float(
+            starts.ddpm_distance[0, 0] / starts.length[0, 0]
+        ),
+        "its closed form, of the mean end": float(closed),
+    }
+
+
+def _table(case: Case, starts: Starts) -> Table:
+    """What the time left allows from each start of the first group, and where the samplers end."""
     radius = float(geometry.mode_radius(case.mixture)[0])
     columns = (
         "offset over l",
@@ -304,21 +286,25 @@ def _table(case: Case, group: Starts) -> Table:
         "DDIM within the mode",
         "DDPM within the mode",
     )
-    over = np.array([group.flow, group.ddim, group.ddpm_mean]) / group.pair.length
-    rows = [
-        (
-            float(OFFSETS[k]),
-            group.v_start / group.v_end,
-            float(bounds.ode_budget(group.distance[k], radius)),
-            float(bounds.sde_budget(group.distance[k], radius)),
-            *over[:, k].tolist(),
-            float(group.ddim_inside[k]),
-            float(group.ddpm_inside[k]),
-        )
-        for k in range(len(OFFSETS))
-    ]
-    caption = (
-        f"Starts {group.steps_left} DDIM steps before the end on the segment of modes "
-        f"{group.pair.i} and {group.pair.j}; distances to mode {group.pair.i} over l"
+    measured = np.column_stack(
+        [
+            np.broadcast_to(starts.v_start[0] / starts.v_end[0], OFFSETS.shape),
+            bounds.ode_budget(starts.distance[0], radius),
+            bounds.sde_budget(starts.distance[0], radius),
+            *(end[0] / starts.length[0] for end in (starts.flow, starts.ddim, starts.ddpm_mean)),
+            starts.ddim_inside[0],
+            starts.ddpm_inside[0],
+        ]
     )
+    i, j = starts.pair[0, 0].tolist()
+    caption = (
+        f"Starts {starts.steps_left[0, 0]} DDIM steps before the end on the segment of modes {i} "
+        f"and {j}; distances to mode {i} over l"
+    )
+    rows = [(offset, *row) for offset, row in zip(OFFSETS.tolist(), measured.tolist(), strict=True)]
     return Table(caption, columns, rows)
+
+
+CLAIM.must_fail(contractions, "DDPM's mean contracts by 1.05 v_end/v_start", factor=1.05)
+CLAIM.must_fail(contractions, "DDPM's mean contracts as the flow", sde=0.5)
+CLAIM.must_fail(contractions, "the flow contracts as the SDE's mean", ode=1.0)

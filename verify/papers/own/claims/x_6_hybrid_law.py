@@ -23,9 +23,8 @@ Source: our exact form of the hybrid samplers of arXiv 2605.06831 v1, Figure 5
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -36,10 +35,10 @@ from mixdyn.samplers import DDIM, ExactReverse, Hybrid
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import POWER, Proportion
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
 from verify.measure.paths import ddim_grid
 
@@ -49,7 +48,6 @@ CLAIM = Claim.from_docstring(
     short="hybrids: exact law",
     rests_on={"O1": "the stochastic part", "O2": "the deterministic part"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/hybrid.py",
     does_not_show=(
         "What the paper's hybrid does with a learned score, whose trap between the modes the exact "
@@ -61,7 +59,6 @@ MISS = 1e-8
 STARTS = np.array([0.0, 0.05, 0.25])  # from the midpoint, over l
 DEEPEST = 200.0  # l/sigma
 QUANTILES = np.linspace(0.02, 0.98, 25)
-Law = Callable[[Case, "Runs", Array], Array]
 
 
 @dataclass(frozen=True)
@@ -81,62 +78,91 @@ class Runs:
         return float(v[self.t]), float(v[self.t - self.z]), float(v[0])
 
 
-def check(case: Case) -> Verdict:
-    """Noise first, then the flow."""
-    return _judge(case, _noise_then_flow)
+Law = Callable[[Case, Runs, Array], Array]
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Noise all the way, the two stretches in the wrong order, the flow one step late."""
-    return {
-        "one raw step of noise more": _judge(case, _one_step_more),
-        "noise all the way": _judge(case, _noise_alone),
-        "flow first, then the noise": _judge(case, _flow_then_noise),
-    }
+def noise_then_flow(case: Case, run: Runs, points: Array) -> Array:
+    """P(y_end,c <= b_c) at points b (starts, m, d), for each start."""
+    v_start, v_switch, v_end = run.variances(case)
+    flat = points.reshape(-1, case.mixture.d)
+    back = oracles.flow_map(case.mixture, flat, v_end, v_switch).reshape(points.shape)
+    return _kernel(case, run.start, v_start, v_switch, back)
 
 
-def _judge(case: Case, law: Law) -> Verdict:
-    common = Hypothesis("common_sigma", 1.0, 0.0)
-    if case.mixture.product_axes() is None:
-        finding = Finding(
-            hypotheses=[common, Hypothesis("product_grid", 0.0)],
-            note="The flow has no closed form here: the mixture is not a product of 1-D ones.",
-        )
-        return CLAIM.judge(case, finding)
-    if case.schedule.T < 2:
-        note = "With one step there is no noisy time between the noise and the clean data."
-        return CLAIM.judge(case, Finding(hypotheses=[common], applicable_share=0.0, note=note))
-    runs = case.memo("X6 runs", lambda: _runs(case))
-    allowed = math.sqrt(math.log(2.0 / MISS) / (2.0 * runs[0].exact.shape[1]))
-    comparisons = [
-        compare(
-            f"distance to the law, raw time {run.t}, z = {run.z}",
-            Equality(atol=allowed),
-            _distance(case, run, law),
-            0.0,
-        )
-        for run in runs
+def noise_alone(case: Case, run: Runs, points: Array) -> Array:
+    """The same of the reverse SDE all the way."""
+    v_start, _, v_end = run.variances(case)
+    return _kernel(case, run.start, v_start, v_end, points)
+
+
+def _one_step_more(case: Case, run: Runs, points: Array) -> Array:
+    """The right law of another hybrid, where one noisy time more is left."""
+    return noise_then_flow(case, replace(run, z=min(run.z + 1, max(run.t - 1, run.z))), points)
+
+
+def _flow_then_noise(case: Case, run: Runs, points: Array) -> Array:
+    """The flow down to a last stretch as long in u as the noise was."""
+    v_start, v_switch, v_end = run.variances(case)
+    v_last = max(v_end * v_start / v_switch, v_end * 1.01)
+    start = oracles.flow_map(case.mixture, run.start, v_start, v_last)
+    return _kernel(case, start, v_last, v_end, points)
+
+
+def _kernel(case: Case, start: Array, v_from: float, v_to: float, points: Array) -> Array:
+    stages, lowest = [("sde", v_to)], np.full(case.mixture.d, -np.inf)
+    law = [
+        [
+            oracles.hybrid_log_interval(case.mixture, y[None], v_from, stages, (lowest, b))[0]
+            for b in row
+        ]
+        for y, row in zip(start, points, strict=True)
     ]
+    return np.exp(law)
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        run = runs[comparisons.index(comparison)]
-        row, coordinate = divmod(comparison.index, case.mixture.d)
-        return {"t": run.t, "z": run.z, "y": run.start[row], "coordinate": coordinate}
 
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[common, Hypothesis("product_grid", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="starts × coordinates",
-        note=(
-            f"{_seen(runs[0].exact.shape[1], allowed)} The law is that of the continuous hybrid; "
-            "the table's hybrid of DDPM and DDIM steps differs from it by its discretisation."
-        ),
-        numbers=case.memo("X6 numbers", lambda: _rare(case, runs)),
-        tables=case.memo("X6 table", lambda: [_table(case, runs)]),
+@CLAIM.sampled(unit="starts × coordinates")
+def ends(case: Case, law: Law = noise_then_flow) -> Iterator[Part]:
+    """The empirical distribution function of the ends against their law."""
+    product = case.mixture.product_axes() is not None
+    yield Hypothesis("product_grid", float(product), 0.0 if product else None)
+    if not product:
+        yield "The flow has no closed form here: the mixture is not a product of 1-D ones."
+        return
+    if case.schedule.T < 2:
+        yield "With one step there is no noisy time between the noise and the clean data."
+        return
+    runs = case.memo("X6 runs", lambda: runs_of(case))
+    allowed = math.sqrt(math.log(2.0 / MISS) / (2.0 * runs[0].exact.shape[1]))
+    for run in runs:
+        yield Side(
+            f"distance to the law, raw time {run.t}, z = {run.z}",
+            _distance(case, run, law),
+            equals=0.0,
+            tolerance=Tolerance(atol=allowed),
+            where={
+                "t": run.t,
+                "z": run.z,
+                "y": run.start[:, None],
+                "coordinate": np.arange(case.mixture.d),
+            },
+        )
+    yield _seen(runs[0].exact.shape[1], allowed)
+    yield (
+        "The law is that of the continuous hybrid; the table's hybrid of DDPM and DDIM steps "
+        "differs from it by its discretisation."
     )
-    return CLAIM.judge(case, finding)
+    yield lambda: (_rare(case, runs), _table(case, runs))
+
+
+def _distance(case: Case, run: Runs, law: Law) -> Array:
+    """sup |F_n - F| over quantiles of the sample, (starts, d)."""
+    ordered = np.sort(run.exact, axis=1)
+    n = ordered.shape[1]
+    rank = np.unique((QUANTILES * n).astype(int))
+    predicted = law(case, run, ordered[:, rank])
+    # F_n jumps from k/n to (k + 1)/n at the point itself.
+    low, high = rank[:, None] / n, (rank[:, None] + 1) / n
+    return np.asarray(np.maximum(predicted - low, high - predicted).max(axis=1))
 
 
 def _seen(n: int, allowed: float) -> str:
@@ -158,7 +184,8 @@ def _pair(case: Case) -> geometry.Pair:
     return geometry.pair(case.mixture, i, j)
 
 
-def _runs(case: Case) -> list[Runs]:
+def runs_of(case: Case) -> list[Runs]:
+    """From the paper's starting time and from raw time 3, as far as the schedule has them."""
     tau = start_time(case)
     plans = [(tau, 2), (tau, 5), (tau, 8), (3, 2)]
     found = [_run(case, t, z) for t, z in dict.fromkeys(plans) if z < t <= case.schedule.T]
@@ -182,58 +209,6 @@ def _run(case: Case, t: int, z: int) -> Runs:
     discrete = sample(case.mixture, schedule, base, x=x, start=t, rng=seed).x
     shape = (len(STARTS), n, case.mixture.d)
     return Runs(t, z, start, end.reshape(shape), np.asarray(discrete).reshape(shape))
-
-
-# -- the law -------------------------------------------------------------------------------------
-
-
-def _noise_then_flow(case: Case, run: Runs, points: Array) -> Array:
-    """P(y_end,c <= b_c) at points b (starts, m, d), for each start."""
-    v_start, v_switch, v_end = run.variances(case)
-    flat = points.reshape(-1, case.mixture.d)
-    back = oracles.flow_map(case.mixture, flat, v_end, v_switch).reshape(points.shape)
-    return _kernel(case, run.start, v_start, v_switch, back)
-
-
-def _noise_alone(case: Case, run: Runs, points: Array) -> Array:
-    v_start, _, v_end = run.variances(case)
-    return _kernel(case, run.start, v_start, v_end, points)
-
-
-def _one_step_more(case: Case, run: Runs, points: Array) -> Array:
-    """The right law of another hybrid, where one noisy time more is left."""
-    return _noise_then_flow(case, replace(run, z=min(run.z + 1, max(run.t - 1, run.z))), points)
-
-
-def _flow_then_noise(case: Case, run: Runs, points: Array) -> Array:
-    """The flow down to a last stretch as long in u as the noise was."""
-    v_start, v_switch, v_end = run.variances(case)
-    v_last = max(v_end * v_start / v_switch, v_end * 1.01)
-    start = oracles.flow_map(case.mixture, run.start, v_start, v_last)
-    return _kernel(case, start, v_last, v_end, points)
-
-
-def _kernel(case: Case, start: Array, v_from: float, v_to: float, points: Array) -> Array:
-    stages, lowest = [("sde", v_to)], np.full(case.mixture.d, -np.inf)
-    law = [
-        [
-            oracles.hybrid_log_interval(case.mixture, y[None], v_from, stages, (lowest, b))[0]
-            for b in row
-        ]
-        for y, row in zip(start, points, strict=True)
-    ]
-    return np.exp(law)
-
-
-def _distance(case: Case, run: Runs, law: Law) -> Array:
-    """sup |F_n - F| over quantiles of the sample, (starts, d)."""
-    ordered = np.sort(run.exact, axis=1)
-    n = ordered.shape[1]
-    rank = np.unique((QUANTILES * n).astype(int))
-    predicted = law(case, run, ordered[:, rank])
-    # F_n jumps from k/n to (k + 1)/n at the point itself.
-    low, high = rank[:, None] / n, (rank[:, None] + 1) / n
-    return np.asarray(np.maximum(predicted - low, high - predicted).max(axis=1))
 
 
 # -- rare ends and the discrete hybrid -----------------------------------------------------------
@@ -288,3 +263,8 @@ def _table(case: Case, runs: list[Runs]) -> Table:
 
 def _far_side(pair: geometry.Pair, y: Array) -> Proportion:
     return Proportion(int(np.count_nonzero(pair.bisector_coordinate(y) < 0.0)), len(y))
+
+
+CLAIM.must_fail(ends, "one raw step of noise more", law=_one_step_more)
+CLAIM.must_fail(ends, "noise all the way", law=noise_alone)
+CLAIM.must_fail(ends, "flow first, then the noise", law=_flow_then_noise)

@@ -22,9 +22,8 @@ Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -35,8 +34,8 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import POWER
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
@@ -44,7 +43,6 @@ CLAIM = Claim.from_docstring(
     id="X7",
     short="the last step",
     rests_on={"G.1": "the denoiser within one mode"},
-    basis=(Basis.SAMPLED,),
     derivation="derivations/linear_recursion.py",
     does_not_show=(
         "The spread of whole runs with coarse steps: before one mode owns the state their error is "
@@ -57,21 +55,6 @@ REACH = 6.5  # standard deviations up to which a state counts as its mode's
 LOG_OWNED = 30.0
 ETA = 0.5
 _LEAST_VALUES = 500  # states times coordinates: their chi-square quantiles lie within 20 %
-SMALL = 2e-8  # of the last step: a fault that must be seen
-
-
-@dataclass(frozen=True)
-class Wrong:
-    """What a negative control gets wrong: factors on eta and on the last step; the power of
-    sigma^2/v_1 in it; the power of eta that the noise's variance has."""
-
-    eta: float = 1.0
-    last: float = 1.0
-    last_power: float = 1.0
-    noise_power: float = 2.0
-
-
-RIGHT = Wrong()
 
 
 @dataclass(frozen=True)
@@ -92,88 +75,80 @@ class Run:
     moved_end: Array
 
 
-def check(case: Case) -> Verdict:
-    """The samplers against the recursion."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Other noise than the sampler has, and a last step that would keep the marginal's shape, or
-    is hardly wrong."""
-    wrongs = {
-        "η smaller by 10 %": Wrong(eta=0.9),
-        "η in place of η² in the noise's variance": Wrong(noise_power=1.0),
-        "last step by σ/√v_1": Wrong(last_power=0.5),
-        "last step by (1 + 2e-8) σ²/v_1": Wrong(last=1.0 + SMALL),
-    }
-    return {name: _judge(case, wrong) for name, wrong in wrongs.items()}
-
-
-def _judge(case: Case, wrong: Wrong = RIGHT) -> Verdict:
-    t, slack = _owned_from(case)
+@CLAIM.sampled(unit="values")
+def recursion(
+    case: Case,
+    eta: float = 1.0,
+    noise_power: float = 2.0,
+    last: float = 1.0,
+    last_power: float = 1.0,
+) -> Iterator[Part]:
+    """The samplers against the recursion. eta: a factor on η; noise_power: the power of η that the
+    noise's variance has; last: a factor on the last step; last_power: that of σ²/v_1 in it."""
+    t, slack = owned_from(case)
+    yield Hypothesis("owned", float(t >= 1), 0.0 if t >= 1 else -slack)
     if t < 1:
-        finding = Finding(
-            hypotheses=[Hypothesis("owned", 0.0, -slack)],
-            note=(
-                f"At no noisy time are the modes far enough apart, by {-slack:.3g} standard "
-                "deviations at time 1, to tell that one of them owns its states out to "
-                f"{REACH} standard deviations."
-            ),
+        yield (
+            f"At no noisy time are the modes far enough apart, by {-slack:.3g} standard deviations "
+            "at time 1, to tell that one of them owns its states out to "
+            f"{REACH} standard deviations."
         )
-        return CLAIM.judge(case, finding)
-    runs = case.memo("X7 runs", lambda: _runs(case, t))
-    found = [(run, _compare(case, run, wrong)) for run in runs]
-    comparisons = [comparison for _, group in found for comparison in group]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        run = next(run for run, group in found if comparison in group)
-        place = {"quantity": comparison.name, "mode": run.mode, "t": int(run.times[0])}
-        return {**place, "steps": len(run.times) - 1, "eta": run.eta}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("owned", 1.0, 0.0)],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="values",
-        note=_note(runs),
-        numbers={
-            "starting time": t,
-            "σ²/v_1": _last_factor(case),
-            "σ/√v_1": _last_factor(case) ** 0.5,
-        },
-        tables=[case.memo("X7 table", lambda: _whole_runs(case))],
-    )
-    return CLAIM.judge(case, finding)
+        return
+    runs = case.memo("X7 runs", lambda: runs_from(case, t))
+    for run in runs:
+        yield from sides(case, run, eta, noise_power, last, last_power)
+    yield _note(runs)
+    factor = _last_factor(case)
+    yield {"starting time": t, "σ²/v_1": factor, "σ/√v_1": factor**0.5}
+    yield lambda: _whole_runs(case)
 
 
-def _compare(case: Case, run: Run, wrong: Wrong) -> list[Comparison]:
-    gain, end_std = _recursion(case, run, wrong.eta * run.eta)
-    sigma = float(case.mixture.sigmas[run.mode])
+def sides(
+    case: Case,
+    run: Run,
+    eta: float = 1.0,
+    noise_power: float = 2.0,
+    last: float = 1.0,
+    last_power: float = 1.0,
+) -> Iterator[Side]:
+    """The spread, the common noise and the last step of one run, as `recursion` takes them."""
+    gain, end_std = _recursion(case, run, eta * run.eta)
+    sigma, rho = float(case.mixture.sigmas[run.mode]), case.schedule.rho
     if run.eta > 0.0:
-        noise = end_std**2 - gain**2 * (sigma**2 + float(case.schedule.rho[run.times[0]]))
-        end_std = math.sqrt(end_std**2 + (run.eta ** (wrong.noise_power - 2.0) - 1.0) * noise)
-    last = sigma**2 / (sigma**2 + float(case.schedule.rho[run.times[-2]]))
-    last = wrong.last * last**wrong.last_power
-    where, exact = f"{run.name}, mode {run.mode}", Equality(atol=1e-9)
-    spread = Equality(rtol=_spread_width(run.end.size))
+        noise = end_std**2 - gain**2 * (sigma**2 + float(rho[run.times[0]]))
+        end_std = math.sqrt(end_std**2 + (run.eta ** (noise_power - 2.0) - 1.0) * noise)
+    shrink = last * (sigma**2 / (sigma**2 + float(rho[run.times[-2]]))) ** last_power
+    label, exact = f"{run.name}, mode {run.mode}", Tolerance(atol=1e-9)
     size = math.sqrt(float(np.mean(np.square(run.start))))
-    return [
-        compare(
-            f"spread at the end over σ, {where}",
-            spread,
-            math.sqrt(float(np.mean(np.square(run.end)))) / sigma,
-            end_std / sigma,
-        ),
-        compare(
-            f"two starts with common noise, {where}",
-            exact,
-            run.end - run.moved_end,
-            0.5 * gain * run.start,
-            scale=size,
-        ),
-        compare(f"last step, {where}", exact, run.end, last * run.before, scale=size),
-    ]
+    where = {
+        "mode": run.mode,
+        "t": int(run.times[0]),
+        "steps": len(run.times) - 1,
+        "eta": run.eta,
+    }
+    yield Side(
+        f"spread at the end over σ, {label}",
+        math.sqrt(float(np.mean(np.square(run.end)))) / sigma,
+        equals=end_std / sigma,
+        tolerance=Tolerance(rtol=_spread_width(run.end.size)),
+        where=where,
+    )
+    yield Side(
+        f"two starts with common noise, {label}",
+        run.end - run.moved_end,
+        equals=0.5 * gain * run.start,
+        tolerance=exact,
+        scale=size,
+        where=where,
+    )
+    yield Side(
+        f"last step, {label}",
+        run.end,
+        equals=shrink * run.before,
+        tolerance=exact,
+        scale=size,
+        where=where,
+    )
 
 
 def _last_factor(case: Case) -> float:
@@ -226,7 +201,7 @@ def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
 # -- where one mode owns the state, and runs from there ------------------------------------------
 
 
-def _owned_from(case: Case) -> tuple[int, float]:
+def owned_from(case: Case) -> tuple[int, float]:
     """The last time at which the modes of the closest pair own their states, -1 for none, and the
     slack of that condition at time 1, in standard deviations of the widest mode."""
     mixture, latest = case.mixture, _latest(case)
@@ -263,7 +238,8 @@ def _samplers(case: Case, t: int) -> list[tuple[str, float, Sampler, int]]:
     ]
 
 
-def _runs(case: Case, t: int) -> list[Run]:
+def runs_from(case: Case, t: int) -> list[Run]:
+    """Every sampler from time t, or the largest node of its grid below, in the two modes."""
     modes = dict.fromkeys((int(case.mixture.sigmas.argmin()), int(case.mixture.sigmas.argmax())))
     return [_run(case, mode, *item) for mode in modes for item in _samplers(case, t) if item[3] > 0]
 
@@ -330,3 +306,9 @@ def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> Spread:
     total = float(square[kept].sum())
     low, high = (math.sqrt(total / chi2.isf(p, dof)) for p in (0.025, 0.975))
     return math.sqrt(total / dof), low, high, n
+
+
+CLAIM.must_fail(recursion, "η smaller by 10 %", eta=0.9)
+CLAIM.must_fail(recursion, "η in place of η² in the noise's variance", noise_power=1.0)
+CLAIM.must_fail(recursion, "last step by σ/√v_1", last_power=0.5)
+CLAIM.must_fail(recursion, "last step by (1 + 2e-8) σ²/v_1", last=1.0 + 2e-8)
