@@ -85,10 +85,10 @@ class Problems:
         c, std = (1.0 - q) * stretch * self.length / 2.0, np.sqrt(variance * self.v_end * (1.0 - q))
         return oracles.log_interval((-self.theta - c) / std, (self.theta - c) / std)
 
-    def witness(self, k: int) -> dict[str, float]:
-        """One problem in words."""
+    def where(self) -> dict[str, Array]:
+        """What reproduces each problem."""
         names = ("length", "theta", "v_start", "v_end")
-        return {name: float(getattr(self, name)[k]) for name in names}
+        return {name: getattr(self, name) for name in names}
 
 
 def problems_of(

@@ -29,17 +29,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import geometry
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10, Number, show_share
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.comparison_diffusion import Reference, literal_slack, reference_from
 from verify.measure.midpoint.linear_confinement import linear_comparison, log_confined_at_nodes
 from verify.measure.midpoint.problems import (
@@ -63,7 +62,6 @@ CLAIM = Claim.from_docstring(
     rests_on={"O1": "the law of the reference diffusion"},
     sharpens={"P5.1": "complete, and not vacuous"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT, Basis.SAMPLED),
     derivation="derivations/comparison_of_squares.py",
     does_not_show=(
         "Anything about DDPM's discrete chain or a learned score: for those it needs their drift. "
@@ -71,75 +69,49 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-Confined = tuple[float, float, float, float, float, float]
 SHORTER = (0.5, 0.8, 0.9, 0.99)
-LOG, EQUAL = Upper(rtol=1e-8, log=True), Equality(rtol=1e-8, log=True)
-CONFINED = Upper(rtol=1e-6, log=True)  # its exact side is a quadrature
+LOG = Tolerance(rtol=1e-8, log=True)
+SAYS_NOTHING = math.log(0.99)
 REGIME = "the paper's regime, two equal modes from the midpoint"
-LINEAR = "confinement, linear comparison"
 MIDPOINT = "two equal modes from the midpoint"
 
 
-def check(case: Case) -> list[Verdict]:
-    """Two modes and symmetric mixtures in closed form; this mixture with the engine's drift."""
-    return [_exact(case), _own(case)]
+# -- two modes and symmetric mixtures ------------------------------------------------------------
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A reference longer than the pair, a narrower law, and a slower exit."""
-    found = {"variance v_end (1-q)/2": _exact(case, variance=0.5)} | narrowest(
-        "l' longer than l by a share of {}", lambda more: _exact(case, stretch=1.0 + more), 0.05
-    )
-    return found | narrowest(
-        "own mixture, l' longer by a share of {}", lambda more: _own(case, stretch=1.0 + more), 0.05
-    )
-
-
-def _exact(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Verdict:
-    """stretch: factor on l'; variance: on that of the law (mutants)."""
+@CLAIM.exact(unit="problems")
+def closed(case: Case, stretch: float = 1.0, variance: float = 1.0) -> Iterator[Part]:
+    """Two modes and symmetric mixtures in closed form. stretch: a factor on l'; variance: on that
+    of the law."""
     problems = case.memo("X5 problems", lambda: _groups(case))
-    names = list(problems)
-    comparisons = [
-        compare(
+
+    def side(name: str, group: Problems, part: float = 1.0, meets: bool = False) -> Side:
+        bound = group.log_bound(part * stretch, variance)
+        return Side(
             name,
-            EQUAL if name in (REGIME, MIDPOINT) else LOG,
-            problems[name].truth,
-            problems[name].log_bound(stretch, variance),
+            group.truth,
+            **{"equals" if meets else "at_most": bound},
+            tolerance=LOG,
+            telling=bound < SAYS_NOTHING if name == MIDPOINT else None,
+            where=group.where(),
         )
-        for name in names
-    ]
-    middle = problems[MIDPOINT]
-    comparisons += [
-        compare(
-            f"two equal modes, l' = {part:g} l",
-            LOG,
-            middle.truth,
-            middle.log_bound(part * stretch, variance),
-        )
-        for part in SHORTER
-    ]
+
+    for name, group in problems.items():
+        yield side(name, group, meets=name in (REGIME, MIDPOINT))
+    for part in SHORTER:
+        yield side(f"two equal modes, l' = {part:g} l", problems[MIDPOINT], part)
     confined = case.memo("X5 linear", lambda: _linear(case))
     if confined:
-        truth, bound = np.array([row[2:4] for row in confined]).T
-        comparisons.append(compare(LINEAR, CONFINED, truth, bound))
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison.name == LINEAR:
-            theta, v_start = confined[comparison.index][:2]
-            return {"quantity": comparison.name, "theta": theta, "v_start": v_start}
-        found = problems.get(comparison.name, middle)
-        return {"quantity": comparison.name, **found.witness(comparison.index)}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-        nonvacuous_share=float(np.mean(middle.log_bound() < math.log(0.99))),
-        truth=Log10.from_log(float(problems[REGIME].truth[0])),
-        witness=witness,
-        unit="problems",
-        numbers=_numbers(problems[REGIME], confined),
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
+        column = {name: np.array([row[name] for row in confined]) for name in confined[0]}
+        yield Side(
+            "confinement, linear comparison",
+            column["at nodes"],
+            at_most=column["bound"],
+            tolerance=Tolerance(rtol=1e-6, log=True),  # its exact side is a quadrature
+            where={name: column[name] for name in ("theta", "v_start")},
+        )
+    yield Facts(truth=Log10.from_log(float(problems[REGIME].truth[0])))
+    yield lambda: _numbers(problems[REGIME], confined)
 
 
 def _groups(case: Case) -> dict[str, Problems]:
@@ -152,9 +124,9 @@ def _groups(case: Case) -> dict[str, Problems]:
     }
 
 
-def _linear(case: Case) -> list[Confined]:
-    """(theta, v_start, log P at nodes, log bound, Lambda, V) for two equal modes, where the
-    quadrature is of moderate size; the closest pair in the paper's regime first."""
+def _linear(case: Case) -> list[dict[str, float]]:
+    """Log probabilities of confinement and their bounds, for two equal modes, where the quadrature
+    is of moderate size; the closest pair in the paper's regime first."""
     regime, sigma = paper_regime(case), float(case.mixture.sigma)
     length = float(regime.length[0])
     places = [(length, HALF_WIDTH, float(regime.v_start[0]), float(regime.v_end[0]))]
@@ -167,11 +139,12 @@ def _linear(case: Case) -> list[Confined]:
         exact = log_confined_at_nodes(mixture, part * size, v_start, v_end)
         if exact is not None:
             found = linear_comparison(mixture, part * size, v_start, v_end)
-            rows.append((part * size, v_start, exact, found.log_bound, found.growth, found.noise))
+            row = {"theta": part * size, "v_start": v_start, "at nodes": exact}
+            rows.append({**row, "bound": found.log_bound, "Λ": found.growth, "V": found.noise})
     return rows
 
 
-def _numbers(regime: Problems, confined: list[Confined]) -> dict[str, Number | None]:
+def _numbers(regime: Problems, confined: list[dict[str, float]]) -> dict[str, Number | None]:
     numbers: dict[str, Number | None] = {
         f"bound in the paper's regime with l' = {part:g} l": Log10.from_log(
             float(regime.log_bound(part)[0])
@@ -179,29 +152,37 @@ def _numbers(regime: Problems, confined: list[Confined]) -> dict[str, Number | N
         for part in SHORTER
     }
     place = float(regime.theta[0]), float(regime.v_start[0])
-    found = [row[2:] for row in confined if row[:2] == place]
-    if not found:
-        return numbers
-    exact, bound, growth, noise = found[0]
-    return numbers | {
-        "confinement to 2θ, at nodes": Log10.from_log(exact),
-        "confinement to 2θ, linear comparison": Log10.from_log(bound),
-        "Λ of that": growth,
-        "V of that": noise,
-    }
+    for row in confined:
+        if (row["theta"], row["v_start"]) == place:
+            return numbers | {
+                "confinement to 2θ, at nodes": Log10.from_log(row["at nodes"]),
+                "confinement to 2θ, linear comparison": Log10.from_log(row["bound"]),
+                "Λ of that": row["Λ"],
+                "V of that": row["V"],
+            }
+    return numbers
 
 
 # -- this mixture --------------------------------------------------------------------------------
 
 
-def _own(case: Case, stretch: float = 1.0) -> Verdict:
-    """stretch: factor on the largest l' that the drift allows."""
+@CLAIM.sampled(unit="starts × times × half-widths")
+def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
+    """This mixture with the engine's drift. stretch: a factor on the largest l' that it allows."""
     i, j = geometry.nearest_pairs(case.mixture)[0]
     pair = geometry.pair(case.mixture, i, j)
     literal = case.memo("X5 literal", lambda: _literal(case, pair))
     usable = [(t, r) for t in _own_times(case) if (r := reference_from(case, pair, t)) is not None]
     if not usable:
-        return _no_reference(case, literal)
+        slack = Hypothesis.from_slack("reference", literal)
+        yield slack
+        yield (
+            "The drift along the pair depends on the place across it; with s = 0, l' = l the "
+            f"condition holds at {show_share(slack.held_share)} of the places looked at. The "
+            "exact law answers instead: see P5.1."
+        )
+        return
+    yield Hypothesis("reference", 1.0, 0.0)
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     y = case.memo("X5 starts", lambda: _own_starts(case, pair, float(v[usable[0][0]])))
     thetas = pair.length * np.array([HALF_WIDTH, *THETAS])
@@ -211,39 +192,26 @@ def _own(case: Case, stretch: float = 1.0) -> Verdict:
         lambda: np.array([log_truth(case.mixture, pair, place) for place in places]),
     )
     bound = np.array([[r.log_probability(theta, stretch) for theta in thetas] for _, r in usable])
-    regime = compare("the paper's regime, from the midpoint", LOG, truth[0, 0, 0], bound[0, 0])
-    everywhere = compare("all starts, times and half-widths", LOG, truth, bound[:, None, :])
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        index = 0 if comparison is regime else comparison.index
-        k, row, column = np.unravel_index(index, truth.shape)
-        where = {"pair": [i, j], "t": usable[k][0], "theta": thetas[column], "y": y[row]}
-        return {**where, "length": usable[k][1].length}
-
-    finding = Finding(
-        comparisons=[regime, everywhere],
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("reference", 1.0, 0.0)],
-        nonvacuous_share=float(np.mean(bound < math.log(0.99))),
+    where = {
+        "pair": [i, j],
+        "t": np.array([t for t, _ in usable])[:, None, None],
+        "theta": thetas,
+        "y": y[None, :, None],
+        "length": np.array([r.length for _, r in usable])[:, None, None],
+    }
+    first = np.zeros(truth.shape, bool)
+    first[0, 0, 0] = True
+    bound = bound[:, None]
+    for name, among in (
+        ("the paper's regime, from the midpoint", first),
+        ("all starts, times and half-widths", None),
+    ):
+        yield Side(name, truth, at_most=bound, tolerance=LOG, among=among, where=where)
+    yield Facts(
+        nonvacuous=float(np.mean(bound < SAYS_NOTHING)),
         truth=Log10.from_log(float(truth[0, 0, 0])),
-        witness=witness,
-        unit="starts × times × half-widths",
-        numbers=_own_numbers(pair, usable[0][1], literal),
     )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
-
-
-def _no_reference(case: Case, literal: Array) -> Verdict:
-    hypothesis = Hypothesis.from_slack("reference", literal)
-    finding = Finding(
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), hypothesis],
-        applicable_share=0.0,
-        note=(
-            "The drift along the pair depends on the place across it; with s = 0, l' = l the "
-            f"condition holds at {show_share(hypothesis.held_share)} of the places looked at. The "
-            "exact law answers instead: see P5.1."
-        ),
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
+    yield lambda: _own_numbers(pair, usable[0][1], literal)
 
 
 def _own_numbers(pair: geometry.Pair, first: Reference, literal: Array) -> dict[str, Number | None]:
@@ -282,3 +250,12 @@ def _literal(case: Case, pair: geometry.Pair) -> Array:
     levels = np.geomspace(float(v[0]), float(v[start_time(case)]), 12)
     rng = case.rng("X5 literal")
     return np.concatenate([literal_slack(case.mixture, pair, float(x), rng) for x in levels])
+
+
+CLAIM.must_fail(closed, "variance v_end (1-q)/2", variance=0.5)
+CLAIM.must_fail_narrowly(
+    closed, "l' longer than l by a share of {}", 0.05, stretch=lambda more: 1.0 + more
+)
+CLAIM.must_fail_narrowly(
+    own, "own mixture, l' longer by a share of {}", 0.05, stretch=lambda more: 1.0 + more
+)

@@ -76,15 +76,8 @@ class Run:
 
 
 @CLAIM.sampled(unit="values")
-def recursion(
-    case: Case,
-    eta: float = 1.0,
-    noise_power: float = 2.0,
-    last: float = 1.0,
-    last_power: float = 1.0,
-) -> Iterator[Part]:
-    """The samplers against the recursion. eta: a factor on η; noise_power: the power of η that the
-    noise's variance has; last: a factor on the last step; last_power: that of σ²/v_1 in it."""
+def recursion(case: Case, **constants: float) -> Iterator[Part]:
+    """The samplers against the recursion. constants: those of `sides`."""
     t, slack = owned_from(case)
     yield Hypothesis("owned", float(t >= 1), 0.0 if t >= 1 else -slack)
     if t < 1:
@@ -96,7 +89,7 @@ def recursion(
         return
     runs = case.memo("X7 runs", lambda: runs_from(case, t))
     for run in runs:
-        yield from sides(case, run, eta, noise_power, last, last_power)
+        yield from sides(case, run, **constants)
     yield _note(runs)
     factor = _last_factor(case)
     yield {"starting time": t, "σ²/v_1": factor, "σ/√v_1": factor**0.5}
@@ -111,7 +104,9 @@ def sides(
     last: float = 1.0,
     last_power: float = 1.0,
 ) -> Iterator[Side]:
-    """The spread, the common noise and the last step of one run, as `recursion` takes them."""
+    """The spread, the common noise and the last step of one run. eta: a factor on η; noise_power:
+    the power of η that the noise's variance has; last: a factor on the last step; last_power: that
+    of σ²/v_1 in it."""
     gain, end_std = _recursion(case, run, eta * run.eta)
     sigma, rho = float(case.mixture.sigmas[run.mode]), case.schedule.rho
     if run.eta > 0.0:
