@@ -151,10 +151,10 @@ def test_a_spread_of_a_large_problem_is_still_told_from_one_a_quarter_larger():
 
 def test_a_problem_that_is_changed_before_its_orders_are_measured_is_said_to_be():
     overlapping = GaussianMixture([[0.0], [1.0], [2.0]], 0.8, [1e-4, 0.5, 0.4999])
-    words = x9._stand_in(Case("wide", overlapping, NoiseSchedule.linear()))
+    _, words = x9.stand_in(Case("wide", overlapping, NoiseSchedule.linear()))
     assert words == "Flow: modes narrowed to σ = 0.1, weights made equal."
     apart = GaussianMixture([[0.0], [1.0]], 0.05)
-    assert x9._stand_in(Case("apart", apart, NoiseSchedule.linear())) == ""
+    assert x9.stand_in(Case("apart", apart, NoiseSchedule.linear()))[1] == ""
 
 
 # -- X10 -----------------------------------------------------------------------------------------

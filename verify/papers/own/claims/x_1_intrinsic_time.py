@@ -94,6 +94,16 @@ def flow(case: Case, fast: float = 0.0, of_noise_alone: bool = False) -> Iterato
     }
 
 
+CLAIM.must_fail(flow, "clock 1 % fast", fast=0.01)
+CLAIM.must_fail_narrowly(flow, "clock fast by a share of {}", 0.01, fast=lambda share: share)
+CLAIM.must_fail(
+    flow,
+    "clock of ρ in place of v",
+    when=lambda case: len(_levels(case)[0]) > 2,
+    of_noise_alone=True,
+)
+
+
 def _levels(case: Case) -> tuple[list[int], Array]:
     """The first node, the last noisy time and clean data, with their effective variances (K,).
 
@@ -152,13 +162,3 @@ def _solve_in_x(case: Case, times: list[int]) -> tuple[Array, list[Array]]:
     )
     ends = [end.reshape(n, -1) / a for end, a in zip(solved.y.T, alpha[1:], strict=True)]
     return x / alpha[0], ends
-
-
-CLAIM.must_fail(flow, "clock 1 % fast", fast=0.01)
-CLAIM.must_fail_narrowly(flow, "clock fast by a share of {}", 0.01, fast=lambda share: share)
-CLAIM.must_fail(
-    flow,
-    "clock of ρ in place of v",
-    when=lambda case: len(_levels(case)[0]) > 2,
-    of_noise_alone=True,
-)

@@ -133,6 +133,11 @@ def distance(
     }
 
 
+CLAIM.must_fail(distance, "D' ≤ -1.5 D + ...", speed=1.5)
+CLAIM.must_fail(distance, "K = the two ends without the segment", sets=two_points)
+CLAIM.must_fail_narrowly(distance, "D' ≤ -(1 + {}) D + ...", 0.5, speed=lambda more: 1.0 + more)
+
+
 def _telling(batches: list[Batch]) -> Array | float:
     """The points outside the set: whether their bound lets the distance fall."""
     pulls = [(b.before, b.gamma @ b.modes) for b in batches]
@@ -212,8 +217,3 @@ def _distances(case: Case) -> Array:
         ends = case.mixture.means[j], case.mixture.means[i]
         distance[:, rows] = geometry.distance_to_segment(flat, *ends).reshape(-1, len(rows))
     return distance
-
-
-CLAIM.must_fail(distance, "D' ≤ -1.5 D + ...", speed=1.5)
-CLAIM.must_fail(distance, "K = the two ends without the segment", sets=two_points)
-CLAIM.must_fail_narrowly(distance, "D' ≤ -(1 + {}) D + ...", 0.5, speed=lambda more: 1.0 + more)

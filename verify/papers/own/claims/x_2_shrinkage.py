@@ -67,6 +67,13 @@ def shrinkage(case: Case, power: float = 1.0) -> Iterator[Part]:
     yield lambda: Facts(truth=_truth(case, paths, tails, *above.worst))
 
 
+CLAIM.must_fail(shrinkage, "(σ_t/σ_τ)² in place of σ_t/σ_τ", power=2.0)
+CLAIM.must_fail(shrinkage, "(σ_t/σ_τ)^(1/2) in place of σ_t/σ_τ", power=0.5)
+CLAIM.must_fail_narrowly(
+    shrinkage, "(σ_t/σ_τ)^(1 + {}) in place of σ_t/σ_τ", 1.0, power=lambda more: 1.0 + more
+)
+
+
 def _sides(case: Case, paths: Paths, tails: Tails, power: float) -> tuple[Side, Side]:
     """Upper and lower bound at every node after each path's tau, in the coordinates x."""
     later = tails.later()
@@ -105,10 +112,3 @@ def _truth(case: Case, paths: Paths, tails: Tails, node: int, path: int) -> floa
         return None
     pair = geometry.pair(case.mixture, *tails.pair[path].tolist())
     return float(case.schedule.alpha[paths.times[node]] * pair.orthogonal_distance(y)[0])
-
-
-CLAIM.must_fail(shrinkage, "(σ_t/σ_τ)² in place of σ_t/σ_τ", power=2.0)
-CLAIM.must_fail(shrinkage, "(σ_t/σ_τ)^(1/2) in place of σ_t/σ_τ", power=0.5)
-CLAIM.must_fail_narrowly(
-    shrinkage, "(σ_t/σ_τ)^(1 + {}) in place of σ_t/σ_τ", 1.0, power=lambda more: 1.0 + more
-)

@@ -164,6 +164,11 @@ def contractions(
     yield _table(case, starts)
 
 
+CLAIM.must_fail(contractions, "DDPM's mean contracts by 1.05 v_end/v_start", factor=1.05)
+CLAIM.must_fail(contractions, "DDPM's mean contracts as the flow", sde=0.5)
+CLAIM.must_fail(contractions, "the flow contracts as the SDE's mean", ode=1.0)
+
+
 def _contraction(
     whose: str, starts: Starts, end: str, factors: list[float], error: ArrayLike
 ) -> tuple[Side, Array]:
@@ -303,8 +308,3 @@ def _table(case: Case, starts: Starts) -> Table:
     )
     rows = [(offset, *row) for offset, row in zip(OFFSETS.tolist(), measured.tolist(), strict=True)]
     return Table(caption, columns, rows)
-
-
-CLAIM.must_fail(contractions, "DDPM's mean contracts by 1.05 v_end/v_start", factor=1.05)
-CLAIM.must_fail(contractions, "DDPM's mean contracts as the flow", sde=0.5)
-CLAIM.must_fail(contractions, "the flow contracts as the SDE's mean", ode=1.0)

@@ -154,6 +154,11 @@ def ends(case: Case, law: Law = noise_then_flow) -> Iterator[Part]:
     yield lambda: (_rare(case, runs), _table(case, runs))
 
 
+CLAIM.must_fail(ends, "one raw step of noise more", law=_one_step_more)
+CLAIM.must_fail(ends, "noise all the way", law=noise_alone)
+CLAIM.must_fail(ends, "flow first, then the noise", law=_flow_then_noise)
+
+
 def _distance(case: Case, run: Runs, law: Law) -> Array:
     """sup |F_n - F| over quantiles of the sample, (starts, d)."""
     ordered = np.sort(run.exact, axis=1)
@@ -263,8 +268,3 @@ def _table(case: Case, runs: list[Runs]) -> Table:
 
 def _far_side(pair: geometry.Pair, y: Array) -> Proportion:
     return Proportion(int(np.count_nonzero(pair.bisector_coordinate(y) < 0.0)), len(y))
-
-
-CLAIM.must_fail(ends, "one raw step of noise more", law=_one_step_more)
-CLAIM.must_fail(ends, "noise all the way", law=noise_alone)
-CLAIM.must_fail(ends, "flow first, then the noise", law=_flow_then_noise)

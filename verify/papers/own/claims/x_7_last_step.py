@@ -96,6 +96,12 @@ def recursion(case: Case, **constants: float) -> Iterator[Part]:
     yield lambda: _whole_runs(case)
 
 
+CLAIM.must_fail(recursion, "η smaller by 10 %", eta=0.9)
+CLAIM.must_fail(recursion, "η in place of η² in the noise's variance", noise_power=1.0)
+CLAIM.must_fail(recursion, "last step by σ/√v_1", last_power=0.5)
+CLAIM.must_fail(recursion, "last step by (1 + 2e-8) σ²/v_1", last=1.0 + 2e-8)
+
+
 def sides(
     case: Case,
     run: Run,
@@ -301,9 +307,3 @@ def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> Spread:
     total = float(square[kept].sum())
     low, high = (math.sqrt(total / chi2.isf(p, dof)) for p in (0.025, 0.975))
     return math.sqrt(total / dof), low, high, n
-
-
-CLAIM.must_fail(recursion, "η smaller by 10 %", eta=0.9)
-CLAIM.must_fail(recursion, "η in place of η² in the noise's variance", noise_power=1.0)
-CLAIM.must_fail(recursion, "last step by σ/√v_1", last_power=0.5)
-CLAIM.must_fail(recursion, "last step by (1 + 2e-8) σ²/v_1", last=1.0 + 2e-8)

@@ -25,9 +25,8 @@ Source: our result; DDIM of arXiv 2010.02502 v4, Section 4.3
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -41,9 +40,9 @@ from mixdyn.solvers import integrators
 from mixdyn.solvers.field import MixtureField
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Rate, compare
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
 from verify.measure.paths import extent
 
@@ -53,7 +52,6 @@ CLAIM = Claim.from_docstring(
     short="orders of convergence",
     rests_on={"O1": "the exact law", "O2": "the exact flow"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/ddim_integrator.py",
     does_not_show=(
         "How large the error is at the number of steps that samplers use: on coarse grids the "
@@ -62,7 +60,6 @@ CLAIM = Claim.from_docstring(
 )
 
 TOLERANCE = 0.4  # less than half the distance to the next order
-_SEEN = f"An order {TOLERANCE:g} off would have failed."
 FITTED = 4  # grids
 N_STARTS = 257
 FLOW_STEPS = (6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -84,55 +81,48 @@ class Slope:
     error: float
 
 
-def check(case: Case) -> Verdict:
-    """Slopes of all methods."""
-    return _judge(case)
+def slopes_of(case: Case) -> list[Slope]:
+    """Those of all methods."""
+    return case.memo("X9 slopes", lambda: [*_of_flow(case), *_laws(case)])
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Orders one higher, for the flow's methods, DDIM, and the stochastic ones."""
-    return {
-        f"{group}: one order higher": _judge(case, raised=group)
-        for group in dict.fromkeys(s.group for s in _slopes(case))
-    }
-
-
-def _slopes(case: Case) -> list[Slope]:
-    return case.memo("X9 slopes", lambda: [*_flow(case), _ddim(case), *_laws(case)])
-
-
-def _judge(case: Case, raised: str = "") -> Verdict:
-    slopes = _slopes(case)
-    groups = {name: [s for s in slopes if s.group == name] for name in [s.group for s in slopes]}
-    comparisons = [
-        compare(
+@CLAIM.sampled(unit="methods", of=slopes_of)
+def orders(case: Case, slopes: Sequence[Slope], raised: str = "") -> Iterator[Part]:
+    """Slopes of all methods. raised: the group whose orders are taken to be one higher."""
+    for name in dict.fromkeys(slope.group for slope in slopes):
+        group = [slope for slope in slopes if slope.group == name]
+        yield Side(
             f"order, {name}",
-            Rate(atol=TOLERANCE),
-            [s.measured for s in group],
-            [s.declared + (name == raised) for s in group],
+            [slope.measured for slope in group],
+            fits=[slope.declared + (name == raised) for slope in group],
+            tolerance=Tolerance(atol=TOLERANCE),
+            where={
+                key: np.array([getattr(slope, key) for slope in group])
+                for key in ("method", "steps", "error")
+            },
         )
-        for name, group in groups.items()
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        group = groups[comparison.name.removeprefix("order, ")]
-        slope = group[comparison.index]
-        return {"method": slope.method, "steps": slope.steps, "error": slope.error}
-
-    rows = [(s.method, s.declared, s.measured, s.steps, s.error) for s in slopes]
+    yield f"An order {TOLERANCE:g} off would have failed."
+    yield stand_in(case)[1]
+    yield _unsettled(slopes)
     columns = ("method", "declared order", "measured", "steps", "error over the extent, or L¹")
-    return CLAIM.judge(
-        case,
-        Finding(
-            comparisons=comparisons,
-            hypotheses=[Hypothesis("common_sigma", 1.0, 0.0)],
-            nonvacuous_share=1.0,
-            witness=witness,
-            unit="methods",
-            note=" ".join(filter(None, (_SEEN, _stand_in(case), _unsettled(slopes)))),
-            tables=[Table("Orders of convergence", columns, rows)],
-        ),
-    )
+    rows = [(s.method, s.declared, s.measured, s.steps, s.error) for s in slopes]
+    yield Table("Orders of convergence", columns, rows)
+
+
+CLAIM.must_fail_each(
+    orders,
+    lambda case: {
+        f"{slope.group}: one order higher": {"raised": slope.group} for slope in slopes_of(case)
+    },
+)
+
+
+def _unsettled(slopes: Sequence[Slope]) -> str:
+    names = [s.method for s in slopes if math.isnan(s.measured)]
+    if not names:
+        return ""
+    where = "before its error fell to that of the closed form"
+    return f"The slope of {', '.join(names)} had not settled {where}."
 
 
 def _slope(
@@ -171,55 +161,30 @@ def _fitted_order(steps: tuple[int, ...], errors: list[Array]) -> float:
 # -- the flow ------------------------------------------------------------------------------------
 
 
-def _chosen(case: Case) -> GaussianMixture:
-    """The mixture, or its two most distant modes where its flow has no closed form."""
+def stand_in(case: Case) -> tuple[GaussianMixture, str]:
+    """The mixture whose flow is measured, and in what it is not the case's own.
 
-    def choose() -> GaussianMixture:
-        mixture = case.mixture
-        try:
-            oracles.flow_map(mixture, mixture.means[:1], 2.0, 1.0)
-        except NotApplicableError:
-            distances = geometry.pairwise_distances(mixture.means)
-            modes = list(np.unravel_index(distances.argmax(), distances.shape))
-            return GaussianMixture(mixture.means[modes], mixture.sigma, mixture.weights[modes])
-        return mixture
-
-    return case.memo("X9 chosen", choose)
-
-
-def _target(case: Case) -> GaussianMixture:
-    """The chosen modes; those that overlap are narrowed, so that the levels below are ones of the
-    process, and weights more than 100:1 apart made equal, so that the field is not that of a single
-    mode."""
-
-    def change() -> GaussianMixture:
-        mixture = _chosen(case)
-        sigma = min(float(mixture.sigma), 0.1 * _spacing(mixture))
-        weights = mixture.weights if np.ptp(np.log(mixture.weights)) < math.log(100.0) else None
-        return GaussianMixture(mixture.means, sigma, weights)
-
-    return case.memo("X9 target", change)
-
-
-def _stand_in(case: Case) -> str:
-    """In what the mixture whose flow is measured is not the case's own."""
-    mixture, chosen = _target(case), _chosen(case)
-    sigma = float(mixture.sigma)
-    changes = {
-        "the two most distant modes stand in": chosen.N < case.mixture.N,
-        f"modes narrowed to σ = {sigma:.3g}": sigma < float(chosen.sigma),
-        "weights made equal": np.ptp(mixture.weights) == 0.0 < np.ptp(chosen.weights),
-    }
-    made = [change for change, done in changes.items() if done]
-    return f"Flow: {', '.join(made)}." if made else ""
-
-
-def _unsettled(slopes: list[Slope]) -> str:
-    names = [s.method for s in slopes if math.isnan(s.measured)]
-    if not names:
-        return ""
-    where = "before its error fell to that of the closed form"
-    return f"The slope of {', '.join(names)} had not settled {where}."
+    Two most distant modes stand in where the flow has no closed form. Modes that overlap are
+    narrowed, so that the levels below are ones of the process, and weights more than 100:1 apart
+    made equal, so that the field is not that of a single mode.
+    """
+    mixture, made = case.mixture, []
+    try:
+        oracles.flow_map(mixture, mixture.means[:1], 2.0, 1.0)
+    except NotApplicableError:
+        distances = geometry.pairwise_distances(mixture.means)
+        two = list(np.unravel_index(distances.argmax(), distances.shape))
+        mixture = GaussianMixture(mixture.means[two], mixture.sigma, mixture.weights[two])
+    if mixture.N < case.mixture.N:
+        made.append("the two most distant modes stand in")
+    sigma = min(float(mixture.sigma), 0.1 * _spacing(mixture))
+    if sigma < float(mixture.sigma):
+        made.append(f"modes narrowed to σ = {sigma:.3g}")
+    even = np.ptp(np.log(mixture.weights)) < math.log(100.0)
+    if not even:
+        made.append("weights made equal")
+    words = f"Flow: {', '.join(made)}." if made else ""
+    return GaussianMixture(mixture.means, sigma, mixture.weights if even else None), words
 
 
 def _spacing(mixture: GaussianMixture) -> float:
@@ -235,16 +200,12 @@ def _levels(mixture: GaussianMixture) -> tuple[float, float]:
     return 8.0 * v_end, v_end
 
 
-def _starts(case: Case, v: float) -> Array:
-    mixture = _target(case)
-    law = GaussianMixture(mixture.means, math.sqrt(v), mixture.weights)
-    return law.sample(N_STARTS, case.rng("X9"))
-
-
-def _flow(case: Case) -> Iterator[Slope]:
-    mixture = _target(case)
+def _of_flow(case: Case) -> Iterator[Slope]:
+    """The methods of the flow, and DDIM, from starts drawn from the marginal."""
+    mixture, _ = stand_in(case)
     v_start, v_end = _levels(mixture)
-    y = _starts(case, v_start)
+    law = GaussianMixture(mixture.means, math.sqrt(v_start), mixture.weights)
+    y = law.sample(N_STARTS, case.rng("X9"))
     truth = oracles.flow_map(mixture, y, v_start, v_end)
     # So loose a tolerance accepts every interval of the grid as one step.
     whole_steps = integrators.DormandPrince(rtol=1e6, atol=1e6 * extent(mixture))
@@ -265,18 +226,16 @@ def _flow(case: Case) -> Iterator[Slope]:
             return _errors(mixture, integrators.integrate_ode(mixture, y, v, method).y, truth)
 
         yield _slope(name, "flow", method.order, FLOW_STEPS, error)
+    yield _ddim(mixture, y, v_start, v_end)
 
 
 def _errors(mixture: GaussianMixture, y: Array, truth: Array) -> Array:
     return np.asarray(np.linalg.norm(y - truth, axis=1) / extent(mixture))
 
 
-def _ddim(case: Case) -> Slope:
+def _ddim(mixture: GaussianMixture, y: Array, v_start: float, v_end: float) -> Slope:
     """DDIM on schedules whose sqrt(rho) is evenly spaced between the two levels."""
-    mixture = _target(case)
     sigma = float(mixture.sigma)
-    v_start, v_end = _levels(mixture)
-    y = _starts(case, v_start)
 
     def error(n: int) -> Array:
         root = np.linspace(math.sqrt(v_end - sigma**2), math.sqrt(v_start - sigma**2), n + 1)
