@@ -13,7 +13,7 @@ import functools
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ from mixdyn.support.provenance import commit
 from mixdyn.support.statistics import Proportion
 
 from ..data.saved import RESULTS, code_of, words_on_code
-from ..ledger.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
+from ..ledger.claim import Case, Origin, Table
+from ..ledger.sides import Facts, NotApplicable, Part
 from .networks.rates import over_seeds
 
 SAVED = RESULTS / "recursion-reduced.json"
@@ -116,31 +117,38 @@ def saved(path: Path = SAVED) -> Recursions:
         ) from None
 
 
-Judge = Callable[[Recursions], Finding]
-
-
-def saved_rows(claim: Claim, case: Case, judge: Judge) -> list[Verdict]:
-    """The row of a claim on the saved recursions, on the problem that they were run on; random
-    problems have none."""
+def recursions(case: Case) -> Recursions | NotApplicable | None:
+    """What a learned row rests on: the saved recursions, on the problem that they were run on.
+    Random problems have no row."""
     if case.random:
-        return []
+        return None
     held = saved()
-    if case.mixture.digest != held.mixture.digest:
-        reason = "Recursions were saved of the 5 x 5 grid alone; `mixdyn recurse` runs any mixture."
-        return [claim.not_applicable(case, reason, Basis.LEARNED)]
-    verdict = claim.judge(case, judge(held), Basis.LEARNED)
-    return [dataclasses.replace(verdict, origin=Origin.STORED, seed=held.runs[0].seed)]
+    if case.mixture.digest == held.mixture.digest:
+        return held
+    return NotApplicable(
+        "Recursions were saved of the 5 x 5 grid alone; `mixdyn recurse` runs any mixture."
+    )
 
 
-def saved_mutants(
-    claim: Claim, case: Case, judge: Judge, changes: dict[str, Callable[[Recursions], Recursions]]
-) -> dict[str, Verdict]:
-    """The same judgement on changed counts."""
-    return {
-        name: row
-        for name, change in changes.items()
-        for row in saved_rows(claim, case, lambda held, change=change: judge(change(held)))  # type: ignore[misc]
+def shown(
+    held: Recursions, runs: Sequence[Recursion], ratio: str, ratios: Sequence[float]
+) -> Iterator[Part]:
+    """What every row on saved recursions shows: where they come from, the mean of one ratio a seed
+    with its 95 % limits over the seeds, and the generations under the filters of `runs`."""
+    yield Facts(
+        witness=lambda _: {"command": held.about["command"]},
+        model=", ".join(run.name for run in runs),
+        seed=held.runs[0].seed,
+        origin=Origin.STORED,
+    )
+    yield describe(held)
+    low, high = over_seeds(ratios) or (math.nan, math.nan)
+    yield {
+        f"{ratio}, mean over seeds": sum(ratios) / max(len(ratios), 1),
+        f"{ratio}: 95 % from": low,
+        f"{ratio}: to": high,
     }
+    yield generation_table(held, dict.fromkeys(run.filter for run in runs))
 
 
 COLUMNS = (
@@ -149,7 +157,7 @@ COLUMNS = (
 )
 
 
-def generation_table(held: Recursions, filters: Sequence[str] = FILTERS) -> Table:
+def generation_table(held: Recursions, filters: Iterable[str]) -> Table:
     """Every generation of the recursions with these filters; shares with 95 % intervals."""
     weights, rows = held.mixture.weights, []
     for run in (r for name in filters for r in held.of(name)):
@@ -167,16 +175,6 @@ def generation_table(held: Recursions, filters: Sequence[str] = FILTERS) -> Tabl
         f"Generations; exact samples would have a KL of about {exact:.2g} nats from counting alone"
     )
     return Table(caption, COLUMNS, rows)
-
-
-def mean_over_seeds(name: str, ratios: Sequence[float]) -> dict[str, float | None]:
-    """A row's numbers: the mean of one ratio a seed, with its 95 % limits over the seeds."""
-    low, high = over_seeds(ratios) or (math.nan, math.nan)
-    return {
-        f"{name}, mean over seeds": sum(ratios) / max(len(ratios), 1),
-        f"{name}: 95 % from": low,
-        f"{name}: to": high,
-    }
 
 
 def describe(held: Recursions) -> str:

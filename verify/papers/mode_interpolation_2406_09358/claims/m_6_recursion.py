@@ -18,28 +18,20 @@ Source: arXiv 2406.09358 v2, section 6
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.claim import Case, Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
+from verify.ledger.sides import Part
 from verify.measure.networks.rates import Trend, compare_order
-from verify.measure.retraining import (
-    Recursion,
-    Recursions,
-    describe,
-    generation_table,
-    mean_over_seeds,
-    saved_mutants,
-    saved_rows,
-)
+from verify.measure.retraining import Recursion, Recursions, recursions, shown
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M6",
     short="training on samples",
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That the share grows at each step, or in another chain: two seeds are too few for an "
         "interval over seeds that says anything (see the numbers). Where the growth ends, or that "
@@ -48,38 +40,25 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
-    """The share of interpolations over the generations."""
-    return saved_rows(CLAIM, case, _judge)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Generations in reverse, and those that a filter by Hal has kept clean."""
-    changes: dict[str, Any] = {
-        "generations in reverse": Recursions.backwards,
-        "filtered by Hal": lambda held: held.with_filters({"hal": "none", "none": "unused"}),
-    }
-    return saved_mutants(CLAIM, case, _judge, changes)
-
-
-def _judge(held: Recursions) -> Finding:
+@CLAIM.learned(unit="samples", of=recursions)
+def growth(
+    case: Case,
+    held: Recursions,
+    change: Callable[[Recursions], Recursions] = lambda held: held,
+) -> Iterator[Part]:
+    """The share of interpolations over the generations, recursion by recursion."""
+    held = change(held)
     runs = held.of("none")
-    growth = [run.between().rate / run.between(0).rate for run in runs if run.between(0).successes]
-    trends = {run.name: _growth(run) for run in runs}
-    steps = " ".join(f"{name}: {t.in_words('rise', 'fall')}" for name, t in trends.items())
-    return Finding(
-        comparisons=[c for trend in trends.values() for c in trend.comparisons],
-        nonvacuous_share=1.0,
-        witness=lambda c: {"compared": c.name, "command": held.about["command"]},
-        unit="samples",
-        note=f"{describe(held)} {steps}",
-        numbers=mean_over_seeds("last share over first", growth),
-        tables=[generation_table(held, ("none",))],
-        model=", ".join(run.name for run in runs),
-    )
+    trends = [_trend(run) for run in runs]
+    for trend in trends:
+        yield from trend.comparisons
+    ratios = [run.between().rate / run.between(0).rate for run in runs if run.between(0).successes]
+    yield from shown(held, runs, "last share over first", ratios)
+    for run, trend in zip(runs, trends, strict=True):
+        yield f"{run.name}: {trend.in_words('rise', 'fall')}"
 
 
-def _growth(run: Recursion) -> Trend:
+def _trend(run: Recursion) -> Trend:
     """The last generation above the first, and every step from one to the next."""
 
     def above(later: int, earlier: int) -> Comparison:
@@ -89,3 +68,11 @@ def _growth(run: Recursion) -> Trend:
 
     last = len(run.generations) - 1
     return Trend(above(last, 0), tuple(above(k, k - 1) for k in range(1, last + 1)))
+
+
+CLAIM.must_fail(growth, "generations in reverse", change=Recursions.backwards)
+CLAIM.must_fail(
+    growth,
+    "filtered by Hal",
+    change=lambda held: held.with_filters({"hal": "none", "none": "unused"}),
+)

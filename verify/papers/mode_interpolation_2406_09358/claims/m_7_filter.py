@@ -19,23 +19,15 @@ Source: arXiv 2406.09358 v2, section 6
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from mixdyn.geometry import Region
-from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Outcome
+from verify.ledger.sides import Part
 from verify.measure.networks.rates import Trend, compare_order
-from verify.measure.retraining import (
-    Recursion,
-    Recursions,
-    describe,
-    generation_table,
-    mean_over_seeds,
-    saved_mutants,
-    saved_rows,
-)
+from verify.measure.retraining import Recursion, Recursions, recursions, shown
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -43,7 +35,6 @@ CLAIM = Claim.from_docstring(
     short="filter before retraining",
     rests_on={"M5": "the detector that filters", "M6": "retraining on own samples"},
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That another chain does the same: two seeds are too few for an interval over seeds that "
         "says anything (see the numbers). That the filter keeps the distribution: the modes' "
@@ -54,37 +45,24 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
-    """Random filtering against Hal, generation by generation."""
-    return saved_rows(CLAIM, case, _judge)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The filters' names swapped, and no filter under the name of Hal."""
-    changes: dict[str, Any] = {
-        "filters swapped": lambda held: held.with_filters({"hal": "random", "random": "hal"}),
-        "no filter in place of Hal": lambda held: held.with_filters(
-            {"none": "hal", "hal": "unused"}
-        ),
-    }
-    return saved_mutants(CLAIM, case, _judge, changes)
-
-
-def _judge(held: Recursions) -> Finding:
+@CLAIM.learned(unit="samples", of=recursions)
+def filters(
+    case: Case,
+    held: Recursions,
+    change: Callable[[Recursions], Recursions] = lambda held: held,
+) -> Iterator[Part]:
+    """Random filtering against Hal, generation by generation, seed by seed."""
+    held = change(held)
     pairs = held.pairs("random", "hal")
+    trends = [_order(random, hal) for random, hal in pairs]
+    for trend in trends:
+        yield from trend.comparisons
     ratios = [hal.between().rate / random.between().rate for random, hal in pairs]
-    trends = {hal.seed: _order(random, hal) for random, hal in pairs}
-    steps = " ".join(f"Seed {seed}: {_in_words(trend.steps)}" for seed, trend in trends.items())
-    return Finding(
-        comparisons=[c for trend in trends.values() for c in trend.comparisons],
-        nonvacuous_share=1.0,
-        witness=lambda c: {"compared": c.name, "command": held.about["command"]},
-        unit="samples",
-        note=f"{describe(held)} {steps}",
-        numbers=mean_over_seeds("last share with Hal over random", ratios),
-        tables=[generation_table(held, ("random", "hal")), _caught(held)],
-        model=", ".join(run.name for pair in pairs for run in pair),
-    )
+    runs = [run for pair in pairs for run in pair]
+    yield from shown(held, runs, "last share with Hal over random", ratios)
+    for (_, hal), trend in zip(pairs, trends, strict=True):
+        yield f"Seed {hal.seed}: {_in_words(trend.steps)}"
+    yield _caught(held)
 
 
 def _order(random: Recursion, hal: Recursion) -> Trend:
@@ -117,15 +95,22 @@ def _caught(held: Recursions) -> Table:
     rows = []
     for run in [*held.of("random"), *held.of("hal")]:
         for g in run.generations:
-            wrong = g.n - g.regions[Region.TRUE_MODE]
-            left = sum(g.kept_regions) - g.kept_regions[Region.TRUE_MODE]
-            true = g.regions[Region.TRUE_MODE]
-            rows.append(
-                (
-                    *(run.filter, run.seed, g.index, wrong),
-                    (wrong - left) / wrong if wrong else None,
-                    g.kept_regions[Region.TRUE_MODE] / true if true else None,
-                )
-            )
+            true, kept = g.regions[Region.TRUE_MODE], g.kept_regions[Region.TRUE_MODE]
+            wrong, left = g.n - true, sum(g.kept_regions) - kept
+            removed = (wrong - left) / wrong if wrong else None
+            place = run.filter, run.seed, g.index
+            rows.append((*place, wrong, removed, kept / true if true else None))
     columns = ("filter", "seed", "generation", "hallucinations", "removed", "true modes kept")
     return Table("What the filters drop, as shares of each kind", columns, rows)
+
+
+CLAIM.must_fail(
+    filters,
+    "filters swapped",
+    change=lambda held: held.with_filters({"hal": "random", "random": "hal"}),
+)
+CLAIM.must_fail(
+    filters,
+    "no filter in place of Hal",
+    change=lambda held: held.with_filters({"none": "hal", "hal": "unused"}),
+)
