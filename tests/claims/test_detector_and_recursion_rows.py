@@ -13,14 +13,18 @@ from scipy import stats
 from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.geometry import Region
 from mixdyn.support.errors import FileError
-from verify.ledger import cases, registry
+from verify.ledger import cases, registry, rows
 from verify.ledger.claim import NegativeControl, Origin, Profile, Verdict
 from verify.ledger.relations import Outcome
 from verify.measure import retraining
 from verify.measure.interpolation import detector
 from verify.measure.interpolation.detector import EDGES, WINDOWS, Detection
 from verify.measure.interpolation.separation import area, likelihood_ratio
-from verify.papers.mode_interpolation_2406_09358.claims import m_5_detector as m5
+from verify.papers.mode_interpolation_2406_09358.claims import (
+    m_5_detector,
+    m_6_recursion,
+    m_7_filter,
+)
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 SAVED = ("M5", "M6", "M7")
@@ -96,10 +100,9 @@ def with_hits(filter_: str, hits: list[int]) -> retraining.Recursion:
         ([110, 60, 20], Outcome.FAILS),
     ],
 )
-def test_growth_is_decided_by_intervals_at_every_generation(standard, monkeypatch, hits, outcome):
+def test_growth_is_decided_by_intervals_at_every_generation(standard, hits, outcome):
     held = dataclasses.replace(retraining.saved(), runs=(with_hits("none", hits),))
-    monkeypatch.setattr(retraining, "saved", lambda: held)
-    (row,) = ENTRIES["M6"].check(standard)
+    row = rows.row_of(m_6_recursion.CLAIM, standard, m_6_recursion.growth, held)
     assert row.verdict is outcome
     if hits == [20, 15, 110]:
         assert "1 are undecided: only a fall by" in row.note
@@ -113,11 +116,10 @@ def test_growth_is_decided_by_intervals_at_every_generation(standard, monkeypatc
         ([20, 60, 30], [20, 20, 20], Outcome.INCONCLUSIVE),
     ],
 )
-def test_filters_are_compared_at_every_generation(standard, monkeypatch, random, hal, outcome):
+def test_filters_are_compared_at_every_generation(standard, random, hal, outcome):
     runs = (with_hits("random", random), with_hits("hal", hal))
     held = dataclasses.replace(retraining.saved(), runs=runs)
-    monkeypatch.setattr(retraining, "saved", lambda: held)
-    (row,) = ENTRIES["M7"].check(standard)
+    row = rows.row_of(m_7_filter.CLAIM, standard, m_7_filter.filters, held)
     assert row.verdict is outcome
 
 
@@ -210,8 +212,9 @@ def test_shares_are_counted_from_a_level_on_in_all_or_in_the_second_half():
     assert found.removed(15, 195, rest=True).rate == pytest.approx(25 / 40)
     assert found.level(15, 0.95) == 240
     # Half of the other bins in place of half of the hallucinations, half by half.
-    assert found.mixed(0.5).wrong[0, 1, 150] == 0
-    assert found.mixed(0.5).wrong[0].sum() <= 50
+    half = m_5_detector.mixed(found, 0.5)
+    assert half.wrong[0, 1, 150] == 0
+    assert half.wrong[0].sum() <= 50
 
 
 def test_the_window_is_chosen_on_first_halves_alone():
@@ -236,11 +239,9 @@ def test_sure_levels_are_the_tolerance_limits_of_the_order_statistics(rest):
     assert few < found.level(15, 0.98) < many
 
 
-def m_5(monkeypatch, standard, *detections) -> Verdict:
+def m_5(standard, *detections) -> Verdict:
     held = detections, {"commit": "0" * 12, "hardware": "CPU", "seed": 0}
-    monkeypatch.setattr(m5, "saved", lambda: held)
-    (row,) = ENTRIES["M5"].check(standard)
-    return row
+    return rows.row_of(m_5_detector.CLAIM, standard, m_5_detector.operating_points, held)
 
 
 CLEAN = np.array([spread_out(100, 100, 1100)] * 2)  # 200,000: a level of 98 % lies near bin 1080
@@ -255,30 +256,30 @@ CLEAN = np.array([spread_out(100, 100, 1100)] * 2)  # 200,000: a level of 98 % l
         (40, 1, Outcome.INCONCLUSIVE),
     ],
 )
-def test_m_5_judges_both_numbers_at_one_level(monkeypatch, standard, caught, missed, outcome):
+def test_m_5_judges_both_numbers_at_one_level(standard, caught, missed, outcome):
     """Hallucinations far above the level of 98 %, and some well below it."""
     wrong = spread_out(caught, 1200, 1201) + spread_out(missed, 500, 501)
     good = detection(CLEAN, np.array([spread_out(10_000, 1200, 1201)] * 2))
-    row = m_5(monkeypatch, standard, good, detection(CLEAN, np.array([wrong] * 2)))
+    row = m_5(standard, good, detection(CLEAN, np.array([wrong] * 2)))
     assert row.verdict is outcome
     assert row.n == (2 * (caught + missed) if outcome is not Outcome.HOLDS else 20_000)
 
 
-def test_one_network_that_misses_is_not_hidden_by_the_others(monkeypatch, standard):
+def test_one_network_that_misses_is_not_hidden_by_the_others(standard):
     """The counts of all together remove 96 %; one of six networks removes 70 %."""
     good = detection(CLEAN, np.array([spread_out(10_000, 1200, 1201)] * 2))
     bad = spread_out(1400, 1200, 1201) + spread_out(600, 500, 501)
-    row = m_5(monkeypatch, standard, *[good] * 5, detection(CLEAN, np.array([bad] * 2)))
+    row = m_5(standard, *[good] * 5, detection(CLEAN, np.array([bad] * 2)))
     assert row.verdict is Outcome.FAILS
     assert row.measured == pytest.approx(0.7)
 
 
-def test_hallucinations_caught_only_where_less_is_kept_fail(monkeypatch, standard):
+def test_hallucinations_caught_only_where_less_is_kept_fail(standard):
     """Between the levels of 96 and 97 % lie all of them: 95 % removed, but never 98 % kept."""
     wrong = np.array([spread_out(1_000, 1062, 1068)] * 2)
-    assert m_5(monkeypatch, standard, detection(CLEAN, wrong)).verdict is Outcome.FAILS
+    assert m_5(standard, detection(CLEAN, wrong)).verdict is Outcome.FAILS
     plane = detection(CLEAN, wrong, d=2)  # where 95 % kept is all that is asked
-    assert m_5(monkeypatch, standard, plane).verdict is Outcome.HOLDS
+    assert m_5(standard, plane).verdict is Outcome.HOLDS
 
 
 def test_the_saved_populations_are_as_large_as_the_law_of_the_chains_says():

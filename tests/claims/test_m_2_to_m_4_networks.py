@@ -12,7 +12,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
-from verify.ledger import cases, registry, runner
+from verify.ledger import cases, registry, rows, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.interpolation.causes import Cells
@@ -162,40 +162,42 @@ def test_one_seed_a_size_decides_no_step_and_the_note_tells_where_it_rises(case,
 SEEDS = (0.95, 1.0, 1.06)
 
 
-def with_three_seeds(case, monkeypatch, near, far) -> None:
+def three_seeds(near, far, seeds=SEEDS) -> list[m4.Measured]:
     """Three networks a size, which differ by a few in a hundred."""
-    with_exact_gaps(case)
-    found = [
+    return [
         m4.Measured(f"{line_name(places)} {points} {seed}", places, points, (seed * a, seed * b))
         for places, rates in ((NEAR, near), (FAR, far))
         for points, (a, b) in zip(TRAINING_SIZES, rates, strict=True)
-        for seed in SEEDS
+        for seed in seeds
     ]
-    monkeypatch.setattr(m4, "_measured", lambda case: found)
-    monkeypatch.setattr(m4, "_fewest_seeds", lambda: len(SEEDS))
 
 
 @pytest.mark.parametrize(
     ("far", "outcome"), [(FALLING, Outcome.HOLDS), (HUMP, Outcome.FAILS)], ids=["falls", "hump"]
 )
-def test_with_three_seeds_a_size_every_step_decides(case, monkeypatch, far, outcome):
-    with_three_seeds(case, monkeypatch, FALLING, far)
-    row = rows_of("M4", case)[Basis.LEARNED]
+def test_with_three_seeds_a_size_every_step_decides(case, far, outcome):
+    found = three_seeds(FALLING, far)
+    row = rows.row_of(m4.CLAIM, case, m4.learned, found)
     assert row.verdict is outcome
     assert row.resolution is not None
     assert "Fewer than" not in row.note
-    mutants = {m.name: m for m in row.mutants}
-    assert {m.verdict for m in mutants.values()} == {Outcome.FAILS}
-    assert "sizes reversed" in mutants
+    for change in (m4.denser, m4.mirrored):
+        changed = rows.row_of(m4.CLAIM, case, m4.learned, found, change=change)
+        assert changed.verdict is Outcome.FAILS
     if outcome is Outcome.FAILS:
-        assert row.witness["compared"] == "modes at 1-2-4: 50,000 points below 25,000"
+        assert row.quantity == "modes at 1-2-4: 50,000 points below 25,000"
 
 
-def test_three_seeds_that_stray_as_far_as_the_sizes_do_decide_nothing(case, monkeypatch):
-    monkeypatch.setattr(m4, "_fewest_seeds", lambda: 3)
-    monkeypatch.setitem(globals(), "SEEDS", (0.3, 1.0, 3.0))
-    with_three_seeds(case, monkeypatch, FALLING, FALLING)
-    assert rows_of("M4", case)[Basis.LEARNED].verdict is Outcome.INCONCLUSIVE
+def test_three_seeds_that_stray_as_far_as_the_sizes_do_decide_nothing(case):
+    found = three_seeds(FALLING, FALLING, seeds=(0.3, 1.0, 3.0))
+    row = rows.row_of(m4.CLAIM, case, m4.learned, found)
+    assert row.verdict is Outcome.INCONCLUSIVE
+
+
+def test_the_sizes_are_reversed_only_where_the_seeds_decide(case, monkeypatch):
+    assert "sizes reversed" not in rows.controls(m4.CLAIM, with_laws(case, FALLING, FALLING))
+    monkeypatch.setattr(m4, "measured", lambda case: three_seeds(FALLING, FALLING))
+    assert "sizes reversed" in rows.controls(m4.CLAIM, case)
 
 
 def test_the_density_of_the_wide_gap_decides_and_not_its_probability(case):

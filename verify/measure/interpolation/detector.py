@@ -306,13 +306,6 @@ class Detection:
             shares.append(wrong[level:].sum() / wrong.sum())
         return WINDOWS[int(np.argmax(shares))]
 
-    def mixed(self, share: float) -> Detection:
-        """Others in the place of a share of the hallucinations: a negative control."""
-        fall_short = np.rint(share * self.wrong.sum(axis=-1, keepdims=True))
-        others = self.right / self.right.sum(axis=-1, keepdims=True)
-        mixed = np.rint((1.0 - share) * self.wrong + fall_short * others).astype(np.int64)
-        return dataclasses.replace(self, wrong=mixed)
-
 
 def _above(halves: IntArray, level: int, rest: bool) -> Proportion:
     """The share of counts (2, B), or of the second half alone, in the bins from `level` on."""

@@ -27,9 +27,10 @@ from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.cases import standard
-from ...ledger.claim import Basis, Case, Claim, Profile, Verdict
+from ...ledger.claim import Case, Profile
+from ...ledger.sides import NotApplicable
 from ..measurement import Measurement
-from ..networks.models import Measure, TrainedModel, learned_rows, load, shipped
+from ..networks.models import TrainedModel, load, shipped
 from .line_law import LineLaw, line_law
 from .problems import HALLUCINATION, LINES, PLANES, SIGMA, line_name, modes_at, schedule
 
@@ -53,20 +54,16 @@ def is_standard(case: Case) -> bool:
     return case.digest == standard(0, Profile.QUICK).digest and not case.random
 
 
-def on_standard(
-    claim: Claim, case: Case, basis: Basis, rows: Callable[[], list[Verdict]]
-) -> list[Verdict]:
-    """The rows of a claim that brings its own problems: on the standard case alone."""
-    if case.random:
-        return []
-    if not is_standard(case):
-        return [claim.not_applicable(case, OWN_PROBLEMS, basis)]
-    return rows()
+def on_standard(measured: Callable[[Case], Any]) -> Callable[[Case], Any]:
+    """What a row of a claim that brings its own problems rests on, as a claim's `of`: what
+    `measured` gives, on the standard case alone."""
 
+    def source(case: Case) -> Any:
+        if case.random:
+            return None
+        return measured(case) if is_standard(case) else NotApplicable(OWN_PROBLEMS)
 
-def own_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
-    """The learned rows of such a claim."""
-    return on_standard(claim, case, Basis.LEARNED, lambda: learned_rows(claim, case, measure))
+    return source
 
 
 OWN_PROBLEMS = (
@@ -167,11 +164,6 @@ def exact_gaps_of(case: Case, places: tuple[float, ...]) -> Array:
     """The `exact_gap_logs` of a line, measured once."""
     name = f"exact gaps {line_name(places)}"
     return case.memo(name, lambda: exact_gap_logs(places, _chain_of(case, places)))
-
-
-def exact_gaps(case: Case) -> Mapping[tuple[float, ...], Array]:
-    """The `exact_gap_logs` of every line of the paper."""
-    return {places: exact_gaps_of(case, places) for places in LINES}
 
 
 def exact_plane_log(case: Case) -> float:

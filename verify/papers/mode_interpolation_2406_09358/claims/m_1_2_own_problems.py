@@ -18,20 +18,21 @@ Source: arXiv 2406.09358 v1, section 3
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.quantities import Log10
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.interpolation.networks import (
     exact_chain,
     exact_chains,
-    exact_gaps,
+    exact_gaps_of,
     exact_plane_log,
     gap_probabilities,
+    is_standard,
     law_on_line,
     log_outside,
     on_standard,
@@ -54,7 +55,6 @@ CLAIM = Claim.from_docstring(
     id="M1 (2)",
     short="the paper's own lines",
     rests_on={"M1": "on the paper's own problems"},
-    basis=(Basis.EXACT,),
     does_not_show=(
         "How much a learned score leaves on these lines: see M2. Nor that steps must leave more "
         "than the tail: twice as many leave less."
@@ -62,75 +62,52 @@ CLAIM = Claim.from_docstring(
 )
 
 TAIL = math.erfc(HALLUCINATION / math.sqrt(2.0))
-SAMPLED = ("DDPM", "DDIM")
-RELATION = Upper(rtol=1e-4, log=True)  # the quadrature has six digits, DDIM's starts have four
+_DIGITS = Tolerance(rtol=1e-4, log=True)  # the quadrature has six, DDIM's starts have four
 CONTROL_GAP = 10.0  # tolerances by which the control's tail lies below the largest share
 
 
-def check(case: Case) -> list[Verdict]:
-    """The paper's lines, on the standard case."""
-    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge(case)])
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A tail just below the largest share, which all others stay under."""
-    if "M1 (2) found" not in case.workspace:
-        return {}
-    largest = max(float(logs.max()) for logs in _found(case).values())
-    log_tail = largest - CONTROL_GAP * RELATION.rtol
-    return {f"a tail of {math.exp(log_tail):.4g}": _judge(case, log_tail)}
-
-
-def _found(case: Case) -> dict[str, Array]:
+def _outside(case: Case) -> dict[str, Array]:
     """log of the probability outside every mode, by sampler, (lines,)."""
 
     def build() -> dict[str, Array]:
-        chains = exact_chains(case).items()
         ddim = [np.log(line.after_ddim(schedule()).sum()) for line in _lines()]
-        return {
-            "DDPM": np.array([log_outside(law, places) for places, law in chains]),
-            "DDIM": np.array(ddim),
-        }
+        ddpm = [log_outside(law, places) for places, law in exact_chains(case).items()]
+        return {"DDPM": np.array(ddpm), "DDIM": np.array(ddim)}
 
-    return case.memo("M1 (2) found", build)
+    return case.memo("M1 (2) outside", build)
 
 
 def _lines() -> list[Line]:
     return [Line(modes_at(places), HALLUCINATION * SIGMA) for places in LINES]
 
 
-def _judge(case: Case, log_tail: float | None = None) -> Verdict:
-    """log_tail: of another tail mass (mutant)."""
-    limit = math.log(TAIL) if log_tail is None else log_tail
-    found = _found(case)
-    comparisons = [
-        compare(f"outside every mode, {sampler}, every step", RELATION, found[sampler], limit)
-        for sampler in SAMPLED
-    ]
-    comparisons += case.memo("M1 (2) beside", lambda: _beside(case))
+@CLAIM.exact(unit="lines", of=on_standard(_outside))
+def tails(
+    case: Case, found: Mapping[str, Array], log_tail: float = math.log(TAIL)
+) -> Iterator[Part]:
+    """What is left outside every mode of each line against the tail of the data."""
+    for sampler, logs in found.items():
+        yield Side(
+            f"outside every mode, {sampler}, every step",
+            logs,
+            at_most=log_tail,
+            tolerance=_DIGITS,
+            where=lambda line, sampler=sampler: _problem(line, sampler),
+        )
+    yield from case.memo("M1 (2) beside", lambda: [*_beside(case)])
+    yield Facts(truth=Log10.from_log(math.log(TAIL)))
+    yield lambda: (_NOTE, {"P(|z| > 6)": TAIL}, _table(case, found))
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        sampler = next((s for s in SAMPLED if s in comparison.name), SAMPLED[0])
-        return {
-            "modes": LINES[comparison.index % len(LINES)],
-            "sigma": SIGMA,
-            "schedule": "linear, beta from 0.001 to 0.2",
-            "steps": schedule().T,
-            "sampler": sampler,
-            "radius over sigma": HALLUCINATION,
-        }
 
-    finding = Finding(
-        comparisons=comparisons,
-        nonvacuous_share=1.0,
-        truth=Log10.from_log(math.log(TAIL)),
-        witness=witness,
-        unit="lines",
-        note=_NOTE if log_tail is None else "",
-        numbers={"P(|z| > 6)": TAIL},
-        tables=[_table(case)] if log_tail is None else [],
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
+def _problem(line: int, sampler: str) -> dict[str, object]:
+    return {
+        "modes": LINES[line],
+        "sigma": SIGMA,
+        "schedule": "linear, beta from 0.001 to 0.2",
+        "steps": schedule().T,
+        "sampler": sampler,
+        "radius over sigma": HALLUCINATION,
+    }
 
 
 _NOTE = (
@@ -140,28 +117,31 @@ _NOTE = (
 )
 
 
-def _beside(case: Case) -> list[Comparison]:
+def _beside(case: Case) -> Iterator[Side]:
     """Where the statement holds, and the chain's law against another quadrature of it."""
-    finer = log_outside(exact_chain(NEAR, finer_schedule(2)), NEAR)
     flow = [float(line.after_flow(schedule()).sum()) for line in _lines()]
-    gaps = gap_probabilities(law_on_line(case, NEAR, "DDPM"), NEAR)
-    return [
-        compare(
-            "outside every mode, flow in continuous time", RELATION, np.log(flow), math.log(TAIL)
-        ),
-        compare("outside every mode, DDPM of twice the steps", RELATION, finer, math.log(TAIL)),
-        compare(
-            "probability of the gaps, against another quadrature",
-            Equality(rtol=5e-3, log=True),
-            exact_gaps(case)[NEAR],
-            np.log(gaps),
-        ),
-    ]
+    yield Side(
+        "outside every mode, flow in continuous time",
+        np.log(flow),
+        at_most=math.log(TAIL),
+        tolerance=_DIGITS,
+    )
+    yield Side(
+        "outside every mode, DDPM of twice the steps",
+        log_outside(exact_chain(NEAR, finer_schedule(2)), NEAR),
+        at_most=math.log(TAIL),
+        tolerance=_DIGITS,
+    )
+    yield Side(
+        "probability of the gaps, against another quadrature",
+        exact_gaps_of(case, NEAR),
+        equals=np.log(gap_probabilities(law_on_line(case, NEAR, "DDPM"), NEAR)),
+        tolerance=Tolerance(rtol=5e-3, log=True),
+    )
 
 
-def _table(case: Case) -> Table:
+def _table(case: Case, found: Mapping[str, Array]) -> Table:
     """Every problem of the paper under its schedule, against the tail of its data."""
-    found = _found(case)
     rows: list[tuple[str, float, float | None, float]] = [
         (f"modes at {line_name(places)}", math.exp(ddpm), math.exp(ddim), TAIL)
         for places, ddpm, ddim in zip(LINES, found["DDPM"], found["DDIM"], strict=True)
@@ -170,3 +150,15 @@ def _table(case: Case) -> Table:
     rows += [(f"{name}, between modes", both, None, tail_mass(m)) for name, m in PLANES.items()]
     caption = "The paper's own problems: probability outside every mode, with the exact score"
     return Table(caption, ("mixture", "DDPM", "DDIM", "tail of the data"), rows)
+
+
+def _tail_too_small(case: Case) -> dict[str, dict[str, float]]:
+    """A tail just below the largest share, which all others stay under."""
+    if not is_standard(case):
+        return {}
+    largest = max(float(logs.max()) for logs in _outside(case).values())
+    log_tail = largest - CONTROL_GAP * _DIGITS.rtol
+    return {f"a tail of {math.exp(log_tail):.4g}": {"log_tail": log_tail}}
+
+
+CLAIM.must_fail_each(tails, _tail_too_small)

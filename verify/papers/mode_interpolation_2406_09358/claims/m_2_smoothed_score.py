@@ -21,25 +21,24 @@ Source: arXiv 2406.09358 v2, section 4 and figure 4
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from mixdyn.support.numbers import show_share
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.relations import Comparison, Lower, Upper, compare
-from verify.measure.interpolation.networks import networks, own_case, own_rows
+from mixdyn.support.checks import Array
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.quantities import show_share
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.interpolation.networks import networks, on_standard, own_case
 from verify.measure.interpolation.problems import LINES, modes_at
 from verify.measure.interpolation.smoothing import Smoothing, smoothing
-from verify.measure.networks.models import TrainedModel
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M2",
     short="the score is smoothed",
     rests_on={"P4.7 (1)": "the exact slope", "C.5": "the error's slope that lowers it"},
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That every network does so: there is one for each problem and size of the training set. "
         "That the smoothing is what interpolates: X10 splits the blame. That the learned score is "
@@ -48,126 +47,90 @@ CLAIM = Claim.from_docstring(
     ),
 )
 FLATTER, WIDER = 0.9, 1.05
-_SMALLEST = 1e-12
 _WIDTH_ERROR = 5e-3
-Change = Callable[[Smoothing], Smoothing]
 
 
-def check(case: Case) -> list[Verdict]:
-    """Every network on a line against the exact score."""
-    return _rows(case, lambda found: found)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A turn as wide as the exact one, all else as measured; the exact score in all."""
-    changes: dict[str, Change] = {
-        "a turn no wider than the exact one": _no_wider,
-        "exact score": _exact,
-    }
-    return {name: row for name, change in changes.items() for row in _rows(case, change)}
-
-
-def _exact(found: Smoothing) -> Smoothing:
-    nothing = np.zeros_like(found.near)
-    return dataclasses.replace(
-        found,
-        eigenvalue=found.exact_eigenvalue,
-        width=found.exact_width,
-        near=nothing,
-        between=nothing,
-    )
-
-
-def _no_wider(found: Smoothing) -> Smoothing:
-    return dataclasses.replace(found, width=found.exact_width)
-
-
-def _rows(case: Case, change: Change) -> list[Verdict]:
-    def measure(models: Sequence[TrainedModel]) -> Verdict:
-        found = {
-            n.model.name: change(smoothing(own_case(case, modes_at(places)), n.model))
-            for places in LINES
-            for n in networks(case, modes_at(places))
-        }
-        apart = [float(s.room.mean()) for s in found.values()]
-        finding = Finding(
-            comparisons=_compare(found),
-            hypotheses=[
-                Hypothesis("trained", float(bool(found))),
-                Hypothesis("apart", float(np.mean(apart)) if apart else 0.0),
-            ],
-            nonvacuous_share=1.0,
-            witness=lambda comparison: {"compared": comparison.name, "point": comparison.index},
-            unit="pairs and times",
-            note=_note(found),
-            numbers=_numbers(found),
-            tables=[_table(found)] if found else [],
-            model=", ".join(found),
-        )
-        return CLAIM.judge(case, finding)
-
-    return own_rows(CLAIM, case, measure)
-
-
-def _compare(found: dict[str, Smoothing]) -> list[Comparison]:
-    """Each over all networks, closest pairs and times at which modes are apart."""
-    if not found:
-        return []
-    every = [(s, s.room) for s in found.values()]
-    slopes, exact, widths, exact_widths = (
-        np.concatenate([np.ravel(getattr(s, name)[at]) for s, at in every])
-        for name in ("eigenvalue", "exact_eigenvalue", "width", "exact_width")
-    )
-    near, between = (
-        np.concatenate([getattr(s, name)[at] for s, at in every]) for name in ("near", "between")
-    )
-    later = np.array([s.near.max() for s, _ in every])
-    worst = np.array([s.between.max() for s, _ in every])
-    more = Lower(rtol=1e-6, atol=_SMALLEST)
-    return [
-        compare("eigenvalue at the midpoint", Upper(rtol=1e-6, atol=1e-9), slopes, FLATTER * exact),
-        compare("width of the turn", Lower(rtol=_WIDTH_ERROR), widths, WIDER * exact_widths),
-        compare("error between modes against that at modes", more, between, near),
-        compare("largest error between modes against any at modes", more, worst, later),
-    ]
-
-
-def _numbers(found: dict[str, Smoothing]) -> dict[str, float]:
-    """Over all networks and times at which modes are apart."""
-    if not found:
-        return {}
-    every = [(s, s.room) for s in found.values()]
-    slope = np.concatenate([np.ravel((s.eigenvalue / s.exact_eigenvalue)[at]) for s, at in every])
-    width = np.concatenate([np.ravel((s.width / s.exact_width)[at]) for s, at in every])
-    sigma, left = (
-        np.concatenate([getattr(s, n)[at] for s, at in every]) for n in ("sigma", "left")
-    )
+def _smoothed(case: Case) -> dict[str, Smoothing]:
+    """Every network on a line by name."""
     return {
+        network.model.name: smoothing(own_case(case, modes_at(places)), network.model)
+        for places in LINES
+        for network in networks(case, modes_at(places))
+    }
+
+
+@CLAIM.learned(unit="pairs and times", of=on_standard(_smoothed))
+def turns(
+    case: Case,
+    found: Mapping[str, Smoothing],
+    change: Callable[[Smoothing], Smoothing] = lambda found: found,
+) -> Iterator[Part]:
+    """Every network on a line against the exact score, over all closest pairs and the times at
+    which modes are apart."""
+    every = [change(smoothed) for smoothed in found.values()]
+    apart = [float(smoothed.room.mean()) for smoothed in every]
+    yield Hypothesis("trained", float(bool(every)))
+    yield Hypothesis("apart", float(np.mean(apart)) if apart else 0.0)
+    yield Facts(witness=lambda found: {"point": found.index}, model=", ".join(found))
+    if not every:
+        return
+    slope, exact_slope = _apart(every, "eigenvalue"), _apart(every, "exact_eigenvalue")
+    width, exact_width = _apart(every, "width"), _apart(every, "exact_width")
+    more = Tolerance(rtol=1e-6, atol=1e-12)
+    yield Side(
+        "eigenvalue at the midpoint",
+        slope,
+        at_most=FLATTER * exact_slope,
+        tolerance=Tolerance(rtol=1e-6, atol=1e-9),
+    )
+    yield Side(
+        "width of the turn",
+        width,
+        at_least=WIDER * exact_width,
+        tolerance=Tolerance(rtol=_WIDTH_ERROR),
+    )
+    yield Side(
+        "error between modes against that at modes",
+        _apart(every, "between"),
+        at_least=_apart(every, "near"),
+        tolerance=more,
+    )
+    yield Side(
+        "largest error between modes against any at modes",
+        [smoothed.between.max() for smoothed in every],
+        at_least=[smoothed.near.max() for smoothed in every],
+        tolerance=more,
+    )
+    yield lambda: _shown(every, slope / exact_slope, width / exact_width)
+
+
+def _apart(every: Sequence[Smoothing], name: str) -> Array:
+    """A measured quantity of all networks, flat, at the times at which modes are apart."""
+    return np.concatenate([np.ravel(getattr(found, name)[found.room]) for found in every])
+
+
+def _shown(every: Sequence[Smoothing], slope: Array, width: Array) -> Iterator[Part]:
+    """slope, width: over the exact ones, where modes are apart."""
+    left = _apart(every, "left")
+    yield (
+        "The exact score of wider modes, sigma fitted at each t, leaves "
+        f"{show_share(float(left.min()), 2)} to {show_share(float(left.max()), 2)} of the "
+        "squared error between modes."
+    )
+    yield {
         "eigenvalue over the exact one, median": float(np.median(slope)),
         "width over the exact one, median": float(np.median(width)),
         "networks and pairs with a trap at the midpoint": float(
-            sum((s.eigenvalue[at] < 0.0).any(axis=0).sum() for s, at in every)
+            sum((found.eigenvalue[found.room] < 0.0).any(axis=0).sum() for found in every)
         ),
-        "fitted sigma over the true one, median": float(np.median(sigma)),
+        "fitted sigma over the true one, median": float(np.median(_apart(every, "sigma"))),
         "share of the squared error of the score that it leaves, median": float(np.median(left)),
     }
+    yield _table(every)
 
 
-def _note(found: dict[str, Smoothing]) -> str:
-    left = [s.left[s.room] for s in found.values()]
-    if not left:
-        return ""
-    share = np.concatenate(left)
-    return (
-        "The exact score of wider modes, sigma fitted at each t, leaves "
-        f"{show_share(float(share.min()), 2)} to {show_share(float(share.max()), 2)} of the "
-        "squared error between modes."
-    )
-
-
-def _table(found: dict[str, Smoothing]) -> Table:
+def _table(each: Sequence[Smoothing]) -> Table:
     """By time, the least and the largest over the networks."""
-    each = list(found.values())
     rows: list[list[float | str]] = []
     for k, t in enumerate(each[0].times.tolist()):
         cells: list[float] = [float(np.mean([s.exact_eigenvalue[k].mean() for s in each]))]
@@ -189,3 +152,21 @@ def _table(found: dict[str, Smoothing]) -> Table:
         "one, and the share of the score's squared error that this fit leaves"
     )
     return Table(caption, columns, rows)
+
+
+CLAIM.must_fail(
+    turns,
+    "a turn no wider than the exact one",
+    change=lambda found: replace(found, width=found.exact_width),
+)
+CLAIM.must_fail(
+    turns,
+    "exact score",
+    change=lambda found: replace(
+        found,
+        eigenvalue=found.exact_eigenvalue,
+        width=found.exact_width,
+        near=np.zeros_like(found.near),
+        between=np.zeros_like(found.near),
+    ),
+)

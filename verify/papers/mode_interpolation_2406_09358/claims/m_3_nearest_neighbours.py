@@ -21,13 +21,13 @@ Source: arXiv 2406.09358 v2, section 4 and figure 3
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.interpolation.networks import (
     DIAGONAL,
     KINDS,
@@ -35,11 +35,9 @@ from verify.measure.interpolation.networks import (
     PlaneCounts,
     exact_plane_log,
     on_standard,
-    own_rows,
     plane_counts,
 )
 from verify.measure.interpolation.problems import PLANES
-from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.rates import STEPS_ALONE, compare_order
 
 CLAIM = Claim.from_docstring(
@@ -47,7 +45,6 @@ CLAIM = Claim.from_docstring(
     id="M3",
     short="nearest neighbours",
     rests_on={"D.1": "why diagonals are avoided"},
-    basis=(Basis.EXACT, Basis.LEARNED),
     does_not_show=(
         "That pairs farther apart than a diagonal are never joined: states elsewhere are counted "
         "apart. One network a plane, trained for fewer samples than the paper's."
@@ -55,99 +52,45 @@ CLAIM = Claim.from_docstring(
 )
 MOST_ON_SIDES = 0.95
 _WIDE_GAP = 0.0925  # from 1/11 on, a diagonal has more than 5 % of a side
-Change = Callable[[PlaneCounts], PlaneCounts]
 
 
-def check(case: Case) -> list[Verdict]:
-    """Both coordinates of the exact chain; counts of the networks."""
-    return [*_exact(case), *_learned(case, _unchanged)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A gap so probable that diagonals are as well; a tenth of the interpolations on sides moved to
-    diagonals, and all of them exchanged."""
-    changed = {
-        f"a gap of probability {_WIDE_GAP}, exact": _exact(case, math.log(_WIDE_GAP)),
-        "a tenth moved from sides to diagonals": _learned(case, _moved),
-        "sides and diagonals exchanged": _learned(case, _exchanged),
-    }
-    return {name: row for name, rows in changed.items() for row in rows}
-
-
-def _exact(case: Case, log_gap: float | None = None) -> list[Verdict]:
-    """log_gap: of the probability that a coordinate lies in a gap (mutant)."""
-    return on_standard(
-        CLAIM,
-        case,
-        Basis.EXACT,
-        lambda: [_judge_exact(case, exact_plane_log(case) if log_gap is None else log_gap)],
+@CLAIM.exact(unit="mixtures", of=on_standard(exact_plane_log))
+def exact(
+    case: Case, log_gap: float, change: Callable[[float], float] = lambda log_gap: log_gap
+) -> Side:
+    """Both coordinates in a gap against exactly one. log_gap: log of the probability of one."""
+    log_gap = change(log_gap)
+    side = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap))
+    return Side(
+        "probability of a diagonal against 5 % of that of a side, exact score",
+        2.0 * log_gap,
+        at_most=side + math.log(1.0 - MOST_ON_SIDES),
+        tolerance=Tolerance(rtol=1e-3, log=True),
+        where={"sampler": "DDPM", "log of one coordinate in a gap": log_gap},
     )
 
 
-def _judge_exact(case: Case, log_gap: float) -> Verdict:
-    side, diagonal = math.log(2.0) + log_gap + math.log1p(-math.exp(log_gap)), 2.0 * log_gap
-    share = math.log(1.0 - MOST_ON_SIDES)
-    name = "probability of a diagonal against 5 % of that of a side, exact score"
-    finding = Finding(
-        comparisons=[compare(name, Upper(rtol=1e-3, log=True), diagonal, side + share)],
-        nonvacuous_share=1.0,
-        witness=lambda comparison: {"sampler": "DDPM", "log of one coordinate in a gap": log_gap},
-        unit="mixtures",
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
-
-
-def _unchanged(counted: PlaneCounts) -> PlaneCounts:
-    return counted
-
-
-def _exchanged(counted: PlaneCounts) -> PlaneCounts:
-    side, diagonal, elsewhere = counted.learned.tolist()
-    return replace(counted, learned=np.array([diagonal, side, elsewhere]))
-
-
-def _moved(counted: PlaneCounts) -> PlaneCounts:
-    side, diagonal, elsewhere = counted.learned.tolist()
-    moved = side // 10
-    return replace(counted, learned=np.array([side - moved, diagonal + moved, elsewhere]))
-
-
-def _learned(case: Case, change: Change) -> list[Verdict]:
-    def measure(models: Sequence[TrainedModel]) -> Verdict:
-        counts = [change(counted) for counted in plane_counts(case)]
-        found = {c.plane for c in counts}
+@CLAIM.learned(unit="samples", of=on_standard(plane_counts))
+def learned(
+    case: Case,
+    counts: Sequence[PlaneCounts],
+    change: Callable[[PlaneCounts], PlaneCounts] = lambda counted: counted,
+) -> Iterator[Part]:
+    """Sides against diagonals, and their share, however few were seen."""
+    counts = [change(counted) for counted in counts]
+    for c in counts:
+        where = f"{c.plane}, {c.sampler}"
+        yield compare_order(f"{where}: sides above diagonals", c.of(SIDE), c.of(DIAGONAL))
+        yield Side(f"{where}: share on sides", c.joined(SIDE), at_least=MOST_ON_SIDES)
+    yield Hypothesis("trained", len({c.plane for c in counts}) / len(PLANES))
+    if counts:
         alone = [STEPS_ALONE - float(c.exact.sum()) / c.n for c in counts]
-        hypotheses = [Hypothesis("trained", len(found) / len(PLANES))]
-        if alone:
-            hypotheses.append(Hypothesis.from_slack("steps", np.array(alone)))
-        finding = Finding(
-            comparisons=[c for counted in counts for c in _compare(counted)],
-            hypotheses=hypotheses,
-            nonvacuous_share=1.0,
-            witness=lambda comparison: {
-                "compared": comparison.name,
-                "seed": case.stream("interpolation planes"),
-            },
-            unit="samples",
-            note=_note(counts),
-            tables=[_table(counts)],
-            model=", ".join(dict.fromkeys(c.model for c in counts)),
-        )
-        return CLAIM.judge(case, finding, Basis.LEARNED)
-
-    return own_rows(CLAIM, case, measure)
-
-
-def _compare(counted: PlaneCounts) -> list[Comparison]:
-    """Sides against diagonals; and their share, however few were seen."""
-    where = f"{counted.plane}, {counted.sampler}"
-    side, diagonal = counted.of(SIDE), counted.of(DIAGONAL)
-    return [
-        compare_order(f"{where}: sides above diagonals", side, diagonal),
-        compare_rate(
-            f"{where}: share on sides", Statistical("lower"), counted.joined(SIDE), MOST_ON_SIDES
-        ),
-    ]
+        yield Hypothesis.from_slack("steps", np.array(alone))
+    yield Facts(
+        witness=lambda _: {"seed": case.stream("interpolation planes")},
+        model=", ".join(dict.fromkeys(c.model for c in counts)),
+    )
+    yield lambda: (_note(counts), _table(counts))
 
 
 _ENOUGH = math.ceil(math.log(1e-6 / 2.0) / math.log(MOST_ON_SIDES))  # all on sides would decide
@@ -155,24 +98,32 @@ _ENOUGH = math.ceil(math.log(1e-6 / 2.0) / math.log(MOST_ON_SIDES))  # all on si
 
 def _note(counts: Sequence[PlaneCounts]) -> str:
     few = [f"{c.plane}, {c.sampler}" for c in counts if c.joined(SIDE).trials < _ENOUGH]
-    return (
-        f"Too few interpolations to decide a share of {MOST_ON_SIDES:.0%}: {'; '.join(few)}."
-        if few
-        else ""
-    )
+    words = f"Too few interpolations to decide a share of {MOST_ON_SIDES:.0%}: {'; '.join(few)}."
+    return words if few else ""
 
 
 def _table(counts: Sequence[PlaneCounts]) -> Table:
-    rows: list[list[str | int | float]] = []
+    rows: list[tuple[str | float, ...]] = []
     for c in counts:
-        cells: list[float] = []
-        for kind in KINDS:
-            cells += [c.of(kind).rate, *c.of(kind).interval()]
-        share = c.joined(SIDE)
-        exact = int(c.exact.sum())
-        rows.append([c.plane, c.sampler, c.n, *cells, share.rate, *share.interval(), exact])
-    columns: list[str] = ["plane", "sampler", "samples"]
-    for kind in (*KINDS, "sides among both"):
-        columns += [kind, "from", "to"]
+        shares = [*(c.of(kind) for kind in KINDS), c.joined(SIDE)]
+        cells = [cell for share in shares for cell in (share.rate, *share.interval())]
+        rows.append((c.plane, c.sampler, c.n, *cells, int(c.exact.sum())))
+    kinds = [head for kind in (*KINDS, "sides among both") for head in (kind, "from", "to")]
+    columns = ("plane", "sampler", "samples", *kinds, "outside with the exact score")
     caption = "Where final states outside every mode lie, with 95 % intervals"
-    return Table(caption, (*columns, "outside with the exact score"), rows)
+    return Table(caption, columns, rows)
+
+
+CLAIM.must_fail(
+    exact, f"a gap of probability {_WIDE_GAP}, exact", change=lambda log_gap: math.log(_WIDE_GAP)
+)
+CLAIM.must_fail(
+    learned,
+    "a tenth moved from sides to diagonals",
+    change=lambda c: replace(c, learned=c.learned + c.learned[0] // 10 * np.array([-1, 1, 0])),
+)
+CLAIM.must_fail(
+    learned,
+    "sides and diagonals exchanged",
+    change=lambda c: replace(c, learned=c.learned[[1, 0, 2]]),
+)

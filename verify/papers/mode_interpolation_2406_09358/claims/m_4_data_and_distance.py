@@ -23,35 +23,28 @@ Source: arXiv 2406.09358 v2, section 4 and figure 2
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.relations import Comparison, Upper, compare
+from mixdyn.support.checks import Array
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.relations import Comparison
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.interpolation.networks import (
     exact_gaps_of,
     gap_probabilities,
     gaps,
-    is_standard,
     law_on_line,
     networks,
     on_standard,
-    own_rows,
 )
-from verify.measure.interpolation.problems import (
-    FAR,
-    NEAR,
-    TRAINING_SIZES,
-    line_name,
-    modes_at,
-    schedule,
-)
-from verify.measure.networks.models import TrainedModel, shipped
+from verify.measure.interpolation.problems import FAR, NEAR, TRAINING_SIZES, line_name, modes_at
 from verify.measure.networks.pooled import LEAST_SEEDS, compare_over_seeds
 
 CLAIM = Claim.from_docstring(
@@ -59,7 +52,6 @@ CLAIM = Claim.from_docstring(
     id="M4",
     short="data and distance",
     rests_on={"M2": "the turn that data sharpen"},
-    basis=(Basis.EXACT, Basis.LEARNED),
     does_not_show=(
         "What longer training does: these networks saw 25 million samples, far fewer than the "
         "paper's. With one seed a size, how much of a difference between two networks is the "
@@ -67,9 +59,25 @@ CLAIM = Claim.from_docstring(
     ),
 )
 Places = tuple[float, ...]
-_LESS = Upper(rtol=0.02, atol=1e-12)
 _NOT_WIDER = (1.0, 2.0, 2.995)  # the second gap is shorter than the first by a hundredth of it
 _DENSER = 1.1
+
+
+@CLAIM.exact(unit="mixtures", of=on_standard(lambda case: functools.partial(exact_gaps_of, case)))
+def exact(case: Case, gaps_of: Callable[[Places], Array], places: Places = FAR) -> Side:
+    """The exact score's gaps in closed form. places: three modes, of which the last two are said to
+    be the farther apart."""
+    narrow, wide = gaps_of(places)
+    return Side(
+        "probability of the wide gap against the narrow one, exact score",
+        wide,
+        at_most=narrow,
+        tolerance=Tolerance(rtol=1e-3, log=True),
+        where={"modes": places, "sampler": "DDPM"},
+    )
+
+
+CLAIM.must_fail(exact, "a second gap shorter by a hundredth, exact", places=_NOT_WIDER)
 
 
 @dataclass(frozen=True)
@@ -92,141 +100,59 @@ class Measured:
         return [p / (b - a) for p, (a, b) in zip(self.gaps, gaps(self.places), strict=True)]
 
 
-Change = Callable[[list[Measured]], list[Measured]]
+Networks = Sequence[Measured]
 
 
-def check(case: Case) -> list[Verdict]:
-    """The exact score's gaps in closed form, the networks' by the law of the chain."""
-    return [*_exact(case, FAR), *_learned(case, list)]
+def measured(case: Case) -> list[Measured]:
+    """Every network of the two lines, by line, size and seed, by the law of the chain."""
+    found = []
+    for places in (NEAR, FAR):
+        for network in networks(case, modes_at(places)):
+            law = law_on_line(case, places, "DDPM", network.model)
+            shares = tuple(gap_probabilities(law, places).tolist())
+            found.append(Measured(network.model.name, places, network.points, shares))
+    return found
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A second gap that is no wider; a tenth more density in it than in the first; and, once the
-    seeds decide anything, the sizes of the training sets in reverse."""
-    changed = {
-        "a second gap shorter by a hundredth, exact": _exact(case, _NOT_WIDER),
-        "a tenth more density in the wide gap than in the narrow one": _learned(case, _denser),
-    }
-    if is_standard(case) and _fewest_seeds() >= LEAST_SEEDS:
-        changed["sizes reversed"] = _learned(case, _reversed)
-    return {name: row for name, rows in changed.items() for row in rows}
+@CLAIM.learned(unit="pairs of networks", of=on_standard(measured))
+def learned(
+    case: Case, found: Networks, change: Callable[[Networks], Networks] = lambda found: found
+) -> Iterator[Part]:
+    """Every step of the training set over its seeds, the largest rise first; on each network the
+    two gaps."""
+    found = change(found)
+    steps = [step for places in (NEAR, FAR) for step in _steps(found, places)]
+    yield from sorted(steps, key=lambda step: -float(step.measured))  # type: ignore[arg-type]
+    for m in found:
+        if m.places == FAR:
+            narrow, wide = m.densities
+            yield Side(
+                f"{m.name}: density between 2 and 4 below that between 1 and 2",
+                wide,
+                at_most=narrow,
+                tolerance=Tolerance(rtol=0.02, atol=1e-12),
+            )
+    shipped = {(m.places, m.points) for m in found}
+    asked = [*itertools.product((NEAR, FAR), TRAINING_SIZES)]
+    yield Hypothesis("trained", 1.0 - sum(s not in shipped for s in asked) / len(asked))
+    yield Facts(witness=lambda _: {"sampler": "DDPM"}, model=", ".join(m.name for m in found))
+    yield lambda: (_note(found), _table(found))
 
 
-# -- the exact score -----------------------------------------------------------------------------
+def _steps(found: Networks, places: Places) -> Iterator[Comparison]:
+    for (few, before), (many, after) in itertools.pairwise(_by_size(found, places).items()):
+        name = f"modes at {line_name(places)}: {many:,} points below {few:,}"
+        yield compare_over_seeds(name, after, before)
 
 
-def _exact(case: Case, places: Places) -> list[Verdict]:
-    return on_standard(CLAIM, case, Basis.EXACT, lambda: [_judge_exact(case, places)])
-
-
-def _judge_exact(case: Case, places: Places) -> Verdict:
-    """places: three modes, of which the last two are said to be the farther apart."""
-    name = "probability of the wide gap against the narrow one, exact score"
-    narrow, wide = exact_gaps_of(case, places)
-    finding = Finding(
-        comparisons=[compare(name, Upper(rtol=1e-3, log=True), wide, narrow)],
-        nonvacuous_share=1.0,
-        witness=lambda comparison: {"modes": places, "sampler": "DDPM"},
-        unit="mixtures",
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
-
-
-# -- trained networks ----------------------------------------------------------------------------
-
-
-def _learned(case: Case, change: Change) -> list[Verdict]:
-    def measure(models: Sequence[TrainedModel]) -> Verdict:
-        found = change(_measured(case))
-        shipped = {(m.places, m.points) for m in found}
-        missing = [s for s in itertools.product((NEAR, FAR), TRAINING_SIZES) if s not in shipped]
-        finding = Finding(
-            comparisons=_comparisons(found),
-            hypotheses=[Hypothesis("trained", 1.0 - len(missing) / (2 * len(TRAINING_SIZES)))],
-            nonvacuous_share=1.0,
-            witness=lambda comparison: {"compared": comparison.name, "sampler": "DDPM"},
-            unit="pairs of networks",
-            note=_note(found),
-            tables=[_table(found)],
-            model=", ".join(m.name for m in found),
-        )
-        return CLAIM.judge(case, finding, Basis.LEARNED)
-
-    return own_rows(CLAIM, case, measure)
-
-
-def _measured(case: Case) -> list[Measured]:
-    """Every network of the two lines, by line, size and seed; measured once."""
-    return [
-        Measured(
-            network.model.name,
-            places,
-            network.points,
-            tuple(
-                gap_probabilities(law_on_line(case, places, "DDPM", network.model), places).tolist()
-            ),
-        )
-        for places in (NEAR, FAR)
-        for network in networks(case, modes_at(places))
-    ]
-
-
-def _fewest_seeds() -> int:
-    """Training seeds of the line and size that has the fewest."""
-    clock = schedule().digest
-    seeds = Counter(
-        (places, s.about["recipe"]["points"])
-        for places in (NEAR, FAR)
-        for s in shipped()
-        if s.fits(modes_at(places).digest, clock)
-    )
-    return min(seeds.values(), default=0)
-
-
-def _reversed(found: list[Measured]) -> list[Measured]:
-    """The sizes of each line's training sets in reverse order."""
-    sizes = sorted({m.points for m in found})
-    mirror = dict(zip(sizes, sizes[::-1], strict=True))
-    return [replace(m, points=mirror[m.points]) for m in found]
-
-
-def _denser(found: list[Measured]) -> list[Measured]:
-    """The wide gap of every network a tenth denser than its narrow one."""
-    (a, b), (c, d) = gaps(FAR)
-    factor = _DENSER * (d - c) / (b - a)
-    return [
-        replace(m, gaps=(m.gaps[0], factor * m.gaps[0])) if m.places == FAR else m for m in found
-    ]
-
-
-def _by_size(found: list[Measured], places: Places) -> dict[int, list[float]]:
+def _by_size(found: Networks, places: Places) -> dict[int, list[float]]:
     """Probability of all gaps, one a seed, by the size of the training set in rising order."""
     line = [m for m in found if m.places == places]
     sizes = sorted({m.points for m in line})
     return {size: [m.total for m in line if m.points == size] for size in sizes}
 
 
-def _comparisons(found: list[Measured]) -> list[Comparison]:
-    """Every step of the training set over its seeds, the largest rise first; on each network the
-    two gaps."""
-    steps = []
-    for places in (NEAR, FAR):
-        for (few, before), (many, after) in itertools.pairwise(_by_size(found, places).items()):
-            name = f"modes at {line_name(places)}: {many:,} points below {few:,}"
-            steps.append(compare_over_seeds(name, after, before))
-    steps.sort(key=lambda step: float(step.measured), reverse=True)  # type: ignore[arg-type]
-    within = [
-        compare(
-            f"{m.name}: density between 2 and 4 below that between 1 and 2", _LESS, wide, narrow
-        )
-        for m in found
-        if m.places == FAR
-        for narrow, wide in [m.densities]
-    ]
-    return [*steps, *within]
-
-
-def _note(found: list[Measured]) -> str:
+def _note(found: Networks) -> str:
     """What these networks show of the fall, whatever the verdict on networks in general."""
     parts, seeds = [], set()
     for places in (NEAR, FAR):
@@ -257,7 +183,7 @@ _UNDECIDED = (
 )
 
 
-def _table(found: list[Measured]) -> Table:
+def _table(found: Networks) -> Table:
     rows: list[list[float | str]] = [
         [m.name, f"{m.points:,}", m.total, *m.gaps[:2], *m.densities[:2]] for m in found
     ]
@@ -266,3 +192,34 @@ def _table(found: list[Measured]) -> Table:
         *("density in the first", "in the second"),
     )
     return Table("Probability of ending between modes under DDPM, by quadrature", columns, rows)
+
+
+# -- what must fail ------------------------------------------------------------------------------
+
+
+def denser(found: Networks) -> list[Measured]:
+    """The wide gap of every network a tenth denser than its narrow one."""
+    (a, b), (c, d) = gaps(FAR)
+    factor = _DENSER * (d - c) / (b - a)
+    return [
+        replace(m, gaps=(m.gaps[0], factor * m.gaps[0])) if m.places == FAR else m for m in found
+    ]
+
+
+def mirrored(found: Networks) -> list[Measured]:
+    """The sizes of each line's training sets in reverse order."""
+    sizes = sorted({m.points for m in found})
+    mirror = dict(zip(sizes, sizes[::-1], strict=True))
+    return [replace(m, points=mirror[m.points]) for m in found]
+
+
+def _seeds_decide(case: Case) -> bool:
+    """Whether every line and size has training seeds enough for a step to be decided."""
+    seeds = Counter((m.places, m.points) for m in measured(case))
+    return min(seeds.values(), default=0) >= LEAST_SEEDS
+
+
+CLAIM.must_fail(
+    learned, "a tenth more density in the wide gap than in the narrow one", change=denser
+)
+CLAIM.must_fail(learned, "sizes reversed", change=mirrored, when=_seeds_decide)

@@ -23,16 +23,17 @@ Source: arXiv 2406.09358 v2, section 5
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from mixdyn.problem.schedule import NoiseSchedule
 from verify.data.saved import words_on_code
-from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Table, Verdict
-from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate
-from verify.measure.interpolation import problems as interpolation_problems
+from verify.ledger.claim import Case, Claim, Origin, Table
+from verify.ledger.relations import Comparison, Outcome
+from verify.ledger.sides import Facts, Part, Side
+from verify.measure.interpolation import problems
 from verify.measure.interpolation.detector import (
     LINE,
     LINE_WINDOW,
@@ -48,7 +49,6 @@ CLAIM = Claim.from_docstring(
     id="M5",
     short="the detector",
     rests_on={"M5'": "the law of Hal inside one mode"},
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That one window or one level serves every problem or another network: it has to lie where "
         "a mode owns the path, and the level comes from samples whose class is known. In the "
@@ -59,55 +59,34 @@ CLAIM = Claim.from_docstring(
 
 _MIXED = 0.06  # more than the share removed can spare
 
-Change = Callable[[Sequence[Detection]], Sequence[Detection]]
+Networks = Sequence[Detection]
 
 
-def check(case: Case) -> list[Verdict]:
-    """The operating points of the paper."""
-    return _rows(case, tuple)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Other samples among the hallucinations: a few on the one network that does best, so that no
-    network's own failure hides theirs; and nothing else on all."""
-    changes: dict[str, Change] = {
-        f"{_MIXED:.0%} other samples among the hallucinations of the best network": _spoilt,
-        "one population in place of two": lambda found: [d.mixed(1.0) for d in found],
-    }
-    return {name: row for name, change in changes.items() for row in _rows(case, change)}
-
-
-def _spoilt(detections: Sequence[Detection]) -> list[Detection]:
-    """The network with most hallucinations removed on a line, some of them replaced."""
-
-    def removed(d: Detection) -> float:
-        return d.removed(LINE_WINDOW, d.level(LINE_WINDOW, LINE[0])).rate
-
-    lines = [d for d in detections if d.d == 1] or list(detections)
-    return [max(lines, key=removed).mixed(_MIXED)]
-
-
-def _rows(case: Case, change: Change) -> list[Verdict]:
-    def saved_row() -> list[Verdict]:
-        detections, about = saved()
-        verdict = CLAIM.judge(case, _judge(change(detections), about))
-        return [dataclasses.replace(verdict, origin=Origin.STORED, seed=int(about["seed"]))]
-
-    return on_standard(CLAIM, case, Basis.LEARNED, saved_row)
-
-
-def _judge(detections: Sequence[Detection], about: dict[str, object]) -> Finding:
-    return Finding(
-        comparisons=[_at_window(d, *_reading(d)) for d in detections],
-        nonvacuous_share=1.0,
-        witness=lambda c: {"compared": c.name, "seed": about["seed"]},
-        unit="hallucinations",
-        note=f"Stored measurement of `python -m verify.measure.interpolation.detector`, commit "
-        f"{str(about['commit'])[:12]}, {about['hardware']}. {words_on_code(about)}".strip(),
-        numbers={**_favourable(detections), **_told_apart(detections)},
-        tables=[_windows(detections), _rivals(detections), _closed(detections)],
+@CLAIM.learned(unit="hallucinations", of=on_standard(lambda case: saved()))
+def operating_points(
+    case: Case,
+    held: tuple[Networks, dict[str, Any]],
+    change: Callable[[Networks], Networks] = lambda found: found,
+) -> Iterator[Part]:
+    """The share removed where the paper's share is kept, network by network."""
+    detections, about = change(held[0]), held[1]
+    for d in detections:
+        yield _at_window(d, *_reading(d))
+    yield Facts(
+        witness=lambda _: {"seed": about["seed"]},
         model=", ".join(d.name for d in detections),
+        seed=int(about["seed"]),
+        origin=Origin.STORED,
     )
+    yield (
+        f"Stored measurement of `python -m verify.measure.interpolation.detector`, commit "
+        f"{about['commit'][:12]}, {about['hardware']}. {words_on_code(about)}"
+    ).strip()
+    yield lambda: [
+        *(_favourable(d) for d in detections if d.d == 1),
+        {f"l^2/(8 v) where the best window begins, {d.name}": _told_apart(d) for d in detections},
+        *(_windows(detections), _rivals(detections), _closed(detections)),
+    ]
 
 
 def _reading(detection: Detection) -> tuple[int, bool]:
@@ -123,9 +102,7 @@ def _at_window(detection: Detection, window: int, rest: bool) -> Comparison:
     kept, removed = LINE if detection.d == 1 else PLANE
     name = f"{detection.name}, last {window} steps, {100 * kept:g} % kept: share removed"
     lenient, strict = (
-        compare_rate(
-            name, Statistical("lower"), detection.removed(window, level, rest=rest), removed
-        )
+        Side(name, detection.removed(window, level, rest=rest), at_least=removed).comparison
         for level in detection.sure_levels(window, kept, rest=rest)
     )
     if lenient.outcome is Outcome.FAILS:
@@ -133,55 +110,39 @@ def _at_window(detection: Detection, window: int, rest: bool) -> Comparison:
     if strict.outcome is Outcome.HOLDS:
         return strict
     between = min(max(float(strict.excess or 0.0), -1.0), 1.0)
-    return dataclasses.replace(strict, outcome=Outcome.INCONCLUSIVE, excess=between)
+    return replace(strict, outcome=Outcome.INCONCLUSIVE, excess=between)
 
 
-def _favourable(detections: Sequence[Detection]) -> dict[str, float]:
-    """On lines the window that the first half chooses, and what the second half says of it."""
-    numbers: dict[str, float] = {}
-    for d in (d for d in detections if d.d == 1):
-        window = d.best_window(LINE[0])
-        level = d.sure_levels(window, LINE[0], rest=True)[1]
-        what = f"most favourable window, {d.name}"
-        numbers[f"{what}: steps"] = window
-        numbers[f"{what}: removed where {100 * LINE[0]:g} % are kept"] = d.removed(
-            window, level, rest=True
-        ).rate
-    return numbers
+def _favourable(line: Detection) -> dict[str, float]:
+    """The window that the first half chooses, and what the second half says of it."""
+    window = line.best_window(LINE[0])
+    removed = line.removed(window, line.sure_levels(window, LINE[0], rest=True)[1], rest=True)
+    what = f"most favourable window, {line.name}"
+    return {
+        f"{what}: steps": window,
+        f"{what}: removed where {100 * LINE[0]:g} % are kept": removed.rate,
+    }
 
 
-def _told_apart(detections: Sequence[Detection]) -> dict[str, float]:
-    return {f"l^2/(8 v) where the best window begins, {d.name}": _owned(d) for d in detections}
-
-
-def _owned(detection: Detection) -> float:
+def _told_apart(detection: Detection) -> float:
     """How far the two nearest modes are told apart at the first step of the window of largest
     AUC: l^2/(8 v), the exponent of the density at their midpoint."""
-    schedule: NoiseSchedule = interpolation_problems.schedule()
     window = max(WINDOWS, key=lambda w: detection.areas[f"Hal, {w} steps"][0])
-    if detection.d == 1:
-        length, sigma = 1.0, interpolation_problems.SIGMA
-    else:
-        grid = interpolation_problems.grid()
-        length, sigma = float(np.linalg.norm(grid.means[1] - grid.means[0])), float(grid.sigma)
-    return float(length**2 / (8.0 * schedule.effective_variance(sigma)[window]))
+    mixture = problems.modes_at(problems.PAIR) if detection.d == 1 else problems.grid()
+    length = float(np.linalg.norm(mixture.means[1] - mixture.means[0]))
+    v = problems.schedule().effective_variance(float(mixture.sigma))[window]
+    return float(length**2 / (8.0 * v))
 
 
-def _windows(detections: Sequence[Detection]) -> Table:
+def _windows(detections: Networks) -> Table:
     """AUC and operating points, window by window."""
     rows = []
     for d in detections:
-        kept = (LINE if d.d == 1 else PLANE)[0]
         for window in WINDOWS:
-            area, error = d.areas[f"Hal, {window} steps"]
-            level = d.level(window, kept)
-            removed = d.removed(window, level)
-            rows.append(
-                (
-                    *(d.name, window, removed.trials, area, error),
-                    *(d.kept(window, level).rate, removed.rate, *removed.interval()),
-                )
-            )
+            level = d.level(window, (LINE if d.d == 1 else PLANE)[0])
+            kept, removed = d.kept(window, level), d.removed(window, level)
+            place = d.name, window, removed.trials, *d.areas[f"Hal, {window} steps"]
+            rows.append((*place, kept.rate, removed.rate, *removed.interval()))
     columns = (
         *("network", "window", "hallucinations", "AUC", "standard error", "kept"),
         *("removed", "from", "to"),
@@ -189,14 +150,13 @@ def _windows(detections: Sequence[Detection]) -> Table:
     return Table("Hal over windows of different length, 95 % intervals", columns, rows)
 
 
-def _rivals(detections: Sequence[Detection]) -> Table:
+def _rivals(detections: Networks) -> Table:
     """The best window against statistics that know more."""
+    names = [k for k in detections[0].areas if not k.startswith("Hal")]
     rows: list[tuple[float | str, ...]] = []
     for d in detections:
         hal = max(d.areas[f"Hal, {w} steps"] for w in WINDOWS)
-        others = [v for k, v in d.areas.items() if not k.startswith("Hal")]
-        rows.append((d.name, *hal, *(cell for pair in others for cell in pair)))
-    names = [k for k in detections[0].areas if not k.startswith("Hal")]
+        rows.append((d.name, *hal, *(cell for name in names for cell in d.areas[name])))
     heads = [cell for name in ("Hal, best window", *names) for cell in (name, "standard error")]
     caption = (
         "AUC of Hal and of its rivals; the likelihood ratio is fitted on half of the "
@@ -205,20 +165,50 @@ def _rivals(detections: Sequence[Detection]) -> Table:
     return Table(caption, ("network", *heads), rows)
 
 
-def _closed(detections: Sequence[Detection]) -> Table:
+def _closed(detections: Networks) -> Table:
     """Where the level of the closed law would cut."""
     rows = []
     for d in detections:
-        law = d.about["closed law"]
-        rows.append(
-            (
-                *(d.name, d.about["points"], d.about["share"]),
-                "law of the chain" if d.about["conditioned"] else "count",
-                *(law["level"], law["mean of right"], 1.0 - law["right above"] / law["right"]),
-            )
-        )
+        law, by = d.about["closed law"], "law of the chain" if d.about["conditioned"] else "count"
+        kept = 1.0 - law["right above"] / law["right"]
+        place = d.name, d.about["points"], d.about["share"], by
+        rows.append((*place, law["level"], law["mean of right"], kept))
     columns = (
         *("network", "training points", "hallucinations in all", "by"),
         *("level that keeps 98 % in one mode", "mean Hal measured", "kept by it"),
     )
     return Table("The closed law of one mode against trained networks, 15 steps", columns, rows)
+
+
+# -- what must fail ------------------------------------------------------------------------------
+
+
+def mixed(detection: Detection, share: float) -> Detection:
+    """Others in the place of a share of the hallucinations."""
+    fall_short = np.rint(share * detection.wrong.sum(axis=-1, keepdims=True))
+    others = detection.right / detection.right.sum(axis=-1, keepdims=True)
+    wrong = np.rint((1.0 - share) * detection.wrong + fall_short * others).astype(np.int64)
+    return replace(detection, wrong=wrong)
+
+
+def _spoilt(detections: Networks) -> list[Detection]:
+    """The network that does best on a line alone, so that no network's own failure hides that some
+    of its hallucinations are replaced."""
+
+    def removed(d: Detection) -> float:
+        return d.removed(LINE_WINDOW, d.level(LINE_WINDOW, LINE[0])).rate
+
+    lines = [d for d in detections if d.d == 1] or list(detections)
+    return [mixed(max(lines, key=removed), _MIXED)]
+
+
+CLAIM.must_fail(
+    operating_points,
+    f"{_MIXED:.0%} other samples among the hallucinations of the best network",
+    change=_spoilt,
+)
+CLAIM.must_fail(
+    operating_points,
+    "one population in place of two",
+    change=lambda found: [mixed(d, 1.0) for d in found],
+)
