@@ -296,7 +296,7 @@ def test_the_saved_populations_are_as_large_as_the_law_of_the_chains_says():
 
 def test_the_law_of_hal_holds_and_its_mutants_do_not(standard):
     entry = ENTRIES["M5'"]
-    row = entry.check(standard)
+    (row,) = entry.check(standard)
     assert row.verdict is Outcome.HOLDS
     seen = {k: v for k, v in row.numbers.items() if k.startswith("smallest difference seen")}
     assert len(seen) == len(row.comparisons) == 5
@@ -307,4 +307,5 @@ def test_the_law_of_hal_holds_and_its_mutants_do_not(standard):
 def test_the_law_of_hal_is_not_asked_where_no_mode_ever_owns_a_path():
     close = GaussianMixture([[0.0], [0.05]], 0.1)
     case = dataclasses.replace(cases.standard(0, Profile.QUICK), mixture=close)
-    assert ENTRIES["M5'"].check(case).verdict is Outcome.NOT_APPLICABLE
+    (row,) = ENTRIES["M5'"].check(case)
+    assert row.verdict is Outcome.NOT_APPLICABLE

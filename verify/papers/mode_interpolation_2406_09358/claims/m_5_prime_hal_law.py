@@ -22,6 +22,7 @@ Source: our result on the detector of arXiv 2406.09358 v2, section 5
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,10 @@ from mixdyn.run.observers import WindowVariance
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Sampler
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import one_sigma
-from verify.ledger.relations import Comparison, Equality, compare
+from verify.ledger.relations import Comparison
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -45,7 +47,6 @@ CLAIM = Claim.from_docstring(
     short="the law of Hal",
     rests_on={"O1": "the reverse process whose predictions it follows"},
     needs=(one_sigma,),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/window_variance.py",
     does_not_show=(
         "Anything about a learned score: its errors also move the denoised point, and the measured "
@@ -56,20 +57,8 @@ CLAIM = Claim.from_docstring(
 WINDOW = 15
 _OWNED, _PUSH = 1e-9, 1e-4
 _LEVELS = (0.5, 0.98, 0.999)
-_STANDARD_ERRORS = Equality(atol=6.0)
-
-
-def check(case: Case) -> Verdict:
-    """Tails inside one mode, mean between two."""
-    return _judge(case, DDPM())
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A sampler without noise, and a law with too wide a mode."""
-    return {
-        "DDIM in place of DDPM": _judge(case, DDIM(case.schedule.T, "full")),
-        "a quarter more spread": _judge(case, DDPM(), stretch=1.25),
-    }
+_DDPM = DDPM()
+_STANDARD_ERRORS = Tolerance(atol=6.0)
 
 
 @dataclass(frozen=True)
@@ -82,30 +71,25 @@ class _Owned:
     slack: Array
 
 
-def _judge(case: Case, sampler: Sampler, stretch: float = 1.0) -> Verdict:
+@CLAIM.sampled(unit="comparisons")
+def detector(case: Case, sampler: Sampler = _DDPM, stretch: float = 1.0) -> Iterator[Part]:
+    """Tails inside one mode, mean between two. stretch: a factor on sigma in the law."""
     owned = case.memo("M5' owned", lambda: _owned(case))
     hypothesis = Hypothesis.from_slack("owned", owned.slack)
+    yield hypothesis
     if owned.t < 2 or hypothesis.held_share < 0.5:  # no stretch of the path is owned
-        return CLAIM.judge(case, Finding(hypotheses=[hypothesis], applicable_share=0.0))
-    comparisons = _inside(case, owned, sampler, stretch)
+        yield Facts(applicable=0.0)
+        return
+    sides = [*_inside(case, owned, sampler, stretch)]
     if case.mixture.N > 1:
-        comparisons.append(_between(case, stretch))
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[hypothesis],
-        nonvacuous_share=1.0,
-        witness=lambda found: {"compared": found.name, "start": owned.t},
-        unit="comparisons",
-        numbers={
-            "paths": len(owned.x),
-            "from time": owned.t,
-            **{
-                f"smallest difference seen, over the prediction: {c.name}": _seen(c)
-                for c in comparisons
-            },
-        },
-    )
-    return CLAIM.judge(case, finding)
+        sides.append(_between(case, stretch))
+    yield from sides
+    yield Facts(witness=lambda _: {"start": owned.t})
+    yield {"paths": len(owned.x), "from time": owned.t}
+    yield {
+        f"smallest difference seen, over the prediction: {side.name}": _seen(side.comparison)
+        for side in sides
+    }
 
 
 def _seen(comparison: Comparison) -> float | None:
@@ -141,7 +125,7 @@ def _owned(case: Case) -> _Owned:
     return at(max(low, 1))
 
 
-def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> list[Comparison]:
+def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> Iterator[Side]:
     """Mean and tails of Hal on owned paths, in standard errors."""
     schedule = case.schedule
     window = min(WINDOW, owned.t)
@@ -168,17 +152,18 @@ def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> list
         noise_var=schedule.noise_var,
     )
     law = oracles.window_variance_law(covariance, case.mixture.d)
-    error = np.sqrt(law.variance / len(hal))
-    found = [compare("mean inside one mode", _STANDARD_ERRORS, hal.mean(), law.mean, scale=error)]
-    for level in _LEVELS:
-        beyond = float(np.mean(hal > law.quantile(level)))
-        error = np.sqrt(level * (1.0 - level) / len(hal))
-        name = f"share beyond the quantile {level:g} inside one mode"
-        found.append(compare(name, _STANDARD_ERRORS, beyond, 1.0 - level, scale=error))
-    return found
+    beyond = {level: np.mean(hal > law.quantile(level)) for level in _LEVELS}
+    rows = [("mean inside one mode", hal.mean(), law.mean, law.variance)]
+    rows += [
+        (f"share beyond the quantile {p:g} inside one mode", seen, 1.0 - p, p * (1.0 - p))
+        for p, seen in beyond.items()
+    ]
+    for name, seen, predicted, variance in rows:
+        error = np.sqrt(variance / len(hal))
+        yield Side(name, seen, equals=predicted, tolerance=_STANDARD_ERRORS, scale=error)
 
 
-def _between(case: Case, stretch: float) -> Comparison:
+def _between(case: Case, stretch: float) -> Side:
     """The mean of Hal over the exact reverse SDE on two modes."""
     schedule, sigma = case.schedule, float(case.mixture.sigma)
     i, j = nearest_pairs(case.mixture)[0]
@@ -189,11 +174,11 @@ def _between(case: Case, stretch: float) -> Comparison:
     errors = [
         oracles.pair_error(length, sigma * stretch, float(rho)) for rho in schedule.rho[window:0:-1]
     ]
-    return compare(
+    return Side(
         f"mean between two modes, the last {window} steps",
-        _STANDARD_ERRORS,
         hal.mean(),
-        oracles.expected_window_variance(errors),
+        equals=oracles.expected_window_variance(errors),
+        tolerance=_STANDARD_ERRORS,
         scale=hal.std() / np.sqrt(len(hal)),
     )
 
@@ -213,3 +198,9 @@ def _pair_paths(case: Case, pair: GaussianMixture, window: int) -> Array:
         keep="none",
     )
     return np.asarray(run.observations[0])
+
+
+CLAIM.must_fail_each(
+    detector, lambda case: {"DDIM in place of DDPM": {"sampler": DDIM(case.schedule.T, "full")}}
+)
+CLAIM.must_fail(detector, "a quarter more spread", stretch=1.25)
