@@ -75,13 +75,13 @@ def test_the_closed_form_of_the_sampler_agrees_with_a_count(case):
     from mixdyn.run.sampling import sample
     from mixdyn.samplers import DDIM
     from mixdyn.support.statistics import clopper_pearson
-    from verify.papers.mode_interpolation_2406_09358.claims.m_1_no_interpolation import _outside
+    from verify.measure.outside_modes import after_ddim
 
     n, grid = 20_000, TimeGrid.uniform(case.schedule.T, 50)
     x = sample(case.mixture, case.schedule, DDIM(spacing=grid), n=n, rng=3).x
     nearest = np.sqrt(np.square(x[:, None] - case.mixture.means).sum(axis=2)).min(axis=1)
     low, high = clopper_pearson(int((nearest > 5 * case.mixture.sigma).sum()), n, miss=1e-8)
-    least, most = _outside(case, case.mixture, grid)
+    least, most = after_ddim(case, case.mixture, grid)
     assert low <= most
     assert least <= high
     assert least < most < 1.02 * least  # distances are rounded by at most 2/64 of r^2

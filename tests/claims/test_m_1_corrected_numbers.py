@@ -158,12 +158,12 @@ def test_a_share_that_holds_lies_below_its_bound_with_its_whole_interval(uneven)
 
 def test_a_rate_one_and_a_half_times_the_bound_does_not_hold():
     bound, n = 0.001, 400_000
-    margin = corrected._margin(bound, n)
+    margin = corrected.deciding_margin(bound, n)
     assert 0.1 < margin < 1.0
     beyond = Proportion(int(1.6 * bound * n), n)
     share = corrected.Share("x", bound, beyond, bound, margin)
-    assert share.compare().outcome is not H
-    assert corrected._margin(bound, 1000) is None  # so few draws decide nothing about it
+    assert share.side().comparison.outcome is not H
+    assert corrected.deciding_margin(bound, 1000) is None  # so few draws decide nothing about it
 
 
 def test_the_closed_form_row_rejects_a_fall_a_little_steeper_than_measured(uneven):

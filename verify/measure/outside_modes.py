@@ -1,4 +1,4 @@
-"""Where a sampler's output lies outside every mode: what M1 and its corrected form measure.
+"""Where a sampler's output lies outside every mode.
 
 In one dimension DDIM and the flow are increasing maps from start to end, so the starts that end in
 an interval form one. Bisection finds its ends for DDIM, the closed-form flow (O2) by running
@@ -24,6 +24,8 @@ from ..ledger.claim import Case
 FARTHEST = 10.0  # starts beyond it have probability 1e-23
 _BISECTIONS = 56
 _BATCH = 256
+CELLS = 64  # of squared distances up to r^2
+NO_PRODUCT = "The mixture is no product of one-dimensional ones, so only counts remain."
 
 
 def radius_factor(mixture: GaussianMixture) -> float:
@@ -55,6 +57,18 @@ def resolution(case: Case) -> float:
     length2 = float(np.square(case.mixture.means[i] - case.mixture.means[j]).sum())
     v = float(case.mixture.sigmas[[i, j]].max()) ** 2 + float(case.schedule.rho[1])
     return length2 / (8.0 * v * -math.log(tail_mass(case.mixture)))
+
+
+def show_resolution(case: Case) -> dict[str, float]:
+    """The `resolution` as a number of a row."""
+    return {"l²/v_1 of the closest pair over the 8 log(1/Q) that resolves it": resolution(case)}
+
+
+def half_way(mixture: GaussianMixture) -> float:
+    """The sigma at which the radius of a mode is half the distance of the closest pair."""
+    i, j = closest_pair(mixture)
+    length = float(np.linalg.norm(mixture.means[i] - mixture.means[j]))
+    return 0.5 * length / radius_factor(mixture)
 
 
 # -- one dimension -------------------------------------------------------------------------------
@@ -150,6 +164,48 @@ class Line:
         )
         std, means = float(law.sigma), law.means[:, 0, None]
         return np.asarray(law.weights @ normal_mass((first - means) / std, (last - means) / std))
+
+
+# -- product mixtures ----------------------------------------------------------------------------
+
+
+def after_ddim(case: Case, model: GaussianMixture, grid: TimeGrid) -> tuple[float, float]:
+    """Bounds on P(|x - nearest mode| > r) for DDIM on a product mixture, from below and above.
+
+    Coordinates are independent; the law of each squared distance is put on a grid of CELLS cells
+    up to r^2, rounded down (up), and the laws are convolved.
+    """
+    radius = float(geometry.mode_radius(case.mixture)[0])
+    start = np.zeros(CELLS + 1)
+    start[0] = 1.0
+    down, up = start, start
+    known: dict[bytes, Array] = {}  # axes often repeat
+    for values, weights in case.mixture.product_axes() or []:
+        key = values.tobytes() + weights.tobytes()
+        if key not in known:
+            line = GaussianMixture(values[:, None], model.sigma, weights)
+            known[key] = np.diff(_distance_cdf(case, line, radius, grid), prepend=0.0)
+        cells = known[key]
+        down = np.convolve(down, cells)[: CELLS + 1]
+        up = np.convolve(up, np.concatenate([[0.0], cells]))[: CELLS + 1]
+    # A sum of distances in its last cell when rounded down is beyond r^2.
+    return max(0.0, 1.0 - math.fsum(down[:CELLS])), max(0.0, 1.0 - math.fsum(up))
+
+
+def _distance_cdf(case: Case, line: GaussianMixture, radius: float, grid: TimeGrid) -> Array:
+    """P(|x - nearest value|^2 <= r^2 k/CELLS), k = 1..CELLS, for a 1-D mixture: an interval of
+    starts for each value and k, to the last bits."""
+    values = np.sort(line.means[:, 0])
+    middle = 0.5 * (values[1:] + values[:-1])
+    edge = radius * np.sqrt(np.arange(1, CELLS + 1) / CELLS)[:, None]
+    ends = np.stack(
+        [
+            np.maximum(values - edge, np.concatenate([[-np.inf], middle])),
+            np.minimum(values + edge, np.concatenate([middle, [np.inf]])),
+        ]
+    )
+    low, high = ddim_starts(line, case.schedule, ends, grid)
+    return np.asarray(normal_mass(high[0], low[1]).sum(axis=1))
 
 
 def lines(mixture: GaussianMixture) -> list[GaussianMixture]:

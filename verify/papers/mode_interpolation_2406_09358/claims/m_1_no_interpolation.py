@@ -22,7 +22,7 @@ Source: arXiv 2406.09358 v1, section 3
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -32,18 +32,17 @@ from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.observers import ClassCounts
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion, trials_to_bound
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes
-from verify.ledger.relations import Comparison, Outcome, Statistical, Upper, compare, compare_rate
+from verify.ledger.relations import Outcome
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.outside_modes import (
-    closest_pair,
-    ddim_starts,
-    normal_mass,
-    radius_factor,
+    NO_PRODUCT,
+    after_ddim,
+    half_way,
     resolution,
+    show_resolution,
     tail_mass,
 )
 from verify.measure.paths import ddim_grid
@@ -54,7 +53,6 @@ CLAIM = Claim.from_docstring(
     short="no interpolation",
     rests_on={"G.1": "the exact score"},
     needs=(modes(2),),
-    basis=(Basis.EXACT, Basis.SAMPLED),
     does_not_show=(
         "Anything about a learned score, whose smoothing between modes is where interpolation "
         "comes from (M2). The bound is the tail of the data, not the sampler's: DDIM's own tail is "
@@ -63,43 +61,69 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-
-CELLS = 64
 _NOISE = 0.01  # nats that the last marginal may differ from noise
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
-_RESOLVES = "l²/v_1 of the closest pair over the 8 log(1/Q) that resolves it"
+
+Source = Callable[[Case], GaussianMixture]
 
 
-def check(case: Case) -> list[Verdict]:
-    """The probability on product mixtures, and a count on all."""
-    return [
-        _exact(case, case.mixture),
-        _sampled(case, case.mixture, _sample_size(case, case.schedule.T)),
-    ]
+def _own(case: Case) -> GaussianMixture:
+    return case.mixture
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The score of a mixture whose modes are smeared over half the distance to the next one, and a
-    tail mass that is too small."""
-    smooth = _smeared(case)
-    found = {
-        "smeared score, in closed form": _exact(case, smooth),
-        f"smeared score, {CONTROL_SAMPLES} samples": _sampled(case, smooth, CONTROL_SAMPLES),
-    }
+# -- product mixtures ----------------------------------------------------------------------------
+
+
+@CLAIM.exact(unit="mixtures")
+def probability(case: Case, scored: Source = _own, tail: float = 1.0) -> Iterator[Part]:
+    """The probability of ending outside every mode. scored: the mixture whose score is sampled;
+    tail: a factor on the tail mass."""
     if case.mixture.product_axes() is None:
-        return found
-    if _compare(case, case.mixture, 1.0)[0].outcome is not Outcome.HOLDS:
-        return found  # where the row itself fails, no tail is the largest that does
-    return found | narrowest(
-        "the tail mass times 1 - {}", lambda less: _exact(case, case.mixture, 1.0 - less), 1.0
+        yield NotApplicable(NO_PRODUCT)
+        return
+    low, high = _between(case, scored(case))
+    worst = _worst(case, scored(case), tail)
+    hypotheses = _hypotheses(case)
+    yield worst
+    yield from hypotheses
+    yield {"the probability is at least": low, "and at most": high, **show_resolution(case)}
+    yield _note(case, *hypotheses, worst.comparison.outcome)
+    yield lambda: _steps(case)
+
+
+def _between(case: Case, model: GaussianMixture) -> tuple[float, float]:
+    grid = TimeGrid.full(case.schedule.T)
+    return case.memo(f"M1 outside {model.digest}", lambda: after_ddim(case, model, grid))
+
+
+def _worst(case: Case, model: GaussianMixture, tail: float = 1.0) -> Side:
+    """The comparison that the two roundings allow: of a NaN where they disagree."""
+
+    def side(value: float) -> Side:
+        return Side(
+            "probability of ending outside every mode",
+            value,
+            at_most=tail * tail_mass(case.mixture),
+            tolerance=Tolerance(rtol=1e-9, atol=1e-14),
+            where={"sampler": "DDIM, every step", "sigma": model.sigma},
+        )
+
+    least, most = (side(value) for value in _between(case, model))
+    if most.comparison.outcome is Outcome.HOLDS:
+        return most
+    return least if least.comparison.outcome is Outcome.FAILS else side(np.nan)
+
+
+def _hypotheses(case: Case) -> tuple[Hypothesis, Hypothesis]:
+    """Room between modes, and noise at T, by the convexity of the divergence in its mixture."""
+    mixture, abar = case.mixture, float(case.schedule.alpha_bar[-1])
+    var = abar * np.square(mixture.sigmas) + float(case.schedule.noise_var[-1])
+    shift = abar * np.square(mixture.means).sum(axis=1)
+    divergence = 0.5 * mixture.weights @ (shift + mixture.d * (var - 1.0 - np.log(var)))
+    return (
+        Hypothesis.from_slack("room", np.array([_room(mixture)])),
+        Hypothesis.from_slack("noise", np.array([_NOISE - divergence])),
     )
-
-
-def _smeared(case: Case) -> GaussianMixture:
-    i, j = closest_pair(case.mixture)
-    length = float(np.linalg.norm(case.mixture.means[i] - case.mixture.means[j]))
-    sigma = 0.5 * length / radius_factor(case.mixture)
-    return GaussianMixture(case.mixture.means, sigma, case.mixture.weights)
 
 
 def _room(mixture: GaussianMixture) -> float:
@@ -110,61 +134,8 @@ def _room(mixture: GaussianMixture) -> float:
     return float((lengths - radius[i] - radius[j]).min())
 
 
-def _hypotheses(case: Case) -> list[Hypothesis]:
-    """Room between modes, and noise at T, by the convexity of the divergence in its mixture."""
-    mixture, abar = case.mixture, float(case.schedule.alpha_bar[-1])
-    var = abar * np.square(mixture.sigmas) + float(case.schedule.noise_var[-1])
-    shift = abar * np.square(mixture.means).sum(axis=1)
-    divergence = 0.5 * mixture.weights @ (shift + mixture.d * (var - 1.0 - np.log(var)))
-    return [
-        Hypothesis.from_slack("room", np.array([_room(mixture)])),
-        Hypothesis.from_slack("noise", np.array([_NOISE - divergence])),
-    ]
-
-
-# -- product mixtures ----------------------------------------------------------------------------
-
-
-def _exact(case: Case, model: GaussianMixture, tail: float = 1.0) -> Verdict:
-    """tail: a factor on the tail mass (mutant)."""
-    if case.mixture.product_axes() is None:
-        reason = "The mixture is no product of one-dimensional ones, so only counts remain."
-        return CLAIM.not_applicable(case, reason, Basis.EXACT)
-    worst, low, high = _compare(case, model, tail)
-    finding = Finding(
-        comparisons=[worst],
-        hypotheses=_hypotheses(case),
-        nonvacuous_share=1.0,
-        witness=lambda comparison: {"sampler": "DDIM, every step", "sigma": model.sigma},
-        unit="mixtures",
-        note=_note(case, worst),
-        numbers={
-            "the probability is at least": low,
-            "and at most": high,
-            _RESOLVES: resolution(case),
-        },
-        tables=[_steps(case)] if model is case.mixture and tail == 1.0 else [],
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
-
-
-def _compare(case: Case, model: GaussianMixture, tail: float) -> tuple[Comparison, float, float]:
-    """The comparison that the two roundings allow, and both: a NaN where they disagree."""
-    low, high = case.memo(
-        f"M1 outside {model.digest}",
-        lambda: _outside(case, model, TimeGrid.full(case.schedule.T)),
-    )
-    bound, relation = tail * tail_mass(case.mixture), Upper(rtol=1e-9, atol=1e-14)
-    name = "probability of ending outside every mode"
-    above, below = (compare(name, relation, value, bound) for value in (high, low))
-    if above.outcome is below.outcome:
-        return (above if above.outcome is Outcome.HOLDS else below), low, high
-    return compare(name, relation, np.nan, bound), low, high
-
-
-def _note(case: Case, worst: Comparison) -> str:
+def _note(case: Case, room: Hypothesis, noise: Hypothesis, outcome: Outcome) -> str:
     """Why the statement does not apply, or else falls, and what is left of it then."""
-    room, noise = _hypotheses(case)
     if room.worst_gap:
         return f"The closest pair overlaps: its room is {-room.worst_gap:.3g}."
     if noise.worst_gap:
@@ -172,7 +143,7 @@ def _note(case: Case, worst: Comparison) -> str:
             "The last marginal is not noise: its divergence from N(0, I) may be "
             f"{_NOISE + noise.worst_gap:.3g} nats, more than {_NOISE}."
         )
-    if worst.outcome is not Outcome.FAILS:
+    if outcome is not Outcome.FAILS:
         return ""
     share = resolution(case)
     if share < 1.0:
@@ -191,51 +162,46 @@ def _steps(case: Case) -> Table:
     for name, make in (("quadratic", TimeGrid.quadratic), ("uniform", TimeGrid.uniform)):
         for steps in (50, 100, 250):
             if steps <= T:
-                rows.append((name, steps, _outside(case, case.mixture, make(T, steps))[1]))
+                rows.append((name, steps, after_ddim(case, case.mixture, make(T, steps))[1]))
     columns = ("spacing", "DDIM steps", "probability outside every mode, at most")
     return Table("The same with fewer steps: what is left is discretisation alone", columns, rows)
 
 
-def _outside(case: Case, model: GaussianMixture, grid: TimeGrid) -> tuple[float, float]:
-    """Bounds on P(|x - nearest mode| > r) for DDIM on a product mixture, from below and above.
-
-    Coordinates are independent; the law of each squared distance is put on a grid of CELLS cells
-    up to r^2, rounded down (up), and the laws are convolved.
-    """
-    radius = float(geometry.mode_radius(case.mixture)[0])
-    start = np.zeros(CELLS + 1)
-    start[0] = 1.0
-    down, up = start, start
-    known: dict[bytes, Array] = {}  # axes often repeat
-    for values, weights in case.mixture.product_axes() or []:
-        key = values.tobytes() + weights.tobytes()
-        if key not in known:
-            line = GaussianMixture(values[:, None], model.sigma, weights)
-            known[key] = np.diff(_distance_cdf(case, line, radius, grid), prepend=0.0)
-        cells = known[key]
-        down = np.convolve(down, cells)[: CELLS + 1]
-        up = np.convolve(up, np.concatenate([[0.0], cells]))[: CELLS + 1]
-    # A sum of distances in its last cell when rounded down is beyond r^2.
-    return max(0.0, 1.0 - math.fsum(down[:CELLS])), max(0.0, 1.0 - math.fsum(up))
-
-
-def _distance_cdf(case: Case, line: GaussianMixture, radius: float, grid: TimeGrid) -> Array:
-    """P(|x - nearest value|^2 <= r^2 k/CELLS), k = 1..CELLS, for a 1-D mixture: an interval of
-    starts for each value and k, to the last bits."""
-    values = np.sort(line.means[:, 0])
-    middle = 0.5 * (values[1:] + values[:-1])
-    edge = radius * np.sqrt(np.arange(1, CELLS + 1) / CELLS)[:, None]
-    ends = np.stack(
-        [
-            np.maximum(values - edge, np.concatenate([[-np.inf], middle])),
-            np.minimum(values + edge, np.concatenate([middle, [np.inf]])),
-        ]
-    )
-    low, high = ddim_starts(line, case.schedule, ends, grid)
-    return np.asarray(normal_mass(high[0], low[1]).sum(axis=1))
-
-
 # -- counts --------------------------------------------------------------------------------------
+
+
+@CLAIM.sampled(unit="samples")
+def share(case: Case, scored: Source = _own, n: int | None = None) -> Iterator[Part]:
+    """A count among n samples. scored: the mixture whose score is sampled."""
+    bound = tail_mass(case.mixture)
+    n = n or _sample_size(case, case.schedule.T)
+    between, invalid = _count(case, scored(case), TimeGrid.full(case.schedule.T), n)
+    hypotheses = _hypotheses(case)
+    outside = Side(
+        "share outside every mode",
+        Proportion(between + invalid, n),
+        at_most=bound,
+        where={"sampler": "DDIM, every step", "n": n, "seed": case.stream("M1")},
+    )
+    yield outside
+    yield from hypotheses
+    needed = trials_to_bound(bound)
+    few = f"A rate below {bound:.3g} takes {needed:,} samples; {n:,} were drawn."
+    note = _note(case, *hypotheses, outside.comparison.outcome)
+    yield note or (few if n < needed else "")
+    yield {
+        **show_resolution(case),
+        "interpolations": between,
+        "outside but not between two modes": invalid,
+    }
+    yield lambda: _with_few_steps(case)
+
+
+def _with_few_steps(case: Case) -> dict[str, float]:
+    grid = ddim_grid(case)
+    n = min(100_000, _sample_size(case, grid.steps))
+    outside = sum(_count(case, case.mixture, grid, n))
+    return {f"outside with {grid.steps} quadratic steps, of {n:,}": outside}
 
 
 def _sample_size(case: Case, steps: int) -> int:
@@ -250,39 +216,6 @@ def _sample_size(case: Case, steps: int) -> int:
     return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 
 
-def _sampled(case: Case, model: GaussianMixture, n: int) -> Verdict:
-    bound = tail_mass(case.mixture)
-    needed = trials_to_bound(bound)
-    between, invalid = _count(case, model, TimeGrid.full(case.schedule.T), n)
-    coarse = ddim_grid(case)
-    few = min(100_000, _sample_size(case, coarse.steps))
-    with_few = sum(_count(case, model, coarse, few)) if model is case.mixture else None
-    worst = compare_rate(
-        "share outside every mode", Statistical(), Proportion(between + invalid, n), bound
-    )
-    seed = case.stream("M1")
-    few_samples = (
-        f"A rate below {bound:.3g} takes {needed:,} samples; {n:,} were drawn."
-        if n < needed
-        else ""
-    )
-    finding = Finding(
-        comparisons=[worst],
-        hypotheses=_hypotheses(case),
-        nonvacuous_share=1.0,
-        witness=lambda comparison: {"sampler": "DDIM, every step", "n": n, "seed": seed},
-        unit="samples",
-        note=_note(case, worst) or few_samples,
-        numbers={
-            _RESOLVES: resolution(case),
-            "interpolations": between,
-            "outside but not between two modes": invalid,
-            f"outside with {coarse.steps} quadratic steps, of {few:,}": with_few,
-        },
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
-
-
 def _count(case: Case, model: GaussianMixture, grid: TimeGrid, n: int) -> tuple[int, int]:
     """Interpolations and invalid samples among n of DDIM on a grid."""
     counts = sample(
@@ -295,3 +228,30 @@ def _count(case: Case, model: GaussianMixture, grid: TimeGrid, n: int) -> tuple[
         keep="none",
     ).observations[0]
     return int(counts[geometry.Region.INTERPOLATION]), int(counts[geometry.Region.INVALID])
+
+
+# -- what must fail ------------------------------------------------------------------------------
+
+
+def _smeared(case: Case) -> GaussianMixture:
+    """Modes that are smeared over half the distance to the next one."""
+    mixture = case.mixture
+    return GaussianMixture(mixture.means, half_way(mixture), mixture.weights)
+
+
+def _holds(case: Case) -> bool:
+    """Where the row itself fails, no tail is the largest that does."""
+    return _worst(case, case.mixture).comparison.outcome is Outcome.HOLDS
+
+
+CLAIM.must_fail(probability, "smeared score, in closed form", scored=_smeared)
+CLAIM.must_fail(
+    share, f"smeared score, {CONTROL_SAMPLES} samples", scored=_smeared, n=CONTROL_SAMPLES
+)
+CLAIM.must_fail_narrowly(
+    probability,
+    "the tail mass times 1 - {}",
+    1.0,
+    tail=lambda less: 1.0 - less,
+    when=lambda case: case.mixture.product_axes() is not None and _holds(case),
+)

@@ -30,8 +30,8 @@ Source: our correction of arXiv 2406.09358 v1, section 3
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,19 +42,19 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion, detectable_rate
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes
 from verify.ledger.quantities import Number
-from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
-from verify.measure.midpoint.traps import require_distinct_means
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.outside_modes import (
+    NO_PRODUCT,
     Line,
-    closest_pair,
     even_schedule,
+    half_way,
     lines,
     radius_factor,
     resolution,
+    show_resolution,
     tail_mass,
 )
 
@@ -65,7 +65,6 @@ CLAIM = Claim.from_docstring(
     rests_on={"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
     sharpens={"M1": "what survives of it, and what steps add"},
     needs=(modes(2),),
-    basis=(Basis.EXACT, Basis.SAMPLED),
     derivation="derivations/outside.py",
     does_not_show=(
         "A bound on what the steps before the last one add: it is measured, and seen to fall. Few "
@@ -80,51 +79,6 @@ COARSEST = 0.08  # log ratio of v in the coarsest of the three samplers
 FALL = 0.9
 _FLOOR = 1e-14  # rounding of the starts, as probability
 _LAST = "outside after the last step alone"
-_RESOLVES = "l²/v_1 of the closest pair over the 8 log(1/Q) that resolves it"
-
-
-def check(case: Case) -> list[Verdict]:
-    """Coordinates of product mixtures in closed form, and counts on all."""
-    require_distinct_means(case.mixture)
-    return [_exact(case), _sampled(case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Modes wider than the data's, steps that are not made finer, and a steeper fall."""
-    gross = _gross(case)
-    found = {
-        "a smeared mixture, in closed form": _exact(case, _wider(case, gross)),
-        "as many steps three times": _exact(case, finer=1),
-    }
-    found |= narrowest(
-        "a fall to {} less of the distance",
-        lambda less: _exact(case, fall=FALL * (1.0 - less)),
-        1.0,
-    )
-    return found | narrowest(
-        "modes wider by a share of {}, sampled",
-        lambda share: _sampled(case, _wider(case, share), CONTROL_DRAWS),
-        gross,
-    )
-
-
-def _gross(case: Case) -> float:
-    """The share by which modes that reach half-way to the next one are wider, at least a fifth."""
-    i, j = closest_pair(case.mixture)
-    length = float(np.linalg.norm(case.mixture.means[i] - case.mixture.means[j]))
-    sigma = 0.5 * length / radius_factor(case.mixture)
-    return max(sigma / float(case.mixture.sigmas.max()) - 1.0, 0.2)
-
-
-def _wider(case: Case, share: float) -> GaussianMixture:
-    mixture = case.mixture
-    sigma = (1.0 + share) * (mixture.sigma if mixture.has_common_sigma else mixture.sigmas)
-    return GaussianMixture(mixture.means, sigma, mixture.weights)
-
-
-def _resolved(case: Case) -> list[Hypothesis]:
-    """Where it fails nothing is said of the last step, and nothing asks for it."""
-    return [Hypothesis("resolved", 1.0, 0.0)] if resolution(case) >= 1.0 else []
 
 
 # -- product mixtures ----------------------------------------------------------------------------
@@ -143,64 +97,53 @@ class Measured:
     distances: list[tuple[int, float]]
 
 
-def _exact(
-    case: Case, model: GaussianMixture | None = None, finer: int = 2, fall: float = FALL
-) -> Verdict:
-    """model: the mixture whose flow is meant; finer: factor from one sampler to the next; fall: of
-    the distance with it."""
-    source = model or case.mixture
+@CLAIM.exact(unit="coordinates")
+def coordinates(
+    case: Case, wider: float = 0.0, finer: int = 2, fall: float = FALL
+) -> Iterator[Part]:
+    """What flow, steps and last step leave outside. wider: the modes whose flow is meant, by this
+    share; finer: factor from one sampler to the next; fall: of the distance with it."""
+    own, source = lines(case.mixture), _wider(case, wider)
+    if not own:
+        yield NotApplicable(NO_PRODUCT)
+        return
     found = case.memo(
         f"M1' {source.digest} {finer}",
-        lambda: [
-            _measure(case, line, other, finer)
-            for line, other in zip(lines(case.mixture), lines(source), strict=True)
-        ],
+        lambda: [_measure(case, *pair, finer) for pair in zip(own, lines(source), strict=True)],
     )
-    if not found:
-        reason = "The mixture is no product of one-dimensional ones, so only counts remain."
-        return CLAIM.not_applicable(case, reason, Basis.EXACT)
+    rounding = Tolerance(rtol=1e-9, atol=_FLOOR)
+
+    def where(line: int, *_: int) -> dict[str, Array]:
+        return {"values": own[line].means[:, 0]}
+
     flow_bound = np.array([m.flow_bound for m in found])
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        line = lines(case.mixture)[comparison.index * len(found) // comparison.n]
-        return {"quantity": comparison.name, "values": line.means[:, 0]}
-
-    finding = Finding(
-        comparisons=_compare(case, found, fall),
-        hypotheses=_resolved(case),
-        nonvacuous_share=float(np.mean(flow_bound < 1.0)),
-        witness=witness,
-        unit="coordinates",
-        numbers={
-            "tail mass of a coordinate": tail_mass(lines(case.mixture)[0]),
-            _RESOLVES: resolution(case),
-        },
-        tables=[_table(found)],
+    yield Side(
+        "outside after the flow",
+        [m.flow for m in found],
+        at_most=flow_bound,
+        tolerance=rounding,
+        telling=flow_bound < 1.0,
+        where=where,
     )
-    return CLAIM.judge(case, finding, Basis.EXACT)
-
-
-def _compare(case: Case, found: list[Measured], fall: float) -> list[Comparison]:
-    relation = Upper(rtol=1e-9, atol=_FLOOR)
     distances = np.array([[value for _, value in m.distances] for m in found])
-    comparisons = [
-        compare(
-            "outside after the flow",
-            relation,
-            [m.flow for m in found],
-            [m.flow_bound for m in found],
-        ),
-        compare(
-            "distance from the flow with more steps, over that with fewer",
-            relation,
-            distances[:, 1:],
-            fall * distances[:, :-1],
-        ),
-    ]
-    if resolution(case) >= 1.0:
-        ends = [(m.last_step, m.last_step_bound) for m in found]
-        comparisons.append(compare(_LAST, relation, *np.array(ends).T))
-    return comparisons
+    yield Side(
+        "distance from the flow with more steps, over that with fewer",
+        distances[:, 1:],
+        at_most=fall * distances[:, :-1],
+        tolerance=rounding,
+        where=where,
+    )
+    if resolution(case) >= 1.0:  # else nothing is said of the last step
+        yield Hypothesis("resolved", 1.0, 0.0)
+        yield Side(
+            _LAST,
+            [m.last_step for m in found],
+            at_most=[m.last_step_bound for m in found],
+            tolerance=rounding,
+            where=where,
+        )
+    yield {"tail mass of a coordinate": tail_mass(own[0]), **show_resolution(case)}
+    yield lambda: _table(found)
 
 
 def _measure(case: Case, line: GaussianMixture, model: GaussianMixture, finer: int) -> Measured:
@@ -259,39 +202,34 @@ class Share:
     bound: float
     margin: float | None
 
-    def compare(self) -> Comparison:
+    def side(self) -> Side:
         """Whether the true share is at most the bound and its margin."""
         margin = self.margin or 0.0
-        name = f"{self.law}, beyond a tail of {self.tail:.3g}, to within {100.0 * margin:g} %"
-        return compare_rate(name, Statistical(), self.count, (1.0 + margin) * self.bound)
+        return Side(
+            f"{self.law}, beyond a tail of {self.tail:.3g}, to within {100.0 * margin:g} %",
+            self.count,
+            at_most=(1.0 + margin) * self.bound,
+            telling=self.bound < 1.0,
+            where={
+                "quantity": self.law,
+                "tail beyond the radius": self.tail,
+                "n": self.count.trials,
+            },
+        )
 
 
-def _sampled(case: Case, model: GaussianMixture | None = None, most: int = 10**6) -> Verdict:
-    """model: the mixture that is sampled; most: draws."""
+@CLAIM.sampled(unit="draws")
+def draws(case: Case, wider: float = 0.0, most: int = 10**6) -> Iterator[Part]:
+    """Shares among exact draws and single last steps. wider: the modes of the mixture that is
+    sampled, by this share; most: draws."""
     mixture = case.mixture
     n = int(np.clip(case.pick(2 * 10**7, 10**9) // (mixture.N * mixture.d), 1000, most))
-    shares = _shares(case, model or mixture, n)
-    decided = [share for share in shares if share.margin is not None]
-    compared = [share.compare() for share in decided]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        share = decided[compared.index(comparison)]
-        return {"quantity": share.law, "tail beyond the radius": share.tail, "n": n}
-
-    finding = Finding(
-        comparisons=compared,
-        hypotheses=_resolved(case),
-        nonvacuous_share=float(np.mean([share.bound < 1.0 for share in decided])),
-        witness=witness,
-        unit="draws",
-        numbers={
-            "draws of each": n,
-            "tail mass": tail_mass(mixture),
-            _RESOLVES: resolution(case),
-        },
-        tables=[_share_table(shares)] if model is None else [],
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
+    shares = _shares(case, _wider(case, wider), n)
+    yield from (share.side() for share in shares if share.margin is not None)
+    if resolution(case) >= 1.0:
+        yield Hypothesis("resolved", 1.0, 0.0)
+    yield {"draws of each": n, "tail mass": tail_mass(mixture), **show_resolution(case)}
+    yield lambda: _share_table(shares)
 
 
 def _shares(case: Case, source: GaussianMixture, n: int) -> list[Share]:
@@ -310,13 +248,13 @@ def _shares(case: Case, source: GaussianMixture, n: int) -> list[Share]:
         last = [bounds.last_step_probability(mixture, rho, f * sigma) for f in _factors(case)]
         draws[_LAST] = _last_steps(case, source, n), np.array(last)
     return [
-        Share(law, float(tail), count, float(bound), _margin(float(bound), n))
+        Share(law, float(tail), count, float(bound), deciding_margin(float(bound), n))
         for law, (x, limits) in draws.items()
         for tail, count, bound in zip(tails, _counts(case, x), limits, strict=True)
     ]
 
 
-def _margin(bound: float, n: int) -> float | None:
+def deciding_margin(bound: float, n: int) -> float | None:
     """The least margin at which n draws of a rate at the bound decide; None where none does."""
     for margin in MARGINS:
         edge = (1.0 + margin) * bound
@@ -377,3 +315,39 @@ def _last_steps(case: Case, source: GaussianMixture, n: int) -> Array:
     x = _marginal(case, source, 1).sample(n, case.rng("M1' last step"))
     grid = TimeGrid([1, 0], schedule.T)
     return np.asarray(sample(source, schedule, DDIM(spacing=grid), x=x, start=1, rng=0).x)
+
+
+# -- what must fail ------------------------------------------------------------------------------
+
+
+def _wider(case: Case, share: float) -> GaussianMixture:
+    """The mixture with modes wider by a share."""
+    mixture = case.mixture
+    if share == 0.0:
+        return mixture
+    sigma = (1.0 + share) * (mixture.sigma if mixture.has_common_sigma else mixture.sigmas)
+    return GaussianMixture(mixture.means, sigma, mixture.weights)
+
+
+def _gross(case: Case) -> float:
+    """The share by which modes that reach half-way to the next one are wider, at least a fifth."""
+    return max(half_way(case.mixture) / float(case.mixture.sigmas.max()) - 1.0, 0.2)
+
+
+CLAIM.must_fail_each(
+    coordinates, lambda case: {"a smeared mixture, in closed form": {"wider": _gross(case)}}
+)
+CLAIM.must_fail(coordinates, "as many steps three times", finer=1)
+CLAIM.must_fail_narrowly(
+    coordinates,
+    "a fall to {} less of the distance",
+    1.0,
+    fall=lambda less: FALL * (1.0 - less),
+)
+CLAIM.must_fail_narrowly(
+    draws,
+    "modes wider by a share of {}, sampled",
+    _gross,
+    wider=lambda share: share,
+    most=lambda share: CONTROL_DRAWS,
+)
