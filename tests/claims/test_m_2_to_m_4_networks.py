@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, rows, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.claim import Basis, Case, NegativeControl, Profile, Verdict
 from verify.ledger.relations import Outcome
 from verify.measure.interpolation.causes import Cells
 from verify.measure.interpolation.line_law import LineLaw, line_law
 from verify.measure.interpolation.networks import (
     PlaneCounts,
     exact_gap_logs,
+    exact_gaps_of,
     gap_probabilities,
     gaps,
     kinds,
@@ -43,6 +45,7 @@ from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import Rates
 from verify.measure.outside_modes import ddim_starts, normal_mass
+from verify.papers.mode_interpolation_2406_09358.claims import m_3_nearest_neighbours as m3
 from verify.papers.mode_interpolation_2406_09358.claims import m_4_data_and_distance as m4
 
 torch = pytest.importorskip("torch")
@@ -117,21 +120,21 @@ def made_up_law(places, probabilities) -> LineLaw:
     return LineLaw(np.array(ends), np.array(mass))
 
 
-def with_exact_gaps(case) -> Case:
-    """About the logarithms that the exact rows of M4 would compute."""
-    case.workspace["exact gaps 1-2-4"] = np.array([-19.2, -31.8])
-    case.workspace["exact gaps 1-2-2.995"] = np.array([-19.24, -19.18])
-    return case
-
-
 def with_laws(case, near, far) -> Case:
     """Made-up probabilities of the two gaps in place of every network's, by size."""
-    with_exact_gaps(case)
     for places, rates in ((NEAR, near), (FAR, far)):
         for network, pair in zip(networks(case, modes_at(places)), rates, strict=True):
             key = law_on_line.key(case, places, "DDPM", network.model)
             case.workspace[key] = made_up_law(places, pair)
     return case
+
+
+def m_4(case, found, **changed) -> Verdict:
+    return rows.row_of(m4.CLAIM, case, m4.learned, found, **changed)
+
+
+def fails_narrowly(row) -> bool:
+    return NegativeControl.of("", row).narrow
 
 
 FALLING = [(8e-5, 8e-5), (4e-5, 5e-5), (3e-5, 3e-5), (1e-5, 1e-5)]
@@ -147,7 +150,8 @@ HUMP = [(2.9e-5, 3.6e-5), (5.2e-5, 4.2e-5), (8.0e-5, 2.8e-5), (1.5e-5, 3.6e-5)]
     ],
 )
 def test_one_seed_a_size_decides_no_step_and_the_note_tells_where_it_rises(case, far, words):
-    row = rows_of("M4", with_laws(case, FALLING, far))[Basis.LEARNED]
+    found = m4.measured(with_laws(case, FALLING, far))
+    row = m_4(case, found)
     assert row.verdict is Outcome.INCONCLUSIVE
     assert row.resolution is None
     assert words in row.note
@@ -156,14 +160,11 @@ def test_one_seed_a_size_decides_no_step_and_the_note_tells_where_it_rises(case,
     assert len(steps) == 6
     assert {c.outcome for c in steps} == {Outcome.INCONCLUSIVE}
     assert row.quantity == max(steps, key=lambda c: c.measured).name
-    assert [(c.verdict, c.narrow) for c in row.mutants] == [(Outcome.FAILS, True)]
+    assert fails_narrowly(m_4(case, found, change=m4.denser))
 
 
-SEEDS = (0.95, 1.0, 1.06)
-
-
-def three_seeds(near, far, seeds=SEEDS) -> list[m4.Measured]:
-    """Three networks a size, which differ by a few in a hundred."""
+def made_up(near, far, seeds=(0.95, 1.0, 1.06)) -> list[m4.Measured]:
+    """Networks of every size, which differ from seed to seed by a few in a hundred."""
     return [
         m4.Measured(f"{line_name(places)} {points} {seed}", places, points, (seed * a, seed * b))
         for places, rates in ((NEAR, near), (FAR, far))
@@ -176,48 +177,44 @@ def three_seeds(near, far, seeds=SEEDS) -> list[m4.Measured]:
     ("far", "outcome"), [(FALLING, Outcome.HOLDS), (HUMP, Outcome.FAILS)], ids=["falls", "hump"]
 )
 def test_with_three_seeds_a_size_every_step_decides(case, far, outcome):
-    found = three_seeds(FALLING, far)
-    row = rows.row_of(m4.CLAIM, case, m4.learned, found)
+    found = made_up(FALLING, far)
+    row = m_4(case, found)
     assert row.verdict is outcome
     assert row.resolution is not None
     assert "Fewer than" not in row.note
     for change in (m4.denser, m4.mirrored):
-        changed = rows.row_of(m4.CLAIM, case, m4.learned, found, change=change)
-        assert changed.verdict is Outcome.FAILS
+        assert m_4(case, found, change=change).verdict is Outcome.FAILS
     if outcome is Outcome.FAILS:
         assert row.quantity == "modes at 1-2-4: 50,000 points below 25,000"
 
 
 def test_three_seeds_that_stray_as_far_as_the_sizes_do_decide_nothing(case):
-    found = three_seeds(FALLING, FALLING, seeds=(0.3, 1.0, 3.0))
-    row = rows.row_of(m4.CLAIM, case, m4.learned, found)
-    assert row.verdict is Outcome.INCONCLUSIVE
+    found = made_up(FALLING, FALLING, seeds=(0.3, 1.0, 3.0))
+    assert m_4(case, found).verdict is Outcome.INCONCLUSIVE
 
 
-def test_the_sizes_are_reversed_only_where_the_seeds_decide(case, monkeypatch):
-    assert "sizes reversed" not in rows.controls(m4.CLAIM, with_laws(case, FALLING, FALLING))
-    monkeypatch.setattr(m4, "measured", lambda case: three_seeds(FALLING, FALLING))
-    assert "sizes reversed" in rows.controls(m4.CLAIM, case)
+@pytest.mark.parametrize(("seeds", "decide"), [((1.0,), False), ((0.9, 1.0, 1.1), True)])
+def test_sizes_are_reversed_only_where_the_seeds_decide(case, monkeypatch, seeds, decide):
+    monkeypatch.setattr(m4, "measured", lambda case: made_up(FALLING, FALLING, seeds))
+    (control,) = (c for c in m4.CLAIM.controls if c.name == "sizes reversed")
+    assert control.when(case) is decide
 
 
 def test_the_density_of_the_wide_gap_decides_and_not_its_probability(case):
     """Gaps 0.4 and 1.4 long: three times the probability is less density, four times is more."""
-    wide = [(p, 3.0 * p) for p, _ in FALLING]
-    row = rows_of("M4", with_laws(case, FALLING, wide))[Basis.LEARNED]
+    wide, wider = ([(p, factor * p) for p, _ in FALLING] for factor in (3.0, 4.0))
+    row = m_4(case, made_up(FALLING, wide, seeds=(1.0,)))
     assert row.verdict is Outcome.INCONCLUSIVE
     assert {c.outcome for c in row.comparisons if c.relation.kind == "upper"} == {Outcome.HOLDS}
-    wider = [(p, 4.0 * p) for p, _ in FALLING]
-    fresh = cases.standard(0, Profile.QUICK)
-    assert rows_of("M4", with_laws(fresh, FALLING, wider))[Basis.LEARNED].verdict is Outcome.FAILS
+    assert m_4(case, made_up(FALLING, wider, seeds=(1.0,))).verdict is Outcome.FAILS
 
 
 def test_the_exact_score_of_a_gap_hardly_narrower_is_told_apart(case):
-    with_laws(case, FALLING, FALLING)
-    for name in ("1-2-4", "1-2-2.995"):
-        del case.workspace[f"exact gaps {name}"]
-    row = rows_of("M4", case)[Basis.EXACT]
-    assert row.verdict is Outcome.HOLDS
-    assert [(c.verdict, c.narrow) for c in row.mutants] == [(Outcome.FAILS, True)]
+    row = functools.partial(
+        rows.row_of, m4.CLAIM, case, m4.exact, functools.partial(exact_gaps_of, case)
+    )
+    assert row().verdict is Outcome.HOLDS
+    assert fails_narrowly(row(places=(1.0, 2.0, 2.995)))
 
 
 # -- M3 ------------------------------------------------------------------------------------------
@@ -241,6 +238,10 @@ def plane_counts(side, diagonal, exact=0) -> list[PlaneCounts]:
     ]
 
 
+def m_3(case, counted) -> Verdict:
+    return rows.row_of(m3.CLAIM, case, m3.learned, counted)
+
+
 @pytest.mark.parametrize(
     ("side", "diagonal", "outcome"),
     [
@@ -251,34 +252,29 @@ def plane_counts(side, diagonal, exact=0) -> list[PlaneCounts]:
     ],
 )
 def test_m_3_asks_for_nearly_all_interpolations_on_sides(case, side, diagonal, outcome):
-    case.workspace[measured_planes.key(case)] = plane_counts(side, diagonal)
-    row = rows_of("M3", case)[Basis.LEARNED]
-    assert row.verdict is outcome
-    if outcome is Outcome.HOLDS:
-        assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
-        assert any(c.narrow for c in row.mutants)
+    assert m_3(case, plane_counts(side, diagonal)).verdict is outcome
 
 
 def test_m_3_with_too_few_interpolations_under_one_sampler_is_undecided_and_says_so(case):
     """150 interpolations, all on sides: no share of 95 % follows, whatever the others show."""
     ddim = plane_counts(1000, 5)
     ddpm = [dataclasses.replace(p, sampler="DDPM", learned=np.array([150, 0, 0])) for p in ddim]
-    case.workspace[measured_planes.key(case)] = [*ddim, *ddpm]
-    row = rows_of("M3", case)[Basis.LEARNED]
+    row = m_3(case, [*ddim, *ddpm])
     assert row.verdict is Outcome.INCONCLUSIVE
     assert "Too few interpolations to decide a share of 95%: grid, DDPM; diamond, DDPM." in row.note
 
 
-def test_m_3s_exact_row_sees_a_gap_that_is_hardly_too_probable(case):
+def test_m_3s_rows_have_narrow_controls(case):
     case.workspace[measured_planes.key(case)] = plane_counts(1000, 5)
-    row = rows_of("M3", case)[Basis.EXACT]
-    assert row.verdict is Outcome.HOLDS
-    assert [c.narrow for c in row.mutants] == [True]
+    for row in rows_of("M3", case).values():
+        assert row.verdict is Outcome.HOLDS
+        assert {c.verdict for c in row.mutants} == {Outcome.FAILS}
+        assert any(c.narrow for c in row.mutants)
 
 
 def test_m_3_does_not_apply_where_the_steps_alone_interpolate(case):
-    case.workspace[measured_planes.key(case)] = plane_counts(1000, 5, exact=100)
-    assert rows_of("M3", case)[Basis.LEARNED].verdict is Outcome.NOT_APPLICABLE
+    counted = plane_counts(1000, 5, exact=100)
+    assert m_3(case, counted).verdict is Outcome.NOT_APPLICABLE
 
 
 # -- M2 ------------------------------------------------------------------------------------------
