@@ -19,25 +19,18 @@ Source: arXiv 2605.06831 v1, Proposition 4.5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
-from mixdyn.support.checks import IntArray
+from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
-from verify.measure.midpoint.traps import (
-    node_variances,
-    require_distinct_means,
-    self_consistent_radius,
-    two_modes,
-)
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.midpoint.traps import node_variances, self_consistent_radius, two_modes
 from verify.measure.paths import extent
 
 CLAIM = Claim.from_docstring(
@@ -46,7 +39,6 @@ CLAIM = Claim.from_docstring(
     short="mode stability",
     rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT,),
     derivation="derivations/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "
@@ -58,160 +50,123 @@ MAX_MODES, MAX_LEVELS = 40, 8
 STRENGTHS = np.array([1.0, 2.0, 3.0, 3.9, 4.1, 4.5, 5.0, 6.0, 7.5, 12.0, 20.0, 50.0, 200.0, 1e3])
 
 
-@dataclass(frozen=True)
-class Place:
-    """A mode at one noise level; radius is None where no ball around it is invariant.
-
-    gap: distance to the nearest other mode. distance, largest: of the fixed point to the mode, and
-    its largest eigenvalue. rate: lower bound on minus that eigenvalue.
-    """
-
-    mode: int
-    v: float
-    gap: float
-    radius: float | None
-    distance: float = np.inf
-    largest: float = np.inf
-    rate: float = -np.inf
-
-
-def check(case: Case) -> Verdict:
-    """Fixed points of the full mixture, then the two-mode problem."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Another threshold, and slopes without and with too much of the linear pull."""
-    return {
-        "nonzero root iff k > 8": _judge(case, threshold=8.0),
-        "slope k(1/4 - z²)": _judge(case, pull=0.0),
-        "slope k(1/4 - z²) - 1.05": _judge(case, pull=1.05),
-    } | narrowest("slope k(1/4 - z²) - 1 - {}", lambda more: _judge(case, pull=1.0 + more), 0.05)
-
-
-def _judge(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Verdict:
-    """threshold: of k for three equilibria; pull: the 1 in the slope."""
-    require_distinct_means(case.mixture)
-    places = case.memo("P4.5 places", lambda: _places(case))
-    held = [p for p in places if p.radius is not None]
-    share = len(held) / len(places) if places else 0.0
-    hypotheses = [Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("separation", share)]
-    if not held:
-        note = "No mode is separated from the others at any node."
-        finding = Finding(hypotheses=hypotheses, applicable_share=0.0, note=note)
-        return CLAIM.judge(case, finding)
-    at_modes = _modes(case, held, pull)
-    comparisons = [*at_modes, *_two_modes(threshold, pull)]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if "two modes" in comparison.name:
-            return {"quantity": comparison.name, "k": STRENGTHS[comparison.index]}
-        place = held[at_modes[comparison][comparison.index]]
-        return {"quantity": comparison.name, "mode": place.mode, "v": place.v}
-
-    small = [p.radius is not None and p.radius < 0.1 * p.gap for p in held]
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=share,
-        nonvacuous_share=float(np.mean(small)),
-        witness=witness,
-        unit="modes × nodes",
-        tables=[_table(held)],
+@CLAIM.exact(unit="modes × nodes")
+def equilibria(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Iterator[Part]:
+    """Fixed points of the full mixture, then the two-mode problem. threshold: of k for three
+    equilibria; pull: the 1 in the slope."""
+    every = case.memo("P4.5 places", lambda: np.array(list(_places(case))).reshape(-1, 7))
+    held = np.isfinite(every[:, 3])
+    yield Hypothesis("separation", float(held.mean()) if held.size else 0.0)
+    if not held.any():
+        yield "No mode is separated from the others at any node."
+        return
+    mode, v, gap, radius, distance, largest, rate = every[held].T
+    where, size = {"mode": mode.astype(int), "v": v}, extent(case.mixture)
+    resolved = distance > 1e-9 * size  # six digits of the distance are right there
+    yield Side(
+        "distance of the fixed point to its mode",
+        np.log(np.where(resolved, distance, radius)),
+        at_most=np.log(radius),
+        tolerance=Tolerance(rtol=1e-5, log=True),
+        among=resolved,
+        where=where,
     )
-    return CLAIM.judge(case, finding)
+    yield Side(
+        "the same, where it is down at the rounding error",
+        distance,
+        at_most=radius,
+        tolerance=Tolerance(atol=1e-14),
+        scale=size,
+        among=~resolved,
+        where=where,
+    )
+    yield Side(
+        "largest eigenvalue at the fixed point",
+        largest,
+        at_most=-rate - (pull - 1.0),
+        tolerance=Tolerance(atol=1e-9),
+        where=where,
+    )
+    yield from _two_modes(threshold, pull)
+    yield Facts(nonvacuous=float(np.mean(radius < 0.1 * gap)))
+    yield lambda: _table(every[held])
+
+
+CLAIM.must_fail(equilibria, "nonzero root iff k > 8", threshold=8.0)
+CLAIM.must_fail(equilibria, "slope k(1/4 - z²)", pull=0.0)
+CLAIM.must_fail(equilibria, "slope k(1/4 - z²) - 1.05", pull=1.05)
+CLAIM.must_fail_narrowly(
+    equilibria, "slope k(1/4 - z²) - 1 - {}", 0.05, pull=lambda more: 1.0 + more
+)
 
 
 # -- full mixture --------------------------------------------------------------------------------
 
 
-def _places(case: Case) -> list[Place]:
-    """Every mode (at most 40) at nodes of the papers' grid at which a pair with it has a saddle."""
+def _places(case: Case) -> Iterator[tuple[float, ...]]:
+    """Every mode (at most 40) at nodes of the papers' grid at which a pair with it has a saddle:
+    mode, v, distance to the nearest other mode, and what `_place` says."""
     distances = geometry.pairwise_distances(case.mixture.means)
     np.fill_diagonal(distances, np.inf)
-    found = []
     for mode in range(min(case.mixture.N, MAX_MODES)):
         gap = float(distances[mode].min())
         v = node_variances(case)
         v = v[v < 0.25 * gap**2]
         chosen = np.unique(np.linspace(0, len(v) - 1, min(len(v), MAX_LEVELS)).astype(int))
-        found += [_place(case, mode, gap, float(v[k])) for k in chosen]
-    return found
+        for level in v[chosen].tolist():
+            yield (mode, level, gap, *_place(case, mode, gap, level))
 
 
-def _place(case: Case, mode: int, gap: float, v: float) -> Place:
+def _place(case: Case, mode: int, gap: float, v: float) -> tuple[float, float, float, float]:
+    """The radius of an invariant ball, NaN without one; the fixed point's distance to the mode and
+    its largest eigenvalue, infinite without one; and the lower bound on minus that eigenvalue."""
+    none = (np.nan, np.inf, np.inf, -np.inf)
     radius = self_consistent_radius(case.mixture, mode, gap, v)
     if radius is None:
-        return Place(mode, v, gap, None)
+        return none
     rate = float(bounds.tracking_rate(case.mixture, mode, radius, v))
     if rate <= 0.0:
-        return Place(mode, v, gap, None)
+        return none
     mean = case.mixture.means[mode]
     try:
         found = dynamics.equilibrium(case.mixture, v, mean)
     except ConvergenceError:
-        return Place(mode, v, gap, radius, rate=rate)
-    distance = float(np.linalg.norm(found.point - mean))
-    return Place(mode, v, gap, radius, distance, float(found.eigenvalues[-1]), rate)
+        return radius, np.inf, np.inf, rate
+    return radius, float(np.linalg.norm(found.point - mean)), float(found.eigenvalues[-1]), rate
 
 
-def _modes(case: Case, held: list[Place], pull: float) -> dict[Comparison, IntArray]:
-    """The comparisons over modes, with the places that each is about."""
-    distance, radius, largest, rate = np.array(
-        [(p.distance, p.radius, p.largest, p.rate) for p in held]
-    ).T
-    size = extent(case.mixture)
-    places = np.arange(len(held))
-    resolved = distance > 1e-9 * size  # six digits of the distance are right there
-    found = {}
-    if resolved.any():
-        sides = np.log(distance[resolved]), np.log(radius[resolved])
-        name = "distance of the fixed point to its mode"
-        found[compare(name, Upper(rtol=1e-5, log=True), *sides)] = places[resolved]
-    if not resolved.all():
-        name = "the same, where it is down at the rounding error"
-        sides = distance[~resolved], radius[~resolved]
-        found[compare(name, Upper(atol=1e-14), *sides, scale=size)] = places[~resolved]
-    name = "largest eigenvalue at the fixed point"
-    found[compare(name, Upper(atol=1e-9), largest, -rate - (pull - 1.0))] = places
-    return found
-
-
-def _table(held: list[Place]) -> Table:
+def _table(places: Array) -> Table:
     """The worst place of each level of the first mode's gap in effective variances."""
+    places = places[np.argsort(places[:, 2] ** 2 / places[:, 1], kind="stable")]
     rows: list[tuple[float, ...]] = []
-    order = sorted(held, key=lambda p: p.gap**2 / p.v)
-    for part in np.array_split(np.arange(len(order)), min(len(order), 8)):
-        group = [order[k] for k in part]
-        p = max(group, key=lambda q: q.distance / q.gap)
-        rows.append(
-            (p.gap**2 / p.v, p.mode, p.distance / p.gap, (p.radius or 0.0) / p.gap, p.largest)
-        )
+    for part in np.array_split(places, min(len(places), 8)):
+        worst = part[np.argmax(part[:, 4] / part[:, 2])].tolist()
+        mode, v, gap, radius, distance, largest, _ = worst
+        rows.append((gap**2 / v, int(mode), distance / gap, radius / gap, largest))
     columns = ("l²/v", "mode", "distance over l", "bound on it over l", "largest eigenvalue")
-    return Table(
-        "Fixed points next to modes, l the distance to the nearest other mode", columns, rows
-    )
+    caption = "Fixed points next to modes, l the distance to the nearest other mode"
+    return Table(caption, columns, rows)
 
 
 # -- two modes -----------------------------------------------------------------------------------
 
 
-def _two_modes(threshold: float, pull: float) -> list[Comparison]:
-    two = two_modes(1.0, 1.0)
+def _two_modes(threshold: float, pull: float) -> Iterator[Side]:
+    two, where = two_modes(1.0, 1.0), {"k": STRENGTHS}
     # No grid point at zero, where the drift vanishes for every k.
     z = np.linspace(-0.6, 0.6, 4000)
-    zeros, roots, slopes, want_root = [], [], [], []
-    for k in STRENGTHS.tolist():
+    zeros, roots, slopes, want_root = np.empty((4, len(STRENGTHS)))
+    for at, k in enumerate(STRENGTHS.tolist()):
         drift = dynamics.mean_field(two, z[:, None], 1.0 / k)[:, 0] - z
-        zeros.append(np.count_nonzero(np.diff(np.sign(drift))))
-        found = dynamics.equilibrium(two, 1.0 / k, np.array([0.5]))
-        roots.append(found.point[0])
-        slopes.append(found.eigenvalues[-1])
-        want_root.append(oracles.two_mode_equilibria(k)[-1])
-    want_slope = bounds.equilibrium_slope(STRENGTHS, 0.5 + np.array(want_root)) + (1.0 - pull)
-    want_zeros = np.where(threshold < STRENGTHS, 3.0, 1.0)
-    return [
-        compare("number of equilibria of two modes", Equality(atol=0.5), zeros, want_zeros),
-        compare("outer root of two modes", Equality(atol=1e-11), roots, want_root),
-        compare("slope at the outer root of two modes", Equality(atol=1e-9), slopes, want_slope),
-    ]
+        zeros[at] = np.count_nonzero(np.diff(np.sign(drift)))
+        outer = dynamics.equilibrium(two, 1.0 / k, np.array([0.5]))
+        roots[at], slopes[at] = outer.point[0], outer.eigenvalues[-1]
+        want_root[at] = oracles.two_mode_equilibria(k)[-1]
+    want_slope = bounds.equilibrium_slope(STRENGTHS, 0.5 + want_root) + (1.0 - pull)
+    for name, found, wanted, atol in (
+        ("number of equilibria", zeros, np.where(threshold < STRENGTHS, 3.0, 1.0), 0.5),
+        ("outer root", roots, want_root, 1e-11),
+        ("slope at the outer root", slopes, want_slope, 1e-9),
+    ):
+        tolerance = Tolerance(atol=atol)
+        yield Side(f"{name} of two modes", found, equals=wanted, tolerance=tolerance, where=where)

@@ -21,21 +21,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixdyn import bounds, oracles
 from mixdyn.geometry import Pair, dynamics
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
-from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import (
-    LOG_RTOL,
+    LOG,
     VACUOUS_LOG_RADIUS,
     against_truth,
     exact_log_trap,
@@ -55,7 +56,6 @@ CLAIM = Claim.from_docstring(
     short="midpoint trapping",
     rests_on={"P4.7 (1)": "the eigenvalue", "X1": "the time left"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT,),
     derivation="derivations/paper_trap.py",
     does_not_show=(
         "Anything about the full mixture: its separatrix is not the midpoint, and misses it by far "
@@ -68,6 +68,47 @@ ENDS = ("last noisy time", "clean data")
 MAX_PAIRS = 4
 SLOWEST = 1e3  # a factor on the published exit times that every problem refutes
 DEPTHS = (0.1, 0.3, 0.5, 0.7, 0.9)  # starts r e^(-depth Λ), from which the exit is timed
+
+
+@CLAIM.exact(unit="pairs")
+def trap(case: Case, safe: bool = True, slower: float = 1.0) -> Iterator[Part]:
+    """Published trap against the flow of log z and the closed form. safe: the published start;
+    slower: a factor on its exit times."""
+    pairs = of_distinct_length(neighbour_pairs(case.mixture, case.pick(MAX_PAIRS, 60)))
+    starts = [_start_variance(case, pair) for pair in pairs]
+    yield Hypothesis("two_modes", 1.0, 0.0)
+    yield Hypothesis("saddle", float(np.mean([v is not None for v in starts])))
+    places = case.memo("P4.7 (2) places", lambda: _places(case, pairs, starts))
+    if not places:
+        yield "The midpoint is no saddle at a noisy node."
+        return
+    log_radius = np.array([math.log(p.published.radius) for p in places])
+    start = np.array([p.published.log_start for p in places])
+    if not safe:
+        slowest = [p.published.eigenvalue_start * p.published.u for p in places]
+        start = log_radius - 0.5 * np.array(slowest)
+    exact = [p.log_exact for p in places]
+    for end in ENDS:
+        name = f"start radius over l that ends within r at {end}"
+        here = np.array([p.end == end for p in places])
+        yield _side(name, places, exact, at_least=start, among=here, tolerance=LOG)
+    ends = [p.log_end for p in places]
+    name = "where the published start ends, over l"
+    yield _side(name, places, ends, at_most=log_radius, tolerance=LOG)
+    measured, needed = case.memo("P4.7 (2) exits", lambda: _exit_times(places))
+    tolerance = Tolerance(rtol=1e-8)
+    yield _side("time to leave r", places, measured, at_least=slower * needed, tolerance=tolerance)
+    yield from _cross_checks(case, places)
+    yield from _shown(case, places)
+
+
+CLAIM.must_fail(trap, "|z_0| ≤ r exp(-λ_min U/2)", safe=False)
+CLAIM.must_fail_narrowly(
+    trap,
+    "exit time 2/(3 λ_max) log(r/|z_0|) times 1 + {}",
+    SLOWEST,
+    slower=lambda more: 1.0 + more,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,69 +129,20 @@ class Place:
     log_truth: float
     log_sharp: float
 
-
-def check(case: Case) -> Verdict:
-    """Published trap against the flow of log z and the closed form."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A start with the smallest eigenvalue in its exponent, and exits counted as slower."""
-    return {"|z_0| ≤ r exp(-λ_min U/2)": _judge(case, safe=False)} | narrowest(
-        "exit time 2/(3 λ_max) log(r/|z_0|) times 1 + {}",
-        lambda more: _judge(case, slower=1.0 + more),
-        SLOWEST,
-    )
+    @property
+    def k(self) -> tuple[float, float]:
+        """l^2/v at the start and at the end."""
+        return self.pair.length**2 / self.v_start, self.pair.length**2 / self.v_end
 
 
-def _judge(case: Case, safe: bool = True, slower: float = 1.0) -> Verdict:
-    """safe: the published start; slower: a factor on its exit times (mutants)."""
-    pairs = of_distinct_length(neighbour_pairs(case.mixture, case.pick(MAX_PAIRS, 60)))
-    v_start = [_start_variance(case, pair) for pair in pairs]
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis("two_modes", 1.0, 0.0),
-        Hypothesis("saddle", float(np.mean([v is not None for v in v_start]))),
-    ]
-    places = case.memo("P4.7 (2) places", lambda: _places(case, pairs, v_start))
-    if not places:
-        finding = Finding(hypotheses=hypotheses, note="The midpoint is no saddle at a noisy node.")
-        return CLAIM.judge(case, finding)
+def _side(name: str, places: Sequence[Place], left: ArrayLike, **stated: Any) -> Side:
+    """A side whose first axis are the places."""
 
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        place = _named(comparison, places)
-        levels = {"v_start": place.v_start, "v_end": place.v_end}
-        return {"quantity": comparison.name, "pair": [place.pair.i, place.pair.j], **levels}
+    def where(place: int, *rest: int) -> dict[str, Any]:
+        p = places[place]
+        return {"pair": [p.pair.i, p.pair.j], "v_start": p.v_start, "v_end": p.v_end}
 
-    first = places[0]
-    safe_logs = [p.published.log_start for p in places]
-    finding = Finding(
-        comparisons=[
-            *_starts(places, safe),
-            _exits(case, places, slower),
-            *_cross_checks(case, places),
-        ],
-        hypotheses=hypotheses,
-        nonvacuous_share=float(np.mean(np.array(safe_logs) > VACUOUS_LOG_RADIUS)),
-        truth=Log10.from_log(first.log_truth),
-        sharper_bound=Log10.from_log(first.log_sharp),
-        witness=witness,
-        unit="pairs",
-        note=_note(case, first),
-        numbers={
-            "raw time of the start": int(np.argmin(abs(_all_variances(case) - first.v_start))),
-            "r over l": first.published.radius,
-            "λ at the start": first.published.eigenvalue_start,
-            "λ at the end": first.published.eigenvalue_end,
-            "intrinsic time left": first.published.u,
-        },
-        tables=[_table(case, pairs[0], places)],
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _all_variances(case: Case) -> Array:
-    return case.schedule.effective_variance(float(case.mixture.sigma))
+    return Side(name, left, where=where, **stated)
 
 
 def _start_variance(case: Case, pair: Pair) -> float | None:
@@ -166,14 +158,14 @@ def _places(case: Case, pairs: list[Pair], v_start: list[float | None]) -> list[
     v = node_variances(case)
     levels = [(ENDS[0], float(v[-2])), (ENDS[1], float(v[-1]))]
     return [
-        _place(case, pair, end, start, v_end)
+        _place(pair, end, start, v_end)
         for end, v_end in levels
         for pair, start in zip(pairs, v_start, strict=True)
         if start is not None and start > v_end
     ]
 
 
-def _place(case: Case, pair: Pair, end: str, v_start: float, v_end: float) -> Place:
+def _place(pair: Pair, end: str, v_start: float, v_end: float) -> Place:
     published = bounds.paper_trap(pair.length, v_start, v_end)
     k_start, k_end = pair.length**2 / v_start, pair.length**2 / v_end
     log_r = math.log(published.radius)
@@ -191,71 +183,56 @@ def _place(case: Case, pair: Pair, end: str, v_start: float, v_end: float) -> Pl
     )
 
 
-def _named(comparison: Comparison, places: list[Place]) -> Place:
-    """The place a comparison's worst point belongs to."""
-    among = [p for p in places if p.end in comparison.name] or places
-    return among[(comparison.index // _points_per_place(comparison)) % len(among)]
-
-
-def _points_per_place(comparison: Comparison) -> int:
-    return len(DEPTHS) if "time to leave" in comparison.name else 1
-
-
-def _starts(places: list[Place], safe: bool) -> list[Comparison]:
-    """The exact start against the published one, and where the published one ends."""
-    found = []
-    for end in ENDS:
-        here = [p for p in places if p.end == end]
-        if not here:
-            continue
-        starts = [
-            p.published.log_start
-            if safe
-            else math.log(p.published.radius) - 0.5 * p.published.eigenvalue_start * p.published.u
-            for p in here
-        ]
-        name = f"start radius over l that ends within r at {end}"
-        exact = [p.log_exact for p in here]
-        found.append(compare(name, Lower(rtol=LOG_RTOL, log=True), exact, starts))
-    ends, radii = [p.log_end for p in places], [math.log(p.published.radius) for p in places]
-    name = "where the published start ends, over l"
-    return [*found, compare(name, Upper(rtol=LOG_RTOL, log=True), ends, radii)]
-
-
-def _exits(case: Case, places: list[Place], slower: float) -> Comparison:
-    """Time to leave r from starts below it that do leave before the end."""
-    measured, needed = case.memo("P4.7 (2) exits", lambda: _exit_times(places))
-    return compare("time to leave r", Lower(rtol=1e-8), measured, slower * needed)
-
-
 def _exit_times(places: list[Place]) -> tuple[Array, Array]:
-    """Measured and published, for every place and depth."""
-    measured, needed = [], []
-    for p in places:
-        k_start, k_end = p.pair.length**2 / p.v_start, p.pair.length**2 / p.v_end
+    """Time to leave r from starts below it that do leave before the end, measured and published,
+    (places, depths)."""
+    measured, needed = np.empty((2, len(places), len(DEPTHS)))
+    for k, p in enumerate(places):
         log_r = math.log(p.published.radius)
-        for depth in DEPTHS:
+        for j, depth in enumerate(DEPTHS):
             log_ratio = depth * (log_r - p.log_sharp)
-            measured.append(exit_clock(log_r - log_ratio, log_r, k_start, k_end))
-            needed.append(float(bounds.exit_time(log_ratio, p.published.eigenvalue_end)))
-    return np.array(measured), np.array(needed)
+            measured[k, j] = exit_clock(log_r - log_ratio, log_r, *p.k)
+            needed[k, j] = bounds.exit_time(log_ratio, p.published.eigenvalue_end)
+    return measured, needed
 
 
-def _cross_checks(case: Case, places: list[Place]) -> list[Comparison]:
+def _cross_checks(case: Case, places: list[Place]) -> Iterator[Side]:
     """The flow of log z against ball arithmetic, the engine's field against the logistic one."""
     z = np.linspace(-0.6, 0.6, 49)
     engine, closed = [], []
     for p in places:
         two = two_modes(p.pair.length, float(case.mixture.sigma))
         y = p.pair.length * z[:, None]
-        field = dynamics.mean_field(two, y, p.v_end)[:, 0] / p.pair.length - z
-        engine.append(field)
-        closed.append(oracles.two_mode_drift(z, p.pair.length**2 / p.v_end))
-    exact, truth = [p.log_exact for p in places], [p.log_truth for p in places]
-    return [
-        compare("two-mode field of the engine", Equality(atol=1e-11), engine, closed),
-        against_truth(exact, truth, [p.pair.length**2 / p.v_end for p in places]).comparison,
-    ]
+        engine.append(dynamics.mean_field(two, y, p.v_end)[:, 0] / p.pair.length - z)
+        closed.append(oracles.two_mode_drift(z, p.k[1]))
+    tolerance = Tolerance(atol=1e-11)
+    yield _side("two-mode field of the engine", places, engine, equals=closed, tolerance=tolerance)
+    exact, truth, k = np.array([(p.log_exact, p.log_truth, p.k[1]) for p in places]).T
+    yield against_truth(exact, truth, k)
+
+
+# -- for the report ------------------------------------------------------------------------------
+
+
+def _shown(case: Case, places: list[Place]) -> Iterator[Part]:
+    """Facts, note, numbers and table."""
+    first, v = places[0], case.schedule.effective_variance(float(case.mixture.sigma))
+    yield Facts(
+        nonvacuous=float(np.mean([p.published.log_start > VACUOUS_LOG_RADIUS for p in places])),
+        truth=Log10.from_log(first.log_truth),
+        sharper_bound=Log10.from_log(first.log_sharp),
+    )
+    yield lambda: (
+        _note(case, first),
+        {
+            "raw time of the start": int(np.argmin(abs(v - first.v_start))),
+            "r over l": first.published.radius,
+            "λ at the start": first.published.eigenvalue_start,
+            "λ at the end": first.published.eigenvalue_end,
+            "intrinsic time left": first.published.u,
+        },
+        _table(case, first.pair, places),
+    )
 
 
 def _note(case: Case, first: Place) -> str:
