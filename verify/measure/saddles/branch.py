@@ -11,7 +11,7 @@ from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
-from ...ledger.claim import Case, Hypothesis
+from ...ledger.claim import Case
 from ..paths import KAPPA, ddim_grid
 from .proofs import has_no_saddle, is_saddle
 
@@ -79,18 +79,6 @@ def _place(mixture: GaussianMixture, pair: geometry.Pair, v: float) -> Place:
     box = bounds.saddle_box(mixture, *index, v) if min(slack) > 0.0 else None
     effective = margin - float(np.log(others / weights.min())) if others > 0.0 else margin
     return Place(pair, v, *slack, effective, box)
-
-
-def hypotheses(case: Case) -> list[Hypothesis]:
-    """What is asked of the full mixture; the box where the rest holds."""
-    found = places(case)
-    names = ("saddle", "equal_weights", "dominance")
-    stated = [p.box.slack for p in found if p.box is not None]
-    return [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        *(Hypothesis.from_slack(n, np.array([getattr(p, n) for p in found])) for n in names),
-        *([Hypothesis.from_slack("box", np.array(stated))] if stated else []),
-    ]
 
 
 # -- in doubles ----------------------------------------------------------------------------------

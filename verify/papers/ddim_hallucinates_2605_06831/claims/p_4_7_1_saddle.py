@@ -32,6 +32,8 @@ Source: arXiv 2605.06831 v1, Proposition 4.7 (1)
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -39,18 +41,15 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Lower, Outcome, Upper, compare
-from verify.measure.midpoint.traps import require_distinct_means
+from verify.ledger.relations import Outcome
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.paths import ddim_grid
 from verify.measure.saddles.branch import (
     Place,
-    Saddle,
     choose,
     find_saddle,
-    hypotheses,
     pairs_and_nodes,
     places,
     settle,
@@ -66,7 +65,6 @@ CLAIM = Claim.from_docstring(
         "A4.1": "the other modes are negligible at the midpoint",
     },
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT, Basis.CERTIFIED, Basis.SAMPLED),
     derivation="derivations/saddle.py",
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "
@@ -76,88 +74,126 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
-    """The two-mode field, the margin alone in ball arithmetic, then the full mixture."""
-    require_distinct_means(case.mixture)
-    return [_two_modes(case), _margin_alone(case), _full(case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Eigenvalues of another formula, a point that is no equilibrium, and a saddle at a mode."""
-    found = {
-        "λ = l²/(2v) - 1": _two_modes(case, factor=2.0),
-        "a point 1 % of l off the midpoint": _two_modes(case, offset=0.01),
-    } | narrowest("λ = (1 + {}) l²/(4v) - 1", lambda more: _two_modes(case, factor=1.0 + more), 1.0)
-    full, at_mode = _full(case, factor=2.0), _margin_alone(case, at_mode=True)
-    if at_mode.measured is not None:
-        found["a saddle near a mode"] = at_mode
-    if full.measured is None:
-        return found
-    found["full mixture, λ = l²/(2v) - 1"] = full
-    return found | narrowest(
-        "full mixture, λ = (1 + {}) l²/(4v) - 1", lambda more: _full(case, factor=1.0 + more), 1.0
-    )
-
-
 _NO_SADDLE = (
     "With the margin alone the statement falls here: it is proved that no equilibrium within l/4 "
     "of the midpoint is a saddle. The corrected hypothesis is the box, which does not hold there."
 )
-
-
 _MODES_TRIED = 8
 
 
-# -- two modes -----------------------------------------------------------------------------------
-
-
-def _two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Verdict:
-    places = pairs_and_nodes(case)
+@CLAIM.exact(unit="pairs × nodes")
+def two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Iterator[Part]:
+    """The field of the pair by itself. factor: on l²/(4v); offset: from the midpoint, over l."""
+    at = pairs_and_nodes(case)
     field, along, across = case.memo(
         f"P4.7 spectra {offset:g} off",
-        lambda: np.array([_spectrum(pair, v, offset) for pair, v in places]),
+        lambda: np.array([_spectrum(pair, v, offset) for pair, v in at]),
     ).T
-    length, v = np.array([(pair.length, v) for pair, v in places]).T
+    length, v = np.array([(pair.length, v) for pair, v in at]).T
     want_along, want_across = bounds.midpoint_eigenvalues(length, v)
-    has_saddle = want_along > 0.0
-    comparisons = [
-        compare(
-            "eigenvalue along the pair",
-            Equality(rtol=1e-11, atol=1e-11),
-            along,
-            factor * (want_along + 1.0) - 1.0,
-        ),
-        compare("field at the midpoint", Equality(atol=1e-14), field, 0.0, scale=length),
-    ]
-    if case.mixture.d > 1:
-        comparisons.append(
-            compare("eigenvalues across the pair", Equality(atol=1e-11), across, want_across)
-        )
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        pair, v_here = places[comparison.index]
-        return {"quantity": comparison.name, "pair": [pair.i, pair.j], "v": v_here}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[
-            Hypothesis("common_sigma", 1.0, 0.0),
-            Hypothesis.from_slack("saddle", want_along),
-        ],
-        applicable_share=float(np.mean(has_saddle)),
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="pairs × nodes",
-        numbers={
-            "λ at clean data": float(length[-1] ** 2 / (4.0 * v.min()) - 1.0),
-            "nodes at which the midpoint is a saddle": int(np.sum(has_saddle[: _nodes(case)])),
-        },
+    yield Hypothesis.from_slack("saddle", want_along)
+    where = {"pair": np.array([(pair.i, pair.j) for pair, _ in at]), "v": v}
+    yield Side(
+        "eigenvalue along the pair",
+        along,
+        equals=factor * (want_along + 1.0) - 1.0,
+        tolerance=Tolerance(rtol=1e-11, atol=1e-11),
+        where=where,
     )
-    return CLAIM.judge(case, finding, Basis.EXACT)
+    yield Side(
+        "field at the midpoint",
+        field,
+        equals=0.0,
+        tolerance=Tolerance(atol=1e-14),
+        scale=length,
+        where=where,
+    )
+    if case.mixture.d > 1:
+        tolerance = Tolerance(atol=1e-11)
+        name = "eigenvalues across the pair"
+        yield Side(name, across, equals=want_across, tolerance=tolerance, where=where)
+    nodes = len(ddim_grid(case).times)
+    yield {
+        "λ at clean data": float(length[-1] ** 2 / (4.0 * v.min()) - 1.0),
+        "nodes at which the midpoint is a saddle": int(np.sum(want_along[:nodes] > 0.0)),
+    }
 
 
-def _nodes(case: Case) -> int:
-    return len(ddim_grid(case).times)
+@CLAIM.certified(unit="pairs × nodes")
+def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
+    """What can be proved where the margin holds, whether or not the box does. at_mode: of a saddle
+    near the pair's first mode, at a few places with much room."""
+    yield from _asked(case)
+    chosen = choose(case)
+    if at_mode:
+        chosen = sorted(chosen, key=lambda place: place.saddle)[-_MODES_TRIED:]
+    if not chosen:
+        return
+    yield Facts(applicable=float(np.mean([place.stated for place in places(case)])))
+    proved = np.array([settle(case.mixture, place, at_mode=at_mode) for place in chosen])
+    side = Side(
+        "a saddle near the midpoint (1 proved, 0 disproved)",
+        proved,
+        at_least=1.0,
+        tolerance=Tolerance(atol=0.5),
+        where=_where(chosen),
+    )
+    yield side
+    if side.comparison.outcome is Outcome.FAILS:
+        yield _NO_SADDLE
+    yield {
+        "places at which a saddle is proved": int(np.sum(proved == 1.0)),
+        "places at which none is proved to lie": int(np.sum(proved == 0.0)),
+        "least margin less the log of the others' weight": min(p.effective_margin for p in chosen),
+    }
+
+
+@CLAIM.sampled(unit="pairs × nodes")
+def full(case: Case, factor: float = 1.0) -> Iterator[Part]:
+    """The full mixture's saddle in the box. factor: on l²/(4v)."""
+    yield from _asked(case)
+    boxes = [(p, p.box) for p in places(case) if p.box is not None]
+    if boxes:
+        yield Hypothesis.from_slack("box", np.array([box.slack for _, box in boxes]))
+    boxes = [(p, box) for p, box in boxes if p.boxed]
+    if not boxes:
+        return
+    yield Facts(applicable=len(boxes) / len(places(case)))
+    found = case.memo(
+        "P4.7 saddles",
+        lambda: [astuple(find_saddle(case.mixture, p.pair, p.v, box)) for p, box in boxes],
+    )
+    outside, largest, second, predicted, allowance, slack = np.array(found).T
+    predicted = factor * (predicted + 1.0) - 1.0
+    tolerance, where = Tolerance(atol=1e-9), _where([p for p, _ in boxes])
+    yield Side("largest eigenvalue", largest, at_least=0.0, tolerance=tolerance, where=where)
+    yield Side(
+        "largest eigenvalue against λ",
+        np.abs(largest - predicted),
+        at_most=allowance,
+        tolerance=Tolerance(rtol=1e-9, atol=1e-9),
+        scale=predicted + 1.0,
+        telling=allowance < predicted,
+        where=where,
+    )
+    name = "distance outside the box over l"
+    yield Side(name, outside, at_most=0.0, tolerance=tolerance, where=where)
+    if case.mixture.d > 1:
+        yield Side("second eigenvalue", second, at_most=0.0, tolerance=tolerance, where=where)
+    yield {
+        "least slack of the box": float(slack.min()),
+        "largest |λ_full - λ|/λ": float(np.max(np.abs(largest - predicted) / predicted)),
+    }
+
+
+CLAIM.must_fail(two_modes, "λ = l²/(2v) - 1", factor=2.0)
+CLAIM.must_fail(two_modes, "a point 1 % of l off the midpoint", offset=0.01)
+CLAIM.must_fail_narrowly(two_modes, "λ = (1 + {}) l²/(4v) - 1", 1.0, factor=lambda more: 1.0 + more)
+CLAIM.must_fail(margin_alone, "a saddle near a mode", at_mode=True)
+CLAIM.must_fail(full, "full mixture, λ = l²/(2v) - 1", factor=2.0)
+CLAIM.must_fail_narrowly(
+    full, "full mixture, λ = (1 + {}) l²/(4v) - 1", 1.0, factor=lambda more: 1.0 + more
+)
 
 
 def _spectrum(pair: geometry.Pair, v: float, offset: float) -> tuple[float, float, float]:
@@ -177,84 +213,12 @@ def _spectrum(pair: geometry.Pair, v: float, offset: float) -> tuple[float, floa
     return float(np.linalg.norm(field)), along, across
 
 
-# -- full mixture --------------------------------------------------------------------------------
+def _asked(case: Case) -> Iterator[Hypothesis]:
+    """What the statement asks of the full mixture, without the box."""
+    for name in ("saddle", "equal_weights", "dominance"):
+        yield Hypothesis.from_slack(name, np.array([getattr(p, name) for p in places(case)]))
 
 
-def _margin_alone(case: Case, at_mode: bool = False) -> Verdict:
-    """What can be proved where the margin holds, whether or not the box does.
-
-    at_mode: of a saddle near the pair's first mode, at a few places with much room (mutant).
-    """
-    asked = [h for h in hypotheses(case) if h.name != "box"]
-    chosen = choose(case)
-    if at_mode:
-        chosen = sorted(chosen, key=lambda place: place.saddle)[-_MODES_TRIED:]
-    if not chosen:
-        return CLAIM.judge(case, Finding(hypotheses=asked, applicable_share=0.0), Basis.CERTIFIED)
-    proved = np.array([settle(case.mixture, place, at_mode=at_mode) for place in chosen])
-    worst = compare(
-        "a saddle near the midpoint (1 proved, 0 disproved)", Lower(atol=0.5), proved, 1.0
-    )
-    least = chosen[int(np.argmin([place.effective_margin for place in chosen]))]
-    finding = Finding(
-        comparisons=[worst],
-        hypotheses=asked,
-        applicable_share=float(np.mean([place.stated for place in places(case)])),
-        nonvacuous_share=1.0,
-        witness=lambda comparison: _witness(comparison, chosen),
-        unit="pairs × nodes",
-        note=_NO_SADDLE if worst.outcome is Outcome.FAILS and not at_mode else "",
-        numbers={
-            "places at which a saddle is proved": int(np.sum(proved == 1.0)),
-            "places at which none is proved to lie": int(np.sum(proved == 0.0)),
-            "least margin less the log of the others' weight": least.effective_margin,
-        },
-    )
-    return CLAIM.judge(case, finding, Basis.CERTIFIED)
-
-
-def _witness(comparison: Comparison, among: list[Place]) -> dict[str, Any]:
-    place = among[comparison.index]
-    pair = [place.pair.i, place.pair.j]
-    return {"quantity": comparison.name, "pair": pair, "v": place.v}
-
-
-def _find(mixture: GaussianMixture, boxed: list[Place]) -> list[Saddle]:
-    return [find_saddle(mixture, p.pair, p.v, p.box) for p in boxed if p.box is not None]
-
-
-def _full(case: Case, factor: float = 1.0) -> Verdict:
-    boxed = [place for place in places(case) if place.boxed]
-    asked = hypotheses(case)
-    if not boxed:
-        return CLAIM.judge(case, Finding(hypotheses=asked, applicable_share=0.0), Basis.SAMPLED)
-    saddles = case.memo("P4.7 saddles", lambda: _find(case.mixture, boxed))
-    found = np.array([(s.largest, s.second, s.predicted, s.allowance, s.outside) for s in saddles])
-    largest, second, predicted, allowance, outside = found.T
-    predicted = factor * (predicted + 1.0) - 1.0
-    comparisons = [
-        compare("largest eigenvalue", Lower(atol=1e-9), largest, 0.0),
-        compare(
-            "largest eigenvalue against λ",
-            Upper(rtol=1e-9, atol=1e-9),
-            np.abs(largest - predicted),
-            allowance,
-            scale=predicted + 1.0,
-        ),
-        compare("distance outside the box over l", Upper(atol=1e-9), outside, 0.0),
-    ]
-    if case.mixture.d > 1:
-        comparisons.append(compare("second eigenvalue", Upper(atol=1e-9), second, 0.0))
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=asked,
-        applicable_share=len(boxed) / len(places(case)),
-        nonvacuous_share=float(np.mean(allowance < predicted)),
-        witness=lambda comparison: _witness(comparison, boxed),
-        unit="pairs × nodes",
-        numbers={
-            "least slack of the box": min(s.slack for s in saddles),
-            "largest |λ_full - λ|/λ": float(np.max(np.abs(largest - predicted) / predicted)),
-        },
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
+def _where(among: Sequence[Place]) -> dict[str, Any]:
+    pairs = np.array([(place.pair.i, place.pair.j) for place in among])
+    return {"pair": pairs, "v": np.array([place.v for place in among])}
