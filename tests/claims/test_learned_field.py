@@ -21,14 +21,14 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger import cases
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.claim import Case, Profile
 from verify.ledger.relations import Outcome
-from verify.ledger.rows import row_of
+from verify.ledger.rows import check, controls, row_of
 from verify.measure.networks import field, learned_growth
 from verify.measure.networks import traps as learned_traps
 from verify.measure.networks.models import TrainedModel, trained_models
 from verify.measure.saddles import learned as learned_saddles
-from verify.measure.saddles import learned_flip
+from verify.measure.saddles.slopes import midpoint_slopes
 from verify.measure.score_errors.blurred import BlurredScore
 from verify.measure.score_errors.inexact import Curve, ErrorField, Ridge, amplitude, perturbed_model
 from verify.papers.ddim_hallucinates_2605_06831.claims import c_4_saddle_shift as c4
@@ -72,11 +72,6 @@ def trained(standard):
     torch.set_num_threads(1)
     yield standard
     torch.set_num_threads(threads)
-
-
-def learned(rows):
-    (row,) = [row for row in rows if row.basis is Basis.LEARNED]
-    return row
 
 
 # -- the field -----------------------------------------------------------------------------------
@@ -156,7 +151,7 @@ def test_an_error_that_flips_the_saddle_is_found_as_a_sink():
     steepest = 2.0 * bounds.midpoint_eigenvalues(1.0, field.variances(case)[1])[0] / speed
     model = with_error(case, speed, Ridge(-1.0, N, float(steepest) * N))
     saddles = learned_saddles.learned_saddles(case, model)
-    slopes = learned_flip.midpoint_slopes(case, model)
+    slopes = midpoint_slopes(case, model)
     assert (saddles.unstable == 0).all()
     assert (slopes.growth < 0.0).all()
     assert slopes.shift[:, 0] == pytest.approx(-float(steepest) * speed, rel=2e-3)
@@ -167,8 +162,8 @@ def test_c_5_applies_only_where_the_error_leaves_the_equilibrium_at_the_midpoint
     """A constant error moves it by about 0.1 l over lambda: a hundredth of l at lambda = 10."""
     case = pair_case()
     model = with_error(case, 0.1, Ridge(1.0, N, 0.0 * N, Curve.CONSTANT))
-    row = learned_flip._row(c5.CLAIM, case, [model])
-    rate = learned_flip.midpoint_slopes(case, model).rate
+    row = row_of(c5.CLAIM, case, c5.learned, [model])
+    rate = midpoint_slopes(case, model).rate
     shares = {h.name: h.held_share for h in row.hypotheses}
     assert not ((rate > 8.0) & (rate < 10.5)).any()
     assert 0.0 < shares["vanishing"] == np.mean(rate > 9.0) < 1.0
@@ -261,7 +256,7 @@ def test_points_are_in_the_trap_of_their_own_segment_only(standard):
 def test_no_learned_equilibrium_between_modes_attracts_and_the_shift_is_not_the_predicted_one(
     trained,
 ):
-    row = learned(c4.check(trained))
+    row = row_of(c4.CLAIM, trained, c4.learned, trained_models(trained))
     assert row.verdict is Outcome.FAILS
     assert row.numbers["found"] == row.numbers["equilibria between the modes: searched"]
     assert row.numbers["of them stable"] == 0
@@ -270,15 +265,15 @@ def test_no_learned_equilibrium_between_modes_attracts_and_the_shift_is_not_the_
 
 
 def test_the_learned_eigenvalue_keeps_its_sign_almost_everywhere_and_loses_its_size(trained):
-    row = learned(e12.check(trained))
+    (row,) = check(e12.CLAIM, trained)
     assert 0.95 * row.n < row.n_held < row.n
     assert row.numbers["last noisy node: median along the pair, largest"] < 1.0
     assert row.numbers["median across the pair, largest"] < -0.3
-    assert {mutant.verdict for mutant in e12.mutants(trained).values()} == {Outcome.FAILS}
+    assert {mutant.verdict for mutant in controls(e12.CLAIM, trained).values()} == {Outcome.FAILS}
 
 
 def test_the_learned_error_is_far_beyond_what_the_midpoint_bound_allows(trained):
-    row = learned(c6.check(trained))
+    row = row_of(c6.CLAIM, trained, c6.learned, trained_models(trained))
     assert row.verdict is Outcome.NOT_APPLICABLE
     limit = row.numbers["e_max at which λ' vanishes"]
     assert row.numbers["e_max between the modes, least"] > 100.0 * limit
@@ -298,9 +293,7 @@ def test_the_mass_of_the_learned_trap_is_the_rate_at_which_ddim_interpolates(tra
 
 
 def test_a_user_problem_without_models_keeps_its_exact_rows():
-    rows = c4.check(pair_case())
-    row = learned(rows)
+    exact, _, row = check(c4.CLAIM, pair_case())
     assert row.verdict is Outcome.NOT_APPLICABLE
     assert "mixdyn train" in row.note
-    assert len(rows) == 3
-    assert rows[0].verdict is Outcome.HOLDS
+    assert exact.verdict is Outcome.HOLDS

@@ -25,7 +25,7 @@ from verify.measure.networks.field import find_segments
 from verify.measure.networks.learned_growth import exact_trap
 from verify.measure.networks.models import require_models
 from verify.measure.networks.traps import end_reach, exact_traps, observed, start_nodes, traps
-from verify.measure.saddles.learned_flip import midpoint_slopes
+from verify.measure.saddles.slopes import midpoint_slopes
 
 
 def _at(mixture: GaussianMixture, between: Pair, v: float) -> tuple[float, float, float]:

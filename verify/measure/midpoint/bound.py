@@ -7,15 +7,19 @@ favourable to the bound: K by the supremum condition, lambda from [theta, 2 thet
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds, geometry
+from mixdyn.run.sampling import sample
+from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case, Hypothesis
 from ..paths import Level, level_at
-from .stretch import DriftRange, Window, bisector_drift, drift_range, elapsed_noise
+from .stretch import HALF_WIDTH, DriftRange, Window, bisector_drift, drift_range, elapsed_noise
 
 MAX_PAIRS = 40
 SUP_RTOL = 1e-3  # what the grid of places may miss of a supremum
@@ -23,15 +27,24 @@ SUP_RTOL = 1e-3  # what the grid of places may miss of a supremum
 
 @dataclass(frozen=True)
 class Bound:
-    """The right-hand side and its parts, in x units: log of the confinement and return terms."""
+    """The right-hand side and its parts, in x units: log of the confinement and return terms.
+
+    noise, beta_max: sum and largest of int beta over the steps. least: the smallest outward rate.
+    """
 
     theta: float
     noise: float
+    beta_max: float
     drift: DriftRange
     integral: float
-    rate: float
+    least: float
     log_confinement: float
     log_return: float
+
+    @property
+    def rate(self) -> float:
+        """lambda, 0 where the drift does not point outward."""
+        return max(self.least, 0.0)
 
     @property
     def log_total(self) -> float:
@@ -45,19 +58,26 @@ def published_bound(case: Case, window: Window, half_width: float, t: int) -> Bo
     step_noise = elapsed_noise(case, t)
     drift = drift_range(case, window.pair, theta, t)
     integral = float(drift.sup @ step_noise)
-    rate = max(float((drift.outward * step_noise).min()), 0.0)
-    terms = bounds.log_midpoint_terms(
-        theta, step_noise.sum(), integral, rate, float(step_noise.max())
-    )
+    least = float((drift.outward * step_noise).min())
+    noise, beta_max = float(step_noise.sum()), float(step_noise.max())
+    terms = bounds.log_midpoint_terms(theta, noise, integral, max(least, 0.0), beta_max)
     confinement, back = (float(term) for term in terms)
-    return Bound(theta, float(step_noise.sum()), drift, integral, rate, confinement, back)
+    return Bound(theta, noise, beta_max, drift, integral, least, confinement, back)
 
 
-def growth_and_outward(
-    case: Case, window: Window, bound: Bound
-) -> tuple[Hypothesis, Hypothesis, float]:
-    """growth at places spread over |a| <= 2 theta; outward at states of the pair's two modes; the
-    share of those states at which both held, at most that of growth."""
+def own_bound(case: Case, window: Window) -> Bound:
+    """The bound in the papers' own regime: theta = 0.15 l, from the window's start."""
+    return case.memo("own bound", lambda: published_bound(case, window, HALF_WIDTH, window.t))
+
+
+def growth_and_outward(case: Case, window: Window) -> tuple[Hypothesis, Hypothesis, float]:
+    """Of the own bound: growth at places spread over |a| <= 2 theta; outward at states of the
+    pair's two modes; the share of those states at which both held, at most that of growth."""
+    return case.memo("growth and outward", lambda: _growth_and_outward(case, window))
+
+
+def _growth_and_outward(case: Case, window: Window) -> tuple[Hypothesis, Hypothesis, float]:
+    bound = own_bound(case, window)
     rng, d = case.rng("P5.1"), case.mixture.d
     pairs = geometry.nearest_pairs(case.mixture)[:MAX_PAIRS]
     times = np.unique(np.linspace(1, window.t, min(window.t, 24)).astype(int)).tolist()
@@ -88,3 +108,14 @@ def growth_and_outward(
     grows = Hypothesis.from_slack("growth", np.concatenate(growth))
     together = min(float(np.concatenate(both).mean()), grows.held_share)
     return grows, Hypothesis.from_slack("outward", np.concatenate(outward)), together
+
+
+def ended_near(case: Case, window: Window, model: Any, work: int, label: str) -> Proportion:
+    """How many DDPM runs from the midpoint at the window's start end within theta of it. work:
+    runs times steps times dimensions, of at least 16 runs."""
+    n = max(16, work // (case.mixture.d * window.t))
+    x = np.tile(case.schedule.alpha[window.t] * window.pair.midpoint, (n, 1))
+    seed = case.stream(label)
+    out = sample(model, case.schedule, DDPM(), x=x, start=window.t, rng=seed)
+    inside = np.abs(window.pair.bisector_coordinate(np.asarray(out.x)))
+    return Proportion(int((inside <= HALF_WIDTH * window.pair.length).sum()), n)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,11 +25,11 @@ from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case, Claim, Table, Verdict
-from ...ledger.controls import narrowest
+from ...ledger.claim import Case, Table
+from ...ledger.quantities import Number
 from ..measurement import Measurement
 from ..paths import ddim_grid
-from .models import Measure, TrainedModel, learned_mutants, learned_rows
+from .models import TrainedModel
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
@@ -294,27 +294,18 @@ def path_errors(case: Case, model: TrainedModel) -> dict[str, Array]:
 # -- for the ledger ------------------------------------------------------------------------------
 
 
-def field_mutants(claim: Claim, case: Case, mutants: Mapping[str, Measure]) -> dict[str, Verdict]:
-    """The verdicts of mutants of a learned row, none where the row itself measures nothing."""
-    rows = learned_mutants(claim, case, mutants)
-    return {name: row for name, row in rows.items() if row.bound is not None}
+def on_segments(
+    case: Case, models: Sequence[TrainedModel], times: IntArray
+) -> dict[str, np.ndarray[Any, Any]]:
+    """What reproduces a point of arrays (models, times, segments)."""
+    names = np.array([model.name for model in models])
+    modes = find_segments(case).modes[None, None]
+    return {"model": names[:, None, None], "t": times[:, None], "pair": modes}
 
 
-def narrowest_field_mutant(
-    claim: Claim,
-    case: Case,
-    name: str,
-    measure: Callable[[Sequence[TrainedModel], float], Verdict],
-    gross: float,
-) -> dict[str, Verdict]:
-    """`narrowest` of a fault in a learned row, of the size that `measure` takes; none where the row
-    measures nothing."""
-
-    def mutant(size: float) -> Verdict:
-        (row,) = learned_rows(claim, case, lambda models: measure(models, size))
-        return row
-
-    return {} if case.random else narrowest(name, mutant, gross)
+def stacked(found: Sequence[Any], *names: str) -> list[np.ndarray[Any, Any]]:
+    """Fields of what was measured of each model, the models first."""
+    return [np.array([getattr(one, name) for one in found]) for name in names]
 
 
 def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:
@@ -326,6 +317,11 @@ def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:
     return {f"{name}, mean": float(found.mean())} | {
         f"{name}, {which}": value for which, value in ends.items()
     }
+
+
+def spreads(series: Mapping[str, Sequence[float]]) -> dict[str, Number | None]:
+    """The same of several."""
+    return {k: v for name, values in series.items() for k, v in spread(name, values).items()}
 
 
 def root_mean_square(values: Array) -> float:

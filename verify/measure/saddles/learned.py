@@ -1,4 +1,4 @@
-"""The equilibria of a learned flow between two modes, found by a root search on it.
+"""The equilibria of a learned flow between two modes, found by a root search, and C.4's report.
 
 The learned drift along a segment is searched for its zero next to the midpoint, rising or falling;
 Newton's method with the learned Jacobian then looks for the equilibrium of the whole field near it.
@@ -6,6 +6,7 @@ Newton's method with the learned Jacobian then looks for the equilibrium of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,16 +15,23 @@ import numpy as np
 from mixdyn.geometry import Mask, dynamics
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case
+from ...ledger.claim import Case, Table
+from ...ledger.quantities import Number, show_share
+from ...ledger.sides import Part, Tolerance
 from ..measurement import Measurement
 from ..midpoint.stretch import require_window
 from ..networks.field import (
     PLACES,
     LearnedFlow,
     Segments,
+    error_table,
     find_segments,
     flow_of,
+    median,
+    root_mean_square,
     segment_errors,
+    spreads,
+    stacked,
     variances,
 )
 from ..networks.models import TrainedModel, require_models
@@ -182,3 +190,130 @@ def learned_drift(case: Case) -> dict[str, Any]:
         "stable": [(s.unstable == 0).sum() for s in saddles],
         "found": sum(int(s.found.sum()) for s in saddles),
     }
+
+
+# -- what C.4 shows ------------------------------------------------------------------------------
+
+
+def shown(
+    case: Case,
+    models: Sequence[TrainedModel],
+    saddles: Sequence[LearnedSaddles],
+    chosen: Mask,
+    about: Tolerance,
+) -> Iterator[Part]:
+    """Note, numbers and tables of C.4's learned row. chosen: where its hypotheses hold; about: how
+    near a shift must be to the predicted one.
+
+    Beside the statement, whose eigenvalue is that of the exact field, stands the same formula with
+    the learned slope at the midpoint: the slope of the error is of the size of the eigenvalue.
+    """
+    rate = strengths(case, saddles[0].times) / 4.0 - 1.0
+    yield _note(case, models, saddles, chosen)
+    yield _numbers(saddles, rate, chosen, about)
+    yield _table(saddles, rate, about)
+    yield error_table(case, models)
+
+
+def strengths(case: Case, times: IntArray) -> Array:
+    """k = l^2/v at times (M,), (M, 1): lambda = k/4 - 1."""
+    return np.asarray(find_segments(case).length ** 2 / variances(case)[times])[:, None]
+
+
+def _near(z: Array, predicted: Array, about: Tolerance) -> Mask:
+    """Where the shift is as predicted; False where unknown."""
+    return np.asarray(np.abs(z - predicted) <= about.atol + about.rtol * np.abs(predicted))
+
+
+def _numbers(
+    saddles: Sequence[LearnedSaddles], rate: Array, chosen: Mask, about: Tolerance
+) -> dict[str, Number | None]:
+    near, with_net = (
+        [
+            float(np.mean(_near(s.z, -s.delta / slope, about)[held]))
+            for s, held, slope in zip(saddles, chosen, slopes, strict=True)
+            if held.any()
+        ]
+        for slopes in ([rate] * len(saddles), [s.slope_net for s in saddles])
+    )
+    return {
+        "equilibria between the modes: searched": int(chosen.size),
+        "found": int(sum(s.found.sum() for s in saddles)),
+        "of them saddles": int(sum((s.unstable == 1).sum() for s in saddles)),
+        "of them stable": int(sum((s.unstable == 0).sum() for s in saddles)),
+        "segments on which the drift has further zeros": int(
+            sum((s.crossings > 1).sum() for s in saddles)
+        ),
+    } | spreads(
+        {
+            "share with shift about -δ/λ": near,
+            "share with shift about -δ/λ', λ' the learned slope": with_net,
+            "rms shift at the last noisy node, over l": [
+                root_mean_square(s.z[-1]) for s in saddles
+            ],
+            "rms of δ/λ at the last noisy node": [
+                root_mean_square(s.delta[-1] / rate[-1]) for s in saddles
+            ],
+        }
+    )
+
+
+def _note(
+    case: Case, models: Sequence[TrainedModel], saddles: Sequence[LearnedSaddles], chosen: Mask
+) -> str:
+    found = sum(int(s.found.sum()) for s in saddles)
+    stable = sum(int((s.unstable == 0).sum()) for s in saddles)
+    further = sum(int((s.crossings > 1).sum()) for s in saddles)
+    errors = [segment_errors(case, model) for model in models]
+    rate = float(strengths(case, saddles[0].times)[-1, 0]) / 4.0 - 1.0
+    slope = np.mean([(s.slope - s.slope_net)[-1] for s in saddles]) / rate
+    along, towards = (
+        float(np.mean([getattr(e, name)[-1] for e in errors]))
+        for name in ("share_along", "share_towards")
+    )
+    return (
+        f"Of {chosen.size} searches {chosen.size - found} found no equilibrium between the modes; "
+        f"{stable} of the others are stable, and on {further} segments the drift has further zeros "
+        "between the modes. The formula takes De to be small against λ; at the "
+        f"last noisy node σ_t² De takes away {slope:.4g} of λ. There {show_share(along)} of the "
+        f"squared error lies along the pair and {show_share(towards)} of that points to the "
+        "midpoint."
+    )
+
+
+def _table(saddles: Sequence[LearnedSaddles], rate: Array, about: Tolerance) -> Table:
+    rows, found = [], stacked(saddles, "z", "delta", "slope_net")
+    for node, t in enumerate(saddles[0].times.tolist()):
+        z, delta, net = (part[:, node] for part in found)
+        near = _near(z, -delta / rate[node], about)
+        off = [root_mean_square(s.off[node]) for s in saddles]
+        rms = [root_mean_square(part) for part in z]
+        rows.append(
+            (
+                t,
+                float(rate[node, 0]),
+                float(np.median(net)),
+                root_mean_square(delta),
+                root_mean_square(delta / rate[node]),
+                root_mean_square(z),
+                min(rms),
+                max(rms),
+                median(np.abs(z + delta / net)),
+                float(np.mean(near)),
+                float(np.mean(off)),
+            )
+        )
+    columns = (
+        "t",
+        "λ",
+        "learned slope, median",
+        "rms δ",
+        "rms δ/λ",
+        "rms shift over l",
+        "least model",
+        "largest model",
+        "median beyond -δ/(learned slope)",
+        "share about -δ/λ",
+        "rms distance from the line",
+    )
+    return Table("Learned saddles next to the midpoints of closest modes", columns, rows)

@@ -28,9 +28,8 @@ Source: arXiv 2605.06831 v1, Appendix C.4
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -39,12 +38,13 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Basis, Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.networks.field import named, on_segments, stacked
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.paths import KAPPA, ddim_grid
-from verify.measure.saddles import learned_shift
+from verify.measure.saddles.learned import learned_saddles, shown, strengths
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
@@ -64,7 +64,6 @@ CLAIM = Claim.from_docstring(
         "B.1 (1)": "a constant error acts like unequal weights",
     },
     needs=(modes(2), one_sigma),
-    basis=(Basis.EXACT, Basis.SAMPLED, Basis.LEARNED),
     derivation="derivations/saddle_shift.py",
     no_narrow_control={
         Basis.LEARNED: "The row itself fails: how small a further fault it would see says nothing."
@@ -77,8 +76,124 @@ CLAIM = Claim.from_docstring(
 )
 
 SHARES = (1e-3, 0.1, 0.5, 0.9)  # of the error at which the saddle disappears
-TIGHT = Upper(rtol=1e-6, atol=1e-13)
 SHARE = 4e-3  # the same, for the full mixture
+TIGHT = Tolerance(rtol=1e-6, atol=1e-13)
+ABOUT = Tolerance(rtol=0.5, atol=0.01)  # "about -delta/lambda": to a half, or to 1 % of l
+
+
+@CLAIM.exact(unit="nodes × errors")
+def two_modes(case: Case, extra: float = 0.0, counted: float = 1.0) -> Iterator[Part]:
+    """The pair by itself. extra: added to the eigenvalue; counted: a factor on the error."""
+    levels, moved = case.memo("C.4 moved", lambda: _moved(case))
+    yield Hypothesis.from_slack("saddle", levels / 4.0 - 1.0)
+    if not moved:
+        return
+    v, k, delta, z, truth, radius, delta_max = stacked(
+        moved, "v", "k", "delta", "z", "truth", "radius", "delta_max"
+    )
+    rate, where = k / 4.0 - 1.0 + extra, {"v": v, "delta": delta_max}
+    yield Side(
+        "distance to the midpoint",
+        np.abs(z),
+        at_most=radius,
+        tolerance=TIGHT,
+        telling=radius < 0.5,
+        where=where,
+    )
+    yield Side(
+        "distance to -δ/λ",
+        np.abs(z + counted * delta / rate),
+        at_most=k**2 / (12.0 * math.sqrt(3.0) * rate) * z**2,
+        tolerance=TIGHT,
+        where=where,
+    )
+    yield Side(
+        "against two unequal modes",
+        z,
+        equals=truth,
+        tolerance=Tolerance(atol=1e-9),
+        among=np.isfinite(truth),
+        where=where,
+    )
+    yield _table(moved)
+
+
+@CLAIM.sampled(unit="nodes")
+def full(case: Case, response: float = 1.0) -> Iterator[Part]:
+    """The full mixture's saddle. response: a factor on the linear response."""
+    slack, found = case.memo("C.4 full", lambda: _responses(case))
+    for name, values in slack.items():
+        yield Hypothesis.from_slack(name, values)
+    yield Facts(applicable=len(found) / len(slack["saddle"]))
+    if not found:
+        return
+    v, bound = stacked(found, "v", "bound")
+    left = np.array([np.linalg.norm(r.moved - response * r.linear) for r in found])
+    size = np.array([np.linalg.norm(r.moved) for r in found])
+    pair = _closest(case)
+    yield Side(
+        "beyond the linear response",
+        left,
+        at_most=bound,
+        tolerance=Tolerance(rtol=1e-6, atol=1e-11),
+        # Coordinates carry a few ulps of the mixture's extent, however close the pair.
+        scale=pair.length + 1e-2 * float(np.abs(case.mixture.means).max()),
+        telling=bound < size,
+        where={"pair": [pair.i, pair.j], "v": v},
+    )
+    yield {"largest part beyond the linear response": float((left / size).max())}
+
+
+@CLAIM.learned(unit="models × nodes × midpoints", of=networks)
+def learned(case: Case, models: Sequence[TrainedModel], sign: float = 1.0) -> Iterator[Part]:
+    """The shift against -delta/lambda with delta at the midpoint; then what the statement allows
+    beyond -delta/lambda with delta at the saddle, twice that of two modes. sign: of the error."""
+    saddles = [learned_saddles(case, model) for model in models]
+    found, margin, z, delta, there = stacked(
+        saddles, "found", "dominance", "z", "delta", "delta_there"
+    )
+    k = strengths(case, saddles[0].times)
+    rate = k / 4.0 - 1.0
+    dominated = found & (margin >= KAPPA)
+    yield Hypothesis.from_slack("saddle", rate - 1.0)
+    yield Hypothesis("dominance", float(np.mean(dominated)))
+    chosen = dominated & (rate >= 1.0)
+    yield Facts(applicable=float(np.mean(chosen)), model=named(models))
+    if not chosen.any():
+        return
+    where = {**on_segments(case, models, saddles[0].times), "z": z}
+    yield Side(
+        "shift over l, against -δ/λ",
+        z,
+        equals=-sign * delta / rate,
+        tolerance=ABOUT,
+        among=chosen,
+        where=where,
+    )
+    slope = k / (6.0 * math.sqrt(3.0)) * k / rate
+    yield Side(
+        "beyond -δ/λ, δ at the saddle",
+        np.abs(z + sign * there / rate),
+        at_most=slope * z**2,
+        tolerance=Tolerance(rtol=1e-6, atol=1e-6),
+        among=chosen,
+        telling=slope * np.abs(z) < 1.0,
+        where=where,
+    )
+    yield lambda: shown(case, models, saddles, chosen, ABOUT)
+
+
+CLAIM.must_fail(two_modes, "saddle at -δ/(λ + 1)", extra=1.0)
+CLAIM.must_fail(two_modes, "half the error", counted=0.5)
+CLAIM.must_fail_narrowly(two_modes, "saddle at -δ/(λ + {})", 1.0, extra=lambda extra: extra)
+CLAIM.must_fail(full, "full mixture, 0.9 times the response", response=0.9)
+CLAIM.must_fail_narrowly(
+    full, "full mixture, (1 - {}) of the response", 0.1, response=lambda less: 1.0 - less
+)
+CLAIM.must_fail(learned, "learned: error of the other sign", sign=-1.0)
+
+
+# -- two modes -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -94,71 +209,6 @@ class Moved:
     z: float
     truth: float
     radius: float
-
-
-def check(case: Case) -> list[Verdict]:
-    """The pair by itself, then the full mixture, then trained models."""
-    return [_two_modes(case), _full(case), *learned_shift.rows(CLAIM, case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """An eigenvalue without the contraction, half the error, and an error of the other sign."""
-    found = learned_shift.mutants(CLAIM, case) | {
-        "saddle at -δ/(λ + 1)": _two_modes(case, extra=1.0),
-        "half the error": _two_modes(case, error_factor=0.5),
-    }
-    found |= narrowest("saddle at -δ/(λ + {})", lambda extra: _two_modes(case, extra=extra), 1.0)
-    full = _full(case, response=0.9)
-    if full.measured is None:
-        return found
-    found["full mixture, 0.9 times the response"] = full
-    return found | narrowest(
-        "full mixture, (1 - {}) of the response", lambda less: _full(case, response=1.0 - less), 0.1
-    )
-
-
-# -- two modes -----------------------------------------------------------------------------------
-
-
-def _two_modes(case: Case, extra: float = 0.0, error_factor: float = 1.0) -> Verdict:
-    """extra: added to the eigenvalue; error_factor: on the predicted error (mutants)."""
-    common = Hypothesis("common_sigma", 1.0, 0.0)
-    levels, moved = case.memo("C.4 moved", lambda: _moved(case))
-    saddle = Hypothesis.from_slack("saddle", levels / 4.0 - 1.0)
-    if not moved:
-        finding = Finding(hypotheses=[common, saddle], applicable_share=0.0)
-        return CLAIM.judge(case, finding, Basis.EXACT)
-    names = ("k", "delta", "z", "truth", "radius")
-    k, delta, z, truth, radius = (np.array([getattr(m, name) for m in moved]) for name in names)
-    rate = k / 4.0 - 1.0 + extra
-    delta = error_factor * delta
-    constant = np.isfinite(truth)
-    comparisons = [
-        compare("distance to the midpoint", TIGHT, np.abs(z), radius),
-        compare(
-            "distance to -δ/λ",
-            TIGHT,
-            np.abs(z + delta / rate),
-            k**2 / (12.0 * math.sqrt(3.0) * rate) * z**2,
-        ),
-        compare("against two unequal modes", Equality(atol=1e-9), z[constant], truth[constant]),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        index = comparison.index
-        index = int(np.flatnonzero(constant)[index]) if comparison is comparisons[2] else index
-        return {"quantity": comparison.name, "v": moved[index].v, "delta": moved[index].delta_max}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[common, saddle],
-        applicable_share=float(np.mean(levels > 4.0)),
-        nonvacuous_share=float(np.mean(radius < 0.5)),
-        witness=witness,
-        unit="nodes × errors",
-        tables=[_table(moved)],
-    )
-    return CLAIM.judge(case, finding, Basis.EXACT)
 
 
 def _levels(case: Case) -> Array:
@@ -240,40 +290,6 @@ class Response:
     moved: Array
     linear: Array
     bound: float
-
-
-def _full(case: Case, response: float = 1.0) -> Verdict:
-    """response: a factor on the linear response (mutant)."""
-    common = Hypothesis("common_sigma", 1.0, 0.0)
-    slack, found = case.memo("C.4 full", lambda: _responses(case))
-    hypotheses = [Hypothesis.from_slack(name, values) for name, values in slack.items()]
-    share = len(found) / len(slack["saddle"])
-    if not found:
-        finding = Finding(hypotheses=[common, *hypotheses], applicable_share=0.0)
-        return CLAIM.judge(case, finding, Basis.SAMPLED)
-    length = _closest(case).length
-    left = np.array([np.linalg.norm(r.moved - response * r.linear) for r in found])
-    bound = np.array([r.bound for r in found])
-    size = np.array([np.linalg.norm(r.moved) for r in found])
-    tolerance = Upper(rtol=1e-6, atol=1e-11)
-    # Coordinates carry a few ulps of the mixture's extent, however close the pair.
-    scale = length + 1e-2 * float(np.abs(case.mixture.means).max())
-    worst = compare("beyond the linear response", tolerance, left, bound, scale=scale)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        pair = _closest(case)
-        return {"pair": [pair.i, pair.j], "v": found[comparison.index].v}
-
-    finding = Finding(
-        comparisons=[worst],
-        hypotheses=[common, *hypotheses],
-        applicable_share=share,
-        nonvacuous_share=float(np.mean(bound < size)),
-        witness=witness,
-        unit="nodes",
-        numbers={"largest part beyond the linear response": float((left / size).max())},
-    )
-    return CLAIM.judge(case, finding, Basis.SAMPLED)
 
 
 def _responses(case: Case) -> tuple[dict[str, Array], list[Response]]:

@@ -28,21 +28,22 @@ Source: arXiv 2605.06831 v1, Appendix C.5
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Verdict
-from verify.ledger.controls import narrowest
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Equality, Lower, Upper, compare
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.networks.field import named, on_segments, stacked
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.paths import ddim_grid
-from verify.measure.saddles import learned_flip
+from verify.measure.saddles.learned import learned_saddles
+from verify.measure.saddles.slopes import midpoint_slopes, shown
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
@@ -59,7 +60,6 @@ CLAIM = Claim.from_docstring(
     short="inexact: eigenvalue",
     rests_on={"P4.7 (1)": "the eigenvalue that flips"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED, Basis.LEARNED),
     derivation="derivations/eigenvalue_shift.py",
     does_not_show=(
         "That a learned score has such an error: its slope at the midpoint must be of the size of "
@@ -70,7 +70,99 @@ CLAIM = Claim.from_docstring(
 STRENGTHS = (-1.0, 0.5, 0.9, 1.1, 3.0)  # slope towards the midpoint over the one that flips it
 HEIGHT = 0.02  # delta_max of the flipping error
 FLAT = 1e-6  # lambda up to which a level counts as having no saddle
+SIGN = Tolerance(atol=0.5)
 STIFFEST = 500.0  # lambda up to which flows are followed
+
+
+STAYS = 0.01  # how far a learned equilibrium may lie from the midpoint, over l, to count as there
+
+
+@CLAIM.sampled(unit="nodes × errors")
+def synthetic(case: Case, counted: float = 1.0, coupled: bool = False) -> Iterator[Part]:
+    """Eigenvalues, stability, and two flows. counted: a factor on the predicted shift; coupled:
+    judge unaligned errors too."""
+    places = case.memo("C.5 places", lambda: list(_places(case)))
+    rates = _rates(case)
+    yield Hypothesis.from_slack("saddle", rates)
+    chosen = [p for p in places if p.aligned or coupled]
+    if not chosen:
+        return
+    yield Hypothesis("vanishing", 1.0, 0.0)  # by construction
+    share = float(np.mean(rates > FLAT))
+    if not coupled:
+        aligned = Hypothesis("aligned", float(np.mean([p.aligned for p in places])))
+        share *= aligned.held_share
+        yield aligned
+    yield Facts(applicable=share)
+    rate, shift, parallel, largest, v = stacked(chosen, "rate", "shift", "parallel", "largest", "v")
+    want, where = rate + counted * shift, {"v": v, "error": np.array([p.error for p in chosen])}
+    yield Side(
+        "eigenvalue along the pair",
+        parallel,
+        equals=want,
+        tolerance=Tolerance(atol=1e-6),
+        # Differences of a field whose exponents reach k = 4 (lambda + 1) lose k ulps.
+        scale=(rate + 1.0) * (1.0 + (rate + 1.0) / 1e5),
+        where=where,
+    )
+    yield Side("stable", largest < 0.0, equals=want < 0.0, tolerance=SIGN, where=where)
+    flows = case.memo("C.5 flows", lambda: _flows(case))
+    yield _note(places)
+    yield {
+        "errors that couple directions": sum(not p.aligned for p in places),
+        "of them, called wrongly by the criterion alone": len(_misled(places)),
+    }
+    if flows is not None:
+        yield from _of_flows(flows)
+
+
+@CLAIM.learned(unit="models × nodes × midpoints", of=networks)
+def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) -> Iterator[Part]:
+    """Slopes at the midpoints of trained scores, and their signs. counted: a factor on the
+    predicted shift."""
+    slopes = [midpoint_slopes(case, model) for model in models]
+    saddles = [learned_saddles(case, model) for model in models]
+    shift, measured, growth = stacked(slopes, "shift", "measured", "growth")
+    (aligned,), (found, z, off) = stacked(slopes, "aligned"), stacked(saddles, "found", "z", "off")
+    rate = slopes[0].rate[:, None]
+    stays = found & (np.abs(z) <= STAYS) & (off <= STAYS)
+    saddle = np.broadcast_to(rate > 0.0, aligned.shape)
+    for name, mask in (("saddle", saddle), ("vanishing", stays), ("aligned", aligned)):
+        yield Hypothesis(name, float(np.mean(mask)))
+    held = saddle & stays & aligned
+    yield Facts(applicable=float(np.mean(held)), model=named(models))
+    if not held.any():
+        return
+    want, where = rate + counted * shift, on_segments(case, models, slopes[0].times)
+    yield Side(
+        "slope along the pair at the midpoint",
+        measured,
+        equals=want,
+        # lambda is that of two modes alone: third modes add e^(-k) k^2 to it.
+        tolerance=Tolerance(atol=1e-3),
+        scale=rate + 1.0,
+        among=held,
+        where=where,
+    )
+    stable = {"tolerance": SIGN, "among": held, "where": where}
+    yield Side("stable", growth < 0.0, equals=want < 0.0, **stable)
+    yield lambda: shown(slopes, saddles, float(np.mean(saddle & aligned)))
+
+
+CLAIM.must_fail(synthetic, "σ_t² counted twice", counted=2.0)
+CLAIM.must_fail_narrowly(
+    synthetic, "σ_t² counted 1 + {} times", 1.0, counted=lambda more: 1.0 + more
+)
+CLAIM.must_fail(
+    synthetic,
+    "the criterion without alignment",
+    when=lambda case: case.mixture.d > 1,
+    coupled=True,
+)
+CLAIM.must_fail(learned, "learned: σ_t² counted twice", counted=2.0)
+CLAIM.must_fail_narrowly(
+    learned, "learned: σ_t² counted 1 + {} times", 1.0, counted=lambda more: 1.0 + more
+)
 
 
 @dataclass(frozen=True)
@@ -85,65 +177,6 @@ class Place:
     parallel: float
     largest: float
     aligned: bool
-
-
-def check(case: Case) -> list[Verdict]:
-    """Eigenvalues, stability, and two flows; then trained models."""
-    return [_judge(case), *learned_flip.rows(CLAIM, case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Twice the shift; and, off a line, the criterion for errors that couple directions."""
-    found = {"σ_t² counted twice": _judge(case, shift_factor=2.0)} | narrowest(
-        "σ_t² counted 1 + {} times", lambda more: _judge(case, shift_factor=1.0 + more), 1.0
-    )
-    found |= learned_flip.mutants(CLAIM, case)
-    if case.mixture.d > 1:
-        found["the criterion without alignment"] = _judge(case, coupled=True)
-    return found
-
-
-def _judge(case: Case, shift_factor: float = 1.0, coupled: bool = False) -> Verdict:
-    """shift_factor: on the predicted shift; coupled: judge unaligned errors too (mutants)."""
-    common = Hypothesis("common_sigma", 1.0, 0.0)
-    places = case.memo("C.5 places", lambda: list(_places(case)))
-    rates = case.memo("C.5 rates", lambda: _rates(case))
-    saddle = Hypothesis.from_slack("saddle", rates)
-    vanishing = Hypothesis("vanishing", 1.0, 0.0)  # by construction
-    aligned = Hypothesis("aligned", float(np.mean([p.aligned for p in places])) if places else 0.0)
-    chosen = [p for p in places if p.aligned or coupled]
-    if not chosen:
-        finding = Finding(hypotheses=[common, saddle], applicable_share=0.0)
-        return CLAIM.judge(case, finding)
-    names = ("rate", "shift", "parallel", "largest")
-    rate, shift, parallel, largest = (np.array([getattr(p, n) for p in chosen]) for n in names)
-    want = rate + shift_factor * shift
-    # Differences of a field whose exponents reach k = 4 (lambda + 1) lose k ulps.
-    scale = (rate + 1.0) * (1.0 + (rate + 1.0) / 1e5)
-    comparisons = [
-        compare("eigenvalue along the pair", Equality(atol=1e-6), parallel, want, scale=scale),
-        compare("stable", Equality(atol=0.5), largest < 0.0, want < 0.0),
-    ]
-    flows = case.memo("C.5 flows", lambda: _flows(case))
-    comparisons += [] if flows is None else _compare_flows(flows)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        if comparison not in comparisons[:2]:
-            return {"quantity": comparison.name}
-        place = chosen[comparison.index]
-        return {"quantity": comparison.name, "v": place.v, "error": place.error}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[common, saddle, vanishing, *([] if coupled else [aligned])],
-        applicable_share=float(np.mean(rates > FLAT)) * (1.0 if coupled else aligned.held_share),
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="nodes × errors",
-        note=_note(places),
-        numbers=_numbers(case, places, flows),
-    )
-    return CLAIM.judge(case, finding)
 
 
 def _misled(places: list[Place]) -> list[Place]:
@@ -292,28 +325,16 @@ def _follow(field: PerturbedField, y: Array, v_start: float, v_end: float) -> Ar
     return np.asarray(solved.y[:, -1])[None]
 
 
-def _compare_flows(flows: Flows) -> list[Comparison]:
-    found = [
-        compare(
-            "end under the flipping error, over l", Upper(rtol=1e-9), flows.trapped, flows.start
-        )
-    ]
+def _of_flows(flows: Flows) -> Iterator[Part]:
+    tolerance = Tolerance(rtol=1e-9)
+    name = "end under the flipping error, over l"
+    yield Side(name, flows.trapped, at_most=flows.start, tolerance=tolerance)
     if flows.log_growth > math.log(20.0) + 4.0:
         left = 20.0 * flows.start
-        found.append(compare("end without it, over l", Lower(rtol=1e-9), flows.free, left))
-    return found
-
-
-def _numbers(case: Case, places: list[Place], flows: Flows | None) -> dict[str, float | None]:
-    numbers: dict[str, float | None] = {
-        "errors that couple directions": sum(not p.aligned for p in places),
-        "of them, called wrongly by the criterion alone": len(_misled(places)),
+        yield Side("end without it, over l", flows.free, at_least=left, tolerance=tolerance)
+    yield {
+        "start of the flows, over l": flows.start,
+        "end without an error, over l": flows.free,
+        name: flows.trapped,
+        "its e_max over the score half-way to a mode": flows.relative_size,
     }
-    if flows is not None:
-        numbers |= {
-            "start of the flows, over l": flows.start,
-            "end without an error, over l": flows.free,
-            "end under the flipping error, over l": flows.trapped,
-            "its e_max over the score half-way to a mode": flows.relative_size,
-        }
-    return numbers

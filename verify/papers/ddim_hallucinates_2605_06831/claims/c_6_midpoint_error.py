@@ -28,31 +28,24 @@ Source: arXiv 2605.06831 v1, Appendix C.6
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mixdyn import bounds
-from mixdyn.run.sampling import sample
-from mixdyn.samplers import DDPM
 from mixdyn.score import PerturbedScore
 from mixdyn.support.checks import Array
-from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from mixdyn.support.statistics import VERDICT_MISS, Proportion
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Number, number_from_log
-from verify.ledger.relations import Comparison, Statistical, compare_rate
-from verify.measure.midpoint.bound import growth_and_outward, published_bound
-from verify.measure.midpoint.stretch import (
-    HALF_WIDTH,
-    DriftRange,
-    Window,
-    elapsed_noise,
-    find_window,
-)
-from verify.measure.networks import learned_escape
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.midpoint.bound import Bound, ended_near, growth_and_outward, own_bound
+from verify.measure.midpoint.stretch import Window, find_window
+from verify.measure.networks.escape import escape, shown, terms_of
+from verify.measure.networks.field import named, stacked
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
@@ -68,7 +61,6 @@ CLAIM = Claim.from_docstring(
     short="inexact: midpoint",
     rests_on={"P5.1": "the bound it extends"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED, Basis.LEARNED),
     derivation="derivations/return_term.py",
     does_not_show=(
         "Anything about DDPM with a learned score: the bound exceeds that of Proposition 5.1, "
@@ -83,7 +75,87 @@ _NOTE = (
 )
 SHARES = (0.25, 0.9)  # of the size at which lambda' vanishes
 SCALE = 0.9  # of the least share that a control's count allows: it fails, and narrowly
-REVERSED = "an error that reverses the drift, against nine tenths of the least share it leaves"
+
+
+@CLAIM.sampled(unit="samples")
+def runs(case: Case, reversing: bool = False) -> Iterator[Part]:
+    """DDPM runs against the bound. reversing: runs under an error that `weak` excludes instead,
+    against a share just below the least that their count allows."""
+    window = find_window(case)
+    if window is None:
+        yield Hypothesis("separation", 0.0)
+        return
+    exact = own_bound(case, window)
+    where = {"pair": [window.pair.i, window.pair.j], "t": window.t, "theta": exact.theta}
+    if reversing:
+        count = _reversed(case, window)[1]
+        least = SCALE * count.interval(VERDICT_MISS)[0]
+        yield Side("share of DDPM runs, reversing", count, at_most=least, where=where)
+        return
+    yield Hypothesis("separation", 1.0, 0.0)
+    if exact.least <= 0.0:
+        yield Hypothesis("weak", 0.0, -exact.least)
+        return
+    growth, outward, held = growth_and_outward(case, window)
+    yield from (growth, outward, Hypothesis("weak", 1.0, 0.0))
+    found = _perturbed(case, window, exact)
+    for share in SHARES:
+        # The error of each size under which DDPM ends near the midpoint most often.
+        worst = max((p for p in found if p.share == share), key=lambda p: p.ended.successes)
+        bound = number_from_log(worst.log_bound)
+        yield Side(f"share of DDPM runs, {worst.name}", worst.ended, at_most=bound, where=where)
+    telling = float(np.mean([p.log_bound < 0.0 for p in found]))
+    yield Facts(applicable=held, nonvacuous=telling)
+    if held > 0.0:
+        yield _NOTE
+    yield _numbers(case, window, exact)
+    yield _triangle(found, exact)
+    yield _table(found)
+
+
+@CLAIM.learned(unit="models × segments × times", of=networks)
+def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) -> Iterator[Part]:
+    """DDPM's share of each model against its own bound; the learned drift against the exact one and
+    the error. counted: a factor on what is allowed for the error."""
+    yield Facts(model=named(models))
+    window = find_window(case)
+    if window is None:
+        yield Hypothesis("separation", 0.0)
+        return
+    exact = own_bound(case, window)
+    found = [escape(case, model, window) for model in models]
+    error, sup, outward = stacked(found, "error", "sup", "outward")
+    terms = terms_of(exact, found)
+    yield Hypothesis("separation", 1.0, 0.0)
+    yield Hypothesis.from_slack("weak", terms.weaker)
+    where = {"t": window.t, "theta": exact.theta}
+    for model, each, log_bound in zip(models, found, terms.log_bound, strict=True):
+        bound = number_from_log(float(log_bound.max()))
+        yield Side(f"share of DDPM runs of {model.name}", each.ended, at_most=bound, where=where)
+    tolerance, error = Tolerance(rtol=1e-3), counted * error
+    name = "sup |b| over 2θ under the learned score"
+    allowed = exact.drift.sup + error / (2.0 * exact.theta)
+    yield Side(name, sup, at_most=allowed, tolerance=tolerance, where=where)
+    name = "outward rate under the learned score"
+    allowed = exact.drift.outward - error / exact.theta
+    yield Side(name, outward, at_least=allowed, tolerance=tolerance, where=where)
+    yield Facts(nonvacuous=float(np.mean(terms.log_bound < 0.0)))
+    yield from shown(window, exact, terms, found)
+
+
+def _any_reversed(case: Case) -> bool:
+    """Whether a run under the reversing error ends near the midpoint."""
+    window = find_window(case)
+    return window is not None and _reversed(case, window)[1].successes > 0
+
+
+CLAIM.must_fail(
+    runs,
+    "an error that reverses the drift, against nine tenths of the least share it leaves",
+    when=_any_reversed,
+    reversing=True,
+)
+CLAIM.must_fail(learned, "learned: half the error", counted=0.5)
 
 
 @dataclass(frozen=True)
@@ -107,99 +179,18 @@ class Perturbed:
         return float(np.logaddexp(self.log_confinement, self.log_return))
 
 
-def check(case: Case) -> list[Verdict]:
-    """DDPM runs against the bound; then trained models."""
-    return [_judge(case), *learned_escape.rows(CLAIM, case)]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Runs under an error that `weak` excludes, against a bound small enough to be exceeded."""
-    found = learned_escape.mutants(CLAIM, case)
-    broken = _reversed(case)
-    return found if broken is None else found | {REVERSED: broken}
-
-
-def _judge(case: Case) -> Verdict:
-    window, common = find_window(case), Hypothesis("common_sigma", 1.0, 0.0)
-    if window is None:
-        finding = Finding(hypotheses=[common, Hypothesis("separation", 0.0)])
-        return CLAIM.judge(case, finding)
-    separated = [common, Hypothesis("separation", 1.0, 0.0)]
-    exact = case.memo("P5.1 bound", lambda: published_bound(case, window, HALF_WIDTH, window.t))
-    rate = float((exact.drift.outward * elapsed_noise(case, window.t)).min())
-    if rate <= 0.0:
-        finding = Finding(hypotheses=[*separated, Hypothesis("weak", 0.0, -rate)])
-        return CLAIM.judge(case, finding)
-    growth, outward, share = case.memo(
-        "P5.1 hypotheses", lambda: growth_and_outward(case, window, exact)
-    )
-    found = case.memo("C.6 found", lambda: _perturbed(case, window, exact.drift))
-    trapped = case.memo("C.6 trapped", lambda: _trapped(case, window, exact.drift))
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        place = {"pair": [window.pair.i, window.pair.j], "t": window.t, "theta": exact.theta}
-        return {**place, "quantity": comparison.name}
-
-    finding = Finding(
-        comparisons=_ended(found),
-        hypotheses=[*separated, growth, outward, Hypothesis("weak", 1.0, 0.0)],
-        applicable_share=share,
-        nonvacuous_share=float(np.mean([p.log_bound < 0.0 for p in found])),
-        witness=witness,
-        unit="samples",
-        note=_NOTE if share > 0.0 else "",
-        numbers=_numbers(case, window, exact.drift, trapped)
-        | _triangle(found, exact.drift, exact.theta),
-        tables=[_table(found)],
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _reversed(case: Case) -> Verdict | None:
-    """An error that reverses the drift, its bound scaled to just below the least share of runs that
-    its count allows; None where no run ends near the midpoint, or there is no row to control."""
-    window = find_window(case)
-    if window is None or "C.6 trapped" not in case.workspace:
-        return None
-    count = case.workspace["C.6 trapped"][1]
-    least = SCALE * count.interval(Statistical().miss)[0]
-    if least <= 0.0:
-        return None
-    compared = compare_rate("share of DDPM runs, reversing", Statistical(), count, least)
-    place = {"pair": [window.pair.i, window.pair.j], "t": window.t}
-    finding = Finding(comparisons=[compared], witness=lambda comparison: place, unit="samples")
-    return CLAIM.judge(case, finding)
-
-
-def _triangle(found: list[Perturbed], exact: DriftRange, theta: float) -> dict[str, Number | None]:
+def _triangle(found: list[Perturbed], exact: Bound) -> dict[str, Number | None]:
     """By how much the perturbed drift stays inside what the triangle inequality allows."""
-    above = [p.sup - (exact.sup + p.e_max / (2.0 * theta)) for p in found]
-    below = [exact.outward - p.e_max / theta - p.outward for p in found]
-    size = float(exact.sup.max())
+    above = [p.sup - (exact.drift.sup + p.e_max / (2.0 * exact.theta)) for p in found]
+    below = [exact.drift.outward - p.e_max / exact.theta - p.outward for p in found]
+    size = float(exact.drift.sup.max())
     return {
-        "sup |b| under the errors less what is allowed, over the largest": float(np.max(above))
-        / size,
-        "outward rate allowed less that under the errors, over the largest": float(np.max(below))
-        / size,
-    }
-
-
-def _ended(found: list[Perturbed]) -> list[Comparison]:
-    """DDPM's share near the midpoint against the bound, for the error of each size that ends there
-    most often."""
-    worst = [
-        max((p for p in found if p.share == share), key=lambda p: p.ended.successes)
-        for share in SHARES
-    ]
-    return [
-        compare_rate(
-            f"share of DDPM runs, {p.name}",
-            Statistical(),
-            p.ended,
-            number_from_log(p.log_bound),
+        f"{name}, over the largest": float(np.max(gap)) / size
+        for name, gap in (
+            ("sup |b| under the errors less what is allowed", above),
+            ("outward rate allowed less that under the errors", below),
         )
-        for p in worst
-    ]
+    }
 
 
 def _errors(window: Window, e_max: float) -> Iterator[ErrorField]:
@@ -214,23 +205,20 @@ def _errors(window: Window, e_max: float) -> Iterator[ErrorField]:
         yield ErrorField(name, origin, (ridge,), fixed(e_max))
 
 
-def _perturbed(case: Case, window: Window, exact: DriftRange) -> list[Perturbed]:
-    theta = HALF_WIDTH * window.pair.length
-    step_noise = elapsed_noise(case, window.t)
-    noise, beta_max = float(step_noise.sum()), float(step_noise.max())
-    rate = float((exact.outward * step_noise).min())
+def _perturbed(case: Case, window: Window, exact: Bound) -> list[Perturbed]:
+    theta, noise, beta_max = exact.theta, exact.noise, exact.beta_max
     found = []
     for share in SHARES:
-        e_max = share * rate * theta / beta_max
-        integral = float(exact.sup @ step_noise) + e_max * noise / (2.0 * theta)
-        weaker = rate - beta_max * e_max / theta
+        e_max = share * exact.least * theta / beta_max
+        integral = exact.integral + e_max * noise / (2.0 * theta)
+        weaker = exact.least - beta_max * e_max / theta
         terms = bounds.log_midpoint_terms(theta, noise, integral, weaker, beta_max)
         logs = (float(terms[0]), float(terms[1]))
         for error in _errors(window, e_max):
             model = perturbed_model(case.mixture, case.schedule, error)
             sup, outward = _extremes(case, window, model, theta)
             name = f"{error.name}, {share:g} of the limit"
-            ended = _ddpm(case, window, model, theta, name)
+            ended = _ddpm(case, window, model, name)
             found.append(Perturbed(name, share, e_max, sup, outward, ended, *logs))
     return found
 
@@ -253,42 +241,33 @@ def _extremes(
     return sup, outward
 
 
-def _ddpm(
-    case: Case, window: Window, model: PerturbedScore, theta: float, label: str
-) -> Proportion:
-    """How many DDPM runs from the midpoint end within theta of it."""
-    n = max(16, case.pick(40_000, 2_000_000) // (case.mixture.d * window.t))
-    x = np.tile(case.schedule.alpha[window.t] * window.pair.midpoint, (n, 1))
-    seed = case.stream(f"C.6 {label}")
-    out = sample(model, case.schedule, DDPM(), x=x, start=window.t, rng=seed)
-    inside = np.abs(window.pair.bisector_coordinate(np.asarray(out.x))) <= theta
-    return Proportion(int(inside.sum()), n)
+def _ddpm(case: Case, window: Window, model: PerturbedScore, label: str) -> Proportion:
+    return ended_near(case, window, model, case.pick(40_000, 2_000_000), f"C.6 {label}")
 
 
-def _trapped(case: Case, window: Window, exact: DriftRange) -> tuple[float, Proportion]:
+def _reversed(case: Case, window: Window) -> tuple[float, Proportion]:
     """e_max of an error that reverses the drift, and how often DDPM ends near the midpoint."""
-    theta, sigma2 = HALF_WIDTH * window.pair.length, float(case.mixture.sigma) ** 2
+    exact, sigma2 = own_bound(case, window), float(case.mixture.sigma) ** 2
     levels = {sigma2 + float(case.schedule.rho[t]): t for t in range(1, window.t + 1)}
 
     def size(v: float) -> float:
         # Half as much again as the largest drift within 2 theta at that time.
-        return 1.5 * 2.0 * theta * float(exact.sup[levels[v] - 1])
+        return 1.5 * 2.0 * exact.theta * float(exact.drift.sup[levels[v] - 1])
 
     ridge = Ridge(-1.0, window.pair.direction, 40.0 / window.pair.length * window.pair.direction)
     error = ErrorField("reversing", window.pair.midpoint, (ridge,), size)
-    model = perturbed_model(case.mixture, case.schedule, error)
-    return max(size(v) for v in levels), _ddpm(case, window, model, theta, "reversing")
+
+    def run() -> tuple[float, Proportion]:
+        model = perturbed_model(case.mixture, case.schedule, error)
+        return max(size(v) for v in levels), _ddpm(case, window, model, "reversing")
+
+    return case.memo("C.6 reversed", run)
 
 
-def _numbers(
-    case: Case, window: Window, exact: DriftRange, trapped: tuple[float, Proportion]
-) -> dict[str, Number | None]:
+def _numbers(case: Case, window: Window, exact: Bound) -> dict[str, Number | None]:
     """The limit on e_max, and what an error that reverses the drift does."""
-    theta, step_noise = HALF_WIDTH * window.pair.length, elapsed_noise(case, window.t)
-    beta_max, sigma = float(step_noise.max()), float(case.mixture.sigma)
-    rate = float((exact.outward * step_noise).min())
-    limit = rate * theta / beta_max
-    largest, count = trapped
+    limit, sigma = exact.least * exact.theta / exact.beta_max, float(case.mixture.sigma)
+    largest, count = _reversed(case, window)
     level = amplitude(sigma**2 + float(case.schedule.rho[window.t]), sigma)
     return {
         "e_max at which λ' vanishes": limit,
@@ -297,10 +276,10 @@ def _numbers(
         * level
         / window.pair.length,
         "an error that reverses the drift: e_max over that limit": largest / limit,
-        "its λ'": rate - beta_max * largest / theta,
+        "its λ'": exact.least - exact.beta_max * largest / exact.theta,
         "its share of DDPM runs that end within θ": count.rate,
         "share of times at which the paper's own check holds, outward on [θ, 2θ] alone": float(
-            np.mean(exact.outward > 0.0)
+            np.mean(exact.drift.outward > 0.0)
         ),
     }
 

@@ -29,20 +29,23 @@ Source: arXiv 2605.06831 v1, Proposition 5.1
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.run.sampling import sample
-from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
-from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10, Number, number_from_log
-from verify.ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
-from verify.measure.midpoint.bound import Bound, growth_and_outward, published_bound
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.midpoint.bound import (
+    Bound,
+    ended_near,
+    growth_and_outward,
+    own_bound,
+    published_bound,
+)
 from verify.measure.midpoint.comparison_diffusion import reference_from
 from verify.measure.midpoint.stretch import (
     HALF_WIDTH,
@@ -64,7 +67,6 @@ CLAIM = Claim.from_docstring(
         "A4.4": "the time from which it is stated",
     },
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED,),
     derivation="derivations/confinement.py",
     does_not_show=(
         "That DDPM stays near a midpoint: it does not. The bound is true and says nothing, because "
@@ -74,73 +76,58 @@ CLAIM = Claim.from_docstring(
 )
 
 CONTROL_GAP = 10.0  # tolerances by which the control's bound lies below the truth
-NOT_SEPARATED = "The closest pair is not separated with margin 7 at any noisy node."
-UNSEPARATED = (Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("separation", 0.0))
-SEPARATED = (Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("separation", 1.0, 0.0))
 STARTS = np.linspace(-1.0, 1.0, 5)  # A at the start over theta
 SWEEP = (0.05, 0.1, 0.15, 0.2)  # theta over l
-EXACT = Upper(rtol=1e-9, log=True)
+EXACT = Tolerance(rtol=1e-9, log=True)
 
 
-def check(case: Case) -> Verdict:
-    """The bound in the paper's regime against the exact probability."""
-    return _judge(case)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The bound's own constant, changed until it is just too small."""
-    grown = "the first term alone, its exponent grown until it is just below the truth"
-    return {grown: _judge(case, grown=True)}
-
-
-def _judge(case: Case, grown: bool = False) -> Verdict:
-    """grown: the first term alone, 1/32 replaced by what the truth just contradicts (mutant)."""
+@CLAIM.sampled(unit="starts")
+def probability(case: Case, grown: bool = False) -> Iterator[Part]:
+    """The bound in the paper's regime against the exact probability. grown: the first term alone,
+    1/32 replaced by what the truth just contradicts."""
     window = find_window(case)
     if window is None:
-        finding = Finding(hypotheses=[*UNSEPARATED], note=NOT_SEPARATED)
-        return CLAIM.judge(case, finding)
-    bound = case.memo("P5.1 bound", lambda: published_bound(case, window, HALF_WIDTH, window.t))
+        yield Hypothesis("separation", 0.0)
+        yield "The closest pair is not separated with margin 7 at any noisy node."
+        return
+    bound = own_bound(case, window)
     truth = case.memo("P5.1 truth", lambda: _truth(case, window, bound.theta, window.t, STARTS))
-    ddpm = case.memo("P5.1 DDPM", lambda: _ddpm(case, window, bound.theta))
-    growth, outward, share = case.memo(
-        "P5.1 hypotheses", lambda: growth_and_outward(case, window, bound)
-    )
-    log_bound = bound.log_total
-    if grown:
-        log_bound = float(truth.max()) - CONTROL_GAP * EXACT.rtol
-    comparisons = [
-        compare("P(|A_0| ≤ θ), exact", EXACT, truth, log_bound),
-        compare_rate("share of DDPM runs", Statistical(), ddpm, number_from_log(log_bound)),
-    ]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        start = STARTS[comparison.index] * bound.theta if comparison is comparisons[0] else 0.0
-        place = {"pair": [window.pair.i, window.pair.j], "t": window.t}
-        return {**place, "theta": bound.theta, "a_start": start}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[*SEPARATED, growth, outward],
-        applicable_share=share,
-        nonvacuous_share=float(log_bound < 0.0),
-        truth=Log10.from_log(float(truth.max())),
+    work = case.pick(200_000, 10_000_000)
+    ddpm = case.memo("P5.1 DDPM", lambda: ended_near(case, window, case.mixture, work, "P5.1 DDPM"))
+    growth, outward, share = growth_and_outward(case, window)
+    yield from (Hypothesis("separation", 1.0, 0.0), growth, outward)
+    most = float(truth.max())
+    log_bound = most - CONTROL_GAP * EXACT.rtol if grown else bound.log_total
+    where = {
+        "pair": [window.pair.i, window.pair.j],
+        "t": window.t,
+        "theta": bound.theta,
+        "a_start": STARTS * bound.theta,
+    }
+    name = "P(|A_0| ≤ θ), exact"
+    yield Side(name, truth, at_most=log_bound, tolerance=EXACT, where=where)
+    where = {**where, "a_start": 0.0}
+    yield Side("share of DDPM runs", ddpm, at_most=number_from_log(log_bound), where=where)
+    yield Facts(
+        applicable=share,
+        nonvacuous=float(log_bound < 0.0),
+        truth=Log10.from_log(most),
         sharper_bound=_sharper(case, window, bound.theta, window.t),
-        witness=witness,
-        unit="starts",
-        note=_note(window),
-        numbers={} if grown else _numbers(case, window, bound, float(truth.max())),
-        tables=[] if grown else [_sweep(case, window)],
     )
-    return CLAIM.judge(case, finding)
-
-
-def _note(window: Window) -> str:
-    return (
+    yield (
         f"τ = {window.t} raw steps, {window.steps} DDIM steps; θ = {HALF_WIDTH:g} l. The outward "
         "condition cannot hold for every |a| ≥ θ: the drift vanishes at a_*, next to the mode, and "
         "points back beyond it. DDPM's steps are discrete and its last one has no noise; the exact "
         "probability is that of the continuous process."
     )
+    yield lambda: (_numbers(case, window, bound, most), _sweep(case, window))
+
+
+CLAIM.must_fail(
+    probability,
+    "the first term alone, its exponent grown until it is just below the truth",
+    grown=True,
+)
 
 
 # -- the right-hand side -------------------------------------------------------------------------
@@ -172,15 +159,6 @@ def _truth(case: Case, window: Window, theta: float, t: int, starts: Array) -> A
         case.mixture, x, float(schedule.alpha_bar[t]), noise_var_t=float(schedule.noise_var[t])
     )
     return law.log_slab_probability(pair.direction, pair.midpoint, theta)
-
-
-def _ddpm(case: Case, window: Window, theta: float) -> Proportion:
-    n = max(16, case.pick(200_000, 10_000_000) // (case.mixture.d * window.t))
-    x = np.tile(case.schedule.alpha[window.t] * window.pair.midpoint, (n, 1))
-    seed = case.stream("P5.1 DDPM")
-    out = sample(case.mixture, case.schedule, DDPM(), x=x, start=window.t, rng=seed)
-    inside = np.abs(window.pair.bisector_coordinate(np.asarray(out.x))) <= theta
-    return Proportion(int(inside.sum()), n)
 
 
 def _two_mode(case: Case, window: Window, theta: float) -> float:

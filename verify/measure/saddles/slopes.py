@@ -1,14 +1,13 @@
-"""The learned row of C.5: does the error of a trained score turn a saddle into a trap?
+"""Slopes and eigenvalues of a trained score's flow at the midpoints, and what C.5 shows of them.
 
-The midpoint itself is no equilibrium of a learned flow, whose saddles have moved; so the row counts
-two things, the sign of the slope at the midpoint and the kind of the equilibrium next to it.
+The midpoint itself is no equilibrium of a learned flow, whose saddles have moved; so two things are
+counted, the sign of the slope at the midpoint and the kind of the equilibrium next to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,28 +15,24 @@ from mixdyn import bounds
 from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ...ledger.relations import Comparison, Equality, compare
+from ...ledger.claim import Case, Table
+from ...ledger.sides import Part
 from ..measurement import Measurement
 from ..networks.field import (
-    field_mutants,
     find_segments,
     flow_of,
     late_nodes,
     median,
-    named,
-    narrowest_field_mutant,
     spread,
+    stacked,
     variances,
 )
-from ..networks.models import TrainedModel, learned_rows
-from .learned import LearnedSaddles, learned_saddles
+from ..networks.models import TrainedModel
+from .learned import LearnedSaddles
 
 # n is an eigenvector of the exact Jacobian, so that De n is parallel to n iff J n is, J the learned
 # one. Tangent of the angle between n and J n up to which the two count as parallel.
 ALIGNED = 0.1
-STAYS = 0.01  # how far the equilibrium may lie from the midpoint, in units of l, to count as there
-_FAVOURABLE = "share where all holds, were the error not asked to vanish"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,92 +76,15 @@ def midpoint_slopes(case: Case, model: TrainedModel) -> MidpointSlopes:
     return MidpointSlopes(times, rate, *(np.array(part) for part in zip(*rows, strict=True)))
 
 
-def rows(claim: Claim, case: Case) -> list[Verdict]:
-    """The learned row of a case, where it has trained models."""
-    return learned_rows(claim, case, lambda models: _row(claim, case, models))
-
-
-def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """Too much of the shift."""
-    return field_mutants(
-        claim,
-        case,
-        {"learned: σ_t² counted twice": lambda models: _row(claim, case, models, 2.0)},
-    ) | narrowest_field_mutant(
-        claim,
-        case,
-        "learned: σ_t² counted 1 + {} times",
-        lambda models, more: _row(claim, case, models, 1.0 + more),
-        1.0,
-    )
-
-
-def _row(
-    claim: Claim, case: Case, models: Sequence[TrainedModel], shift_factor: float = 1.0
-) -> Verdict:
-    """shift_factor: on the predicted shift (mutant)."""
-    slopes = [midpoint_slopes(case, model) for model in models]
-    saddles = [learned_saddles(case, model) for model in models]
-    masks = _hypotheses(slopes, saddles)
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        *(Hypothesis(name, float(np.mean(mask))) for name, mask in masks.items()),
-    ]
-    held = np.logical_and.reduce(list(masks.values()))
-    if not held.any():
-        finding = Finding(hypotheses=hypotheses, applicable_share=0.0, model=named(models))
-        return claim.judge(case, finding, Basis.LEARNED)
-    comparisons = _compare(slopes, held, shift_factor)
-    where = np.argwhere(held)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        model, node, segment = where[comparison.index].tolist()
-        modes = find_segments(case).modes[segment]
-        place = {"model": models[model].name, "t": int(slopes[0].times[node]), "pair": modes}
-        return {"quantity": comparison.name, **place}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=hypotheses,
-        applicable_share=float(np.mean(held)),
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="models × nodes × midpoints",
-        note=_note(slopes, saddles),
-        numbers=_numbers(slopes, saddles) | {_FAVOURABLE: _share(masks, "saddle", "aligned")},
-        tables=[_table(slopes, saddles)],
-        model=named(models),
-    )
-    return claim.judge(case, finding, Basis.LEARNED)
-
-
-def _hypotheses(
-    slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]
-) -> dict[str, Mask]:
-    """By hypothesis, at which midpoints of which model and node it holds, (models, M, P)."""
-    aligned = np.array([s.aligned for s in slopes])
-    stays = np.array([s.found & (np.abs(s.z) <= STAYS) & (s.off <= STAYS) for s in saddles])
-    saddle = np.broadcast_to(slopes[0].rate[:, None] > 0.0, aligned.shape)
-    return {"saddle": saddle, "vanishing": stays, "aligned": aligned}
-
-
-def _share(masks: Mapping[str, Mask], *names: str) -> float:
-    return float(np.mean(np.logical_and.reduce([masks[name] for name in names])))
-
-
-def _compare(slopes: Sequence[MidpointSlopes], held: Mask, shift_factor: float) -> list[Comparison]:
-    rate = np.broadcast_to(slopes[0].rate[:, None], held.shape)[held]
-    shift, measured, growth = (
-        np.array([getattr(s, name) for s in slopes])[held]
-        for name in ("shift", "measured", "growth")
-    )
-    want = rate + shift_factor * shift
-    name = "slope along the pair at the midpoint"
-    # lambda is that of two modes alone: third modes add e^(-k) k^2 to it.
-    return [
-        compare(name, Equality(atol=1e-3), measured, want, scale=rate + 1.0),
-        compare("stable", Equality(atol=0.5), growth < 0.0, want < 0.0),
-    ]
+def shown(
+    slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles], favourable: float
+) -> Iterator[Part]:
+    """Note, numbers and table of C.5's learned row. favourable: the share of midpoints at which all
+    of its hypotheses hold but that the error vanish."""
+    yield _note(slopes, saddles)
+    yield _numbers(slopes, saddles)
+    yield {"share where all holds, were the error not asked to vanish": favourable}
+    yield _table(slopes, saddles)
 
 
 def _stable(saddles: Sequence[LearnedSaddles]) -> int:
@@ -174,7 +92,7 @@ def _stable(saddles: Sequence[LearnedSaddles]) -> int:
 
 
 def _note(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -> str:
-    growth = np.array([s.growth for s in slopes])
+    (growth,) = stacked(slopes, "growth")
     found = sum(int(s.found.sum()) for s in saddles)
     removed = np.median([-s.shift[-1] / s.rate[-1] for s in slopes])
     distance = median(np.array([np.abs(s.z[-1]) for s in saddles]))
@@ -215,12 +133,9 @@ def _numbers(
 
 
 def _table(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -> Table:
-    rows = []
+    rows, everywhere = [], stacked(slopes, "measured", "growth", "shift")
     for node, t in enumerate(slopes[0].times.tolist()):
-        measured, growth, shift = (
-            np.array([getattr(s, name)[node] for s in slopes])
-            for name in ("measured", "growth", "shift")
-        )
+        measured, growth, shift = (part[:, node] for part in everywhere)
         medians = np.median(measured, axis=1)
         stable = (growth < 0.0).sum(axis=1)
         rate = float(slopes[0].rate[node])
