@@ -106,6 +106,12 @@ def ddim_grid(case: Case) -> TimeGrid:
     return TimeGrid.quadratic(case.schedule.T, min(DDIM_STEPS, case.schedule.T))
 
 
+def thinned(values: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
+    """At most so many of the values, evenly chosen, the first and the last among them."""
+    last, count = len(values) - 1, min(len(values), most)
+    return values[np.unique(np.linspace(0, last, count).astype(int))]
+
+
 @dataclass(frozen=True)
 class Paths:
     """Reverse trajectories at the nodes of a grid, in static coordinates y = x/alpha.

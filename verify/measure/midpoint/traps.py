@@ -174,6 +174,17 @@ def exact_log_trap(length: float, fraction: float, v_start: float, v_end: float)
     return trap.log10_radius * LOG_10
 
 
+def full_trap(
+    mixture: GaussianMixture, pair: Pair, fraction: float, v_start: float, v_end: float
+) -> oracles.Trap | None:
+    """The same of the full mixture, None where it has no closed form: it has one for a separable
+    mixture whose pair is adjacent on an axis."""
+    try:
+        return oracles.trap_radius(mixture, (pair.i, pair.j), fraction, v_start, v_end)
+    except NotApplicableError:
+        return None
+
+
 def exit_clock(log_z: float, log_radius: float, k_from: float, k_to: float) -> float:
     """Intrinsic time until |z| reaches the radius, inf if not before k_to."""
     from scipy.integrate import solve_ivp

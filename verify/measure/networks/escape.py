@@ -127,8 +127,8 @@ def _note(exact: Bound, terms: Terms, found: Sequence[Escape]) -> str:
         f"{e_max.max():.3g}, so that λ' = {terms.weaker.min():.3g} to {terms.weaker.max():.3g} "
         f"where λ = {exact.least:.3g}; its first term is {first:.3g} or more. The learned drift "
         f"itself points outward on [θ, 2θ] at all times on {show_share(held)} of the segments. "
-        f"From the midpoints DDPM ends within θ in {show_share(_pooled(found).rate)} of the runs, DDIM in "
-        f"{show_share(float(np.mean([e.kept for e in found])))}."
+        f"From the midpoints DDPM ends within θ in {show_share(_pooled(found).rate)} of the runs, "
+        f"DDIM in {show_share(float(np.mean([e.kept for e in found])))}."
     )
 
 

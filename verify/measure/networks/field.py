@@ -28,7 +28,7 @@ from mixdyn.support.errors import NotApplicableError
 from ...ledger.claim import Case, Table
 from ...ledger.quantities import Number
 from ..measurement import Measurement
-from ..paths import ddim_grid
+from ..paths import ddim_grid, thinned
 from .models import TrainedModel
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
@@ -92,7 +92,7 @@ def late_nodes(case: Case) -> IntArray:
             f"l = {length:.4g} and v >= {variances(case)[times[-1]]:.4g} at the noisy nodes",
             "Use modes farther apart, or a schedule with finer last steps.",
         )
-    return late[np.unique(np.linspace(0, late.size - 1, MAX_NODES).astype(int))]
+    return thinned(late, MAX_NODES)
 
 
 class LearnedFlow:

@@ -41,9 +41,10 @@ from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger.claim import Basis, Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.midpoint.traps import node_variances
 from verify.measure.networks.field import named, on_segments, stacked
 from verify.measure.networks.models import TrainedModel, networks
-from verify.measure.paths import KAPPA, ddim_grid
+from verify.measure.paths import KAPPA, thinned
 from verify.measure.saddles.learned import learned_saddles, shown, strengths
 from verify.measure.score_errors.inexact import (
     Curve,
@@ -212,9 +213,7 @@ class Moved:
 
 
 def _levels(case: Case) -> Array:
-    """Variances of up to 12 nodes of the papers' grid."""
-    v = case.schedule.effective_variance(float(case.mixture.sigma))[ddim_grid(case).times]
-    return v[np.unique(np.linspace(0, len(v) - 1, 12).astype(int))]
+    return thinned(node_variances(case), 12)
 
 
 def _closest(case: Case) -> geometry.Pair:

@@ -39,9 +39,10 @@ from mixdyn.support.checks import Array
 from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.midpoint.traps import node_variances
 from verify.measure.networks.field import named, on_segments, stacked
 from verify.measure.networks.models import TrainedModel, networks
-from verify.measure.paths import ddim_grid
+from verify.measure.paths import thinned
 from verify.measure.saddles.learned import learned_saddles
 from verify.measure.saddles.slopes import midpoint_slopes, shown
 from verify.measure.score_errors.inexact import (
@@ -72,8 +73,6 @@ HEIGHT = 0.02  # delta_max of the flipping error
 FLAT = 1e-6  # lambda up to which a level counts as having no saddle
 SIGN = Tolerance(atol=0.5)
 STIFFEST = 500.0  # lambda up to which flows are followed
-
-
 STAYS = 0.01  # how far a learned equilibrium may lie from the midpoint, over l, to count as there
 
 
@@ -84,18 +83,16 @@ def synthetic(case: Case, counted: float = 1.0, coupled: bool = False) -> Iterat
     places = case.memo("C.5 places", lambda: list(_places(case)))
     rates = _rates(case)
     yield Hypothesis.from_slack("saddle", rates)
-    chosen = [p for p in places if p.aligned or coupled]
-    if not chosen:
+    if not places:
         return
+    v, error, aligned, rate, shift, parallel, largest = stacked(
+        places, "v", "error", "aligned", "rate", "shift", "parallel", "largest"
+    )
+    among, want, where = aligned | coupled, rate + counted * shift, {"v": v, "error": error}
     yield Hypothesis("vanishing", 1.0, 0.0)  # by construction
-    share = float(np.mean(rates > FLAT))
     if not coupled:
-        aligned = Hypothesis("aligned", float(np.mean([p.aligned for p in places])))
-        share *= aligned.held_share
-        yield aligned
-    yield Facts(applicable=share)
-    rate, shift, parallel, largest, v = stacked(chosen, "rate", "shift", "parallel", "largest", "v")
-    want, where = rate + counted * shift, {"v": v, "error": np.array([p.error for p in chosen])}
+        yield Hypothesis("aligned", float(aligned.mean()))
+    yield Facts(applicable=float(np.mean(rates > FLAT)) * float(among.mean()))
     yield Side(
         "eigenvalue along the pair",
         parallel,
@@ -103,15 +100,22 @@ def synthetic(case: Case, counted: float = 1.0, coupled: bool = False) -> Iterat
         tolerance=Tolerance(atol=1e-6),
         # Differences of a field whose exponents reach k = 4 (lambda + 1) lose k ulps.
         scale=(rate + 1.0) * (1.0 + (rate + 1.0) / 1e5),
+        among=among,
         where=where,
     )
-    yield Side("stable", largest < 0.0, equals=want < 0.0, tolerance=SIGN, where=where)
-    flows = case.memo("C.5 flows", lambda: _flows(case))
-    yield _note(places)
+    yield Side("stable", largest < 0.0, equals=want < 0.0, tolerance=SIGN, among=among, where=where)
+    n = int(np.sum(~aligned))
+    misled = int(np.sum(~aligned & ((largest < 0.0) != (rate + shift < 0.0))))
     yield {
-        "errors that couple directions": sum(not p.aligned for p in places),
-        "of them, called wrongly by the criterion alone": len(_misled(places)),
+        "errors that couple directions": n,
+        "of them, called wrongly by the criterion alone": misled,
     }
+    if n:
+        yield (
+            f"Of {n} errors that couple n with another direction, the criterion taken alone calls "
+            f"{misled} wrongly: stable by its sign, unstable by the spectrum."
+        )
+    flows = case.memo("C.5 flows", lambda: _flows(case))
     if flows is not None:
         yield from _of_flows(flows)
 
@@ -144,8 +148,7 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
         among=held,
         where=where,
     )
-    stable = {"tolerance": SIGN, "among": held, "where": where}
-    yield Side("stable", growth < 0.0, equals=want < 0.0, **stable)
+    yield Side("stable", growth < 0.0, equals=want < 0.0, tolerance=SIGN, among=held, where=where)
     yield lambda: shown(slopes, saddles, float(np.mean(saddle & aligned)))
 
 
@@ -179,20 +182,6 @@ class Place:
     aligned: bool
 
 
-def _misled(places: list[Place]) -> list[Place]:
-    return [p for p in places if not p.aligned and (p.largest < 0.0) != (p.rate + p.shift < 0.0)]
-
-
-def _note(places: list[Place]) -> str:
-    coupled = [p for p in places if not p.aligned]
-    if not coupled:
-        return ""
-    return (
-        f"Of {len(coupled)} errors that couple n with another direction, the criterion taken alone "
-        f"calls {len(_misled(places))} wrongly: stable by its sign, unstable by the spectrum."
-    )
-
-
 # -- spectra -------------------------------------------------------------------------------------
 
 
@@ -206,8 +195,7 @@ def _pair_alone(case: Case) -> tuple[GaussianMixture, geometry.Pair]:
 
 
 def _levels(case: Case) -> Array:
-    v = case.schedule.effective_variance(float(case.mixture.sigma))[ddim_grid(case).times]
-    return v[np.unique(np.linspace(0, len(v) - 1, 10).astype(int))]
+    return thinned(node_variances(case), 10)
 
 
 def _rates(case: Case) -> Array:

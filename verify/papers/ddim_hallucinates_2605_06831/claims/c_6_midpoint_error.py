@@ -269,12 +269,10 @@ def _numbers(case: Case, window: Window, exact: Bound) -> dict[str, Number | Non
     limit, sigma = exact.least * exact.theta / exact.beta_max, float(case.mixture.sigma)
     largest, count = _reversed(case, window)
     level = amplitude(sigma**2 + float(case.schedule.rho[window.t]), sigma)
+    relative = 4.0 * limit * level / window.pair.length
     return {
         "e_max at which λ' vanishes": limit,
-        "the same over the score half-way to a mode, at τ": 4.0
-        * limit
-        * level
-        / window.pair.length,
+        "the same over the score half-way to a mode, at τ": relative,
         "an error that reverses the drift: e_max over that limit": largest / limit,
         "its λ'": exact.least - exact.beta_max * largest / exact.theta,
         "its share of DDPM runs that end within θ": count.rate,

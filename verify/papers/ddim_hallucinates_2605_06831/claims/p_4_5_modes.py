@@ -31,7 +31,7 @@ from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import node_variances, self_consistent_radius, two_modes
-from verify.measure.paths import extent
+from verify.measure.paths import extent, thinned
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -111,9 +111,7 @@ def _places(case: Case) -> Iterator[tuple[float, ...]]:
     for mode in range(min(case.mixture.N, MAX_MODES)):
         gap = float(distances[mode].min())
         v = node_variances(case)
-        v = v[v < 0.25 * gap**2]
-        chosen = np.unique(np.linspace(0, len(v) - 1, min(len(v), MAX_LEVELS)).astype(int))
-        for level in v[chosen].tolist():
+        for level in thinned(v[v < 0.25 * gap**2], MAX_LEVELS).tolist():
             yield (mode, level, gap, *_place(case, mode, gap, level))
 
 

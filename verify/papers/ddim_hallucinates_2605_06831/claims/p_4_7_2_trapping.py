@@ -42,6 +42,7 @@ from verify.measure.midpoint.traps import (
     exact_log_trap,
     exit_clock,
     flow_of_log_distance,
+    full_trap,
     neighbour_pairs,
     node_below,
     node_variances,
@@ -270,7 +271,7 @@ def _table(case: Case, pair: Pair, places: list[Place]) -> Table:
     for p in places:
         if (p.pair.i, p.pair.j) != (pair.i, pair.j):
             continue
-        full = _full_trap(case, p)
+        full = full_trap(case.mixture, pair, p.published.radius, p.v_start, p.v_end)
         rows.append(
             (
                 p.end,
@@ -294,14 +295,3 @@ def _table(case: Case, pair: Pair, places: list[Place]) -> Table:
         "full mixture from the midpoint ends at",
     )
     return Table(f"Start radii of modes {pair.i} and {pair.j}, in units of l", columns, rows)
-
-
-def _full_trap(case: Case, place: Place) -> oracles.Trap | None:
-    """The exact trap of a separable mixture, where the pair is adjacent on an axis, else None."""
-    modes = (place.pair.i, place.pair.j)
-    try:
-        return oracles.trap_radius(
-            case.mixture, modes, place.published.radius, place.v_start, place.v_end
-        )
-    except NotApplicableError:
-        return None

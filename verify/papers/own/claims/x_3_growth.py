@@ -31,12 +31,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn import bounds, geometry, oracles
+from mixdyn import bounds, geometry
 from mixdyn.geometry import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
-from mixdyn.support.errors import NotApplicableError
 from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
@@ -47,6 +46,7 @@ from verify.measure.midpoint.traps import (
     against_truth,
     exact_log_trap,
     flow_of_log_distance,
+    full_trap,
     neighbour_pairs,
     node_below,
     node_variances,
@@ -55,7 +55,7 @@ from verify.measure.midpoint.traps import (
     separatrix,
     two_modes,
 )
-from verify.measure.networks.field import find_segments, named
+from verify.measure.networks.field import named, on_segments
 from verify.measure.networks.learned_growth import shown
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.traps import (
@@ -63,6 +63,7 @@ from verify.measure.networks.traps import (
     fine_trap,
     observed,
     observed_fine,
+    start_nodes,
     strip_mass,
     traps,
 )
@@ -184,7 +185,8 @@ def _in_regime(case: Case) -> Iterator[Part]:
         for fraction, log_start in zip(FRACTIONS, exact.tolist(), strict=True):
             sides.append((log_start, exact_log_trap(pair.length, fraction, v_start, v_end), k_end))
             safe = Log10.from_log(float(bounds.log_safe_start(fraction, exponent)))
-            full = _full(case, pair, fraction, (v_start, v_end))
+            trap = full_trap(case.mixture, pair, fraction, v_start, v_end)
+            full = None if trap is None else Log10(trap.log10_radius)
             rows.append((end, fraction, safe, Log10.from_log(log_start), full))
 
     log_exact, log_truth, k = np.array(sides).T
@@ -193,14 +195,6 @@ def _in_regime(case: Case) -> Iterator[Part]:
     columns = ("to", "ends within", "r exp(-Λ)", "exact, two modes", "exact, full mixture")
     caption = "Start radii over l from the first node with l² ≥ 28 d v, closest pair"
     yield Table(caption, columns, rows)
-
-
-def _full(case: Case, pair: Pair, fraction: float, levels: tuple[float, float]) -> Log10 | None:
-    try:
-        trap = oracles.trap_radius(case.mixture, (pair.i, pair.j), fraction, *levels)
-    except NotApplicableError:
-        return None
-    return Log10(trap.log10_radius)
 
 
 # -- two paths -----------------------------------------------------------------------------------
@@ -321,11 +315,7 @@ def learned(case: Case, models: Sequence[TrainedModel], growth: float = 1.0) -> 
         [[trap.width for trap in every] for every in found],
         at_least=2.0 * end_reach(case) * np.exp(-growth * exponent),
         tolerance=Tolerance(rtol=1e-6, atol=1e-4),
-        where=lambda model, node, segment: {
-            "model": models[model].name,
-            "t": found[model][node].t,
-            "pair": find_segments(case).modes[segment],
-        },
+        where=on_segments(case, models, start_nodes(case)),
     )
     runs = [observed(case, model).ended for model in models]
     rates = {
