@@ -38,7 +38,7 @@ def light():
 def test_a_light_pair_beside_heavy_modes_is_a_certified_counterexample_to_the_margin(light):
     verdict = light[Basis.CERTIFIED]
     assert verdict.verdict is Outcome.FAILS
-    assert verdict.witness["pair"] == [0, 3]
+    assert verdict.witness["pair"].tolist() == [0, 3]
     assert verdict.witness["v"] == pytest.approx(0.0666, abs=5e-5)
     assert verdict.numbers["least margin less the log of the others' weight"] == pytest.approx(
         1.0 / 0.0666 / 2.0 - np.log(0.995 / 0.0025), abs=0.02

@@ -13,8 +13,11 @@ from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Profile
 from verify.ledger.quantities import Log10, read_number
 from verify.ledger.relations import Outcome
+from verify.ledger.rows import row_of
 from verify.measure import paths
 from verify.measure.midpoint.traps import neighbour_pairs
+from verify.papers.ddim_hallucinates_2605_06831.claims import p_4_7_2_trapping as p472
+from verify.papers.own.claims import x_3_growth as x3
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
@@ -35,7 +38,7 @@ def power(number):
 
 
 def test_the_published_trap_is_vacuous_from_raw_time_22(case):
-    verdict = rows(case, "P4.7 (2)")[Basis.EXACT]
+    verdict = row_of(p472.CLAIM, case, p472.trap)
     assert verdict.verdict is Outcome.VACUOUS
     assert verdict.nonvacuous_share == 0.0
     assert verdict.numbers["raw time of the start"] == 22
@@ -47,7 +50,7 @@ def test_the_published_trap_is_vacuous_from_raw_time_22(case):
 
 
 def test_the_exact_trap_of_that_radius_is_hundreds_of_powers_of_ten_wider(case):
-    verdict = rows(case, "P4.7 (2)")[Basis.EXACT]
+    verdict = row_of(p472.CLAIM, case, p472.trap)
     assert power(verdict.measured) == pytest.approx(-180.954, abs=5e-3)
     assert power(verdict.truth) == pytest.approx(power(verdict.measured), abs=1e-6)
     # At so small a radius the sharp exponent is exact to the last digit shown.
@@ -56,14 +59,14 @@ def test_the_exact_trap_of_that_radius_is_hundreds_of_powers_of_ten_wider(case):
 
 
 def test_a_start_at_the_midpoint_of_the_full_mixture_leaves_the_published_trap(case):
-    row = rows(case, "P4.7 (2)")[Basis.EXACT].tables[0].rows[0]
+    row = row_of(p472.CLAIM, case, p472.trap).tables[0].rows[0]
     offset, end = row[6], row[7]
     assert math.log10(offset) == pytest.approx(-33.92, abs=0.01)
     assert end == pytest.approx(0.278, abs=1e-3)
 
 
 def test_the_trap_row_survives_as_strict_json(case):
-    verdict = rows(case, "P4.7 (2)")[Basis.EXACT]
+    verdict = row_of(p472.CLAIM, case, p472.trap)
     row = verdict.as_row()
     assert row["bound"] == 0.0
     assert read_number(row, "bound").exponent == pytest.approx(-1041.705, abs=1e-3)
@@ -81,7 +84,7 @@ def test_the_trap_row_survives_as_strict_json(case):
     ],
 )
 def test_the_exact_traps_from_raw_time_22(case, to, fraction, radius):
-    table = rows(case, "X3")[Basis.EXACT].tables[0]
+    table = row_of(x3.CLAIM, case, x3.midpoint).tables[0]
     (row,) = [row for row in table.rows if row[:2] == (to, fraction)]
     _, _, safe, two, full = row
     # The reference is known to one digit: within a factor of two.
@@ -91,7 +94,7 @@ def test_the_exact_traps_from_raw_time_22(case, to, fraction, radius):
 
 
 def test_the_sharp_bound_is_vacuous_in_that_regime_and_not_before(case):
-    verdict = rows(case, "X3")[Basis.EXACT]
+    verdict = row_of(x3.CLAIM, case, x3.midpoint)
     assert verdict.verdict is Outcome.HOLDS
     assert 0.2 < verdict.nonvacuous_share < 0.9
     assert all(power(row[2]) < -30 for row in verdict.tables[0].rows)
@@ -150,7 +153,7 @@ def test_a_published_start_that_is_too_wide_fails_with_a_witness(case, monkeypat
 
     monkeypatch.setattr(bounds, "paper_trap", wider)
     fresh = dataclasses.replace(case, workspace={})
-    verdict = rows(fresh, "P4.7 (2)")[Basis.EXACT]
+    verdict = row_of(p472.CLAIM, fresh, p472.trap)
     assert verdict.verdict is Outcome.FAILS
     assert verdict.witness["pair"]
 
@@ -159,7 +162,7 @@ def test_a_growth_exponent_that_is_too_small_by_a_thousandth_fails(case, monkeyp
     growth = bounds.growth_exponent
     monkeypatch.setattr(bounds, "growth_exponent", lambda *args: 0.999 * growth(*args))
     fresh = dataclasses.replace(case, workspace={})
-    assert rows(fresh, "X3")[Basis.EXACT].verdict is Outcome.FAILS
+    assert row_of(x3.CLAIM, fresh, x3.midpoint).verdict is Outcome.FAILS
 
 
 def test_a_displacement_bound_without_the_other_modes_fails(case, monkeypatch):
