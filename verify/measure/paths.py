@@ -336,8 +336,3 @@ def tail_place(paths: Paths, tails: Tails, node: int, path: int) -> dict[str, An
         "t": int(paths.times[node]),
         "pair": tails.pair[path],
     }
-
-
-def tail_witness(paths: Paths, tails: Tails, place: IntArray, quantity: str) -> dict[str, Any]:
-    """`tail_place` under the name of what is compared there."""
-    return {"quantity": quantity, **tail_place(paths, tails, *place.tolist())}

@@ -303,7 +303,7 @@ def on_segments(
     return {"model": names[:, None, None], "t": times[:, None], "pair": modes}
 
 
-def stacked(found: Sequence[Any], *names: str) -> list[np.ndarray[Any, Any]]:
+def fields_of(found: Sequence[Any], *names: str) -> list[np.ndarray[Any, Any]]:
     """Fields of what was measured of each model, the models first."""
     return [np.array([getattr(one, name) for one in found]) for name in names]
 

@@ -12,7 +12,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
 from ...ledger.claim import Case
-from ..paths import KAPPA, ddim_grid
+from ..paths import KAPPA, ddim_grid, thinned
 from .proofs import has_no_saddle, is_saddle
 
 MAX_PAIRS = 40
@@ -144,8 +144,7 @@ def choose(case: Case) -> list[Place]:
     without = [p for p in stated if not p.boxed]
     boxed = [p for p in stated if p.boxed]
     n = max(8, case.pick(300, 3000) // (case.mixture.N // 8 + case.mixture.d))
-    some = np.unique(np.linspace(0, len(boxed) - 1, min(n, len(boxed))).astype(int))
-    return without[:_MOST_WITHOUT] + [boxed[k] for k in some]
+    return without[:_MOST_WITHOUT] + [boxed[k] for k in thinned(np.arange(len(boxed)), n)]
 
 
 def settle(mixture: GaussianMixture, place: Place, *, at_mode: bool = False) -> float:

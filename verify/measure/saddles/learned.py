@@ -25,13 +25,13 @@ from ..networks.field import (
     LearnedFlow,
     Segments,
     error_table,
+    fields_of,
     find_segments,
     flow_of,
     median,
     root_mean_square,
     segment_errors,
     spreads,
-    stacked,
     variances,
 )
 from ..networks.models import TrainedModel, require_models
@@ -282,7 +282,7 @@ def _note(
 
 
 def _table(saddles: Sequence[LearnedSaddles], rate: Array, about: Tolerance) -> Table:
-    rows, found = [], stacked(saddles, "z", "delta", "slope_net")
+    rows, found = [], fields_of(saddles, "z", "delta", "slope_net")
     for node, t in enumerate(saddles[0].times.tolist()):
         z, delta, net = (part[:, node] for part in found)
         near = _near(z, -delta / rate[node], about)

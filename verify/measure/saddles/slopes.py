@@ -19,12 +19,12 @@ from ...ledger.claim import Case, Table
 from ...ledger.sides import Part
 from ..measurement import Measurement
 from ..networks.field import (
+    fields_of,
     find_segments,
     flow_of,
     late_nodes,
     median,
     spread,
-    stacked,
     variances,
 )
 from ..networks.models import TrainedModel
@@ -92,7 +92,7 @@ def _stable(saddles: Sequence[LearnedSaddles]) -> int:
 
 
 def _note(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -> str:
-    (growth,) = stacked(slopes, "growth")
+    (growth,) = fields_of(slopes, "growth")
     found = sum(int(s.found.sum()) for s in saddles)
     removed = np.median([-s.shift[-1] / s.rate[-1] for s in slopes])
     distance = median(np.array([np.abs(s.z[-1]) for s in saddles]))
@@ -133,7 +133,7 @@ def _numbers(
 
 
 def _table(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -> Table:
-    rows, everywhere = [], stacked(slopes, "measured", "growth", "shift")
+    rows, everywhere = [], fields_of(slopes, "measured", "growth", "shift")
     for node, t in enumerate(slopes[0].times.tolist()):
         measured, growth, shift = (part[:, node] for part in everywhere)
         medians = np.median(measured, axis=1)

@@ -42,7 +42,7 @@ from verify.ledger.claim import Basis, Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import node_variances
-from verify.measure.networks.field import named, on_segments, stacked
+from verify.measure.networks.field import fields_of, named, on_segments
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.paths import KAPPA, thinned
 from verify.measure.saddles.learned import learned_saddles, shown, strengths
@@ -89,7 +89,7 @@ def two_modes(case: Case, extra: float = 0.0, counted: float = 1.0) -> Iterator[
     yield Hypothesis.from_slack("saddle", levels / 4.0 - 1.0)
     if not moved:
         return
-    v, k, delta, z, truth, radius, delta_max = stacked(
+    v, k, delta, z, truth, radius, delta_max = fields_of(
         moved, "v", "k", "delta", "z", "truth", "radius", "delta_max"
     )
     rate, where = k / 4.0 - 1.0 + extra, {"v": v, "delta": delta_max}
@@ -128,7 +128,7 @@ def full(case: Case, response: float = 1.0) -> Iterator[Part]:
     yield Facts(applicable=len(found) / len(slack["saddle"]))
     if not found:
         return
-    v, bound = stacked(found, "v", "bound")
+    v, bound = fields_of(found, "v", "bound")
     left = np.array([np.linalg.norm(r.moved - response * r.linear) for r in found])
     size = np.array([np.linalg.norm(r.moved) for r in found])
     pair = _closest(case)
@@ -150,7 +150,7 @@ def learned(case: Case, models: Sequence[TrainedModel], sign: float = 1.0) -> It
     """The shift against -delta/lambda with delta at the midpoint; then what the statement allows
     beyond -delta/lambda with delta at the saddle, twice that of two modes. sign: of the error."""
     saddles = [learned_saddles(case, model) for model in models]
-    found, margin, z, delta, there = stacked(
+    found, margin, z, delta, there = fields_of(
         saddles, "found", "dominance", "z", "delta", "delta_there"
     )
     k = strengths(case, saddles[0].times)

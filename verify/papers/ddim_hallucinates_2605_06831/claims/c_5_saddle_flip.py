@@ -40,7 +40,7 @@ from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.traps import node_variances
-from verify.measure.networks.field import named, on_segments, stacked
+from verify.measure.networks.field import fields_of, named, on_segments
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.paths import thinned
 from verify.measure.saddles.learned import learned_saddles
@@ -85,7 +85,7 @@ def synthetic(case: Case, counted: float = 1.0, coupled: bool = False) -> Iterat
     yield Hypothesis.from_slack("saddle", rates)
     if not places:
         return
-    v, error, aligned, rate, shift, parallel, largest = stacked(
+    v, error, aligned, rate, shift, parallel, largest = fields_of(
         places, "v", "error", "aligned", "rate", "shift", "parallel", "largest"
     )
     among, want, where = aligned | coupled, rate + counted * shift, {"v": v, "error": error}
@@ -126,8 +126,11 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
     predicted shift."""
     slopes = [midpoint_slopes(case, model) for model in models]
     saddles = [learned_saddles(case, model) for model in models]
-    shift, measured, growth = stacked(slopes, "shift", "measured", "growth")
-    (aligned,), (found, z, off) = stacked(slopes, "aligned"), stacked(saddles, "found", "z", "off")
+    shift, measured, growth = fields_of(slopes, "shift", "measured", "growth")
+    (aligned,), (found, z, off) = (
+        fields_of(slopes, "aligned"),
+        fields_of(saddles, "found", "z", "off"),
+    )
     rate = slopes[0].rate[:, None]
     stays = found & (np.abs(z) <= STAYS) & (off <= STAYS)
     saddle = np.broadcast_to(rate > 0.0, aligned.shape)

@@ -44,7 +44,7 @@ from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.midpoint.bound import Bound, ended_near, growth_and_outward, own_bound
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.escape import escape, shown, terms_of
-from verify.measure.networks.field import named, stacked
+from verify.measure.networks.field import fields_of, named
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.score_errors.inexact import (
     Curve,
@@ -124,7 +124,7 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
         return
     exact = own_bound(case, window)
     found = [escape(case, model, window) for model in models]
-    error, sup, outward = stacked(found, "error", "sup", "outward")
+    error, sup, outward = fields_of(found, "error", "sup", "outward")
     terms = terms_of(exact, found)
     yield Hypothesis("separation", 1.0, 0.0)
     yield Hypothesis.from_slack("weak", terms.weaker)

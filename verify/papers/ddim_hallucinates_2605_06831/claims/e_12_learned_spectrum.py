@@ -26,7 +26,7 @@ from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Number
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.measure.networks.field import named, on_segments, spreads, stacked
+from verify.measure.networks.field import fields_of, named, on_segments, spreads
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.saddles.slopes import MidpointSlopes, midpoint_slopes
 
@@ -56,7 +56,7 @@ def spectra(
     """Signs, then sizes. sign_across: -1 asks for unstable directions across the pair; change: of
     what was measured."""
     slopes = [change(midpoint_slopes(case, model)) for model in models]
-    growth, lowest, exact = stacked(slopes, "growth", "lowest", "exact_growth")
+    growth, lowest, exact = fields_of(slopes, "growth", "lowest", "exact_growth")
     where = on_segments(case, models, slopes[0].times)
     yield Hypothesis.from_slack("saddle", slopes[0].rate - 1.0)
     name = "largest eigenvalue is positive"
@@ -83,7 +83,7 @@ CLAIM.must_fail(spectra, "2.2 times the eigenvalues of the exact score", change=
 
 
 def _note(slopes: Sequence[MidpointSlopes], d: int) -> str:
-    growth, lowest, exact = stacked(slopes, "growth", "lowest", "exact_growth")
+    growth, lowest, exact = fields_of(slopes, "growth", "lowest", "exact_growth")
     ratio = growth / exact
     near = np.abs(np.log(np.maximum(ratio, 1e-300))) <= math.log(2.0)
     kept = [
@@ -120,7 +120,7 @@ def _numbers(slopes: Sequence[MidpointSlopes]) -> dict[str, Number | None]:
 
 
 def _table(slopes: Sequence[MidpointSlopes]) -> Table:
-    rows, found = [], stacked(slopes, "growth", "lowest", "exact_growth", "exact_lowest")
+    rows, found = [], fields_of(slopes, "growth", "lowest", "exact_growth", "exact_lowest")
     for node, t in enumerate(slopes[0].times.tolist()):
         growth, lowest, exact, exact_lowest = (part[:, node] for part in found)
         medians = np.median(growth, axis=1)

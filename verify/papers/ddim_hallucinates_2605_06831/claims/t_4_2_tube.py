@@ -30,7 +30,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import (
     KAPPA,
     Paths,
@@ -41,8 +41,10 @@ from verify.measure.paths import (
     flow_tails,
     flow_tolerance,
     node_of_tau_2,
+    orthogonal_remainders,
     pair_margins,
-    tail_witness,
+    tail_place,
+    told_by_tube,
 )
 
 CLAIM = Claim.from_docstring(
@@ -74,26 +76,26 @@ def tube(
     """Flow from tau on, DDIM step by step, and the high-probability form. speed: a factor on u;
     remainder: on R of the paths; start: on the high-probability start."""
     flow, tails = flow_paths(case), flow_tails(case, KAPPA)
-    dominated = tails.start < len(flow.times) - 1
+    dominated = tails.dominated
     yield Hypothesis("dominance", float(dominated.mean()))
     if not dominated.any():
         return
     for each in (tails, flow_tails(case, STRICT)):
         yield _flow(case, flow, each, speed, remainder)
     yield _ddim(case, speed, remainder)
-    radius = _radius(case, tails)
-    yield from _high_probability(case, flow, tails, radius, start)
+    node = node_of_tau_2(case, KAPPA)
+    if node is not None:
+        yield _high_probability(case, flow, tails, node, start)
+    yield from told_by_tube(case, tails)
     length = tails.per_path(lambda i, j: geometry.pair(case.mixture, i, j).length)
-    if np.nanmax(tails.distance) > 1e-9 * np.nanmax(length):
-        yield Facts(nonvacuous=float(np.mean(radius[dominated] < length[dominated])))
-    else:
-        yield Facts(nonvacuous=0.0)
-        yield "Every state lies on every line through two modes."
-    later = tails.later() & dominated
     yield {
-        "median R over the pair's distance": float(np.nanmedian(radius / length)),
-        "nodes after τ, mean": float(later.sum() / dominated.sum()),
-        "share dominated from the node of τ₂ on": _from_tau_2(case, tails),
+        "median R over the pair's distance": float(
+            np.nanmedian(orthogonal_remainders(case, tails) / length)
+        ),
+        "nodes after τ, mean": float((tails.later() & dominated).sum() / dominated.sum()),
+        "share dominated from the node of τ₂ on": (
+            None if node is None else float(np.mean(tails.start <= node))
+        ),
     }
 
 
@@ -108,22 +110,13 @@ CLAIM.must_fail_narrowly(
 CLAIM.must_fail(tube, "R = 0", when=lambda case: affine_hull(case.mixture).rank > 1, remainder=0.0)
 
 
-def _radius(case: Case, tails: Tails) -> Array:
-    """R of each path's own pair, (n,), NaN without one."""
-    return tails.per_path(
-        lambda i, j: float(bounds.orthogonal_remainder(case.mixture, i, j, tails.kappa))
-    )
-
-
 def _flow(case: Case, paths: Paths, tails: Tails, speed: float, remainder: float) -> Side:
     """The flow from each path's tau on, at every later node."""
-    # Paths without a tail have no later node; any valid index serves as their start.
-    start = np.minimum(tails.start, len(paths.times) - 1)
-    at_start = np.take_along_axis(tails.distance, start[None], axis=0)
-    u = 0.5 * np.log(paths.v[start] / paths.v[:, None])
+    u = 0.5 * np.log(tails.at_start(paths.v) / paths.v[:, None])
+    parts = (tails.at_start(tails.distance), speed * u)
     name = f"distance to the line, flow, κ = {tails.kappa:g}"
-    radius = remainder * _radius(case, tails)
-    return _within(name, paths, tails, (at_start, speed * u, radius), flow_tolerance(case))
+    radius = remainder * orthogonal_remainders(case, tails)
+    return _within(name, paths, tails, (*parts, radius), flow_tolerance(case))
 
 
 def _ddim(case: Case, speed: float, remainder: float) -> Side:
@@ -150,7 +143,7 @@ def _within(name: str, paths: Paths, tails: Tails, parts: Sequence[Array], atol:
         at_most=bounds.tube_distance_u(distance, u, radius),
         tolerance=Tolerance(rtol=1e-9, atol=atol),
         among=later,
-        where=lambda *place: tail_witness(paths, tails, np.array(place), name),
+        where=lambda node, path: tail_place(paths, tails, node, path),
     )
 
 
@@ -164,20 +157,10 @@ def _remainders(case: Case, paths: Paths, tails: Tails) -> Array:
     return remainder
 
 
-def _from_tau_2(case: Case, tails: Tails) -> float | None:
-    node = node_of_tau_2(case, KAPPA)
-    return None if node is None else float(np.mean(tails.start <= node))
-
-
-def _high_probability(
-    case: Case, paths: Paths, tails: Tails, radius: Array, start: float
-) -> Iterator[Side]:
+def _high_probability(case: Case, paths: Paths, tails: Tails, node: int, start: float) -> Side:
     """Paths dominated from the node of tau_2 on that leave the high-probability tube later."""
-    node = node_of_tau_2(case, KAPPA)
-    if node is None:
-        return
     dominated = tails.start <= node
-    radius = np.where(dominated, radius, 0.0)
+    radius = np.where(dominated, orthogonal_remainders(case, tails), 0.0)
     outside = np.zeros(paths.n, dtype=bool)
     for t, distance in zip(paths.times[node:], tails.distance[node:], strict=True):
         alpha_t = float(case.schedule.alpha[t])
@@ -187,4 +170,4 @@ def _high_probability(
         )
         outside |= dominated & (alpha_t * np.nan_to_num(distance) > allowed)
     name = f"share outside the tube of δ = {DELTA:g} from raw time {int(paths.times[node])} on"
-    yield Side(name, Proportion(int(outside.sum()), paths.n), at_most=DELTA)
+    return Side(name, Proportion(int(outside.sum()), paths.n), at_most=DELTA)
