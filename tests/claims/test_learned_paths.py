@@ -21,12 +21,11 @@ from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 from verify.figures import FIGURES
-from verify.ledger import cases, registry, runner
+from verify.ledger import cases, registry, rows, runner
 from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.networks import envelopes, visits
 from verify.measure.networks import paths as learned_paths
-from verify.measure.networks.learned_decomposition import judge
 from verify.measure.networks.models import TrainedModel, load, shipped
 from verify.measure.networks.visits import Decomposition, Visits
 from verify.measure.paths import ddim_grid
@@ -159,10 +158,10 @@ def test_states_are_kept_of_the_first_runs_only_across_blocks():
     state = observer.init(None, 2)
     x = np.arange(16.0).reshape(8, 2)
     blocks = []
-    for rows in (slice(10, 14), slice(14, 18)):
+    for block in (slice(10, 14), slice(14, 18)):
         part = state
         for t in (60, 30, 7, 0):
-            part = observer.step(part, rows, t, None, x[rows.start - 10 : rows.stop - 10], None)
+            part = observer.step(part, block, t, None, x[block.start - 10 : block.stop - 10], None)
         blocks.append(part)
     kept = observer.result(observer.merge(*blocks))
     expected = x[:6] / case.schedule.alpha[[60, 7, 0]][:, None, None]
@@ -209,26 +208,21 @@ def with_runs(ddim, ddpm) -> Case:
 MEASURED = {"ddim": (20_000, 10_000, 410, 409), "ddpm": (4000, 2900, 2, 2)}
 
 
-def rows_of(claim_id, counts):
-    """The row on made-up runs, and its mutants' rows by name."""
-    case = with_runs(**counts)
-    if claim_id == "I.1":
-        changed = {"unweighted": {"weighted": False}, "exchanged": {"exchanged": True}}
-        found = {n: judge(i1.CLAIM, case, NETWORKS, **how) for n, how in changed.items()}
-        return judge(i1.CLAIM, case, NETWORKS), found
-    changed = {"exchanged": {"exchanged": True}, "no visits": {"complement": True}}
-    found = {name: e11._judge(case, NETWORKS, **how) for name, how in changed.items()}
-    return e11._judge(case, NETWORKS), found
+def learned_row(claim_id, case, **changed):
+    """The learned row of a claim on the two networks of a case."""
+    claim, row = {"I.1": (i1.CLAIM, i1.learned), "E.11": (e11.CLAIM, e11.every_choice)}[claim_id]
+    return rows.row_of(claim, case, row, NETWORKS, **changed)
 
 
 @pytest.mark.parametrize("claim_id", ["I.1", "E.11"])
 def test_counts_as_measured_hold_and_a_wrong_sum_or_exchanged_samplers_fail(claim_id):
-    row, mutants = rows_of(claim_id, MEASURED)
+    case = with_runs(**MEASURED)
+    row = learned_row(claim_id, case)
     assert row.verdict is Outcome.HOLDS
     assert (row.basis, row.model) == (Basis.LEARNED, "network 0, network 1")
-    assert mutants.pop("exchanged").verdict is Outcome.FAILS
+    assert learned_row(claim_id, case, exchanged=True).verdict is Outcome.FAILS
     if claim_id == "I.1":
-        assert mutants.pop("unweighted").verdict is Outcome.FAILS
+        assert learned_row(claim_id, case, weighted=False).verdict is Outcome.FAILS
 
 
 @pytest.mark.parametrize("claim_id", ["I.1", "E.11"])
@@ -243,13 +237,13 @@ def test_counts_as_measured_hold_and_a_wrong_sum_or_exchanged_samplers_fail(clai
     ids=["visits at random", "visits avoided", "DDPM alike", "DDPM worse"],
 )
 def test_visits_that_mean_nothing_or_a_ddpm_as_bad_are_not_passed(claim_id, changed, outcome):
-    row, _ = rows_of(claim_id, MEASURED | changed)
+    row = learned_row(claim_id, with_runs(**(MEASURED | changed)))
     assert row.verdict is outcome
     assert row.witness
 
 
 def test_the_table_shows_both_directions_with_their_intervals_and_the_seeds():
-    row, _ = rows_of("I.1", MEASURED)
+    row = learned_row("I.1", with_runs(**MEASURED))
     table = row.tables[0]
     lines = {cells[:2]: dict(zip(table.columns, cells, strict=False)) for cells in table.rows}
     line = lines["network 1", "DDIM-50"]
@@ -265,7 +259,7 @@ def test_networks_that_differ_beyond_chance_are_not_shown_by_their_mean_alone():
     case = with_runs(**MEASURED)
     better = made_up_runs(case, "DDIM-50", (20_000, 10_000, 200, 199))
     case.workspace[key_of(case, NETWORKS[1], 1)][0] = better
-    row = judge(i1.CLAIM, case, NETWORKS)
+    row = learned_row("I.1", case)
     assert re.search(r"P\(H\|M\), DDIM-50 \(2 .{0,8}4\.1 %, chi-square 74\.8 on 1\)", row.note)
     line = next(cells for cells in row.tables[1].rows if cells[0] == "P(H|M), DDIM-50")
     assert line[2] == pytest.approx(0.0304)
@@ -278,7 +272,7 @@ def test_a_network_without_interpolations_is_counted_as_one_that_says_nothing():
     case = with_runs(**MEASURED)
     none = made_up_runs(case, "DDPM-1000", (4000, 2900, 0, 0))
     case.workspace[key_of(case, NETWORKS[1], 1)][1] = none
-    row = judge(i1.CLAIM, case, NETWORKS)
+    row = learned_row("I.1", case)
     assert row.verdict is Outcome.HOLDS
     assert row.nonvacuous_share == 0.75  # of two networks' two samplers
 
@@ -287,7 +281,7 @@ def test_the_parts_must_add_up_to_the_interpolations_counted_while_sampling():
     case = with_runs(**MEASURED)
     runs = case.workspace[key_of(case, NETWORKS[1], 1)]
     runs[0] = dataclasses.replace(runs[0], counted=Proportion(411, 20_000))
-    row = judge(i1.CLAIM, case, NETWORKS)
+    row = learned_row("I.1", case)
     assert row.verdict is Outcome.FAILS
     assert row.quantity == "runs with H, DDIM-50"
 
@@ -370,16 +364,16 @@ def test_figure_4s_row_holds_for_a_small_error_and_fails_for_one_that_moves_the_
     error, outcome
 ):
     case = small()
-    row = f4._judge(case, envelopes.Envelope(), [TrainedModel("network", Shifted(case, error))])
-    assert row.verdict is outcome
+    models = [TrainedModel("network", Shifted(case, error))]
+    assert rows.row_of(f4.CLAIM, case, f4.envelope, models).verdict is outcome
     twice = envelopes.Envelope(speed=2.0, remainder=0.0)
-    mutant = f4._judge(case, twice, [TrainedModel("network", Shifted(case, error))])
+    mutant = rows.row_of(f4.CLAIM, case, f4.envelope, models, shape=twice)
     assert mutant.verdict is Outcome.FAILS
 
 
 def test_a_line_leaves_no_direction_for_figure_4():
     case = Case("user", GaussianMixture([[0.0], [1.0]], 0.02), NoiseSchedule.linear(60, 1e-4, 0.3))
-    row = f4._judge(case, envelopes.Envelope(), [TrainedModel("network", case.mixture)])
+    row = rows.row_of(f4.CLAIM, case, f4.envelope, [TrainedModel("network", case.mixture)])
     assert row.verdict is Outcome.NOT_APPLICABLE
     assert "one dimension" in row.note
 

@@ -1,20 +1,30 @@
-"""Visits to midpoints by trained models for every window and radius: claim and figure E.11."""
+"""Visits to midpoints by trained models for every window and radius: claims I.1 and E.11."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ...ledger.claim import Case
+from ...ledger.relations import Comparison
 from ..measurement import Measurement
 from .models import TrainedModel, require_models
 from .paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
+from .rates import Cell, compare_order, over_seeds
 from .visits import STEPS_LEFT, THETA, Decomposition, window_time
 
 THETAS = (0.15, 0.2, 0.25, 0.35, 0.45)  # in lengths l
+# Shares of a `Decomposition` by their names in tables.
+SHARES = {
+    "P(M)": "p_visit",
+    "P(H|M)": "hit_given_visit",
+    "P(H|not M)": "hit_given_none",
+    "P(M|H)": "visit_given_hit",
+    "P(H)": "p_hit",
+}
 
 
 @dataclass(frozen=True)
@@ -43,15 +53,42 @@ def visits_by_choice(
     """
     groups = by_sampler(reverse_runs(case, models))
     return {
-        name: {choice: [_count(r, choice, complement) for r in group] for choice in choices()}
+        name: {
+            choice: [decompose(r, choice, complement=complement) for r in group]
+            for choice in choices()
+        }
         for name, group in groups.items()
     }
 
 
-def _count(run: ReverseRuns, choice: Choice, complement: bool) -> Decomposition:
-    window = WINDOWS.index(choice.steps_left)
-    visited = run.visits.visited(window, choice.theta)
+def decompose(
+    run: ReverseRuns, choice: Choice | None = None, *, complement: bool = False
+) -> Decomposition:
+    """Visits and interpolations of one sampler's runs with one score, by the paper's choice unless
+    another is given."""
+    by = choice or Choice()
+    visited = run.visits.visited(WINDOWS.index(by.steps_left), by.theta)
     return Decomposition.of(visited ^ complement, run.interpolates)
+
+
+def compare_visits(where: str, ddim: Decomposition, ddpm: Decomposition) -> Iterator[Comparison]:
+    """A visit makes DDIM's interpolation likelier, and more so than DDPM's; nothing of what has no
+    run to condition on."""
+    if ddim.visit_given_hit is not None:
+        name = f"P(M|H) of DDIM above P(M), {where}"
+        yield compare_order(name, ddim.visit_given_hit, ddim.p_visit)
+    if ddim.hit_given_visit is not None and ddpm.hit_given_visit is not None:
+        name = f"P(H|M) of DDIM above DDPM's, {where}"
+        yield compare_order(name, ddim.hit_given_visit, ddpm.hit_given_visit)
+
+
+def over_models(parts: Sequence[Decomposition], name: str) -> list[Cell]:
+    """The mean of one of SHARES over models and Student's interval; blanks unless all have it."""
+    shares = [getattr(part, SHARES[name]) for part in parts]
+    if None in shares:
+        return [None, None, None]
+    rates = [share.rate for share in shares]
+    return [float(np.mean(rates)), *(over_seeds(rates) or (None, None))]
 
 
 # -- for figures ---------------------------------------------------------------------------------

@@ -20,21 +20,26 @@ Source: arXiv 2605.06831 v1, Figure E.11
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
-
-import numpy as np
 
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
-from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.ledger.sides import Facts, Part
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.paths import WINDOWS
 from verify.measure.networks.pooled import variation_note, variation_table
-from verify.measure.networks.rates import compare_order, over_seeds
-from verify.measure.networks.visit_windows import THETAS, Choice, Visited, visits_by_choice
+from verify.measure.networks.rates import Cell
+from verify.measure.networks.visit_windows import (
+    SHARES,
+    THETAS,
+    Choice,
+    Visited,
+    compare_visits,
+    over_models,
+    visits_by_choice,
+)
 from verify.measure.networks.visits import (
     STEPS_LEFT,
     THETA,
@@ -49,7 +54,6 @@ CLAIM = Claim.from_docstring(
     short="which window",
     rests_on={"I.1": "the split by visits, its window varied"},
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That P(H|M) itself means something: it depends on the window and the radius by orders of "
         "magnitude, while P(M|H) hardly does. A path that ends between two modes is near their "
@@ -58,95 +62,62 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-Cell = float | str | None
 
-
-def check(case: Case) -> list[Verdict]:
-    """Both inequalities at every window and radius."""
-    return learned_rows(CLAIM, case, partial(_judge, case))
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Exchanged samplers, and runs without a visit in place of those with one."""
-    changed = {
-        "DDIM and DDPM exchanged": partial(_judge, case, exchanged=True),
-        "no visit in place of a visit": partial(_judge, case, complement=True),
-    }
-    return learned_mutants(CLAIM, case, changed)
-
-
-def _judge(
+@CLAIM.learned(unit="runs", of=networks)
+def every_choice(
     case: Case,
     models: Sequence[TrainedModel],
-    *,
     exchanged: bool = False,
     complement: bool = False,
-) -> Verdict:
+) -> Iterator[Part]:
+    """Both inequalities: of each model at the paper's choice, of all together at every choice.
+    exchanged: DDPM's runs for DDIM's; complement: runs without a visit for those with one."""
     visited = visits_by_choice(case, models, complement=complement)
     names = list(visited)
     ddim, ddpm = (visited[name] for name in (names[::-1] if exchanged else names))
-    comparisons = list(_comparisons(models, ddim, ddpm))
-    shares = _shares(visited)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        return {"quantity": comparison.name, "seed": case.stream("learned paths")}
-
-    finding = Finding(
-        comparisons=comparisons,
-        hypotheses=[Hypothesis("counted", len(comparisons) / (2 * (len(ddim) + len(models))))],
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="runs",
-        note=f"{_note(case, ddim)} {variation_note(shares)}",
-        tables=[*_tables(case, visited), variation_table(shares)],
-        model=", ".join(model.name for model in models),
-    )
-    return CLAIM.judge(case, finding, Basis.LEARNED)
-
-
-def _comparisons(
-    models: Sequence[TrainedModel],
-    ddim: Mapping[Choice, Sequence[Decomposition]],
-    ddpm: Mapping[Choice, Sequence[Decomposition]],
-) -> Iterator[Comparison]:
-    """Both inequalities: of each model at the paper's choice, of all together at every choice."""
+    found: list[Comparison] = []
     for model, *parts in zip(models, ddim[Choice()], ddpm[Choice()], strict=True):
-        yield from _at(f"{model.name}, {_place(Choice())}", *parts)
+        found += compare_visits(f"{model.name}, {_place(Choice())}", *parts)
     for choice in ddim:
-        yield from _at(_place(choice), *(Decomposition.pooled(s[choice]) for s in (ddim, ddpm)))
+        both = (Decomposition.pooled(runs[choice]) for runs in (ddim, ddpm))
+        found += compare_visits(_place(choice), *both)
+    yield from found
+    yield Hypothesis("counted", len(found) / (2 * (len(ddim) + len(models))))
+    yield Facts(
+        model=", ".join(model.name for model in models),
+        witness=lambda _: {"seed": case.stream("learned paths")},
+    )
+    yield lambda: _shown(case, visited, ddim)
 
 
 def _place(choice: Choice) -> str:
     return f"τ_3 = {choice.steps_left}, θ = {choice.theta:g}"
 
 
-def _at(where: str, ddim: Decomposition, ddpm: Decomposition) -> Iterator[Comparison]:
-    if ddim.visit_given_hit is not None:
-        yield compare_order(
-            f"P(M|H) of DDIM above P(M), {where}", ddim.visit_given_hit, ddim.p_visit
-        )
-    if ddim.hit_given_visit is not None and ddpm.hit_given_visit is not None:
-        name = f"P(H|M) of DDIM above DDPM's, {where}"
-        yield compare_order(name, ddim.hit_given_visit, ddpm.hit_given_visit)
+Counts = Mapping[Choice, Sequence[Decomposition]]
+
+
+def _shown(case: Case, visited: Visited, ddim: Counts) -> Iterator[Part]:
+    shares = _shares(visited)
+    yield from (_note(case, ddim), variation_note(shares))
+    windows, radii = map(Choice, WINDOWS), (Choice(theta=theta) for theta in THETAS)
+    yield _table(case, f"Over the window, θ = {THETA:g}", [*windows], visited)
+    yield _table(case, f"Over the radius, τ_3 = {STEPS_LEFT}", [*radii], visited)
+    yield variation_table(shares)
 
 
 def _shares(visited: Visited) -> dict[str, list[Proportion]]:
     """The quantities of each model at the paper's choice, by sampler, where all have them."""
     found = {}
     for sampler, by_choice in visited.items():
-        parts = by_choice[Choice()]
-        for name, shares in (
-            ("P(M)", [p.p_visit for p in parts]),
-            ("P(H|M)", [p.hit_given_visit for p in parts]),
-            ("P(M|H)", [p.visit_given_hit for p in parts]),
-        ):
-            known = [share for share in shares if share is not None]
-            if len(known) == len(parts):
-                found[f"{name} of {sampler}"] = known
+        for name in ("P(M)", "P(H|M)", "P(M|H)"):
+            shares = [getattr(part, SHARES[name]) for part in by_choice[Choice()]]
+            if None not in shares:
+                found[f"{name} of {sampler}"] = shares
     return found
 
 
-def _note(case: Case, ddim: Mapping[Choice, Sequence[Decomposition]]) -> str:
+def _note(case: Case, ddim: Counts) -> str:
     """From the longest to the shortest window."""
     ends = WINDOWS[0], WINDOWS[-1]
     first, last = (window_time(case, steps) for steps in ends)
@@ -163,15 +134,6 @@ def _percent(part: Proportion | None) -> str:
     return "no count" if part is None else show_share(part.rate)
 
 
-def _tables(case: Case, visited: Visited) -> list[Table]:
-    over_windows = [Choice(steps) for steps in WINDOWS]
-    over_radii = [Choice(theta=theta) for theta in THETAS]
-    return [
-        _table(case, f"Over the window, θ = {THETA:g}", over_windows, visited),
-        _table(case, f"Over the radius, τ_3 = {STEPS_LEFT}", over_radii, visited),
-    ]
-
-
 def _table(case: Case, caption: str, choices: Sequence[Choice], visited: Visited) -> Table:
     columns = (
         *("sampler", "τ_3", "t(τ_3)", "θ", "P(M)", "P(H|M)", "from", "to"),
@@ -184,22 +146,13 @@ def _table(case: Case, caption: str, choices: Sequence[Choice], visited: Visited
             part = Decomposition.pooled(by_choice[choice])
             hit, none = part.hit_given_visit, part.hit_given_none
             ratio = hit.rate / none.rate if hit and none and none.successes else None
+            cells: list[Cell] = [*with_interval(hit), *with_interval(none), ratio]
+            cells += with_interval(part.visit_given_hit)
+            cells += over_models(by_choice[choice], "P(H|M)")
             place = (choice.steps_left, window_time(case, choice.steps_left), choice.theta)
-            conditional = [*with_interval(hit), *with_interval(none), ratio]
-            seeds = _over_models(by_choice[choice])
-            rows.append(
-                (
-                    *(name, *place, part.p_visit.rate, *conditional),
-                    *with_interval(part.visit_given_hit),
-                    *seeds,
-                )
-            )
+            rows.append((name, *place, part.p_visit.rate, *cells))
     return Table(f"{caption}; all models together, with 95 % intervals", columns, rows)
 
 
-def _over_models(parts: Sequence[Decomposition]) -> list[Cell]:
-    """Mean of P(H|M) over the models and Student's interval."""
-    values = [part.hit_given_visit.rate for part in parts if part.hit_given_visit is not None]
-    if len(values) < len(parts):
-        return [None, None, None]
-    return [float(np.mean(values)), *(over_seeds(values) or (None, None))]
+CLAIM.must_fail(every_choice, "DDIM and DDPM exchanged", exchanged=True)
+CLAIM.must_fail(every_choice, "no visit in place of a visit", complement=True)

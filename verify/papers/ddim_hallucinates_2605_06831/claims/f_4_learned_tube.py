@@ -21,9 +21,7 @@ Source: arXiv 2605.06831 v1, Figures 4 and E.9
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,12 +29,13 @@ from mixdyn import geometry
 from mixdyn.geometry import Mask
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Statistical, compare_rate
+from verify.ledger.sides import Facts, NotApplicable, Part, Side
 from verify.measure.networks.envelopes import DELTA, Envelope, Followed, follow
-from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
-from verify.measure.networks.paths import ReverseRuns, by_sampler, reverse_runs
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.paths import ReverseRuns, reverse_runs
+from verify.measure.networks.rates import Cell
 from verify.measure.networks.visits import with_interval
 from verify.measure.paths import KAPPA, node_of_tau_2
 
@@ -46,7 +45,6 @@ CLAIM = Claim.from_docstring(
     short="paths to the segment",
     rests_on={"X2": "the envelope", "C.3": "the floor under it"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That the trained field contracts as the exact one does: R, for margin 7 up to 0.084 of "
         "the distance of two modes on the paper's grid, is far above the floor and hides it. The "
@@ -57,58 +55,47 @@ CLAIM = Claim.from_docstring(
 SMALL = 0.1  # a floor below this share of the contracted offset leaves the contraction visible
 _LAST_NOISY = -2
 
-Cell = float | str | None
+Pairs = Sequence[tuple[ReverseRuns, Followed]]
 
 
-def check(case: Case) -> list[Verdict]:
-    """Paths of each trained model, and of the exact score on the same noise."""
-    return learned_rows(CLAIM, case, partial(_judge, case, Envelope()))
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """A contraction faster by a fifth, and no remainder."""
-    changed = {
-        "e^(-1.2 u) in place of e^(-u)": Envelope(speed=1.2),
-        "R = 0": Envelope(remainder=0.0),
-    }
-    judges = {name: partial(_judge, case, envelope) for name, envelope in changed.items()}
-    return learned_mutants(CLAIM, case, judges)
-
-
-def _judge(case: Case, envelope: Envelope, models: Sequence[TrainedModel]) -> Verdict:
+@CLAIM.learned(unit="paths", of=networks)
+def envelope(
+    case: Case, models: Sequence[TrainedModel], shape: Envelope | None = None
+) -> Iterator[Part]:
+    """Paths of each trained model: DDIM's against the envelope of their own tau_1, those of both
+    samplers against the tube."""
     if case.mixture.d == 1:
-        reason = "In one dimension every state lies on the line."
-        return CLAIM.not_applicable(case, reason, Basis.LEARNED)
-    runs = reverse_runs(case, models)
-    followed = [follow(case, run, envelope) for run in runs]
-    learned = [(run, f) for run, f in zip(runs, followed, strict=True) if run.learned]
+        yield NotApplicable("In one dimension every state lies on the line.")
+        return
+    pairs = [(run, follow(case, run, shape)) for run in reverse_runs(case, models)]
+    learned = [(run, f) for run, f in pairs if run.learned]
     dominated = np.concatenate([f.dominated for _, f in learned])
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis("dominance", float(dominated.mean())),
-    ]
+    yield Hypothesis("dominance", float(dominated.mean()))
     if not dominated.any():
-        return CLAIM.judge(case, Finding(hypotheses=hypotheses), Basis.LEARNED)
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        return {"quantity": comparison.name, "seed": case.stream("learned paths")}
-
-    ddim = next(iter(by_sampler(runs)))
-    finding = Finding(
-        comparisons=[
-            comparison for run, f in learned for comparison in _compare(run, f, run.sampler == ddim)
-        ],
-        hypotheses=hypotheses,
-        applicable_share=float(dominated.mean()),
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="paths",
-        note=_note([f for run, f in learned if run.sampler == ddim]),
-        numbers=_numbers([f for run, f in learned if run.sampler == ddim], _shortest(case)),
-        tables=[_table(case, list(zip(runs, followed, strict=True)), ddim)],
+        return
+    ddim = pairs[0][0].sampler
+    for run, f in learned:
+        label = f"{run.sampler}, {run.model.name}"
+        if run.sampler == ddim:
+            beyond = _ever(f.exceeds(f.allowed))
+            yield Side(f"paths beyond the envelope, {label}", beyond, at_most=DELTA)
+        yield Side(f"paths that leave the tube, {label}", _ever(f.outside), at_most=DELTA)
+    yield Facts(
         model=", ".join(model.name for model in models),
+        witness=lambda _: {"seed": case.stream("learned paths")},
     )
-    return CLAIM.judge(case, finding, Basis.LEARNED)
+    yield lambda: _shown(case, pairs, [f for run, f in learned if run.sampler == ddim], ddim)
+
+
+def _ever(marked: Mask) -> Proportion:
+    """Paths marked at some node."""
+    return Proportion(int(marked.any(axis=0).sum()), marked.shape[1])
+
+
+def _shown(case: Case, pairs: Pairs, of_ddim: Sequence[Followed], ddim: str) -> Iterator[Part]:
+    yield _note(of_ddim)
+    yield _numbers(of_ddim, _shortest(case))
+    yield _table(case, pairs, ddim)
 
 
 def _shortest(case: Case) -> float:
@@ -116,27 +103,15 @@ def _shortest(case: Case) -> float:
     return geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0]).length
 
 
-def _compare(run: ReverseRuns, f: Followed, is_ddim: bool) -> list[Comparison]:
-    """DDIM: against the envelope of each path's own tau_1. Both samplers: against the tube."""
-    label = f"{run.sampler}, {run.model.name}"
-    tube = _ever(f, f.outside)
-    found = [compare_rate(f"paths that leave the tube, {label}", Statistical(), tube, DELTA)]
-    if is_ddim:
-        beyond = _ever(f, f.exceeds(f.allowed))
-        name = f"paths beyond the envelope, {label}"
-        found.insert(0, compare_rate(name, Statistical(), beyond, DELTA))
-    return found
-
-
-def _ever(f: Followed, marked: Mask) -> Proportion:
-    """Paths marked at some node."""
-    return Proportion(int(marked.any(axis=0).sum()), marked.shape[1])
+def _off(f: Followed) -> Mask:
+    """Where the floor is above a small part of the contracted offset, (K, n)."""
+    return np.asarray(f.floor > SMALL * f.own_steps)
 
 
 def _numbers(followed: Sequence[Followed], length: float) -> dict[str, float | None]:
     """What the models share, the mean over them."""
     last = [f.quantile(f.floor, 0.5)[_LAST_NOISY] for f in followed]
-    own = [f.share(f.floor > SMALL * f.own_steps)[_LAST_NOISY] for f in followed]
+    own = [f.share(_off(f))[_LAST_NOISY] for f in followed]
     spread = [np.sqrt(f.v[_LAST_NOISY]) for f in followed]
     return {
         "DDIM's floor at the last noisy node over l, median": float(np.mean(last)) / length,
@@ -148,7 +123,7 @@ def _numbers(followed: Sequence[Followed], length: float) -> dict[str, float | N
 def _note(followed: Sequence[Followed]) -> str:
     """When the floor shows below the bound, the paths of all models together."""
     count = sum(f.later.sum(axis=1) for f in followed)
-    off = sum((f.later & (f.floor > SMALL * f.own_steps)).sum(axis=1) for f in followed)
+    off = sum((f.later & _off(f)).sum(axis=1) for f in followed)
     last = np.flatnonzero(count)[-8:]
     shares = ", ".join(
         f"{show_share(off[k] / count[k], 2)} at t = {int(followed[0].times[k])}" for k in last
@@ -156,7 +131,7 @@ def _note(followed: Sequence[Followed]) -> str:
     return f"Share of DDIM's paths with a floor above {SMALL:.0%} of their offset: {shares}."
 
 
-def _table(case: Case, pairs: Sequence[tuple[ReverseRuns, Followed]], ddim: str) -> Table:
+def _table(case: Case, pairs: Pairs, ddim: str) -> Table:
     """Every score and sampler; what is said of DDIM alone is empty for DDPM."""
     length, node = _shortest(case), node_of_tau_2(case, KAPPA) or 0
     columns = (
@@ -169,8 +144,8 @@ def _table(case: Case, pairs: Sequence[tuple[ReverseRuns, Followed]], ddim: str)
     for run, f in pairs:
         cells: list[Cell] = [run.model.name, run.sampler, f.later.shape[1]]
         is_ddim = run.sampler == ddim
-        cells += with_interval(_ever(f, f.exceeds(f.allowed)) if is_ddim else None)
-        cells += with_interval(_ever(f, f.outside))
+        cells += with_interval(_ever(f.exceeds(f.allowed)) if is_ddim else None)
+        cells += with_interval(_ever(f.outside))
         square = np.square(f.distance[_LAST_NOISY, f.later[_LAST_NOISY]])
         cells.append(float(np.sqrt(square.mean() / f.v[_LAST_NOISY])))
         cells += _ddim_cells(f, length, node) if is_ddim else [None] * 7
@@ -180,10 +155,14 @@ def _table(case: Case, pairs: Sequence[tuple[ReverseRuns, Followed]], ddim: str)
 
 def _ddim_cells(f: Followed, length: float, node: int) -> list[Cell]:
     """How far the offset is from what DDIM's steps leave with the exact score; the floor."""
-    off = f.share(f.floor > SMALL * f.own_steps)
+    off = f.share(_off(f))
     most = np.flatnonzero(f.later.any(axis=1) & (np.arange(len(off)) >= node) & (off > 0.5))
     cells: list[Cell] = [float(off[node]), float(off[_LAST_NOISY])]
     cells.append(int(f.times[most[0]]) if len(most) else None)
     for place in (_LAST_NOISY, -1):
         cells += [float(f.quantile(f.floor, q)[place]) / length for q in (0.5, 0.95)]
     return cells
+
+
+CLAIM.must_fail(envelope, "e^(-1.2 u) in place of e^(-u)", shape=Envelope(speed=1.2))
+CLAIM.must_fail(envelope, "R = 0", shape=Envelope(remainder=0.0))

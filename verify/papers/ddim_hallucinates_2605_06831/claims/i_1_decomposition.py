@@ -20,10 +20,8 @@ Source: arXiv 2605.06831 v1, Appendix I.1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -31,11 +29,14 @@ from mixdyn import geometry
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Basis, Case, Claim, Finding, Table, Verdict
+from mixdyn.support.statistics import Proportion
+from verify.ledger.claim import Case, Claim, Table
 from verify.ledger.needs import modes
-from verify.ledger.relations import Comparison, Equality, compare
-from verify.measure.networks import learned_decomposition
-from verify.measure.networks.models import learned_mutants, learned_rows
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.networks.learned_decomposition import shown
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.paths import by_sampler, reverse_runs
+from verify.measure.networks.visit_windows import compare_visits, decompose
 from verify.measure.networks.visits import (
     Decomposition,
     MidpointVisits,
@@ -51,7 +52,6 @@ CLAIM = Claim.from_docstring(
     short="decomposition",
     rests_on={"F1": "the rates that it splits"},
     needs=(modes(2),),
-    basis=(Basis.SAMPLED, Basis.LEARNED),
     does_not_show=(
         "That a visit causes a hallucination: the identity holds for every event M, and a path "
         "that ends between two modes was between them before. With the exact score there are "
@@ -60,8 +60,42 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
+ONE_RUN = Tolerance(atol=0.5)
 EVENTS = ("outer half of its mode", "nearest mode changed", "interpolation")
-Combine = Callable[[geometry.Mask, geometry.Mask], float]
+
+
+# -- the exact score -----------------------------------------------------------------------------
+
+
+def _parts(visited: geometry.Mask, hits: geometry.Mask) -> Array:
+    """Runs with H by the decomposition; visited (n,), hits (events, n)."""
+    return np.asarray((hits & visited).sum(axis=1) + (hits & ~visited).sum(axis=1))
+
+
+@CLAIM.sampled(unit="events")
+def identity(
+    case: Case, combine: Callable[[geometry.Mask, geometry.Mask], Array] = _parts
+) -> Iterator[Part]:
+    """Counts of the whole against the sum of the parts."""
+    runs = case.memo("I.1 runs", lambda: _runs(case))
+    n_empty = 0
+    for run in runs:
+        counts = _events(case, run.fused_end, run.nearest).sum(axis=1)
+        n_empty += int((counts == 0).sum())
+        yield Side(
+            f"runs with H, {run.name}",
+            counts,
+            equals=combine(run.visited, _events(case, run.end, run.nearest)),
+            tolerance=ONE_RUN,
+            telling=counts > 0,
+            where={"sampler": run.name, "event": np.array(EVENTS)},
+        )
+    yield (
+        f"t(τ_3) is raw time {window_time(case)}; {len(runs[0].end):,} runs of each sampler. A "
+        f"single run too few would have failed; {n_empty} of {len(runs) * len(EVENTS)} events "
+        "never happened."
+    )
+    yield lambda: _table(case, runs)
 
 
 @dataclass(frozen=True)
@@ -74,62 +108,6 @@ class Runs:
     nearest: IntArray
     end: Array
     fused_end: Array
-
-
-def check(case: Case) -> list[Verdict]:
-    """Counts of the whole against the sum of the parts; on trained models also the conditionals."""
-    exact = _judge(case, lambda visited, hit: int((hit & visited).sum() + (hit & ~visited).sum()))
-    return [exact, *learned_rows(CLAIM, case, partial(learned_decomposition.judge, CLAIM, case))]
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Visits alone, conditional probabilities that are not weighted, a run too few, and exchanged
-    samplers."""
-    found = {
-        "P(H|M) P(M) alone": _judge(case, lambda visited, hit: int((hit & visited).sum())),
-        "P(H|M) + P(H|M^c)": _judge(case, _unweighted),
-        "a run with H forgotten": _judge(case, lambda _, hit: max(int(hit.sum()) - 1, 0)),
-    }
-    judges = learned_decomposition.MUTANTS.items()
-    return found | learned_mutants(
-        CLAIM, case, {name: partial(judge, CLAIM, case) for name, judge in judges}
-    )
-
-
-def _unweighted(visited: geometry.Mask, hit: geometry.Mask) -> float:
-    parts = [hit[group].mean() if group.any() else 0.0 for group in (visited, ~visited)]
-    return float(len(hit) * sum(parts))
-
-
-def _judge(case: Case, combine: Combine) -> Verdict:
-    runs = case.memo("I.1 runs", lambda: _runs(case))
-    comparisons, where, occurs = [], [], []
-    for run in runs:
-        whole = _events(case, run.fused_end, run.nearest)
-        parts = _events(case, run.end, run.nearest)
-        counts = [int(hit.sum()) for hit in whole.values()]
-        sums = [combine(run.visited, hit) for hit in parts.values()]
-        comparisons.append(compare(f"runs with H, {run.name}", Equality(atol=0.5), counts, sums))
-        where.append(run.name)
-        occurs += [count > 0 for count in counts]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        name = where[comparisons.index(comparison)]
-        return {"sampler": name, "event": EVENTS[comparison.index]}
-
-    finding = Finding(
-        comparisons=comparisons,
-        nonvacuous_share=float(np.mean(occurs)),
-        witness=witness,
-        unit="events",
-        note=(
-            f"t(τ_3) is raw time {window_time(case)}; {len(runs[0].end):,} runs of each sampler. A "
-            f"single run too few would have failed; {occurs.count(False)} of {len(occurs)} events "
-            "never happened."
-        ),
-        tables=[_table(case, runs)],
-    )
-    return CLAIM.judge(case, finding)
 
 
 def _runs(case: Case) -> list[Runs]:
@@ -155,21 +133,23 @@ def _runs(case: Case) -> list[Runs]:
     return found
 
 
-def _events(case: Case, end: Array, nearest: IntArray) -> dict[str, geometry.Mask]:
+def _events(case: Case, end: Array, nearest: IntArray) -> geometry.Mask:
+    """Which of EVENTS each run has, (events, n)."""
     first, _, distance, _ = geometry.two_nearest(case.mixture.means, end)
     relative = distance / case.mixture.sigmas[first]
-    hits = (
-        relative > np.median(relative),
-        first != nearest,
-        geometry.classify(case.mixture, end) == geometry.Region.INTERPOLATION,
+    return np.array(
+        [
+            relative > np.median(relative),
+            first != nearest,
+            geometry.classify(case.mixture, end) == geometry.Region.INTERPOLATION,
+        ]
     )
-    return dict(zip(EVENTS, hits, strict=True))
 
 
-def _table(case: Case, runs: list[Runs]) -> Table:
+def _table(case: Case, runs: Sequence[Runs]) -> Table:
     rows: list[tuple[str | float | None, ...]] = []
     for run in runs:
-        for event, hit in _events(case, run.end, run.nearest).items():
+        for event, hit in zip(EVENTS, _events(case, run.end, run.nearest), strict=True):
             parts = Decomposition.of(run.visited, hit)
             conditional = (parts.hit_given_visit, parts.hit_given_none, parts.p_hit)
             cells = [cell for part in conditional for cell in with_interval(part)]
@@ -179,3 +159,68 @@ def _table(case: Case, runs: list[Runs]) -> Table:
         *("P(H)", "from", "to"),
     )
     return Table("The decomposition, with 95 % intervals", columns, rows)
+
+
+# -- trained models ------------------------------------------------------------------------------
+
+
+@CLAIM.learned(unit="runs", of=networks)
+def learned(
+    case: Case, models: Sequence[TrainedModel], weighted: bool = True, exchanged: bool = False
+) -> Iterator[Part]:
+    """What a visit means for each model; P(H) from its parts, and P(H, M) by either product, as
+    numbers of runs. weighted: conditional rates by their weights; exchanged: DDPM's runs taken for
+    DDIM's and the reverse."""
+    runs = reverse_runs(case, models)
+    groups = by_sampler(runs)
+    parts = {name: [decompose(run) for run in group] for name, group in groups.items()}
+    ddim, ddpm = list(parts.values())[:: -1 if exchanged else 1]
+    asked = [
+        comparison
+        for model, *pair in zip(models, ddim, ddpm, strict=True)
+        for comparison in compare_visits(model.name, *pair)
+    ]
+    yield from asked
+    for name, found in parts.items():
+        whole = [run.counted.successes for run in groups[name]]
+        sums = [_rebuilt(part, weighted) for part in found]
+        yield Side(f"runs with H, {name}", whole, equals=sums, tolerance=ONE_RUN)
+        yield Side(
+            f"runs with M and H by either product, {name}",
+            [part.n * _rate(part.hit_given_visit) * part.p_visit.rate for part in found],
+            equals=[part.n * _rate(part.visit_given_hit) * part.p_hit.rate for part in found],
+            tolerance=ONE_RUN,
+        )
+    yield Facts(
+        nonvacuous=np.array([part.hits > 0 for part in (*ddim, *ddpm)]),
+        model=", ".join(model.name for model in models),
+        witness=lambda _: {"seed": case.stream("learned paths")},
+    )
+    yield lambda: shown(case, runs, parts, 2 * len(models) - len(asked))
+
+
+def _rate(share: Proportion | None) -> float:
+    return 0.0 if share is None else share.rate  # an event that never happens has weight 0
+
+
+def _rebuilt(part: Decomposition, weighted: bool) -> float:
+    p = part.p_visit.rate if weighted else 1.0
+    q = 1.0 - p if weighted else 1.0
+    return part.n * (_rate(part.hit_given_visit) * p + _rate(part.hit_given_none) * q)
+
+
+# -- controls ------------------------------------------------------------------------------------
+
+
+def _unweighted(visited: geometry.Mask, hits: geometry.Mask) -> Array:
+    rates = [hits[:, group].mean(axis=1) for group in (visited, ~visited) if group.any()]
+    return np.asarray(len(visited) * np.sum(rates, axis=0))
+
+
+CLAIM.must_fail(identity, "P(H|M) P(M) alone", combine=lambda m, h: (h & m).sum(axis=1))
+CLAIM.must_fail(identity, "P(H|M) + P(H|M^c)", combine=_unweighted)
+CLAIM.must_fail(
+    identity, "a run with H forgotten", combine=lambda m, h: np.maximum(h.sum(axis=1) - 1, 0)
+)
+CLAIM.must_fail(learned, "P(H|M) + P(H|M^c), trained models", weighted=False)
+CLAIM.must_fail(learned, "DDIM and DDPM exchanged, trained models", exchanged=True)
