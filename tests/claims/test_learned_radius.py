@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from verify.ledger import cases
+from verify.ledger import cases, rows
 from verify.ledger.claim import Case, Profile
 from verify.ledger.relations import Outcome
 from verify.measure.networks import radius_sweep, visits
@@ -77,22 +77,23 @@ def with_sweeps(near, far=(0, 0, 0, 0, 0)) -> Case:
     ids=["as measured", "DDIM below one half", "two hybrids alike", "DDPM worst of the noisy"],
 )
 def test_figure_5s_row_needs_every_step_of_the_order_and_one_half(near, outcome):
-    row = f5._judge(with_sweeps(near), f5._measure, MODELS)
+    row = rows.row_of(f5.CLAIM, with_sweeps(near), f5.order, MODELS)
     assert row.verdict is outcome
 
 
 def test_figure_5s_mutants_fail_and_its_note_tells_where_noise_harms():
     case = with_sweeps((960, 620, 430, 310, 40), far=(0, 30, 20, 20, 1))
-    for measure in (f5._exchanged, f5._exact):
-        assert f5._judge(case, measure, MODELS).verdict is Outcome.FAILS
-    note = f5._judge(case, f5._measure, MODELS).note
+    for control in f5.CLAIM.controls:
+        row = rows.row_of(f5.CLAIM, case, f5.order, MODELS, **control.changed)
+        assert row.verdict is Outcome.FAILS
+    note = rows.row_of(f5.CLAIM, case, f5.order, MODELS).note
     assert "from 10, 15, 20, 25, 30, 35, 40, 45, 50 % of l at raw time 22" in note
 
 
 def test_the_trap_ends_where_ddims_rate_crosses_one_half():
     found = sweep(standard(), 9, (900, 0, 0, 0, 0), far=(100, 0, 0, 0, 0))
-    assert f5._crossing(found) == pytest.approx(0.075, rel=1e-12)
-    assert f5._crossing(sweep(standard(), 9, (0, 0, 0, 0, 0))) is None
+    assert f5.crossing(found) == pytest.approx(0.075, rel=1e-12)
+    assert f5.crossing(sweep(standard(), 9, (0, 0, 0, 0, 0))) is None
 
 
 def test_a_trained_network_traps_ddim_next_to_a_midpoint_and_frees_ddpm():

@@ -21,29 +21,29 @@ Source: arXiv 2605.06831 v1, Figure 5
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from mixdyn import geometry
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.relations import Comparison, Outcome, Statistical, compare_rate
+from verify.ledger.relations import Outcome
+from verify.ledger.sides import Facts, NotApplicable, Part, Side
 from verify.measure.midpoint.stretch import Window, find_window
-from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.pooled import variation_note, variation_table
 from verify.measure.networks.radius_sweep import (
+    LATE_STEPS,
     LEARNED_RADII,
     NEAR,
     Sweep,
     ddim_contraction,
     learned_sweep,
 )
-from verify.measure.networks.rates import compare_order
+from verify.measure.networks.rates import Cell, compare_order
 from verify.measure.networks.visits import STEPS_LEFT, with_interval
 
 CLAIM = Claim.from_docstring(
@@ -52,7 +52,6 @@ CLAIM = Claim.from_docstring(
     short="rate against radius",
     rests_on={"C.5": "the trap at the midpoint", "X4": "the budget at its rim"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That another model keeps the order. That noise always helps: from starts outside the trap "
         "of a trained score DDIM never interpolates, while a few noisy steps carry some paths into "
@@ -61,79 +60,34 @@ CLAIM = Claim.from_docstring(
 )
 
 HALF = 0.5
-LATE_STEPS = 3
-
-Cell = float | str | None
 
 
-def check(case: Case) -> list[Verdict]:
-    """The order of the samplers at the nearest start."""
-    return learned_rows(CLAIM, case, partial(_judge, case, _measure))
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Two hybrids exchanged, and the exact score in place of the models."""
-    changed = {"hybrids z=5 and z=8 exchanged": _exchanged, "the exact score": _exact}
-    judges = {name: partial(_judge, case, measure) for name, measure in changed.items()}
-    return learned_mutants(CLAIM, case, judges)
-
-
-def _measure(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:
-    return learned_sweep(case, window.steps)
-
-
-def _exchanged(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:
-    sweep = _measure(case, models, window)
-    five, eight = (sweep.samplers.index(f"hybrid z={z}") for z in (5, 8))
-    order = np.arange(len(sweep.samplers))
-    order[[five, eight]] = eight, five
-    return replace(sweep, hits=sweep.hits[:, order])
-
-
-def _exact(case: Case, models: Sequence[TrainedModel], window: Window) -> Sweep:
-    sweep = _measure(case, models, window)
-    return replace(sweep, hits=np.broadcast_to(sweep.exact, sweep.hits.shape))
-
-
-def _judge(
+@CLAIM.learned(unit="runs", of=networks)
+def order(
     case: Case,
-    measure: Callable[[Case, Sequence[TrainedModel], Window], Sweep],
     models: Sequence[TrainedModel],
-) -> Verdict:
+    change: Callable[[Sweep], Sweep] = lambda sweep: sweep,
+) -> Iterator[Part]:
+    """DDIM against one half on each model, and the order of the samplers, at the nearest start."""
     window = find_window(case)
     if window is None:
-        reason = "The closest pair is not separated at any noisy node."
-        return CLAIM.not_applicable(case, reason, Basis.LEARNED)
+        yield NotApplicable("The closest pair is not separated at any noisy node.")
+        return
+    sweep = change(learned_sweep(case, window.steps))
+    first = sweep.samplers[0]
+    for model, rate in zip(models, sweep.each(first, NEAR), strict=True):
+        yield Side(f"interpolations of {first}, {model.name}", rate, at_least=HALF)
+    rates = {name: sweep.pooled(name, NEAR) for name in sweep.samplers}
+    for one, other in pairwise(sweep.samplers):
+        yield compare_order(f"{one} above {other}", rates[one], rates[other])
+    yield Hypothesis("separated", 1.0, 0.0)
     reach = _reach(case, window, window.t)
-    hypotheses = [
-        Hypothesis("common_sigma", 1.0, 0.0),
-        Hypothesis("separated", 1.0, 0.0),
-        Hypothesis.from_slack("budget", np.array([NEAR - reach])),
-    ]
-    sweep = measure(case, models, window)
-    starts = dict.fromkeys((window.steps, STEPS_LEFT, LATE_STEPS))
-    sweeps = [learned_sweep(case, steps) for steps in starts]
-    shares = {name: sweep.each(name, NEAR) for name in sweep.samplers}
-    tables = [_near_table(case, window, sweeps), *(_table(models, s) for s in sweeps)]
-
-    def witness(comparison: Comparison) -> dict[str, Any]:
-        return {"quantity": comparison.name, "t_start": sweep.start, "radius over l": NEAR}
-
-    finding = Finding(
-        comparisons=_comparisons(sweep, models),
-        hypotheses=hypotheses,
-        nonvacuous_share=1.0,
-        witness=witness,
-        unit="runs",
-        note=f"{_note(sweeps)} {variation_note(shares)}",
-        numbers={
-            "largest start radius over l that the budget leaves outside its mode": reach,
-            "start radius over l below which DDIM mostly interpolates": _crossing(sweep),
-        },
-        tables=[*tables, variation_table(shares)],
+    yield Hypothesis.from_slack("budget", np.array([NEAR - reach]))
+    yield Facts(
         model=", ".join(model.name for model in models),
+        witness=lambda _: {"t_start": sweep.start, "radius over l": NEAR},
     )
-    return CLAIM.judge(case, finding, Basis.LEARNED)
+    yield lambda: _shown(case, window, sweep)
 
 
 def _reach(case: Case, window: Window, start: int) -> float:
@@ -143,19 +97,23 @@ def _reach(case: Case, window: Window, start: int) -> float:
     return 0.5 - radius / ddim_contraction(case, start)
 
 
-def _comparisons(sweep: Sweep, models: Sequence[TrainedModel]) -> list[Comparison]:
-    first = sweep.samplers[0]
-    found = [
-        compare_rate(f"interpolations of {first}, {model.name}", Statistical("lower"), rate, HALF)
-        for model, rate in zip(models, sweep.each(first, NEAR), strict=True)
-    ]
-    rates = {name: sweep.pooled(name, NEAR) for name in sweep.samplers}
-    for one, other in pairwise(sweep.samplers):
-        found.append(compare_order(f"{one} above {other}", rates[one], rates[other]))
-    return found
+def _shown(case: Case, window: Window, sweep: Sweep) -> Iterator[Part]:
+    starts = dict.fromkeys((window.steps, STEPS_LEFT, LATE_STEPS))
+    sweeps = [learned_sweep(case, steps) for steps in starts]
+    shares = {name: sweep.each(name, NEAR) for name in sweep.samplers}
+    yield from (_note(sweeps), variation_note(shares))
+    yield {
+        "largest start radius over l that the budget leaves outside its mode": _reach(
+            case, window, window.t
+        ),
+        "start radius over l below which DDIM mostly interpolates": crossing(sweep),
+    }
+    yield _near_table(case, window, sweeps)
+    yield from map(_table, sweeps)
+    yield variation_table(shares)
 
 
-def _crossing(sweep: Sweep) -> float | None:
+def crossing(sweep: Sweep) -> float | None:
     """Where DDIM's mean rate first falls below one half, linearly between two radii."""
     rate = np.array([sweep.pooled("DDIM", radius).rate for radius in LEARNED_RADII])
     below = np.flatnonzero(rate < HALF)
@@ -189,20 +147,37 @@ def _near_table(case: Case, window: Window, sweeps: Sequence[Sweep]) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for sweep in sweeps:
         shares = [with_interval(sweep.pooled(name, NEAR)) for name in sweep.samplers]
-        place = (sweep.start, sweep.steps_left, _crossing(sweep))
+        place = (sweep.start, sweep.steps_left, crossing(sweep))
         reach = _reach(case, window, sweep.start)
         rows.append((*place, reach, *(cell for cells in shares for cell in cells)))
     caption = f"Started {NEAR:g} l off the midpoint, all models together, with 95 % intervals"
     return Table(caption, (*columns, *samplers), rows)
 
 
-def _table(models: Sequence[TrainedModel], sweep: Sweep) -> Table:
+def _table(sweep: Sweep) -> Table:
     """Rates by start radius: every model, and the exact score."""
     columns = ("score", "sampler", *(f"r = {radius:g} l" for radius in LEARNED_RADII))
     rows: list[tuple[Cell, ...]] = []
-    scores = [*(model.name for model in models), "exact score"]
-    for name, hits in zip(scores, sweep.hits, strict=True):
+    for name, hits in zip(sweep.scores, sweep.hits, strict=True):
         for sampler, row in zip(sweep.samplers, hits, strict=True):
             rows.append((name, sampler, *(row / sweep.n).tolist()))
     caption = f"Interpolation rates from raw time {sweep.start}, {sweep.n:,} runs each"
     return Table(caption, columns, rows)
+
+
+# -- controls ------------------------------------------------------------------------------------
+
+
+def _exchanged(sweep: Sweep) -> Sweep:
+    five, eight = (sweep.samplers.index(f"hybrid z={z}") for z in (5, 8))
+    hits = sweep.hits.copy()
+    hits[:, [five, eight]] = hits[:, [eight, five]]
+    return replace(sweep, hits=hits)
+
+
+CLAIM.must_fail(order, "hybrids z=5 and z=8 exchanged", change=_exchanged)
+CLAIM.must_fail(
+    order,
+    "the exact score",
+    change=lambda sweep: replace(sweep, hits=np.broadcast_to(sweep.exact, sweep.hits.shape)),
+)
