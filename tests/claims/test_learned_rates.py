@@ -265,7 +265,7 @@ def test_one_network_without_the_gap_leaves_figure_1_undecided_and_one_reversed_
     reverse = [*OVER_STEPS[:2], [5, 20, 20, 20, 20, 120]]
     row = verdict_of("F1", case_with(steps=reverse))
     assert row.verdict is Outcome.FAILS
-    assert "grid-reduced-2" in row.witness["compared"]
+    assert "grid-reduced-2" in row.quantity
 
 
 def test_figure_1_states_the_difference_over_training_seeds():
@@ -283,7 +283,7 @@ def test_ddim_that_comes_down_to_ddpm_leaves_figure_3_undecided():
     steps = [[92, 50, 30, 10, 2, 1]] * 3
     row = verdict_of("F3", case_with(steps=steps))
     assert row.verdict is Outcome.INCONCLUSIVE
-    assert row.witness["compared"] == "DDIM-1000 above DDPM-1000"
+    assert row.quantity == "DDIM-1000 above DDPM-1000"
 
 
 def test_a_rate_that_rises_again_fails_figures_3_and_e13():

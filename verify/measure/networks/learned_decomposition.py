@@ -40,12 +40,7 @@ def _shares(parts: Parts) -> dict[str, list[Proportion]]:
     return {label: shares for label, shares in found.items() if shares}
 
 
-def _note(
-    case: Case,
-    parts: Parts,
-    pooled: Mapping[str, Decomposition],
-    dropped: int,
-) -> str:
+def _note(case: Case, parts: Parts, pooled: Mapping[str, Decomposition], dropped: int) -> str:
     """What the networks did, together and apart, and what could not be asked of some of them."""
     (ddim, first), (ddpm, second) = pooled.items()
     note = (

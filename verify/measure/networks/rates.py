@@ -11,10 +11,9 @@ it leaves open is another model, see `over_networks`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +27,11 @@ from mixdyn.samplers import DDIM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
 
-from ...ledger.claim import Case, Claim, Hypothesis, Table, Verdict
+from ...ledger.claim import Case, Hypothesis, Table
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
 from ...ledger.sides import Facts, Part
 from ..paths import DDIM_STEPS
-from .models import TrainedModel, learned_mutants, learned_rows
+from .models import TrainedModel
 from .pooled import Shares, variation_table
 
 Cell = float | str | None
@@ -120,6 +119,11 @@ class Rates:
         """The same counts under other samplers' names: a negative control."""
         return dataclasses.replace(self, samplers=tuple(samplers))
 
+    def swapped(self) -> Rates:
+        """The same counts, those of the first sampler and of the last under each other's name."""
+        first, *between, last = self.samplers
+        return self.reordered([last, *between, first])
+
     def exchanged(self, one: str, other: str, model: int) -> Rates:
         """The counts of two samplers of one model under each other's names: a negative control."""
         names = [{one: other, other: one}.get(name, name) for name in self.samplers]
@@ -135,30 +139,6 @@ class Rates:
         return dataclasses.replace(
             alone, counts=counts, exact=counts, spread=spread, exact_spread=spread
         )
-
-
-Change = Callable[[Rates], Rates]
-Judge = Callable[[Case, Change, Sequence[TrainedModel]], Verdict]
-
-
-def unchanged(rates: Rates) -> Rates:
-    """The counts as they were measured."""
-    return rates
-
-
-def judge_rates(
-    claim: Claim, case: Case, judge: Judge, change: Change = unchanged
-) -> list[Verdict]:
-    """The learned rows of a claim about rates, on the counts as measured or on changed ones."""
-    return learned_rows(claim, case, functools.partial(judge, case, change))
-
-
-def judge_changed(
-    claim: Claim, case: Case, judge: Judge, changes: Mapping[str, Change]
-) -> dict[str, Verdict]:
-    """Negative controls of a claim about rates: the same judgement on changed counts."""
-    judges = {name: functools.partial(judge, case, change) for name, change in changes.items()}
-    return learned_mutants(claim, case, judges)
 
 
 def _proportion(counts: IntArray, region: Region) -> Proportion:
@@ -186,11 +166,6 @@ def count_models(case: Case, models: Sequence[TrainedModel], runs: Sequence[Run]
         spread=np.array([spread for _, spread in learned]).reshape(shape),
         exact_spread=np.array([spread for _, spread in exact]).reshape(shape),
     )
-
-
-def witness_of(case: Case) -> Callable[[Comparison], dict[str, Any]]:
-    """What reproduces the counts behind a comparison of two rates."""
-    return lambda comparison: {"compared": comparison.name, "seed": case.stream("rates")}
 
 
 # -- comparing -----------------------------------------------------------------------------------
@@ -345,7 +320,7 @@ def show_rates(
     """What every row about rates shows: their table, how far the networks differ, and how to
     reproduce the counts."""
     yield Facts(
-        witness=lambda found: {"compared": found.name, "seed": case.stream("rates")},
+        witness=lambda found: {"seed": case.stream("rates")},
         model=", ".join(rates.models),
     )
     yield lambda: [

@@ -18,13 +18,14 @@ Source: arXiv 2605.06831 v1, figure E.16
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from mixdyn.support.statistics import DISPLAY_MISS
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.relations import Outcome
+from verify.ledger.sides import Facts, NotApplicable, Part
 from verify.measure.networks.ablated import (
     AXES,
     BASE,
@@ -34,18 +35,13 @@ from verify.measure.networks.ablated import (
     every_setting,
     settings_along,
 )
-from verify.measure.networks.models import TrainedModel
 from verify.measure.networks.rates import (
     COLUMNS,
     STEPS_ALONE,
     Cell,
-    Change,
     Rates,
     compare_order,
-    judge_changed,
-    judge_rates,
     rate_rows,
-    witness_of,
 )
 
 CLAIM = Claim.from_docstring(
@@ -53,7 +49,6 @@ CLAIM = Claim.from_docstring(
     id="E.16",
     short="ablations",
     rests_on={"F1": "the gap, on other problems"},
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "How much of a difference between two settings is the training seed's: there is one "
         "network for each."
@@ -61,56 +56,45 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
-    """DDIM against DDPM on every setting that has a network."""
-    if not case.random and not _is_standard(case):
-        reason = "The settings are those of the standard problem under the shipped networks."
-        return [CLAIM.not_applicable(case, reason, Basis.LEARNED)]
-    return judge_rates(CLAIM, case, _judge)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The same counts with the samplers' names swapped, and the exact score's counts."""
-    changes: dict[str, Change] = {
-        "samplers swapped": lambda rates: rates.reordered(rates.samplers[::-1]),
-    }
-    return judge_changed(CLAIM, case, _judge, changes)
-
-
-def _is_standard(case: Case) -> bool:
-    same_mixture = case.mixture.digest == BASE.mixture.digest
-    return same_mixture and case.schedule.digest == BASE.schedule.digest and case.model is None
-
-
-def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
-    measured = ablated_rates(case)
-    if not measured:
-        reason = "No network trained on a changed setting is shipped."
-        return CLAIM.not_applicable(case, reason, Basis.LEARNED)
-    rates = {setting: change(counted) for setting, counted in measured.items()}
-    few, every = SAMPLERS
-    changed = [s for s in every_setting() if s != BASE]
-    missing = [s.name for s in changed if s not in rates]
-    alone = [STEPS_ALONE - r.from_exact().of(0, few).rate for r in measured.values()]
-    steps = Hypothesis.from_slack("steps", np.array(alone))
-    untrained = f"No network yet for {'; '.join(missing)}." if missing else ""
-    finding = Finding(
-        comparisons=[
-            compare_order(f"{few} above {every}, {s.name}", r.of(0, few), r.of(0, every))
-            for s, r in rates.items()
-        ],
-        hypotheses=[
-            Hypothesis("trained", 1.0 - len(missing) / len(changed)),
-            steps,
-        ],
-        nonvacuous_share=1.0,
-        witness=witness_of(case),
-        unit="samples",
-        note=untrained if steps.held_share else "",
-        tables=[_shares(rates), _trends(rates)],
-        model=", ".join(r.models[0] for r in rates.values()),
+def measured(case: Case) -> Mapping[Setting, Rates] | NotApplicable | None:
+    """Rates by setting, on the standard problem alone."""
+    if case.random:
+        return None
+    problem = case.mixture.digest, case.schedule.digest, case.model
+    if problem != (BASE.mixture.digest, BASE.schedule.digest, None):
+        return NotApplicable(
+            "The settings are those of the standard problem under the shipped networks."
+        )
+    return ablated_rates(case) or NotApplicable(
+        "No network trained on a changed setting is shipped."
     )
-    return CLAIM.judge(case, finding)
+
+
+@CLAIM.learned(unit="samples", of=measured)
+def gap(
+    case: Case,
+    counted: Mapping[Setting, Rates],
+    change: Callable[[Rates], Rates] = lambda rates: rates,
+) -> Iterator[Part]:
+    """DDIM against DDPM on every setting that has a network."""
+    rates = {setting: change(found) for setting, found in counted.items()}
+    few, every = SAMPLERS
+    for setting, found in rates.items():
+        name = f"{few} above {every}, {setting.name}"
+        yield compare_order(name, found.of(0, few), found.of(0, every))
+    changed = [setting for setting in every_setting() if setting != BASE]
+    missing = [setting.name for setting in changed if setting not in rates]
+    yield Hypothesis("trained", 1.0 - len(missing) / len(changed))
+    alone = [STEPS_ALONE - found.from_exact().of(0, few).rate for found in counted.values()]
+    steps = Hypothesis.from_slack("steps", np.array(alone))
+    yield steps
+    if missing and steps.held_share:
+        yield f"No network yet for {'; '.join(missing)}."
+    yield Facts(
+        model=", ".join(found.models[0] for found in rates.values()),
+        witness=lambda found: {"seed": case.stream("rates")},
+    )
+    yield lambda: [_shares(rates), _trends(rates)]
 
 
 def _shares(rates: Mapping[Setting, Rates]) -> Table:
@@ -140,3 +124,6 @@ def _trends(rates: Mapping[Setting, Rates]) -> Table:
             rows.append([axis, sampler, *ends, before.rate, after.rate, word])
     columns = ("axis", "sampler", "from", "to", "interpolation there", "and there", "trend")
     return Table("Trends: the ends of each axis, 95 % intervals apart or not", columns, rows)
+
+
+CLAIM.must_fail(gap, "samplers swapped", change=Rates.swapped)

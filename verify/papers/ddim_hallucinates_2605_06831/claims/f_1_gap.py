@@ -18,41 +18,31 @@ Source: arXiv 2605.06831 v1, figure 1
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.claim import Case, Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
-from verify.measure.networks.models import TrainedModel, high_dimensional_state
-from verify.measure.networks.pooled import Shares, variation_note, variation_table
-from verify.measure.networks.rate_sweeps import (
-    allowed_steps,
-    ddim_name,
-    ddpm_name,
-    rates_over_steps,
-)
+from verify.ledger.sides import Part
+from verify.measure.networks.models import TrainedModel, high_dimensional_state, networks
+from verify.measure.networks.pooled import variation_note
+from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import (
-    Change,
     Rates,
     compare_order,
-    judge_changed,
-    judge_rates,
     over_seeds,
-    rate_table,
     seeds_of,
+    show_rates,
     steps_alone,
-    witness_of,
 )
-from verify.measure.paths import DDIM_STEPS
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="F1",
     short="DDIM above DDPM",
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "Why. DDIM with 50 steps also takes larger steps than DDPM: F3 gives it as many. Nor that "
         "another network, architecture or longer training behaves alike: the networks are those "
@@ -61,68 +51,35 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
+@CLAIM.learned(unit="samples", of=networks)
+def gap(
+    case: Case,
+    models: Sequence[TrainedModel],
+    change: Callable[[Rates], Rates] = lambda rates: rates,
+) -> Iterator[Part]:
     """DDIM with 50 steps against DDPM on every trained network."""
-    return judge_rates(CLAIM, case, _judge)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The same counts with the samplers' names swapped: on all networks, on the last one alone."""
-    few, every = _pair(case)
-    names = {few: every, every: few}
-    changes: dict[str, Change] = {
-        "samplers swapped": lambda rates: rates.reordered(
-            [names.get(name, name) for name in rates.samplers]
-        ),
-        "samplers swapped on the last network": lambda rates: rates.exchanged(few, every, -1),
-    }
-    return judge_changed(CLAIM, case, _judge, changes)
-
-
-def _pair(case: Case) -> tuple[str, str]:
-    """The names of the two samplers."""
-    return ddim_name(min(DDIM_STEPS, case.schedule.T)), ddpm_name(case.schedule)
-
-
-def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
     measured = rates_over_steps(case)
-    rates = change(measured)
-    few, every = _pair(case)
-    shown = list(dict.fromkeys([few, ddim_name(allowed_steps(case.schedule)[-1]), every]))
-
+    rates, (few, *_, every) = change(measured), measured.samplers
+    yield from _comparisons(rates, few, every)
+    shown = list(dict.fromkeys([few, measured.samplers[-2], every]))
     shares = {name: rates.each(name) for name in shown}
     alone = steps_alone(measured.from_exact().of(0, few))
-    finding = Finding(
-        comparisons=_comparisons(rates, few, every),
-        hypotheses=[alone],
-        nonvacuous_share=1.0,
-        witness=witness_of(case),
-        unit="samples",
-        note=_note(shares) if alone.held_share == 1.0 else "",
-        numbers=_gaps(rates, few, every),
-        tables=[
-            rate_table("Shares per network, with 95 % intervals", rates, shown),
-            variation_table(shares),
-        ],
-        model=", ".join(rates.models),
-    )
-    return CLAIM.judge(case, finding)
-
-
-def _note(shares: Shares) -> str:
-    return f"{variation_note(shares)} {high_dimensional_state()}".strip()
+    yield alone
+    if alone.held_share:
+        yield from (variation_note(shares), high_dimensional_state())
+    yield _gaps(rates, few, every)
+    yield from show_rates(case, "Shares per network", rates, shares, shown)
 
 
 def _comparisons(rates: Rates, few: str, every: str) -> list[Comparison]:
     """The weakest network against the strongest, then each network by itself."""
-    n_models = range(len(rates.models))
-    ddim, ddpm = ([rates.of(k, name) for k in n_models] for name in (few, every))
+    ddim, ddpm = rates.each(few), rates.each(every)
     own = [
         compare_order(f"{few} above {every}, {name}", ddim[k], ddpm[k])
         for k, name in enumerate(rates.models)
     ]
-    least = min(n_models, key=lambda k: ddim[k].rate)
-    most = max(n_models, key=lambda k: ddpm[k].rate)
+    least = min(range(len(ddim)), key=lambda k: ddim[k].rate)
+    most = max(range(len(ddpm)), key=lambda k: ddpm[k].rate)
     if least == most:
         return own
     name = f"{few} of {rates.models[least]} above {every} of {rates.models[most]}"
@@ -138,3 +95,11 @@ def _gaps(rates: Rates, few: str, every: str) -> dict[str, float]:
         what = f"difference over {len(members)} seeds, {recipe}"
         found |= {what: float(np.mean(gaps)), f"{what}: 95 % from": low, f"{what}: to": high}
     return found
+
+
+CLAIM.must_fail(gap, "samplers swapped", change=Rates.swapped)
+CLAIM.must_fail(
+    gap,
+    "samplers swapped on the last network",
+    change=lambda rates: rates.exchanged(rates.samplers[0], rates.samplers[-1], -1),
+)

@@ -19,23 +19,20 @@ Source: arXiv 2605.06831 v1, figure 3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.claim import Case, Claim
 from verify.ledger.needs import modes
-from verify.measure.networks.models import TrainedModel
-from verify.measure.networks.pooled import Shares, variation_note, variation_table
+from verify.ledger.sides import Part
+from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import (
-    Change,
-    Trend,
+    Rates,
     compare_fall,
     compare_order,
-    judge_changed,
-    judge_rates,
-    rate_table,
+    show_rates,
     steps_alone,
-    witness_of,
 )
 
 CLAIM = Claim.from_docstring(
@@ -44,7 +41,6 @@ CLAIM = Claim.from_docstring(
     short="rate against steps",
     rests_on={"F1": "the gap, at every number of steps"},
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "That the share falls at each step, or on every network. That DDIM's share stays above "
         "DDPM's on a schedule of more steps: the probability flow is the limit of DDIM, which T "
@@ -53,53 +49,32 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
+@CLAIM.learned(unit="samples", of=networks)
+def fall(
+    case: Case,
+    models: Sequence[TrainedModel],
+    change: Callable[[Rates], Rates] = lambda rates: rates,
+) -> Iterator[Part]:
     """The mean share over the number of steps, against DDPM's."""
-    return judge_rates(CLAIM, case, _judge)
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """DDPM in DDIM's place, and step counts in reverse."""
-    changes: dict[str, Change] = {
-        "samplers swapped": lambda rates: rates.reordered(
-            [rates.samplers[-1], *rates.samplers[1:-1], rates.samplers[0]]
-        ),
-        "step counts in reverse": lambda rates: rates.reordered(
-            [*rates.samplers[-2::-1], rates.samplers[-1]]
-        ),
-    }
-    return judge_changed(CLAIM, case, _judge, changes)
-
-
-def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
     measured = rates_over_steps(case)
     rates, names = change(measured), measured.samplers
     *sweep, every = names
-
-    above = [
-        compare_order(f"{name} above {every}", rates.mean(name), rates.mean(every))
-        for name in reversed(sweep)
-    ]
-    fall = compare_fall(rates, sweep) if len(sweep) > 1 else None
+    for name in reversed(sweep):
+        yield compare_order(f"{name} above {every}", rates.mean(name), rates.mean(every))
+    trend = compare_fall(rates, sweep) if len(sweep) > 1 else None
+    yield from trend.comparisons if trend else ()
     shares = {name: rates.each(name) for name in names}
-    hypothesis = steps_alone(measured.from_exact().of(0, sweep[0]))
-    finding = Finding(
-        comparisons=above + (fall.comparisons if fall else []),
-        hypotheses=[hypothesis],
-        nonvacuous_share=1.0,
-        witness=witness_of(case),
-        unit="samples",
-        note=_note(fall, shares) if hypothesis.held_share else "",
-        tables=[
-            rate_table("Shares over the number of steps, with 95 % intervals", rates),
-            variation_table(shares),
-        ],
-        model=", ".join(rates.models),
-    )
-    return CLAIM.judge(case, finding)
+    alone = steps_alone(measured.from_exact().of(0, sweep[0]))
+    yield alone
+    if alone.held_share:
+        yield trend.in_words() if trend else "The schedule has too few steps for a sweep."
+        yield variation_note(shares)
+    yield from show_rates(case, "Shares over the number of steps", rates, shares)
 
 
-def _note(fall: Trend | None, shares: Shares) -> str:
-    """Where along the sweep the fall is seen, and what the mean over these networks is worth."""
-    words = "The schedule has too few steps for a sweep." if fall is None else fall.in_words()
-    return f"{words} {variation_note(shares)}"
+CLAIM.must_fail(fall, "samplers swapped", change=Rates.swapped)
+CLAIM.must_fail(
+    fall,
+    "step counts in reverse",
+    change=lambda rates: rates.reordered([*rates.samplers[-2::-1], rates.samplers[-1]]),
+)
