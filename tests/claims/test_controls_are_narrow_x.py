@@ -17,12 +17,13 @@ from verify.ledger.claim import Basis, Case, Profile
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.measure.insurance import errors as insured_errors
-from verify.measure.insurance.chains import exact_laws, find_chains
+from verify.measure.insurance.chains import find_chains
 from verify.measure.interpolation.causes import Cells
 from verify.papers.own.claims import x_4_budget as x4
 from verify.papers.own.claims import x_6_hybrid_law as x6
 from verify.papers.own.claims import x_7_last_step as x7
 from verify.papers.own.claims import x_9_orders as x9
+from verify.papers.own.claims import x_10_causes as x10
 from verify.papers.own.claims import x_11_insurance
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
@@ -162,10 +163,11 @@ def test_a_problem_that_is_changed_before_its_orders_are_measured_is_said_to_be(
 
 def test_a_computed_probability_is_not_above_a_count_too_small_to_tell():
     cells = Cells("made up", "none", {"computed": 1e-3, "few": Proportion(0, 100)})
-    assert cells.above("computed", "few").outcome is Outcome.INCONCLUSIVE
+    assert x10.above(cells, "computed", "few").comparison.outcome is Outcome.INCONCLUSIVE
     many = Cells("made up", "none", {"computed": 1e-3, "many": Proportion(10, 100_000)})
-    assert many.above("computed", "many").outcome is Outcome.HOLDS
-    assert many.above("computed", "many").resolution > 0.0
+    found = x10.above(many, "computed", "many").comparison
+    assert found.outcome is Outcome.HOLDS
+    assert found.resolution > 0.0
 
 
 # -- X11 -----------------------------------------------------------------------------------------
@@ -180,13 +182,14 @@ def insured():
 
 def test_the_law_of_a_chain_is_known_to_an_eighth_however_rarely_it_leaves_a_mode(insured):
     for chain in find_chains(insured):
-        found = insured_errors._strays(insured, chain)
-        law, _ = insured_errors._first_axis(exact_laws(insured, chain))
-        share = insured_errors._share(law, found.radius)
+        found = insured_errors.stray(insured, chain)
+        share, wider = (
+            insured_errors.share_in_gap(insured, chain, k * found.radius) for k in (1.0, 2.0)
+        )
         assert share >= 0.05
-        assert found.radius == 0.05 or insured_errors._share(law, 2.0 * found.radius) < 0.05
+        assert found.radius == 0.05 or wider < 0.05
         n = found.hits.trials
-        reach = insured_errors._reach(share, n)
+        reach = insured_errors.reach(share, n)
         assert 0.1 < reach / share < 0.13
         inside = np.arange(math.ceil((share - reach) * n), math.floor((share + reach) * n) + 1)
         missed = binom.cdf(inside[0] - 1, n, share) + binom.sf(inside[-1], n, share)

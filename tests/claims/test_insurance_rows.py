@@ -15,6 +15,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import InputError, NotApplicableError
+from verify.ledger import rows
 from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.measure.insurance import errors as insured_errors
@@ -28,7 +29,7 @@ from verify.measure.insurance.chains import (
     log_gap,
 )
 from verify.measure.insurance.score_pushes import push
-from verify.papers.own.claims import x_11_insurance
+from verify.papers.own.claims import x_11_insurance as x11
 
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.25)
 MIXTURE = GaussianMixture([[x, y] for x in (-1.0, 0.2, 1.0) for y in (-0.7, 0.7)], 0.05)
@@ -48,19 +49,18 @@ def made_up(cost, gap, log_p=-30.0) -> terms.Insured:
 def test_the_sampled_row_holds_and_not_with_the_law_of_another_eta(monkeypatch):
     monkeypatch.setattr(insured_errors, "_WORK", 100_000)
     case = small_case()
-    (row,) = x_11_insurance.check(case)
+    (row,) = rows.check(x11.CLAIM, case)
     assert row.verdict is Outcome.HOLDS
     assert row.basis is Basis.SAMPLED
-    wrong = insured_errors.judge(x_11_insurance.CLAIM, case, insured_errors.Wrong(law=1))
-    assert wrong.verdict is Outcome.FAILS
+    assert rows.row_of(x11.CLAIM, case, x11.known, law=1).verdict is Outcome.FAILS
 
 
 def test_a_cost_quartered_promises_more_than_a_push_leaves():
     rarity = 42.0  # with a push of 0.6 L some per cent of the paths are in a gap of such rarity
     run = made_up(np.full(1000, 0.6 * rarity), np.arange(1000) < 20, -rarity)
     found = {
-        wrong.cost: [c.outcome for c in insured_errors._pushed(run, 0.6 * rarity, wrong)]
-        for wrong in (insured_errors.RIGHT, insured_errors.Wrong(cost=0.25))
+        cost: [s.comparison.outcome for s in x11.pushed(run, 0.6 * rarity, cost=cost)]
+        for cost in (1.0, 0.25)
     }
     assert found[1.0] == [Outcome.HOLDS] * 3
     assert found[0.25] == [Outcome.HOLDS, Outcome.FAILS, Outcome.HOLDS]
@@ -69,7 +69,7 @@ def test_a_cost_quartered_promises_more_than_a_push_leaves():
 def test_a_mixture_off_the_grid_is_refused_with_the_reason():
     diamond = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], 0.03)
     with pytest.raises(NotApplicableError, match="product grid"):
-        x_11_insurance.check(Case("off", diamond, SCHEDULE, random=True))
+        rows.check(x11.CLAIM, Case("off", diamond, SCHEDULE, random=True))
 
 
 def test_modes_without_a_gap_are_refused():

@@ -47,6 +47,7 @@ from verify.measure.networks.rates import Rates
 from verify.measure.outside_modes import ddim_starts, normal_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_3_nearest_neighbours as m3
 from verify.papers.mode_interpolation_2406_09358.claims import m_4_data_and_distance as m4
+from verify.papers.own.claims import x_10_causes as x10
 
 torch = pytest.importorskip("torch")
 
@@ -322,15 +323,19 @@ def test_the_shares_of_score_and_sampler_add_up_and_swapping_samplers_changes_on
         {"exact, DDIM": 0.01, "exact, DDPM": 0.002, "learned, DDIM": 0.2, "learned, DDPM": 0.05},
     )
     assert sum(cells.shares()) == pytest.approx(0.2 - 0.002)
-    assert cells.swapped().shares() == pytest.approx((cells.shares()[0], -cells.shares()[1]))
+    swapped = x10.renamed(cells, DDIM="DDPM", DDPM="DDIM")
+    assert swapped.shares() == pytest.approx((cells.shares()[0], -cells.shares()[1]))
     assert cells.interaction() == pytest.approx(0.2 - 0.05 - 0.01 + 0.002)
-    assert cells.above("learned, DDIM", "learned, DDPM").outcome is Outcome.HOLDS
-    assert cells.without_network().above("learned, DDIM", "exact, DDIM").outcome is Outcome.FAILS
+    above = x10.above(cells, "learned, DDIM", "learned, DDPM").comparison
+    assert above.outcome is Outcome.HOLDS
+    exact = x10.renamed(cells, learned="exact")
+    above = x10.above(exact, "learned, DDIM", "exact, DDIM").comparison
+    assert above.outcome is Outcome.FAILS
 
 
 def test_a_count_is_compared_with_a_computed_probability_by_its_interval():
     cells = Cells("made up", "none", {"a": Proportion(7, 12_000), "b": 1e-18, "c": 5e-4, "d": 0.1})
-    outcomes = [cells.above("a", name).outcome for name in "bcd"]
+    outcomes = [x10.above(cells, "a", name).comparison.outcome for name in "bcd"]
     assert outcomes == [Outcome.HOLDS, Outcome.INCONCLUSIVE, Outcome.FAILS]
 
 

@@ -1,4 +1,4 @@
-"""The sampled row of the guarantee: score errors of known size on product grids."""
+"""Score errors of known size on product grids, and the exact chains' laws."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn import bounds, oracles
+from mixdyn import oracles
 from mixdyn.run.sampling import sample
-from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Profile, Table, Verdict
-from ...ledger.relations import Comparison, Equality, Statistical, compare, compare_rate
+from ...ledger.claim import Case, Profile
 from ..score_errors.blurred import blurred_score
-from . import terms
-from .chains import Chain, Gaps, exact_laws, find_chains
+from .chains import Chain, Gaps, exact_laws
 from .score_pushes import push
 from .terms import Insured, insure
 
@@ -30,66 +27,12 @@ _PRECISE, _PRECISE_FULL = 0.12, 0.05  # to which the count of them must know tha
 _LAW_MISS = 2e-9  # with which a correct law is taken for a wrong one
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """What a negative control gets wrong: factors on the divergence and on the cost; how many
-    chains further the law is taken from."""
-
-    divergence: float = 1.0
-    cost: float = 1.0
-    law: int = 0
-
-
-RIGHT = Wrong()
-
-
-def judge(claim: Claim, case: Case, wrong: Wrong = RIGHT) -> Verdict:
-    """Laws, costs and rates. Raises NotApplicableError off product grids."""
-    chains = find_chains(case)
-    runs = case.memo("X11 known errors", lambda: _runs(case, chains))
-    strays = case.memo("X11 strays", lambda: [_strays(case, chain) for chain in chains])
-    finding = Finding(
-        comparisons=[
-            *(_law(case, chains, k, found, wrong) for k, found in enumerate(strays)),
-            *(c for run, cost in runs if cost is not None for c in _pushed(run, cost, wrong)),
-            *(c for run, cost in runs if cost is None for c in _blurred(run, wrong)),
-        ],
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("product_grid", 1.0, 0.0)],
-        nonvacuous_share=float(np.mean([run.pathwise() < 1.0 for run, _ in runs])),
-        witness=lambda c: {"compared": c.name, "seed": case.stream("insurance")},
-        unit="samples",
-        note=(
-            "The exact chains' laws are compared to within "
-            f"{show_share(_precise(case), 2)} of the share in a gap that is counted."
-        ),
-        numbers=terms.gap_costs([run for run, _ in runs]),
-        tables=[
-            Table(
-                "Guarantee and rate under errors of known size",
-                terms.COLUMNS,
-                [terms.table_row(run) for run, _ in runs],
-            )
-        ],
-        model="exact score with a known error",
-    )
-    return claim.judge(case, finding, Basis.SAMPLED)
-
-
-def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """A third of the divergence, a quarter of the cost, the law of another eta."""
-    return {
-        "a third of the divergence": judge(claim, case, Wrong(divergence=1.0 / 3.0)),
-        "a quarter of the cost": judge(claim, case, Wrong(cost=0.25)),
-        "law of another η": judge(claim, case, Wrong(law=1)),
-    }
-
-
 def _size(case: Case, chain: Chain) -> int:
     work = case.pick(_WORK, 20 * _WORK) // (chain.plan.grid.steps * case.mixture.d)
     return int(np.clip(work, 500, case.pick(_MOST, 20 * _MOST)))
 
 
-def _runs(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | None]]:
+def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | None]]:
     """Runs with the cost that every path must have, None where it varies."""
     found: list[tuple[Insured, float | None]] = []
     mixture, schedule = case.mixture, case.schedule
@@ -108,30 +51,6 @@ def _runs(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | No
     return found
 
 
-def _pushed(run: Insured, cost: float, wrong: Wrong) -> list[Comparison]:
-    """Every path costs the closed form; both forms of the guarantee at that known cost."""
-    budget, divergence = wrong.cost * cost, wrong.divergence * cost
-    forms = {
-        "pathwise": float(bounds.pathwise_probability(0.0, budget, run.log_p)),
-        "kl": float(np.exp(bounds.log_kl_inverse(divergence, run.log_p))),
-    }
-    return [
-        compare(f"cost of a path, {run.name}", Equality(rtol=1e-6), run.cost, cost),
-        *(_rate(run, name, value) for name, value in forms.items()),
-    ]
-
-
-def _blurred(run: Insured, wrong: Wrong) -> list[Comparison]:
-    return [
-        _rate(run, "pathwise", run.pathwise()),
-        _rate(run, "stopped kl", run.stopped(factor=wrong.divergence)),
-    ]
-
-
-def _rate(run: Insured, form: str, bound: float) -> Comparison:
-    return compare_rate(f"share in a gap, {run.name}, {form}", Statistical(), run.rate, bound)
-
-
 # -- the law of the exact chain --------------------------------------------------------------------
 
 
@@ -144,23 +63,24 @@ class Strays:
     hits: Proportion
 
 
-def _strays(case: Case, chain: Chain) -> Strays:
+def stray(case: Case, chain: Chain) -> Strays:
     """Counts of the exact chain. The radius is the largest halving of sigma whose gap has
     mass enough to be counted."""
     from scipy.stats import norm
 
     law, axis = _first_axis(exact_laws(case, chain))
     radius = float(case.mixture.sigma)
-    while (share := _share(law, radius)) < _LEAST_SHARE:
+    while (share := share_in_gap(case, chain, radius)) < _LEAST_SHARE:
         radius *= 0.5
     deviations = float(norm.isf(_LAW_MISS / 2))
-    n = math.ceil((deviations / _precise(case)) ** 2 * (1.0 - share) / share)
+    n = math.ceil((deviations / precise(case)) ** 2 * (1.0 - share) / share)
     run = sample(case.mixture, case.schedule, chain.sampler, n=n, rng=case.stream("X11 law"))
     inside = Gaps((law.axis.values,), radius).hold(np.asarray(run.x)[:, [axis]])
     return Strays(radius, Proportion(int(inside.sum()), n))
 
 
-def _precise(case: Case) -> float:
+def precise(case: Case) -> float:
+    """To which part of it the count knows the share in a gap."""
     return _PRECISE_FULL if case.profile is Profile.FULL else _PRECISE
 
 
@@ -169,26 +89,15 @@ def _first_axis(laws: Sequence[oracles.AxisLaw]) -> tuple[oracles.AxisLaw, int]:
     return laws[axis], axis
 
 
-def _share(law: oracles.AxisLaw, radius: float) -> float:
+def share_in_gap(case: Case, chain: Chain, radius: float) -> float:
+    """The exact chain's share of outputs in a gap of this radius, in the same coordinate."""
+    law, _ = _first_axis(exact_laws(case, chain))
     return math.exp(oracles.log_gap_probability([law], radius))
 
 
-def _reach(share: float, n: int) -> float:
+def reach(share: float, n: int) -> float:
     """How far the rate of n trials strays from `share`, up to probability _LAW_MISS."""
     from scipy.stats import binom
 
     low, high = (float(binom.isf(p, n, share)) for p in (1.0 - _LAW_MISS / 2, _LAW_MISS / 2))
     return max(share - low / n, high / n - share)
-
-
-def _law(case: Case, chains: Sequence[Chain], k: int, found: Strays, wrong: Wrong) -> Comparison:
-    """The share of chain k against its law, to within what the binomial law allows."""
-    law, _ = _first_axis(exact_laws(case, chains[(k + wrong.law) % len(chains)]))
-    share = _share(law, found.radius)
-    radius = found.radius / float(case.mixture.sigma)
-    return compare(
-        f"exact chain in a gap of {radius:g} sigma, {chains[k].name}",
-        Equality(atol=_reach(share, found.hits.trials)),
-        found.hits.rate,
-        share,
-    )

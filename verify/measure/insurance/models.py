@@ -1,10 +1,9 @@
-"""The learned rows of the guarantee: every trained model under every chain."""
+"""Every trained model under every chain: its runs, and what the learned row of X11 shows."""
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,10 +12,9 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
-from ...ledger.quantities import nearest_double
-from ...ledger.relations import Comparison, Statistical, compare_rate
-from ..networks.models import TrainedModel, learned_mutants, learned_rows, trained_models
+from ...ledger.claim import Case, Table
+from ...ledger.sides import Part
+from ..networks.models import TrainedModel, trained_models
 from ..networks.rates import ddim
 from . import terms
 from .chains import Chain, coarse_name, find_chains, find_gaps
@@ -26,65 +24,6 @@ from .terms import Insured, after_last_step, insure
 _DDPM, _COARSE = 3600, 15_000
 _DDPM_EARLY, _COARSE_EARLY = 300, 2000
 _FULL = 20
-
-Bound = Callable[[Insured], float]
-
-
-def rows(claim: Claim, case: Case) -> list[Verdict]:
-    """The learned row, or why there is none."""
-    return learned_rows(claim, case, functools.partial(_judge, claim, case, GUARANTEES))
-
-
-def mutants(claim: Claim, case: Case) -> dict[str, Verdict]:
-    """Guarantees that forget the expensive paths, or divide by a standard deviation."""
-    changed: dict[str, Bound] = {
-        "paths that exceed the budget forgotten": lambda run: float(
-            bounds.pathwise_probability(0.0, run.budget, run.log_p)
-        ),
-        "standard deviation of the noise in place of its variance": _mixed_up,
-    }
-    judges = {
-        name: functools.partial(_judge, claim, case, {name: bound})
-        for name, bound in changed.items()
-    }
-    found = learned_mutants(claim, case, judges)
-    return {name: row for name, row in found.items() if row.bound is not None}
-
-
-def _mixed_up(run: Insured) -> float:
-    return terms.with_cost(run, run.mixed_up).pathwise()
-
-
-GUARANTEES: Mapping[str, Bound] = {
-    "pathwise": lambda run: run.pathwise(),
-    "stopped kl": lambda run: run.stopped(),
-}
-
-
-def _judge(
-    claim: Claim, case: Case, given: Mapping[str, Bound], models: Sequence[TrainedModel]
-) -> Verdict:
-    """given: the guarantees by name (mutants replace them)."""
-    runs = measured(case, models)
-    last = case.memo("X11 last step", lambda: _after(case, models, runs))
-    found = _comparisons(runs, given) + _comparisons(last, given, "after its own last step, ")
-    every = [bound(run) for bound in given.values() for run in runs]
-    finding = Finding(
-        comparisons=sorted(found, key=lambda c: -nearest_double(c.tightness or 0.0)),
-        hypotheses=[Hypothesis("common_sigma", 1.0, 0.0), Hypothesis("product_grid", 1.0, 0.0)],
-        nonvacuous_share=sum(value < 1.0 for value in every) / len(every),
-        witness=lambda c: {"compared": c.name, "seed": case.stream("insurance")},
-        unit="samples",
-        note=_note(runs),
-        numbers=_numbers(case, models, runs),
-        tables=[
-            Table("Guarantee and rate at the last noisy time", terms.COLUMNS, _table(runs)),
-            Table("The same for the output", terms.COLUMNS, _table(last)),
-            case.memo("X11 deterministic", lambda: _deterministic(case, models)),
-        ],
-        model=", ".join(dict.fromkeys(run.model for run in runs)),
-    )
-    return claim.judge(case, finding, Basis.LEARNED)
 
 
 def measured(case: Case, models: Sequence[TrainedModel]) -> list[Insured]:
@@ -121,27 +60,22 @@ def _draws(case: Case, chain: Chain, full: int, coarse: int) -> int:
     return case.pick(quick, _FULL * quick)
 
 
-def _after(case: Case, models: Sequence[TrainedModel], runs: Sequence[Insured]) -> list[Insured]:
+def after(case: Case, models: Sequence[TrainedModel], runs: Sequence[Insured]) -> list[Insured]:
     """The converged models' runs, asked about gaps of the output."""
     scores = {model.name: model.score for model in models}
     found = [after_last_step(case, run, scores[run.model]) for run in runs if run.model in scores]
     return [run for run in found if run is not None]
 
 
-def _comparisons(
-    runs: Sequence[Insured], bounding: Mapping[str, Bound], what: str = ""
-) -> list[Comparison]:
-    return [
-        compare_rate(
-            f"share in a gap, {what}{run.name}, {name}", Statistical(), run.rate, bound(run)
-        )
-        for run in runs
-        for name, bound in bounding.items()
-    ]
-
-
-def _table(runs: Sequence[Insured]) -> list[tuple[str | float, ...]]:
-    return [terms.table_row(run) for run in runs]
+def shown(
+    case: Case, models: Sequence[TrainedModel], runs: Sequence[Insured], last: Sequence[Insured]
+) -> Iterator[Part]:
+    """Note, numbers and tables. last: the runs asked about gaps of the output."""
+    yield _note(runs)
+    yield _numbers(case, models, runs)
+    yield terms.table("Guarantee and rate at the last noisy time", runs)
+    yield terms.table("The same for the output", last)
+    yield _deterministic(case, models)
 
 
 def _deterministic(case: Case, models: Sequence[TrainedModel]) -> Table:

@@ -22,7 +22,7 @@ from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
-from ...ledger.claim import Case
+from ...ledger.claim import Case, Table
 from .chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
 
 LEVEL = 1e-4  # what the budget leaves to the pathwise bound's second term, where L allows it
@@ -206,7 +206,12 @@ COLUMNS = (
 )
 
 
-def table_row(found: Insured, miss: float = 0.05) -> tuple[str | float, ...]:
+def table(caption: str, runs: Sequence[Insured]) -> Table:
+    """What every run is guaranteed and what is measured."""
+    return Table(caption, COLUMNS, [_table_row(run) for run in runs])
+
+
+def _table_row(found: Insured, miss: float = 0.05) -> tuple[str | float, ...]:
     """What is guaranteed and what is measured."""
     return (
         *(found.name, len(found.cost), -found.log_p, found.budget),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +15,9 @@ from mixdyn.problem.schedule import TimeGrid
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.claim import Case
-from ...ledger.relations import Comparison, Lower, Statistical, compare, compare_rate
 from ..measurement import Measurement
 from ..networks.pooled import Shares
 from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps
-from ..networks.rates import compare_order
 from .networks import (
     KINDS,
     PlaneCounts,
@@ -34,7 +31,6 @@ from .problems import LINES, PLANES, line_name, modes_at
 
 Cell = Proportion | float  # a count, or a probability that was computed
 NAMES = ("exact, DDIM", "exact, DDPM", "learned, DDIM", "learned, DDPM")
-_MORE = Lower(rtol=0.02, atol=1e-12)
 
 
 @dataclass(frozen=True)
@@ -49,19 +45,6 @@ class Cells:
         """The share or the probability in a cell."""
         cell = self.cells[name]
         return cell.rate if isinstance(cell, Proportion) else cell
-
-    def above(self, larger: str, smaller: str) -> Comparison:
-        """Whether one cell is above another: intervals apart, or computed numbers."""
-        name = f"{self.problem}: {larger} above {smaller}"
-        a, b = self.cells[larger], self.cells[smaller]
-        if isinstance(a, Proportion) and isinstance(b, Proportion):
-            return compare_order(name, a, b)
-        if isinstance(a, Proportion):
-            return compare_rate(name, Statistical("lower"), a, self.rate(smaller))
-        if isinstance(b, Proportion):
-            return compare_rate(name, Statistical("upper"), b, self.rate(larger))
-        # Equal cells are not one above the other.
-        return compare(name, _MORE, self.rate(larger), 1.05 * self.rate(smaller))
 
     def shares(self) -> tuple[float, float]:
         """What the score adds to (exact, DDPM) and what the sampler does: the mean of each one's
@@ -79,18 +62,6 @@ class Cells:
         ed, ep, ld, lp = (self.rate(name) for name in NAMES)
         return (ld - ep) / max((lp - ep) + (ed - ep), 1e-300)
 
-    def without_network(self) -> Cells:
-        """The exact score's cells in place of the network's: a negative control."""
-        exact = {name: self.cells[name.replace("learned", "exact")] for name in NAMES}
-        return dataclasses.replace(self, cells=exact)
-
-    def swapped(self) -> Cells:
-        """DDIM's cells in place of DDPM's and the other way: a negative control."""
-        other = {"DDIM": "DDPM", "DDPM": "DDIM"}
-        pairs = {name: name.split(", ") for name in NAMES}
-        cells = {n: self.cells[f"{score}, {other[by]}"] for n, (score, by) in pairs.items()}
-        return dataclasses.replace(self, cells=cells)
-
     def samples(self, name: str) -> int | None:
         """How many samples a cell counts, None where it was computed."""
         cell = self.cells[name]
@@ -100,16 +71,6 @@ class Cells:
         """The 95 % interval of a count, nothing where the probability was computed."""
         cell = self.cells[name]
         return cell.interval() if isinstance(cell, Proportion) else (None, None)
-
-    def as_row(self) -> list[float | str | None]:
-        """A row of the table of causes."""
-        return [
-            *(self.problem, self.samples("learned, DDIM"), self.samples("learned, DDPM")),
-            *(self.rate("exact, DDIM"), self.rate("exact, DDPM")),
-            *(self.rate("learned, DDIM"), *self.interval("learned, DDIM")),
-            *(self.rate("learned, DDPM"), *self.interval("learned, DDPM")),
-            *(*self.shares(), self.interaction()),
-        ]
 
 
 def own_cells(case: Case) -> Cells:

@@ -22,21 +22,25 @@ Source: arXiv 2605.06831 v1, section 5, blames the sampler; arXiv 2406.09358 v2,
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from verify.ledger.claim import Basis, Case, Claim, Finding, Hypothesis, Table, Verdict
+from mixdyn.support.statistics import Proportion
+from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.measure.interpolation.causes import (
+    NAMES,
     Cells,
     own_cells,
     own_shares,
     paper_cells,
     paper_problems,
 )
-from verify.measure.networks.models import TrainedModel, learned_mutants, learned_rows
+from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.pooled import variation_note, variation_table
+from verify.measure.networks.rates import compare_order
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -44,7 +48,6 @@ CLAIM = Claim.from_docstring(
     short="whose fault",
     rests_on={"F1": "the gap between samplers", "M1": "the exact score makes none"},
     needs=(modes(2),),
-    basis=(Basis.LEARNED,),
     does_not_show=(
         "What part of the score's error does it (M2, C.5): the split is between the whole error "
         "and the whole sampler, and DDIM's 50 steps are also coarser than DDPM's (F3). What "
@@ -52,47 +55,40 @@ CLAIM = Claim.from_docstring(
         "they differ; each problem of arXiv 2406.09358 has one."
     ),
 )
-Change = Callable[[Cells], Cells]
 
 
-def check(case: Case) -> list[Verdict]:
+@CLAIM.learned(unit="samples", of=networks)
+def causes(
+    case: Case,
+    models: Sequence[TrainedModel],
+    change: Callable[[Cells], Cells] = lambda cells: cells,
+) -> Iterator[Part]:
     """Four cells on the case's networks, and on those of the other paper."""
-    return learned_rows(CLAIM, case, functools.partial(_judge, case, lambda cells: cells))
-
-
-def mutants(case: Case) -> dict[str, Verdict]:
-    """The exact score in the learned one's place; the samplers' names swapped."""
-    changes: dict[str, Change] = {
-        "exact score in place of the learned one": Cells.without_network,
-        "samplers swapped": Cells.swapped,
-    }
-    measures = {name: functools.partial(_judge, case, change) for name, change in changes.items()}
-    return learned_mutants(CLAIM, case, measures)
-
-
-def _judge(case: Case, change: Change, models: Sequence[TrainedModel]) -> Verdict:
-    measured = [own_cells(case), *paper_cells(case)]
-    shown = [change(cells) for cells in measured]
-    shares = own_shares(case)
-    finding = Finding(
-        comparisons=[c for cells in shown for c in _compare(cells)],
-        hypotheses=[Hypothesis("trained", len(shown) / (1 + paper_problems(case)))],
-        nonvacuous_share=1.0,
-        witness=lambda comparison: {"compared": comparison.name, "seed": case.stream("rates")},
-        unit="samples",
-        note=f"{_note(shown)} {variation_note(shares)}",
-        tables=[_table(shown), variation_table(shares)],
-        model=", ".join(cells.model for cells in shown),
+    every = [change(cells) for cells in (own_cells(case), *paper_cells(case))]
+    for cells in every:
+        yield above(cells, "learned, DDIM", "exact, DDIM")
+        yield above(cells, "learned, DDPM", "exact, DDPM")
+        yield above(cells, "learned, DDIM", "learned, DDPM")
+    yield Hypothesis("trained", len(every) / (1 + paper_problems(case)))
+    yield Facts(
+        model=", ".join(cells.model for cells in every),
+        witness=lambda _: {"seed": case.stream("rates")},
     )
-    return CLAIM.judge(case, finding)
+    shares = own_shares(case)
+    yield from (_note(every), variation_note(shares))
+    yield lambda: [_table(every), variation_table(shares)]
 
 
-def _compare(cells: Cells) -> list[Comparison]:
-    return [
-        cells.above("learned, DDIM", "exact, DDIM"),
-        cells.above("learned, DDPM", "exact, DDPM"),
-        cells.above("learned, DDIM", "learned, DDPM"),
-    ]
+def above(cells: Cells, larger: str, smaller: str) -> Side | Comparison:
+    """Whether one cell is above another: intervals apart, or computed numbers to within 2 %."""
+    name = f"{cells.problem}: {larger} above {smaller}"
+    a, b = cells.cells[larger], cells.cells[smaller]
+    if isinstance(b, Proportion):
+        return compare_order(name, a, b) if isinstance(a, Proportion) else Side(name, b, at_most=a)
+    if isinstance(a, Proportion):
+        return Side(name, a, at_least=b)
+    # Equal cells are not one above the other.
+    return Side(name, a, at_least=1.05 * b, tolerance=Tolerance(rtol=0.02, atol=1e-12))
 
 
 def _note(shown: Sequence[Cells]) -> str:
@@ -111,8 +107,15 @@ def _note(shown: Sequence[Cells]) -> str:
     return note + (f" DDIM makes fewer on {'; '.join(better)}." if better else "")
 
 
-def _table(shown: Sequence[Cells]) -> Table:
-    rows = [cells.as_row() for cells in shown]
+def _table(every: Sequence[Cells]) -> Table:
+    """The cells and the shares of the causes; blanks where a count has no interval to show."""
+    rows = []
+    for cells in every:
+        n_samples = [cells.samples(f"learned, {by}") for by in ("DDIM", "DDPM")]
+        exact = [cells.rate(f"exact, {by}") for by in ("DDIM", "DDPM")]
+        learned = [(cells.rate(name), *cells.interval(name)) for name in NAMES[2:]]
+        split = (*cells.shares(), cells.interaction())
+        rows.append((cells.problem, *n_samples, *exact, *learned[0], *learned[1], *split))
     columns = (
         *("problem", "samples under DDIM", "under DDPM"),
         *("exact, DDIM", "exact, DDPM", "learned, DDIM", "from", "to"),
@@ -123,3 +126,19 @@ def _table(shown: Sequence[Cells]) -> Table:
         "where the law was computed. Interaction: what both causes do beyond each alone"
     )
     return Table(caption, columns, rows)
+
+
+def renamed(cells: Cells, **words: str) -> Cells:
+    """Every cell as the one whose name has these words in place of its own."""
+    other = {name: ", ".join(words.get(word, word) for word in name.split(", ")) for name in NAMES}
+    return replace(cells, cells={name: cells.cells[other[name]] for name in NAMES})
+
+
+CLAIM.must_fail(
+    causes,
+    "exact score in place of the learned one",
+    change=lambda cells: renamed(cells, learned="exact"),
+)
+CLAIM.must_fail(
+    causes, "samplers swapped", change=lambda cells: renamed(cells, DDIM="DDPM", DDPM="DDIM")
+)

@@ -26,10 +26,21 @@ Source: our result, in place of arXiv 2605.06831 v1, Proposition 5.1 and Appendi
 
 from __future__ import annotations
 
-from verify.ledger.claim import Basis, Case, Claim, Verdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from mixdyn import bounds
+from mixdyn.support.numbers import show_share
+from verify.ledger.claim import Case, Claim, Hypothesis
 from verify.ledger.needs import modes, one_sigma
-from verify.measure.insurance import errors as insured_errors
-from verify.measure.insurance import models as insured_models
+from verify.ledger.quantities import nearest_double
+from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.measure.insurance import errors, terms
+from verify.measure.insurance import models as trained
+from verify.measure.insurance.chains import find_chains
+from verify.measure.insurance.terms import Insured
+from verify.measure.networks.models import TrainedModel, networks
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -37,7 +48,6 @@ CLAIM = Claim.from_docstring(
     short="noise as insurance",
     sharpens={"C.6": "a guarantee from the score error alone"},
     needs=(modes(2), one_sigma),
-    basis=(Basis.SAMPLED, Basis.LEARNED),
     derivation="derivations/pathwise_bound.py",
     does_not_show=(
         "Anything about a sampler without noise: two deterministic paths part at once, no "
@@ -48,11 +58,97 @@ CLAIM = Claim.from_docstring(
 )
 
 
-def check(case: Case) -> list[Verdict]:
-    """Synthetic errors, then trained models, against both guarantees."""
-    return [insured_errors.judge(CLAIM, case), *insured_models.rows(CLAIM, case)]
+PRODUCT_GRID = Hypothesis("product_grid", 1.0, 0.0)  # elsewhere the laws refuse
 
 
-def mutants(case: Case) -> dict[str, Verdict]:
-    """Costs and laws of the wrong steps, halved divergence, forgotten paths."""
-    return insured_errors.mutants(CLAIM, case) | insured_models.mutants(CLAIM, case)
+# -- errors of known size ------------------------------------------------------------------------
+
+
+@CLAIM.sampled(unit="samples")
+def known(case: Case, divergence: float = 1.0, cost: float = 1.0, law: int = 0) -> Iterator[Part]:
+    """Laws of the exact chains, costs of pushes, and rates against both guarantees. divergence,
+    cost: factors on them; law: how many chains further the law is taken from."""
+    chains = find_chains(case)
+    runs = case.memo("X11 known errors", lambda: errors.run_known(case, chains))
+    strays = case.memo("X11 strays", lambda: [errors.stray(case, chain) for chain in chains])
+    yield PRODUCT_GRID
+    for k, (chain, found) in enumerate(zip(chains, strays, strict=True)):
+        share = errors.share_in_gap(case, chains[(k + law) % len(chains)], found.radius)
+        yield Side(
+            f"exact chain in a gap of {found.radius / float(case.mixture.sigma):g} sigma, "
+            f"{chain.name}",
+            found.hits.rate,
+            equals=share,
+            tolerance=Tolerance(atol=errors.reach(share, found.hits.trials)),
+        )
+    for run, paid in sorted(runs, key=lambda each: each[1] is None):
+        if paid is not None:
+            yield from pushed(run, paid, divergence, cost)
+        else:
+            yield _rate(run, "pathwise", run.pathwise())
+            yield _rate(run, "stopped kl", run.stopped(factor=divergence))
+    every = [run for run, _ in runs]
+    yield Facts(
+        nonvacuous=np.array([run.pathwise() < 1.0 for run in every]),
+        model="exact score with a known error",
+        witness=lambda _: {"seed": case.stream("insurance")},
+    )
+    yield (
+        "The exact chains' laws are compared to within "
+        f"{show_share(errors.precise(case), 2)} of the share in a gap that is counted."
+    )
+    yield lambda: [
+        terms.gap_costs(every),
+        terms.table("Guarantee and rate under errors of known size", every),
+    ]
+
+
+def pushed(run: Insured, paid: float, divergence: float = 1.0, cost: float = 1.0) -> Iterator[Side]:
+    """Every path costs the closed form; both forms of the guarantee at that known cost."""
+    yield Side(f"cost of a path, {run.name}", run.cost, equals=paid, tolerance=Tolerance(rtol=1e-6))
+    yield _rate(run, "pathwise", float(bounds.pathwise_probability(0.0, cost * paid, run.log_p)))
+    yield _rate(run, "kl", float(np.exp(bounds.log_kl_inverse(divergence * paid, run.log_p))))
+
+
+def _rate(run: Insured, form: str, bound: float, what: str = "") -> Side:
+    return Side(f"share in a gap, {what}{run.name}, {form}", run.rate, at_most=bound)
+
+
+# -- trained models ------------------------------------------------------------------------------
+
+Guarantees = Mapping[str, Callable[[Insured], float]]
+BOTH: Guarantees = {"pathwise": Insured.pathwise, "stopped kl": Insured.stopped}
+
+
+@CLAIM.learned(unit="samples", of=networks)
+def learned(case: Case, models: Sequence[TrainedModel], given: Guarantees = BOTH) -> Iterator[Part]:
+    """Every model at the last noisy time, and after its own last step, the tightest first."""
+    runs = trained.measured(case, models)
+    last = case.memo("X11 last step", lambda: trained.after(case, models, runs))
+    sides = [_rate(run, form, bound(run)) for run in runs for form, bound in given.items()]
+    telling = np.array([nearest_double(side.comparison.bound) < 1.0 for side in sides])
+    after = "after its own last step, "
+    sides += [_rate(run, form, bound(run), after) for run in last for form, bound in given.items()]
+    yield from sorted(sides, key=lambda s: -nearest_double(s.comparison.tightness or 0.0))
+    yield PRODUCT_GRID
+    yield Facts(
+        nonvacuous=telling,
+        model=", ".join(dict.fromkeys(run.model for run in runs)),
+        witness=lambda _: {"seed": case.stream("insurance")},
+    )
+    yield lambda: trained.shown(case, models, runs, last)
+
+
+CLAIM.must_fail(known, "a third of the divergence", divergence=1.0 / 3.0)
+CLAIM.must_fail(known, "a quarter of the cost", cost=0.25)
+CLAIM.must_fail(known, "law of another η", law=1)
+CLAIM.must_fail(
+    learned,
+    "paths that exceed the budget forgotten",
+    given={"pathwise": lambda run: float(bounds.pathwise_probability(0.0, run.budget, run.log_p))},
+)
+CLAIM.must_fail(
+    learned,
+    "standard deviation of the noise in place of its variance",
+    given={"pathwise": lambda run: terms.with_cost(run, run.mixed_up).pathwise()},
+)
