@@ -193,7 +193,8 @@ def _batch(
 def _along_flow(case: Case, speed: float) -> Side:
     """Distance to the plain segment of each path's own pair, at every node after its tau."""
     paths, tails = flow_paths(case), flow_tails(case, KAPPA)
-    distance = case.memo("X2' distances", lambda: _distances(case))
+    ends = case.mixture.means
+    distance = tails.along(paths, lambda i, j, y: geometry.distance_to_segment(y, ends[j], ends[i]))
     later = tails.later()
     u = speed * 0.5 * np.log(tails.at_start(paths.v) / paths.v[:, None])
     pull = tails.per_path(lambda i, j: float(bounds.segment_remainder(case.mixture, i, j, KAPPA)))
@@ -206,14 +207,3 @@ def _along_flow(case: Case, speed: float) -> Side:
         among=later,
         where=lambda node, path: tail_place(paths, tails, node, path),
     )
-
-
-def _distances(case: Case) -> Array:
-    """(S + 1, n): distance to the segment of each path's own pair, NaN where it has none."""
-    paths, tails = flow_paths(case), flow_tails(case, KAPPA)
-    distance = np.full(paths.y.shape[:2], np.nan)
-    for (i, j), rows in tails.groups():
-        flat = paths.y[:, rows].reshape(-1, case.mixture.d)
-        ends = case.mixture.means[j], case.mixture.means[i]
-        distance[:, rows] = geometry.distance_to_segment(flat, *ends).reshape(-1, len(rows))
-    return distance
