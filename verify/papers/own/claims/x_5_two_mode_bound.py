@@ -177,20 +177,13 @@ def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
     """This mixture with the engine's drift. stretch: a factor on the largest l' that it allows."""
     i, j = geometry.nearest_pairs(case.mixture)[0]
     pair = geometry.pair(case.mixture, i, j)
-    literal = case.memo("X5 literal", lambda: _literal(case, pair))
     usable = [(t, r) for t in _own_times(case) if (r := reference_from(case, pair, t)) is not None]
     if not usable:
-        slack = Hypothesis.from_slack("reference", literal)
-        yield slack
-        yield (
-            "The drift along the pair depends on the place across it; with s = 0, l' = l the "
-            f"condition holds at {show_share(slack.held_share)} of the places looked at. The "
-            "exact law answers instead: see P5.1."
-        )
+        yield from _no_reference(case, pair)
         return
     yield Hypothesis("reference", 1.0, 0.0)
     v = case.schedule.effective_variance(float(case.mixture.sigma))
-    y = case.memo("X5 starts", lambda: _own_starts(case, pair, float(v[usable[0][0]])))
+    y = _own_starts(case, pair, float(v[usable[0][0]]))
     thetas = pair.length * np.array([HALF_WIDTH, *THETAS])
     places = [Place(y, float(v[t]), float(v[0]), thetas) for t, _ in usable]
     truth = case.memo(
@@ -205,9 +198,7 @@ def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
         "y": y[None, :, None],
         "length": np.array([r.length for _, r in usable])[:, None, None],
     }
-    first = np.zeros(truth.shape, bool)
-    first[0, 0, 0] = True
-    bound = bound[:, None]
+    first, bound = np.arange(truth.size).reshape(truth.shape) == 0, bound[:, None]
     for name, among in (
         ("the paper's regime, from the midpoint", first),
         ("all starts, times and half-widths", None),
@@ -217,12 +208,22 @@ def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
         nonvacuous=float(np.mean(bound < SAYS_NOTHING)),
         truth=Log10.from_log(float(truth[0, 0, 0])),
     )
-    yield lambda: _own_numbers(pair, usable[0][1], literal)
+    yield lambda: _own_numbers(pair, usable[0][1], _literal(case, pair))
 
 
 CLAIM.must_fail_narrowly(
     own, "own mixture, l' longer by a share of {}", 0.05, stretch=lambda more: 1.0 + more
 )
+
+
+def _no_reference(case: Case, pair: geometry.Pair) -> Iterator[Part]:
+    slack = Hypothesis.from_slack("reference", _literal(case, pair))
+    yield slack
+    yield (
+        "The drift along the pair depends on the place across it; with s = 0, l' = l the condition "
+        f"holds at {show_share(slack.held_share)} of the places looked at. The exact law answers "
+        "instead: see P5.1."
+    )
 
 
 def _own_numbers(pair: geometry.Pair, first: Reference, literal: Array) -> dict[str, Number | None]:
