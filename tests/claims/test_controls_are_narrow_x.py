@@ -80,7 +80,7 @@ def test_places_at_which_a_mean_tells_nothing_are_counted(rows):
 
 def test_means_too_noisy_to_tell_a_contraction_decide_nothing(case):
     starts = x4.starts_of(case)
-    noisy = dataclasses.replace(starts, ddpm_reach=300.0 * starts.ddpm_reach)
+    noisy = {**starts, "reach": 300.0 * starts["reach"]}
     row = row_of(x4.CLAIM, case, x4.contractions, noisy)
     assert row.verdict is Outcome.INCONCLUSIVE
     assert row.quantity == "distance of DDPM's mean end over l"
@@ -92,13 +92,13 @@ def test_few_draws_in_many_dimensions_widen_the_reach_of_a_mean_by_students_law(
     means[1, 0] = 1.0
     many = Case("wide", GaussianMixture(means, 0.01), NoiseSchedule.linear(60, 1e-3, 0.25))
     found = x4.starts_of(many)
-    assert (found.t[0, 0], len(found.pair)) == (3, 3)
+    assert (found["t"][0, 0], len(found["pair"])) == (3, 3)
     steps = np.arange(3, -1, -1)
     law = oracles.linear_recursion_std(many.schedule.alpha_bar, steps, 1.0, 0.01, start_std=1e-12)
-    deviations = found.ddpm_reach[0] / (law[-1] / math.sqrt(64))
+    deviations = found["reach"][0] / (law[-1] / math.sqrt(64))
     # A normal mean's would be 6.5; where one mode owns the start the estimates average out.
     assert t.isf(0.5e-10, 63) == pytest.approx(7.744, abs=1e-3)
-    assert 7.0 < deviations[found.others[0] < 1e-4].mean() < 8.5
+    assert 7.0 < deviations[found["others"][0] < 1e-4].mean() < 8.5
 
 
 # -- X6 ------------------------------------------------------------------------------------------

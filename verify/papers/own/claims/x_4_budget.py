@@ -25,8 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +35,7 @@ from mixdyn.geometry import Pair, dynamics
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
-from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
 from verify.ledger.claim import Case, Claim, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
@@ -67,54 +66,7 @@ COARSE = 0.2  # of a distance: a tolerance beyond it tells nothing
 _LEAST = 64  # draws
 
 
-@dataclass(frozen=True)
-class Starts:
-    """Starts on segments, group by group: one pair at one node. Arrays of one value a group (G, 1),
-    else (G, R) by offset.
-
-    pair (G, 1, 2): modes i, j. distance: to mode i at the start. others: sum of the other modes'
-    responsibilities. pull: their sum of gamma_k |mu_k - mu_i|. ddpm_mean: distance of the mean end
-    from the mode along the pair; ddpm_reach: how far it strays from its law, up to probability
-    MISS. ddpm_distance: mean distance of the ends. flow, ddim: distance of the end. ddpm_inside,
-    ddim_inside: share of ends within the mode's radius. exact_mean: O1.
-    """
-
-    pair: IntArray
-    t: IntArray
-    steps_left: IntArray
-    length: Array
-    v_start: Array
-    v_end: Array
-    distance: Array
-    others: Array
-    pull: Array
-    ddpm_mean: Array
-    ddpm_reach: Array
-    ddpm_distance: Array
-    ddpm_inside: Array
-    flow: Array
-    ddim: Array
-    ddim_inside: Array
-    exact_mean: Array
-
-    def side(
-        self,
-        name: str,
-        left: ArrayLike,
-        right: ArrayLike,
-        atol: float = 1.0,
-        error: ArrayLike = 1.0,
-    ) -> Side:
-        """An equality to within atol times an error at the places that one mode owns."""
-        return Side(
-            name,
-            left,
-            equals=right,
-            tolerance=Tolerance(atol=atol),
-            scale=error,
-            among=self.others <= OWNED,
-            where={"pair": self.pair, "offset": OFFSETS, "t": self.t},
-        )
+Starts = dict[str, Array]  # what `_group` says of a group, of several: (G, R), (G, 1)
 
 
 def starts_of(case: Case) -> Starts:
@@ -125,7 +77,7 @@ def starts_of(case: Case) -> Starts:
     def measure() -> Starts:
         pairs = neighbour_pairs(case.mixture, MAX_PAIRS)
         groups = [_group(case, pair, steps) for steps in left for pair in pairs]
-        return Starts(**{name: np.array([g[name] for g in groups]) for name in groups[0]})
+        return {name: np.array([group[name] for group in groups]) for name in groups[0]}
 
     return case.memo("X4 starts", measure)
 
@@ -136,29 +88,25 @@ def contractions(
 ) -> Iterator[Part]:
     """Contractions of DDPM's mean, the flow and DDIM. ode, sde: the powers of v_end/v_start in the
     flow's and the mean's; factor: on the mean's."""
-    yield Hypothesis.from_slack("owned", OWNED - starts.others)
-    if not (starts.others <= OWNED).any():
+    yield Hypothesis.from_slack("owned", OWNED - starts["others"])
+    if not (starts["others"] <= OWNED).any():
         return
-    left, solver = (starts.v_end / starts.v_start)[:, 0].tolist(), flow_tolerance(case)
-    mean, seen = _contraction(
-        "DDPM's mean",
-        starts,
-        "ddpm_mean",
-        [factor * q**sde for q in left],
-        solver + starts.ddpm_reach,
-    )
+    left, solver = starts["v_end"] / starts["v_start"], flow_tolerance(case)
+    mean, seen = _contraction("DDPM's mean", starts, factor * left**sde, solver + starts["reach"])
     yield mean
-    yield _contraction("the flow's", starts, "flow", [q**ode for q in left], solver)[0]
-    yield _contraction("DDIM's", starts, "ddim", _ddim_factors(case, starts), solver)[0]
+    yield _contraction("the flow's", starts, left**ode, solver)[0]
+    yield _contraction("DDIM's", starts, starts["ddim"], solver)[0]
     radius = float(geometry.mode_radius(case.mixture)[0])
-    yield starts.side(
+    needed = bounds.ode_budget(starts["distance"], radius) ** (0.5 / ode)
+    yield _owned(
         "the flow ends within the mode's radius (1) or not (0)",
-        starts.flow <= radius,
-        bounds.ode_budget(starts.distance, radius) ** (0.5 / ode) <= starts.v_start / starts.v_end,
-        0.5,
+        starts,
+        starts["the flow's"] <= radius,
+        needed <= starts["v_start"] / starts["v_end"],
+        atol=0.5,
     )
     yield Facts(nonvacuous=float(np.mean(seen <= COARSE)))
-    yield lambda: Facts(truth=float((starts.exact_mean / starts.length)[mean.worst]))
+    yield lambda: Facts(truth=float((starts["exact mean"] / starts["length"])[mean.worst]))
     yield _note(seen)
     yield _nearest(starts)
     yield _table(case, starts)
@@ -169,42 +117,51 @@ CLAIM.must_fail(contractions, "DDPM's mean contracts as the flow", sde=0.5)
 CLAIM.must_fail(contractions, "the flow contracts as the SDE's mean", ode=1.0)
 
 
-def _contraction(
-    whose: str, starts: Starts, end: str, factors: list[float], error: ArrayLike
-) -> tuple[Side, Array]:
+def _owned(
+    name: str,
+    starts: Starts,
+    left: ArrayLike,
+    right: ArrayLike,
+    *,
+    atol: float = 1.0,
+    error: ArrayLike = 1.0,
+) -> Side:
+    """An equality to within atol times an error at the places that one mode owns."""
+    return Side(
+        name,
+        left,
+        equals=right,
+        tolerance=Tolerance(atol=atol),
+        scale=error,
+        among=starts["others"] <= OWNED,
+        where={"pair": starts["pair"], "offset": OFFSETS, "t": starts["t"]},
+    )
+
+
+def _contraction(whose: str, starts: Starts, q: Array, error: ArrayLike) -> tuple[Side, Array]:
     """Distances of ends over l, and the relative difference that would have been seen at every
     place. A place's error is its own: solver, sampling, other modes. Without a place that tells
     anything the side decides nothing."""
-    q = np.array(factors)[:, None]
-    right = q * starts.distance / starts.length
-    error = (np.asarray(error) + (1.0 - q) * starts.pull) / starts.length
+    length = starts["length"]
+    right = q * starts["distance"] / length
+    error = (np.asarray(error) + (1.0 - q) * starts["pull"]) / length
     name = f"distance of {whose} end over l"
-    side = starts.side(name, getattr(starts, end) / starts.length, right, error=error)
-    seen = (error / right)[starts.others <= OWNED]
+    side = _owned(name, starts, starts[whose] / length, right, error=error)
+    seen = (error / right)[starts["others"] <= OWNED]
     if side.comparison.outcome is Outcome.HOLDS and (seen > COARSE).all():
         side.comparison = replace(side.comparison, outcome=Outcome.INCONCLUSIVE)
     return side, seen
 
 
-def _ddim_factors(case: Case, starts: Starts) -> list[float]:
-    """Product of DDIM's steps within one mode, by group."""
-    schedule, sigma = case.schedule, float(case.mixture.sigma)
-    found = []
-    for t in starts.t[:, 0].tolist():
-        spread = oracles.linear_recursion_std(
-            schedule.alpha_bar,
-            ddim_grid(case).cut(t).times,
-            0.0,
-            sigma,
-            noise_var=schedule.noise_var,
-            start_std=1.0,
-        )
-        found.append(float(spread[-1]))
-    return found
+def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, ArrayLike]:
+    """Starts on one segment at one node: arrays (R,) by offset, (1,) of what they share.
 
-
-def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, Any]:
-    """The fields of `Starts` of one group."""
+    pair (1, 2): modes i, j. distance: to mode i at the start. others: sum of the other modes'
+    responsibilities. pull: their sum of gamma_k |mu_k - mu_i|. DDPM's mean: distance of its mean
+    end from the mode along the pair; reach: how far that strays from its law, up to probability
+    MISS; away: mean distance of the ends. the flow's, DDIM's: distance of the end. inside: share of
+    ends within the mode's radius. exact mean: O1. ddim: product of DDIM's steps within one mode.
+    """
     from scipy.stats import t as student
 
     mixture, schedule, t = case.mixture, case.schedule, int(ddim_grid(case).times[-1 - steps_left])
@@ -223,33 +180,42 @@ def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, Any]:
     away = np.linalg.norm(ends - pair.mu_i, axis=2)
     solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(mixture))
     flow = integrate_ode(mixture, y, [level.v, v_end], solver).y
-    sampler = DDIM(spacing=ddim_grid(case))
+    grid, sigma = ddim_grid(case), float(mixture.sigma)
+    sampler = DDIM(spacing=grid)
     ddim = np.asarray(sample(mixture, schedule, sampler, x=level.alpha * y, start=t, rng=0).x)
     law_mean, _ = oracles.reverse_moments(
         mixture, level.alpha * y, level.abar, noise_var_t=level.noise_var, noise_var_s=0.0
     )
     radius = float(geometry.mode_radius(mixture)[0])
     to_mode = np.linalg.norm(ddim - pair.mu_i, axis=1)
+    steps = oracles.linear_recursion_std(
+        schedule.alpha_bar,
+        grid.cut(t).times,
+        0.0,
+        sigma,
+        noise_var=schedule.noise_var,
+        start_std=1.0,
+    )
+    student_reach = float(student.isf(MISS / 2, n - 1))
     return {
         "pair": [[pair.i, pair.j]],
         "t": [t],
-        "steps_left": [steps_left],
+        "steps left": [steps_left],
         "length": [pair.length],
         "v_start": [level.v],
         "v_end": [v_end],
         "distance": np.linalg.norm(y - pair.mu_i, axis=1),
         "others": 1.0 - gamma[:, pair.i],
         "pull": gamma @ gaps,
-        "ddpm_mean": short.mean(axis=1),
-        "ddpm_reach": float(student.isf(MISS / 2, n - 1))
-        * short.std(axis=1, ddof=1)
-        / math.sqrt(n),
-        "ddpm_distance": away.mean(axis=1),
-        "ddpm_inside": (away <= radius).mean(axis=1),
-        "flow": np.linalg.norm(flow - pair.mu_i, axis=1),
-        "ddim": to_mode,
-        "ddim_inside": 1.0 * (to_mode <= radius),
-        "exact_mean": np.linalg.norm(law_mean - pair.mu_i, axis=1),
+        "DDPM's mean": short.mean(axis=1),
+        "reach": student_reach * short.std(axis=1, ddof=1) / math.sqrt(n),
+        "away": away.mean(axis=1),
+        "DDPM inside": (away <= radius).mean(axis=1),
+        "the flow's": np.linalg.norm(flow - pair.mu_i, axis=1),
+        "DDIM's": to_mode,
+        "DDIM inside": 1.0 * (to_mode <= radius),
+        "exact mean": np.linalg.norm(law_mean - pair.mu_i, axis=1),
+        "ddim": [float(steps[-1])],
     }
 
 
@@ -266,12 +232,12 @@ def _note(seen: Array) -> str:
 
 def _nearest(starts: Starts) -> dict[str, float]:
     """Numbers of the start nearest to the midpoint."""
-    v_start, v_end = float(starts.v_start[0, 0]), float(starts.v_end[0, 0])
+    v_start, v_end = float(starts["v_start"][0, 0]), float(starts["v_end"][0, 0])
     closed = oracles.sde_contraction(v_start, v_end)[0] * (0.5 - OFFSETS[0])
     return {
         "offset of the nearest start over l": float(OFFSETS[0]),
         "DDPM's mean end distance from it over l": float(
-            starts.ddpm_distance[0, 0] / starts.length[0, 0]
+            starts["away"][0, 0] / starts["length"][0, 0]
         ),
         "its closed form, of the mean end": float(closed),
     }
@@ -293,18 +259,21 @@ def _table(case: Case, starts: Starts) -> Table:
     )
     measured = np.column_stack(
         [
-            np.broadcast_to(starts.v_start[0] / starts.v_end[0], OFFSETS.shape),
-            bounds.ode_budget(starts.distance[0], radius),
-            bounds.sde_budget(starts.distance[0], radius),
-            *(end[0] / starts.length[0] for end in (starts.flow, starts.ddim, starts.ddpm_mean)),
-            starts.ddim_inside[0],
-            starts.ddpm_inside[0],
+            np.broadcast_to(starts["v_start"][0] / starts["v_end"][0], OFFSETS.shape),
+            bounds.ode_budget(starts["distance"][0], radius),
+            bounds.sde_budget(starts["distance"][0], radius),
+            *(
+                starts[end][0] / starts["length"][0]
+                for end in ("the flow's", "DDIM's", "DDPM's mean")
+            ),
+            starts["DDIM inside"][0],
+            starts["DDPM inside"][0],
         ]
     )
-    i, j = starts.pair[0, 0].tolist()
+    i, j = starts["pair"][0, 0].tolist()
     caption = (
-        f"Starts {starts.steps_left[0, 0]} DDIM steps before the end on the segment of modes {i} "
-        f"and {j}; distances to mode {i} over l"
+        f"Starts {starts['steps left'][0, 0]} DDIM steps before the end on the segment of modes "
+        f"{i} and {j}; distances to mode {i} over l"
     )
     rows = [(offset, *row) for offset, row in zip(OFFSETS.tolist(), measured.tolist(), strict=True)]
     return Table(caption, columns, rows)
