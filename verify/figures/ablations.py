@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +13,18 @@ from verify.measure.networks.ablated import ablations
 from verify.measure.networks.models import BLURRED
 
 from .spec import FigureSpec, Result
-from .style import GREY, LOOKS, Look, finish, joint_legend, new_figure, percent_axis, plot_rates
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .style import (
+    GREY,
+    LOOKS,
+    Axes,
+    Figure,
+    Look,
+    finish,
+    joint_legend,
+    new_figure,
+    percent_axis,
+    plot_rates,
+)
 
 _AXES = {"T": "T (steps of the schedule)", "sigma": "raw sigma", "spacing": "raw spacing"}
 _WRONG = (Region.INTERPOLATION, Region.INVALID)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.support.numbers import Log10, show_number
 from verify.experiments.basin import basin
 
 from .spec import FigureSpec, Result
-from .style import BLACK, GREEN, GREY, ORANGE, PURPLE, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLACK, GREEN, GREY, ORANGE, PURPLE, Axes, Figure, finish, new_figure
 
 _STYLES = ("-", "--", ":")
 _TICKS = (-10_000, -1000, -100, -10, -1, 0)

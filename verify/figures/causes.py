@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from verify.measure.interpolation.causes import causes
 
 from .spec import FigureSpec, Result
-from .style import BLUE, ORANGE, SKY, VERMILION, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .style import BLUE, ORANGE, SKY, VERMILION, Figure, finish, new_figure
 
 _LOOKS = (("x", SKY), ("+", ORANGE), ("o", BLUE), ("s", VERMILION))
 FLOOR = 1e-20

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from verify.experiments.line_densities import line_densities
 
 from .spec import FigureSpec, Result
-from .style import BLACK, GREY, PALETTE, PURPLE, finish, joint_legend, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLACK, GREY, PALETTE, PURPLE, Axes, Figure, finish, joint_legend, new_figure
 
 _THREE = ("1-2-3", "1-2-4")
 _OTHER = ("1-2", "1-2-4-5")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,16 +17,13 @@ from .style import (
     ORANGE,
     SKY,
     VERMILION,
+    Axes,
+    Figure,
     finish,
     intervals,
     new_figure,
     percent_axis,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 _BARS = {"first side": BLUE, "second side": SKY, "diagonal": VERMILION, "neither": GREY}
 _CELLS = (("square", GREEN, "o"), ("sheared", ORANGE, "^"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.support.checks import Array, IntArray
@@ -16,16 +14,13 @@ from .style import (
     GREY,
     LOOKS,
     ORANGE,
+    Axes,
+    Figure,
     finish,
     network_look,
     new_figure,
     time_axis,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 _LAST_NOISY = -2  # node
 _CLEAN = 0.6  # where a logarithmic time axis shows t = 0

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verify.experiments.dominance import dominance
 
 from .spec import FigureSpec, Result
-from .style import GREY, PALETTE, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import GREY, PALETTE, Axes, Figure, finish, new_figure
 
 _MARKERS = "osv^D"
 

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from verify.measure.saddles.learned import learned_drift
 
 from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREY, VERMILION, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLACK, BLUE, GREY, VERMILION, Axes, Figure, finish, new_figure
 
 _MODEL = 0  # the first network is drawn, all are counted
 _THIN = 3  # places a line of a single segment skips: they are smooth, and many

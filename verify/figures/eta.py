@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from .style import (
     BLUE,
     GREY,
     VERMILION,
+    Figure,
     Look,
     explain_limits,
     finish,
@@ -27,9 +27,6 @@ from .style import (
     plot_rates,
     side_by_side,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _AXIS = "eta (times the standard deviation of the bridge noise)"
 # Label, look, class counts (E, 3), spread (E,) and shift in eta of a score.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mixdyn.geometry import Region
+from mixdyn.support.checks import Array, IntArray
 from verify.experiments.frontier import frontier, frontier_elsewhere
 
 from .spec import FigureSpec, Result
@@ -20,17 +21,13 @@ from .style import (
     PURPLE,
     SKY,
     VERMILION,
+    Axes,
+    Figure,
     Look,
     finish,
     intervals,
     new_figure,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from mixdyn.support.checks import Array, IntArray
 
 _PLAIN = {
     "DDIM": Look(BLUE, "o"),

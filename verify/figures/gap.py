@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.geometry import Region
@@ -16,6 +14,8 @@ from .style import (
     GREY,
     LOOKS,
     SKY,
+    Axes,
+    Figure,
     Look,
     explain_limits,
     finish,
@@ -23,11 +23,6 @@ from .style import (
     percent_axis,
     plot_rate,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 _PARTS = {
     Region.INTERPOLATION: "interpolations (% of samples)",

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.support.numbers import show_share
 from verify.experiments.hal_populations import hal_populations
 
 from .spec import FigureSpec, Result
-from .style import BLUE, GREY, VERMILION, finish, network_look, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLUE, GREY, VERMILION, Axes, Figure, finish, network_look, new_figure
 
 _MERGED = 8  # bins drawn as one
 

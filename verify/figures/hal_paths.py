@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.support.checks import Array
 from verify.experiments.hal_paths import hal_paths
 
 from .spec import FigureSpec, Result
-from .style import BLUE, VERMILION, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .style import BLUE, VERMILION, Axes, Figure, finish, new_figure
 
 
 def _late(paths: Array) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +13,8 @@ from .style import (
     BLUE,
     GREY,
     VERMILION,
+    Axes,
+    Figure,
     Look,
     explain_limits,
     finish,
@@ -21,11 +22,6 @@ from .style import (
     percent_axis,
     plot_rate,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 _MEASURED = Look(VERMILION, "o", "-")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.geometry import distance_to_segment
@@ -12,11 +10,7 @@ from mixdyn.support.numbers import show_share
 from verify.experiments.phase_portrait import phase_portrait
 
 from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREEN, GREY, VERMILION, finish, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .style import BLACK, BLUE, GREEN, GREY, VERMILION, Axes, Figure, finish, new_figure
 
 
 def _draw_paths(ax: Axes, result: Result, width: float) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from verify.measure.interpolation.networks import plane_states
 
 from .spec import FigureSpec, Result
-from .style import BLUE, GREY, ORANGE, SKY, VERMILION, finish, intervals, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLUE, GREY, ORANGE, SKY, VERMILION, Axes, Figure, finish, intervals, new_figure
 
 _COLOURS = (BLUE, VERMILION, GREY)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.support.checks import IntArray
@@ -15,6 +13,8 @@ from .style import (
     BLACK,
     GREY,
     LOOKS,
+    Axes,
+    Figure,
     explain_limits,
     finish,
     new_figure,
@@ -22,10 +22,6 @@ from .style import (
     plot_rate,
     side_by_side,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _NEAR = 0.05
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from mixdyn.geometry import Region
 from verify.experiments.recursions import recursions
 
 from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREEN, GREY, VERMILION, Look, finish, new_figure, plot_rates
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    VERMILION,
+    Axes,
+    Figure,
+    Look,
+    finish,
+    new_figure,
+    plot_rates,
+)
 
 _LOOKS = {
     "none": Look(VERMILION, "o"),

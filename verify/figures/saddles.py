@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,14 @@ from .style import (
     GREEN,
     GREY,
     ORANGE,
+    Axes,
+    Figure,
     eigenvalue_axis,
     finish,
     network_look,
     new_figure,
     time_axis,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def _message(result: Result) -> str:

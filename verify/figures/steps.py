@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +17,8 @@ from .spec import FigureSpec, Result
 from .style import (
     GREY,
     LOOKS,
+    Axes,
+    Figure,
     Look,
     explain_limits,
     finish,
@@ -28,10 +29,6 @@ from .style import (
     plot_rates,
     side_by_side,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def _ddpm_reference(ax: Axes, counts: IntArray) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +10,19 @@ from mixdyn.support.numbers import Log10, show_number
 from verify.experiments.terminal import terminal
 
 from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREEN, GREY, PURPLE, VERMILION, finish, intervals, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILION,
+    Axes,
+    Figure,
+    finish,
+    intervals,
+    new_figure,
+)
 
 # Colour, line and width, in the order of the result's kinds.
 _LINES = ((PURPLE, "-.", 1.8), (BLUE, ":", 1.8), (GREEN, "-", 4.0), (BLACK, "--", 1.2))

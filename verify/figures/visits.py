@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,7 @@ from numpy.typing import NDArray
 from verify.measure.networks.visit_windows import visits_by_window
 
 from .spec import FigureSpec, Result
-from .style import BLACK, GREY, LOOKS, finish, intervals, new_figure, percent_axis
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
+from .style import BLACK, GREY, LOOKS, Axes, Figure, finish, intervals, new_figure, percent_axis
 
 Counts = NDArray[Any]
 _SAMPLERS = ("DDIM", "DDPM")

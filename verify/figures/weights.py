@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from verify.experiments.weights import weights
 
 from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE, finish, new_figure, time_axis
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALETTE,
+    Axes,
+    Figure,
+    finish,
+    new_figure,
+    time_axis,
+)
 
 
 def _sweep(ax: Axes, result: Result) -> None:
