@@ -14,7 +14,7 @@ from mixdyn.support.errors import FileError, InputError, MixdynError
 from mixdyn.support.files import check_output, make_folder, write_text
 
 from .ledger import cases, recorded, registry, store
-from .ledger.claim import Case, Profile
+from .ledger.case import Case, Profile
 from .ledger.quantities import dump_json
 from .ledger.relations import Outcome
 from .report import document as report

@@ -15,7 +15,7 @@ import numpy as np
 from mixdyn import bounds, oracles
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import Window, require_window
 from verify.measure.paths import ddim_grid

@@ -17,7 +17,7 @@ from mixdyn.run.observers import SegmentDistance
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import Window, require_window
 from verify.measure.networks.envelopes import follow, segment_distances

@@ -16,7 +16,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.presets import farthest_point
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.networks.rates import ddim
 

@@ -28,7 +28,7 @@ from mixdyn.samplers.adaptive import AdaptiveNoise
 from mixdyn.samplers.retry import Retry
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.ends import Ends, ends_of
 from verify.measure.measurement import Measurement
 from verify.measure.networks.models import elsewhere, load, require_models

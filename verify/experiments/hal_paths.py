@@ -16,7 +16,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.interpolation.detector import START, draw_states, is_hallucination
 from verify.measure.measurement import Measurement
 from verify.measure.networks.models import Shipped, load, shipped

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn.support.checks import IntArray
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.interpolation.detector import (
     EDGES,
     LINE,

@@ -18,7 +18,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import clopper_pearson
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.insurance.chains import CappedDDIM, Chain, find_gaps
 from verify.measure.insurance.terms import Insured, insure
 from verify.measure.measurement import Measurement

@@ -15,7 +15,7 @@ from mixdyn.run.observers import FinalHistogram
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.interpolation.networks import gap_probabilities, law_on_line, networks
 from verify.measure.interpolation.problems import LINES, NEAR, line_name, modes_at, schedule
 from verify.measure.measurement import Measurement

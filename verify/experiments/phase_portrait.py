@@ -16,7 +16,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import require_window
 from verify.measure.paths import KAPPA, level_at

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.retraining import FILTERS, saved
 

@@ -18,7 +18,7 @@ from mixdyn.geometry import Pair, dynamics, nearest_pairs, pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import require_window
 from verify.measure.networks.field import find_segments

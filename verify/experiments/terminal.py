@@ -20,7 +20,7 @@ from mixdyn.problem.presets import two_modes
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import (
     HALF_WIDTH,

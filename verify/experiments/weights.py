@@ -18,7 +18,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.presets import two_modes
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import require_window
 

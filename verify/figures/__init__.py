@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.ledger.registry import load_claims
 
 from . import style

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

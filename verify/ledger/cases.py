@@ -16,7 +16,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.checks import Array, check_integer
 from mixdyn.support.errors import InputError
 
-from .claim import Case, Profile
+from .case import Case, Profile
 
 RANDOM_CASES = {Profile.QUICK: 3, Profile.FULL: 10}
 

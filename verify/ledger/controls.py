@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .claim import NARROW, Verdict
 from .relations import Outcome
+from .verdict import NARROW, Verdict
 
 _GOAL = 10.0  # tolerances by which the control that is looked for fails
 _ROUNDS = 48

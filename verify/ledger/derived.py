@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from derivations import stored
 
-from .claim import Basis, Case, Claim, Verdict
+from .case import Case
+from .claim import Claim
 from .relations import Outcome
+from .verdict import Basis, Verdict
 
 
 def derived_row(claim: Claim, case: Case) -> Verdict | None:

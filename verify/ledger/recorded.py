@@ -11,10 +11,11 @@ from mixdyn import learned
 from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
 
-from .claim import Basis, Case
+from .case import Case
 from .quantities import dump_json
 from .relations import Outcome
 from .sources import ROOT
+from .verdict import Basis
 
 RECORDED = ROOT / "verify" / "data" / "recorded"
 Row = dict[str, Any]

@@ -14,7 +14,9 @@ from types import ModuleType
 from mixdyn.support.errors import InputError
 
 from . import rows
-from .claim import Case, Claim, Verdict
+from .case import Case
+from .claim import Claim
+from .verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,6 @@ def reading_order(claim_id: str) -> tuple[int, str, float]:
 
 def _entry(module: ModuleType) -> Entry:
     claim, path = getattr(module, "CLAIM", None), Path(str(module.__file__))
-    if claim is not None and hasattr(module, "check"):
-        return Entry(claim, module.check, module.mutants, path)
     if claim is None or not claim.measurements:
         raise InputError(
             "a claim file defines CLAIM and registers a function that measures it",

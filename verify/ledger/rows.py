@@ -11,21 +11,12 @@ import numpy as np
 
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 
-from .claim import (
-    Case,
-    Claim,
-    Control,
-    Finding,
-    Hypothesis,
-    Measure,
-    Measurement,
-    Table,
-    Verdict,
-    parse_hypotheses,
-)
+from .case import Case
+from .claim import Claim, Control, Measure, Measurement, parse_hypotheses
 from .controls import narrowest
 from .relations import Comparison
 from .sides import Facts, NotApplicable, Side, each_part
+from .verdict import Finding, Hypothesis, Table, Verdict
 
 
 def check(claim: Claim, case: Case) -> list[Verdict]:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from mixdyn.support.errors import InputError, MixdynError, NotApplicableError
 
-from .claim import Basis, Case, Claim, NegativeControl, Verdict
+from .case import Case
+from .claim import Claim
 from .quantities import show_number
 from .relations import Outcome
+from .verdict import Basis, NegativeControl, Verdict
 
 if TYPE_CHECKING:
     from .registry import Entry

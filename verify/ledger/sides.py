@@ -27,7 +27,6 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import InputError
 from mixdyn.support.statistics import Proportion
 
-from .claim import Hypothesis, Origin, Table, Witness
 from .quantities import Number
 from .relations import (
     Comparison,
@@ -40,6 +39,7 @@ from .relations import (
     compare,
     compare_rate,
 )
+from .verdict import Hypothesis, Origin, Table, Witness
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
 
 from . import runner
-from .claim import Basis, Case, Origin
+from .case import Case
 from .derived import derived_row
 from .quantities import dump_json
 from .registry import Entry
 from .relations import Outcome
 from .sources import digest_of
+from .verdict import Basis, Origin
 
 Row = dict[str, Any]
 

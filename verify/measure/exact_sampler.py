@@ -15,8 +15,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.run.sampling import sample
 from mixdyn.samplers.adaptive import AdaptiveNoise
 
-from ..ledger.claim import Case, Table
+from ..ledger.case import Case
 from ..ledger.relations import Comparison, Statistical, Upper, compare, compare_rate
+from ..ledger.verdict import Table
 from .ends import Ends, compare_spread, compare_weights, ends_of
 
 EVALUATIONS = 50

@@ -39,7 +39,7 @@ from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_atomically
 from mixdyn.support.provenance import package_versions
 
-from ..ledger.claim import Case
+from ..ledger.case import Case
 from ..ledger.sources import digest_of
 
 P = ParamSpec("P")

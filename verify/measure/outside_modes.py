@@ -19,7 +19,7 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.support.checks import Array
 
-from ..ledger.claim import Case
+from ..ledger.case import Case
 
 FARTHEST = 10.0  # starts beyond it have probability 1e-23
 _BISECTIONS = 56

@@ -20,7 +20,7 @@ from mixdyn.samplers import DDIM, ExactReverse, Sampler
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array, IntArray
 
-from ..ledger.claim import Case
+from ..ledger.case import Case
 from ..ledger.sides import Facts, Part
 
 KAPPA = 7.0  # the dominance margin of the experiments in arXiv 2605.06831 v1

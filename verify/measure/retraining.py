@@ -31,8 +31,9 @@ from mixdyn.support.provenance import commit
 from mixdyn.support.statistics import Proportion
 
 from ..data.saved import RESULTS, code_of, words_on_code
-from ..ledger.claim import Case, Origin, Table
+from ..ledger.case import Case
 from ..ledger.sides import Facts, NotApplicable, Part
+from ..ledger.verdict import Origin, Table
 from .networks.rates import over_seeds
 
 SAVED = RESULTS / "recursion-reduced.json"

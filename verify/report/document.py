@@ -17,7 +17,8 @@ from mixdyn.support.files import make_folder, write_text
 from mixdyn.support.provenance import commit, package_versions, usable_cores
 from mixdyn.support.statistics import POWER
 
-from ..ledger.claim import Case, parse_hypotheses
+from ..ledger.case import Case
+from ..ledger.claim import parse_hypotheses
 from ..ledger.quantities import dump_json, plain, read_number, show_number, show_share
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..ledger.claim import NARROW, Basis, Origin
 from ..ledger.relations import Outcome
+from ..ledger.verdict import NARROW, Basis, Origin
 
 MARKS = {
     Outcome.HOLDS: "✓",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.files import write_text
 
-from ..ledger.claim import Case
+from ..ledger.case import Case
 from ..ledger.quantities import dump_json
 
 if TYPE_CHECKING:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..ledger.claim import Case, Origin
+from ..ledger.case import Case
 from ..ledger.quantities import show_number, show_share
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
+from ..ledger.verdict import Origin
 from .document import relation_symbol, show, show_count
 from .legend import MARKS, words_on_controls
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..ledger import slack
-from ..ledger.claim import Basis
 from ..ledger.quantities import plain, show_number, show_share
 from ..ledger.relations import Outcome
+from ..ledger.verdict import Basis
 from .legend import MARKS
 from .typeset import to_markdown_cell
 

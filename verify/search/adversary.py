@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..ledger.claim import Profile
+from ..ledger.case import Profile
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
 from . import witness

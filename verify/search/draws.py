@@ -20,7 +20,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.checks import Array
 
-from ..ledger.claim import Case, Profile
+from ..ledger.case import Case, Profile
 
 Draw = Callable[..., Any]
 

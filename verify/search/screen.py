@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..ledger.claim import Profile
+from ..ledger.case import Profile
 from ..ledger.quantities import show_number
 from ..report.document import show
 from .adversary import LIMITS, Progress, SearchResult, Tally

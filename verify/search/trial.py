@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..ledger import slack
-from ..ledger.claim import Profile
+from ..ledger.case import Profile
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
 from ..ledger.runner import run_claim

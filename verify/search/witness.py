@@ -12,7 +12,7 @@ from typing import Any
 from mixdyn.support.files import make_folder, write_parameters
 
 from ..ledger import cases
-from ..ledger.claim import Profile
+from ..ledger.case import Profile
 from ..ledger.registry import Entry
 from .draws import Problem
 from .trial import Call, Kind, try_problem

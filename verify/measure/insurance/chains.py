@@ -23,7 +23,7 @@ from mixdyn.samplers.plan import StepPlan, bridge_plan
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..networks.rate_sweeps import ddpm_name
 from ..paths import DDIM_STEPS
 

@@ -12,7 +12,7 @@ from mixdyn import oracles
 from mixdyn.run.sampling import sample
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case, Profile
+from ...ledger.case import Case, Profile
 from ..score_errors.blurred import blurred_score
 from .chains import Chain, Gaps, exact_laws
 from .score_pushes import push

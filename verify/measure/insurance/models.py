@@ -12,8 +12,9 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.sides import Part
+from ...ledger.verdict import Table
 from ..networks.models import TrainedModel, trained_models
 from ..networks.rates import ddim
 from . import terms

@@ -22,7 +22,8 @@ from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
+from ...ledger.verdict import Table
 from .chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
 
 LEVEL = 1e-4  # what the budget leaves to the pathwise bound's second term, where L allows it

@@ -14,7 +14,7 @@ from mixdyn.geometry import mode_radius
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..networks.pooled import Shares
 from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps

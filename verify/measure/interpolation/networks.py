@@ -26,8 +26,8 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
+from ...ledger.case import Case, Profile
 from ...ledger.cases import standard
-from ...ledger.claim import Case, Profile
 from ...ledger.sides import NotApplicable
 from ..measurement import Measurement
 from ..networks.models import TrainedModel, load, shipped

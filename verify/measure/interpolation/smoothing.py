@@ -17,7 +17,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..networks.field import LearnedFlow, find_segments, flow_of, variances
 from ..networks.models import TrainedModel

@@ -17,7 +17,8 @@ from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case, Hypothesis
+from ...ledger.case import Case
+from ...ledger.verdict import Hypothesis
 from ..paths import Level, level_at
 from .stretch import HALF_WIDTH, DriftRange, Window, bisector_drift, drift_range, elapsed_noise
 

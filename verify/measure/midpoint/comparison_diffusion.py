@@ -25,7 +25,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 
 LEVELS = 48
 PLACES = np.concatenate([np.geomspace(1e-5, 1.0, 240), np.linspace(1.02, 8.0, 120)])  # over l

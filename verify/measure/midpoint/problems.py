@@ -16,7 +16,7 @@ from mixdyn import bounds, geometry, oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from .stretch import HALF_WIDTH, level_between, start_time, usable_nodes
 
 THETAS = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45])  # over l

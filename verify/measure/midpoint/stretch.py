@@ -15,7 +15,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
 
 HALF_WIDTH = 0.15  # theta over l in the experiments of arXiv 2605.06831 v1

@@ -17,7 +17,7 @@ from mixdyn.geometry import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.ledger.needs import coinciding_modes
 from verify.ledger.sides import Side, Tolerance, Where
 from verify.measure.paths import KAPPA, ddim_grid

@@ -21,7 +21,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..score_errors.blurred import BLUR, BlurredScore
 from .models import BLURRED, NETWORKS, TrainedModel, trained_models

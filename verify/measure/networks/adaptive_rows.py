@@ -13,9 +13,10 @@ from mixdyn.samplers import DDPM, Sampler
 from mixdyn.samplers.adaptive import AdaptiveNoise
 from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
-from ...ledger.claim import Case, Profile, Table
+from ...ledger.case import Case, Profile
 from ...ledger.relations import NotWorse
 from ...ledger.sides import Part
+from ...ledger.verdict import Table
 from ..ends import Ends, ends_of
 from .models import TrainedModel, elsewhere, load
 from .rate_sweeps import largest_eta, within_mode_std

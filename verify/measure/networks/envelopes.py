@@ -19,7 +19,7 @@ from mixdyn import bounds, geometry
 from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..paths import KAPPA, Paths, Tails, dominated_tails, node_of_tau_2
 from .paths import ReverseRuns
 

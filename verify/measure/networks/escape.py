@@ -14,7 +14,7 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ...ledger.quantities import Number, show_share
 from ...ledger.sides import Part
 from ..midpoint.bound import Bound

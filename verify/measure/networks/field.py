@@ -25,8 +25,9 @@ from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.quantities import Number
+from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..paths import ddim_grid, thinned
 from .models import TrainedModel

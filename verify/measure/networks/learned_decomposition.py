@@ -9,8 +9,9 @@ import numpy as np
 
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.sides import Part
+from ...ledger.verdict import Table
 from .paths import ReverseRuns, by_sampler, of_recipe
 from .pooled import variation_note, variation_table
 from .rates import Cell

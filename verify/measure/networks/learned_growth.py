@@ -9,9 +9,10 @@ import numpy as np
 
 from mixdyn import bounds
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.quantities import Log10, Number, show_share
 from ...ledger.sides import Part
+from ...ledger.verdict import Table
 from ..midpoint.traps import flow_of_log_distance
 from .field import find_segments, spread, variances
 from .models import TrainedModel

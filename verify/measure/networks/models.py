@@ -8,7 +8,7 @@ uses that one alone. Finding needs no torch, using does.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from mixdyn.learned.loading import load_model
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.score import ScoreModel
-from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
+from mixdyn.support.errors import NotApplicableError
 
 from ...data.checkpoints import CHECKPOINTS
-from ...ledger.claim import Basis, Case, Claim, Verdict
+from ...ledger.case import Case
 from ...ledger.sides import NotApplicable
 from ..midpoint.stretch import require_window
 from ..score_errors.blurred import blurred_score
@@ -199,35 +199,3 @@ def networks(case: Case) -> list[TrainedModel] | NotApplicable | None:
     if case.model is None and not shipped_for(case):
         return NotApplicable(UNTRAINED)
     return trained_models(case)
-
-
-Measure = Callable[[Sequence[TrainedModel]], Verdict]
-
-
-def learned_rows(claim: Claim, case: Case, measure: Measure) -> list[Verdict]:
-    """The learned rows of a claim: what `measure` makes of the case's models.
-
-    Random problems have no trained models and no row. Elsewhere a row that cannot be measured says
-    what is missing, or what the model did wrong.
-    """
-    if case.random:
-        return []
-    if case.model is None and not shipped_for(case):
-        return [claim.not_applicable(case, UNTRAINED, Basis.LEARNED)]
-    try:
-        return [measure(trained_models(case))]
-    except (MissingExtraError, NotApplicableError) as refusal:
-        return [claim.not_applicable(case, str(refusal), Basis.LEARNED)]
-    except InputError as fault:  # such as NaN from a user's model; the exact rows are unharmed
-        return [claim.broken(case, str(fault), Basis.LEARNED)]
-
-
-def learned_mutants(
-    claim: Claim, case: Case, measures: Mapping[str, Measure]
-) -> dict[str, Verdict]:
-    """The same row under changed measures: negative controls by name."""
-    return {
-        name: row
-        for name, measure in measures.items()
-        for row in learned_rows(claim, case, measure)
-    }

@@ -21,7 +21,7 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..paths import Paths, ddim_grid
 from .models import EXACT, TrainedModel

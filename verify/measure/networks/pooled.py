@@ -19,8 +19,8 @@ from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import DISPLAY_MISS, POWER, Proportion, heterogeneity
 
-from ...ledger.claim import Table
 from ...ledger.relations import Comparison, Outcome, Statistical
+from ...ledger.verdict import Table
 
 SEED_MISS = 0.01  # at 1e-6 three seeds a side would have to differ by 40 standard errors
 LEAST_SEEDS = 3

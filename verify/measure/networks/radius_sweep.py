@@ -19,7 +19,7 @@ from mixdyn.samplers import DDPM, Hybrid, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..midpoint.stretch import require_window
 from ..score_errors.blurred import BLUR

@@ -17,7 +17,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
 from mixdyn.support.checks import Array
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement, pack
 from ..midpoint.stretch import require_window
 from ..paths import DDIM_STEPS

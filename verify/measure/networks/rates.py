@@ -27,9 +27,10 @@ from mixdyn.samplers import DDIM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
 
-from ...ledger.claim import Case, Hypothesis, Table
+from ...ledger.case import Case
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
 from ...ledger.sides import Facts, Part
+from ...ledger.verdict import Hypothesis, Table
 from ..paths import DDIM_STEPS
 from .models import TrainedModel
 from .pooled import Shares, variation_table

@@ -27,7 +27,7 @@ from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..measurement import Measurement
 from ..paths import ddim_grid
 from .field import LearnedFlow, Segments, find_segments, flow_of, late_nodes, variances

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ...ledger.relations import Comparison
 from ..measurement import Measurement
 from .models import TrainedModel, require_models

@@ -18,7 +18,7 @@ from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..paths import ddim_grid
 
 THETA = 0.35  # in lengths l, as in arXiv 2605.06831 v1, appendix I.1

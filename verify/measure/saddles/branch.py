@@ -11,7 +11,7 @@ from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
-from ...ledger.claim import Case
+from ...ledger.case import Case
 from ..paths import KAPPA, ddim_grid, thinned
 from .proofs import has_no_saddle, is_saddle
 

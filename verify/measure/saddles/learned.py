@@ -15,9 +15,10 @@ import numpy as np
 from mixdyn.geometry import Mask, dynamics
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.quantities import Number, show_share
 from ...ledger.sides import Part, Tolerance
+from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..midpoint.stretch import require_window
 from ..networks.field import (

@@ -15,8 +15,9 @@ from mixdyn import bounds
 from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case, Table
+from ...ledger.case import Case
 from ...ledger.sides import Part
+from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..networks.field import (
     fields_of,

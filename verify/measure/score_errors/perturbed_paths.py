@@ -14,8 +14,9 @@ from mixdyn.solvers.field import ModelField
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array, IntArray
 
-from ...ledger.claim import Case, Hypothesis
+from ...ledger.case import Case
 from ...ledger.sides import Part, Side, Tolerance
+from ...ledger.verdict import Hypothesis
 from ..midpoint.stretch import Window, find_window
 from ..paths import KAPPA, ddim_grid
 from .inexact import (

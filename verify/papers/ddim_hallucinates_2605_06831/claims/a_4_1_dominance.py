@@ -25,9 +25,11 @@ import numpy as np
 
 from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
 from mixdyn.support.checks import IntArray
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
+from verify.ledger.verdict import Table
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(

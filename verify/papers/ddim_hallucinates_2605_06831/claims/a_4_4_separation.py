@@ -22,10 +22,12 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Table
 from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
 
 CLAIM = Claim.from_docstring(

@@ -27,9 +27,11 @@ import numpy as np
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 
 CLAIM = Claim.from_docstring(

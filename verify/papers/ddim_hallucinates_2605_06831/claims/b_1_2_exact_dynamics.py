@@ -32,9 +32,11 @@ from mixdyn import bounds, oracles
 from mixdyn.geometry import Pair, dominance_times, dynamics
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import neighbour_pairs, separatrix, two_modes
 
 CLAIM = Claim.from_docstring(

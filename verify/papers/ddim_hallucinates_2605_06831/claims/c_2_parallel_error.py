@@ -25,7 +25,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part
 from verify.measure.score_errors.perturbed_paths import PerturbedPaths, along_paths

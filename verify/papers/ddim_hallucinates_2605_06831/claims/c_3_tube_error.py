@@ -24,7 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side
 from verify.measure.score_errors.perturbed_paths import TOLERANCE, PerturbedPaths, along_paths

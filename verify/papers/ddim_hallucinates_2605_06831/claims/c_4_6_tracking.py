@@ -29,9 +29,11 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array, IntArray
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.midpoint.traps import node_variances
 from verify.measure.paths import Paths, flow_from, flow_tolerance
 

@@ -38,9 +38,11 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger.claim import Basis, Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Basis, Hypothesis, Table
 from verify.measure.midpoint.traps import node_variances
 from verify.measure.networks.field import fields_of, named, on_segments
 from verify.measure.networks.models import TrainedModel, networks

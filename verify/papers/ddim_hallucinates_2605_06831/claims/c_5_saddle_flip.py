@@ -36,9 +36,11 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.midpoint.traps import node_variances
 from verify.measure.networks.field import fields_of, named, on_segments
 from verify.measure.networks.models import TrainedModel, networks

@@ -37,10 +37,12 @@ from mixdyn import bounds
 from mixdyn.score import PerturbedScore
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import VERDICT_MISS, Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Number, number_from_log
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.bound import Bound, ended_near, growth_and_outward, own_bound
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.escape import escape, shown, terms_of

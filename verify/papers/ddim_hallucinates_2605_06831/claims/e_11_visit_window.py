@@ -23,10 +23,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Facts, Part
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.paths import WINDOWS
 from verify.measure.networks.pooled import variation_note, variation_table

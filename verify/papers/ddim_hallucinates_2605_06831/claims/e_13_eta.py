@@ -22,9 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part
+from verify.ledger.verdict import Table
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, rates_over_eta

@@ -23,9 +23,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from mixdyn.support.statistics import DISPLAY_MISS
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, NotApplicable, Part
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.ablated import (
     AXES,
     BASE,

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Part

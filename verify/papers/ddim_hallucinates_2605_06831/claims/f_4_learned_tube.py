@@ -29,9 +29,11 @@ from mixdyn import geometry
 from mixdyn.geometry import Mask
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, NotApplicable, Part, Side
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.envelopes import DELTA, Envelope, Followed, follow
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.paths import ReverseRuns, reverse_runs

@@ -28,10 +28,12 @@ from itertools import pairwise
 import numpy as np
 
 from mixdyn import geometry
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, NotApplicable, Part, Side
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.pooled import variation_note, variation_table

@@ -25,7 +25,8 @@ import numpy as np
 from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import Level, random_states, relevant_exponent, score_scale
 

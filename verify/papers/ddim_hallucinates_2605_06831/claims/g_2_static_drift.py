@@ -24,7 +24,8 @@ import numpy as np
 from mixdyn import oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.paths import Level, random_states, score_scale

@@ -24,9 +24,11 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.paths import stacked, states_at_nodes
 
 CLAIM = Claim.from_docstring(

@@ -21,7 +21,8 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.midpoint.stretch import HALF_WIDTH, find_window
 from verify.measure.paths import level_at

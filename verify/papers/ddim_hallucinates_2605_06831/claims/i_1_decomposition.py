@@ -30,9 +30,11 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Table
 from verify.measure.networks.learned_decomposition import shown
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.paths import by_sampler, reverse_runs

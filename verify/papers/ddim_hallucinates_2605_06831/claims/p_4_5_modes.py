@@ -27,9 +27,11 @@ from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import node_variances, self_consistent_radius, two_modes
 from verify.measure.paths import extent, thinned
 

@@ -41,10 +41,12 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.paths import ddim_grid
 from verify.measure.saddles.branch import (
     Place,

@@ -28,9 +28,11 @@ from mixdyn import bounds, geometry
 from mixdyn.oracles import affine_hull
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.paths import (
     KAPPA,
     Paths,

@@ -33,10 +33,12 @@ from mixdyn.run.observers import ClassCounts
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from mixdyn.support.statistics import Proportion, trials_to_bound
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.outside_modes import (
     NO_PRODUCT,
     after_ddim,

@@ -26,8 +26,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.interpolation.networks import (
     DIAGONAL,
     KINDS,

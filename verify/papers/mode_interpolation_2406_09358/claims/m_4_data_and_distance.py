@@ -33,9 +33,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.interpolation.networks import (
     exact_gaps_of,
     gap_probabilities,

@@ -30,9 +30,11 @@ from typing import Any
 import numpy as np
 
 from verify.data.saved import words_on_code
-from verify.ledger.claim import Case, Claim, Origin, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.relations import Comparison, Outcome
 from verify.ledger.sides import Facts, Part, Side
+from verify.ledger.verdict import Origin, Table
 from verify.measure.interpolation import problems
 from verify.measure.interpolation.detector import (
     LINE,

@@ -36,10 +36,12 @@ from mixdyn.run.observers import WindowVariance
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Sampler
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import one_sigma
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 
 CLAIM = Claim.from_docstring(
     __doc__,

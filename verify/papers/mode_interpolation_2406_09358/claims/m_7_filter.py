@@ -22,10 +22,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from mixdyn.geometry import Region
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Outcome
 from verify.ledger.sides import Part
+from verify.ledger.verdict import Table
 from verify.measure.networks.rates import Trend, compare_order
 from verify.measure.retraining import Recursion, Recursions, recursions, shown
 

@@ -26,10 +26,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.interpolation.causes import (
     NAMES,
     Cells,

@@ -32,10 +32,12 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.support.numbers import show_share
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import nearest_double
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.insurance import errors, terms
 from verify.measure.insurance import models as trained
 from verify.measure.insurance.chains import find_chains

@@ -27,7 +27,8 @@ from mixdyn import oracles
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at

@@ -22,9 +22,11 @@ import numpy as np
 from mixdyn import bounds, geometry, oracles
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.paths import (
     KAPPA,
     Paths,

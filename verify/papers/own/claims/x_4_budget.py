@@ -37,10 +37,12 @@ from mixdyn.samplers import DDIM, DDPM
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import neighbour_pairs
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
 

@@ -35,10 +35,12 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Hypothesis
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10, Number, show_share
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis
 from verify.measure.midpoint.comparison_diffusion import Reference, literal_slack, reference_from
 from verify.measure.midpoint.linear_confinement import linear_comparison, log_confined_at_nodes
 from verify.measure.midpoint.problems import (

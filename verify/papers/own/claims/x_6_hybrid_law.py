@@ -35,10 +35,12 @@ from mixdyn.samplers import DDIM, ExactReverse, Hybrid
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import POWER, Proportion
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import Log10
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
 from verify.measure.paths import ddim_grid
 

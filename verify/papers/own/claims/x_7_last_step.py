@@ -34,8 +34,10 @@ from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import POWER
-from verify.ledger.claim import Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(

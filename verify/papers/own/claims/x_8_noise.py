@@ -32,9 +32,11 @@ import numpy as np
 from mixdyn import geometry, oracles
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.relations import Comparison, Upper, compare, compare_not_worse
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.verdict import Table
 from verify.measure import exact_sampler
 from verify.measure.ends import compare_spread, compare_weights
 from verify.measure.exact_sampler import EVALUATIONS, WEIGHT_MARGIN

@@ -40,9 +40,11 @@ from mixdyn.solvers import integrators
 from mixdyn.solvers.field import MixtureField
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case, Claim, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.verdict import Table
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
 from verify.measure.paths import extent
 
