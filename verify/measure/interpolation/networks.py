@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from ...ledger.sides import NotApplicable
 from ..measurement import Measurement
 from ..networks.models import TrainedModel, load, shipped
 from .line_law import LineLaw, line_law
-from .problems import HALLUCINATION, LINES, PLANES, SIGMA, line_name, modes_at, schedule
+from .problems import HALLUCINATION, PLANES, SIGMA, line_name, modes_at, schedule
 
 # Kinds of a final state outside every mode, in the order in which they are tried.
 SIDE, DIAGONAL, ELSEWHERE = "side", "diagonal", "elsewhere"
@@ -125,22 +125,18 @@ def gap_probabilities(law: LineLaw, places: Sequence[float]) -> Array:
     return np.array([law.probability(low, high) for low, high in gaps(places)])
 
 
-def exact_chain(places: tuple[float, ...], clock: NoiseSchedule | None = None) -> oracles.AxisLaw:
-    """The law of DDPM with the exact score at the last noisy time; clock: the paper's if None."""
-    clock = clock or schedule()
+def exact_chains(mixture: GaussianMixture, clock: NoiseSchedule) -> list[oracles.AxisLaw]:
+    """The laws of DDPM with the exact score of a product at the last noisy time, one an axis."""
     times = TimeGrid.full(clock.T).times
     return oracles.chain_law(
-        modes_at(places), clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
-    )[0]
+        mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
+    )
 
 
-def exact_chains(case: Case) -> Mapping[tuple[float, ...], oracles.AxisLaw]:
-    """The `exact_chain` of every line of the paper, computed once."""
-    return {places: _chain_of(case, places) for places in LINES}
-
-
-def _chain_of(case: Case, places: tuple[float, ...]) -> oracles.AxisLaw:
-    return case.memo(f"exact chain {line_name(places)}", lambda: exact_chain(places))
+def exact_chain_of(case: Case, places: tuple[float, ...]) -> oracles.AxisLaw:
+    """The same of a line under the paper's clock, measured once."""
+    name = f"exact chain {line_name(places)}"
+    return case.memo(name, lambda: exact_chains(modes_at(places), schedule())[0])
 
 
 def log_outside(law: oracles.AxisLaw, places: tuple[float, ...]) -> float:
@@ -153,17 +149,16 @@ def log_outside(law: oracles.AxisLaw, places: tuple[float, ...]) -> float:
     return float(np.logaddexp.reduce(logs))
 
 
-def exact_gap_logs(places: tuple[float, ...], law: oracles.AxisLaw | None = None) -> Array:
-    """(N - 1,) logs of the probabilities of the gaps under DDPM and the exact score."""
-    law = law or exact_chain(places)
-    low, high = (law.pull_back(np.array(side)) for side in zip(*gaps(places), strict=True))
-    return np.asarray(law.log_probability(low, high))
-
-
 def exact_gaps_of(case: Case, places: tuple[float, ...]) -> Array:
-    """The `exact_gap_logs` of a line, measured once."""
-    name = f"exact gaps {line_name(places)}"
-    return case.memo(name, lambda: exact_gap_logs(places, _chain_of(case, places)))
+    """(N - 1,) logs of the probabilities of the gaps under DDPM and the exact score, measured
+    once."""
+
+    def build() -> Array:
+        law = exact_chain_of(case, places)
+        low, high = (law.pull_back(np.array(side)) for side in zip(*gaps(places), strict=True))
+        return np.asarray(law.log_probability(low, high))
+
+    return case.memo(f"exact gaps {line_name(places)}", build)
 
 
 def exact_plane_log(case: Case) -> float:
@@ -171,12 +166,9 @@ def exact_plane_log(case: Case) -> float:
     score on the grid; the same on the diamond, as score and noise turn with it."""
 
     def build() -> float:
-        mixture, clock = PLANES["grid"], schedule()
-        times = TimeGrid.full(clock.T).times
-        laws = oracles.chain_law(
-            mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=_COARSE
-        )
-        return oracles.log_gap_probability(laws[:1], float(mode_radius(mixture)[0]))
+        mixture = PLANES["grid"]
+        laws = exact_chains(mixture, schedule())[:1]
+        return oracles.log_gap_probability(laws, float(mode_radius(mixture)[0]))
 
     return case.memo("exact gap of the grid", build)
 

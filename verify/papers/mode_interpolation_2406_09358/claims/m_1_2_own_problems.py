@@ -29,7 +29,7 @@ from verify.ledger.quantities import Log10
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
 from verify.measure.interpolation.networks import (
-    exact_chain,
+    exact_chain_of,
     exact_chains,
     exact_gaps_of,
     exact_plane_log,
@@ -73,7 +73,7 @@ def _outside(case: Case) -> dict[str, Array]:
 
     def build() -> dict[str, Array]:
         ddim = [np.log(line.after_ddim(schedule()).sum()) for line in _lines()]
-        ddpm = [log_outside(law, places) for places, law in exact_chains(case).items()]
+        ddpm = [log_outside(exact_chain_of(case, places), places) for places in LINES]
         return {"DDPM": np.array(ddpm), "DDIM": np.array(ddim)}
 
     return case.memo("M1 (2) outside", build)
@@ -130,7 +130,7 @@ def _beside(case: Case) -> Iterator[Side]:
     )
     yield Side(
         "outside every mode, DDPM of twice the steps",
-        log_outside(exact_chain(NEAR, finer_schedule(2)), NEAR),
+        log_outside(exact_chains(modes_at(NEAR), finer_schedule(2))[0], NEAR),
         at_most=math.log(TAIL),
         tolerance=_DIGITS,
     )

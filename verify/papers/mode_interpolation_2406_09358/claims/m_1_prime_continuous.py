@@ -274,15 +274,10 @@ def _share_table(shares: list[Share]) -> Table:
 
 def _reversed(case: Case, source: GaussianMixture, n: int, noise: bool) -> Array:
     """n exact draws of the reverse SDE from the last marginal of `source`, or from noise."""
-    schedule = case.schedule
-    x = None
-    if not noise:
-        law = _marginal(case, source, schedule.T)
-        x = law.sample(n, case.rng("M1' start"))
-    seed = case.stream(f"M1' reverse {noise}")
-    return np.asarray(
-        sample(source, schedule, ExactReverse(), n=n if noise else None, x=x, rng=seed).x
-    )
+    schedule, seed = case.schedule, case.stream(f"M1' reverse {noise}")
+    x = None if noise else _marginal(case, source, schedule.T).sample(n, case.rng("M1' start"))
+    run = sample(source, schedule, ExactReverse(), n=n if noise else None, x=x, rng=seed)
+    return np.asarray(run.x)
 
 
 def _marginal(case: Case, source: GaussianMixture, t: int) -> GaussianMixture:
