@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,23 +130,12 @@ def _owned(case: Case) -> _Owned:
 
 def _inside(case: Case, owned: _Owned, sampler: Sampler, stretch: float) -> Iterator[Side]:
     """Mean and tails of Hal on owned paths, in standard errors."""
-    schedule = case.schedule
-    window = min(WINDOW, owned.t)
-
-    def measure() -> Array:
-        run = sample(
-            case.mixture,
-            schedule,
-            sampler,
-            x=owned.x[owned.slack >= 0.0],
-            start=owned.t,
-            rng=case.stream("M5' inside"),
-            observers=[WindowVariance(schedule, window)],
-            keep="none",
-        )
-        return np.asarray(run.observations[0])
-
-    hal = case.memo(f"M5' inside, {sampler}", measure)
+    schedule, window = case.schedule, min(WINDOW, owned.t)
+    x, rng = owned.x[owned.slack >= 0.0], case.stream("M5' inside")
+    hal = case.memo(
+        f"M5' inside, {sampler}",
+        lambda: _hal(case, case.mixture, sampler, window, x=x, start=owned.t, rng=rng),
+    )
     covariance = oracles.window_covariance(
         schedule.alpha_bar,
         np.arange(owned.t, -1, -1),
@@ -190,15 +180,15 @@ def _pair_paths(case: Case, pair: GaussianMixture, window: int) -> Array:
     schedule, rng = case.schedule, case.rng("M5' between")
     n = case.pick(16_000, 200_000)
     noise = np.sqrt(schedule.noise_var[window]) * rng.standard_normal((n, 1))
-    run = sample(
-        pair,
-        schedule,
-        ExactReverse(TimeGrid.from_times(range(window, -1, -1))),
-        x=schedule.alpha[window] * pair.sample(n, rng) + noise,
-        rng=case.stream("M5' between"),
-        observers=[WindowVariance(schedule, window)],
-        keep="none",
-    )
+    x = schedule.alpha[window] * pair.sample(n, rng) + noise
+    sampler = ExactReverse(TimeGrid.from_times(range(window, -1, -1)))
+    return _hal(case, pair, sampler, window, x=x, rng=case.stream("M5' between"))
+
+
+def _hal(case: Case, model: GaussianMixture, sampler: Sampler, window: int, **starts: Any) -> Array:
+    """Hal (n,) over the last steps of paths of the sampler."""
+    observers = [WindowVariance(case.schedule, window)]
+    run = sample(model, case.schedule, sampler, observers=observers, keep="none", **starts)
     return np.asarray(run.observations[0])
 
 
