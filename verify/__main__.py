@@ -161,7 +161,7 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
 
 def _draw(ids: list[str], case: Case, out: Path) -> None:
     """Draw figures of a case, measuring what they need; the report embeds them from then on."""
-    from .figures import FIGURES, draw_figures
+    from .report.figures import FIGURES, draw_figures
 
     with terminal.status() as progress:
         drawn = draw_figures(ids, case, out, progress)

@@ -13,8 +13,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.solvers.field import ModelField
 from verify.ledger import cases
-from verify.ledger.claim import Case, NegativeControl, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.rows import controls, row_of
+from verify.ledger.verdict import NegativeControl
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,

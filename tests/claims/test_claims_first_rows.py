@@ -7,7 +7,7 @@ from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, recorded, registry, runner
-from verify.ledger.claim import Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
 
 IDS = (

@@ -9,8 +9,9 @@ import pytest
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import registry, runner
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 
 H, F = Outcome.HOLDS, Outcome.FAILS
 N, I = Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE

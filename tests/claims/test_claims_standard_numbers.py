@@ -8,8 +8,9 @@ import pytest
 from mixdyn import oracles
 from mixdyn.geometry.dominance_times import steps_left, tau_2
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Profile
+from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure import paths
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}

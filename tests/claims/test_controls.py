@@ -5,8 +5,9 @@ import pytest
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import registry, runner
-from verify.ledger.claim import NARROW, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import NARROW
 
 # X11 takes most of a minute on any problem; tests/claims/test_insurance_rows.py has its rows.
 ENTRIES = {e.claim.id: e for e in registry.load_claims() if e.claim.id != "X11"}

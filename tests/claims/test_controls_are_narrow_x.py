@@ -13,9 +13,10 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
+from verify.ledger.verdict import Basis
 from verify.measure.insurance import errors as insured_errors
 from verify.measure.insurance.chains import find_chains
 from verify.measure.interpolation.causes import Cells

@@ -14,8 +14,9 @@ from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.geometry import Region
 from mixdyn.support.errors import FileError
 from verify.ledger import cases, registry, rows
-from verify.ledger.claim import NegativeControl, Origin, Profile, Verdict
+from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import NegativeControl, Origin, Verdict
 from verify.measure import retraining
 from verify.measure.interpolation import detector
 from verify.measure.interpolation.detector import EDGES, WINDOWS, Detection

@@ -14,10 +14,10 @@ from mixdyn.geometry.dynamics import mean_field
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
 from mixdyn.support.errors import NotApplicableError
-from verify.figures import FIGURES
 from verify.ledger import cases
-from verify.ledger.claim import Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_distance
+from verify.report.figures import FIGURES
 
 LOG_10 = np.log(10.0)
 

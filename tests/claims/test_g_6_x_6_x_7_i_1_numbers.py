@@ -11,8 +11,9 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure import paths
 from verify.measure.networks import visits
 from verify.papers.ddim_hallucinates_2605_06831.claims import g_6_confinement as g6

@@ -16,8 +16,9 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import InputError, NotApplicableError
 from verify.ledger import rows
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.insurance import errors as insured_errors
 from verify.measure.insurance import terms
 from verify.measure.insurance.chains import (

@@ -21,7 +21,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger import cases
-from verify.ledger.claim import Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import check, controls, row_of
 from verify.measure.networks import field, learned_growth

@@ -20,10 +20,10 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.figures import FIGURES
 from verify.ledger import cases, registry, rows, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.networks import envelopes, visits
 from verify.measure.networks import paths as learned_paths
 from verify.measure.networks.models import TrainedModel, load, shipped
@@ -32,6 +32,7 @@ from verify.measure.paths import ddim_grid
 from verify.papers.ddim_hallucinates_2605_06831.claims import e_11_visit_window as e11
 from verify.papers.ddim_hallucinates_2605_06831.claims import f_4_learned_tube as f4
 from verify.papers.ddim_hallucinates_2605_06831.claims import i_1_decomposition as i1
+from verify.report.figures import FIGURES
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 IDS = ("E.11", "F4", "F5")

@@ -20,10 +20,11 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.figures import FIGURES, style
+from verify.drawing import style
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.networks import ablated, rate_sweeps
 from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
@@ -44,6 +45,7 @@ from verify.measure.networks.rates import (
     over_seeds,
 )
 from verify.measure.score_errors.blurred import blurred_score
+from verify.report.figures import FIGURES
 
 torch = pytest.importorskip("torch")
 

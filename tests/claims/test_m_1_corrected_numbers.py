@@ -11,8 +11,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
 from verify.ledger import registry, runner
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.outside_modes import Line, even_schedule, resolution, tail_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_1_prime_continuous as corrected
 

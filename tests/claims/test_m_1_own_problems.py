@@ -12,7 +12,7 @@ from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDPM
 from mixdyn.score import model_for
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Profile
+from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
 from verify.measure.interpolation.line_law import line_law
 

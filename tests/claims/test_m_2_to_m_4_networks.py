@@ -14,8 +14,9 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, rows, runner
-from verify.ledger.claim import Basis, Case, NegativeControl, Profile, Verdict
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis, NegativeControl, Verdict
 from verify.measure.interpolation.causes import Cells
 from verify.measure.interpolation.line_law import LineLaw, line_law
 from verify.measure.interpolation.networks import (

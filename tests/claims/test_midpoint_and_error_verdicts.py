@@ -12,8 +12,9 @@ from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 
 IDS = ("G.6", "P5.1", "X5", "X6", "X7", "I.1", "C.2", "C.3", "C.4", "C.5", "C.6")
 H, V, N = Outcome.HOLDS, Outcome.VACUOUS, Outcome.NOT_APPLICABLE

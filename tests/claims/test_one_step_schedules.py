@@ -6,7 +6,7 @@ import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule
 from verify.ledger import registry
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.runner import run_claim
 

@@ -10,8 +10,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.saddles import proofs as saddle_proofs
 from verify.measure.saddles.branch import places
 from verify.measure.saddles.proofs import has_no_saddle, is_saddle

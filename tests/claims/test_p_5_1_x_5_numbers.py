@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from mixdyn import bounds, geometry, oracles
 from mixdyn.problem.mixture import GaussianMixture
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Profile
+from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 from verify.measure.midpoint import comparison_diffusion, linear_confinement, stretch
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}

@@ -10,10 +10,11 @@ from mixdyn import bounds
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Profile
+from verify.ledger.case import Profile
 from verify.ledger.quantities import Log10, read_number
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
+from verify.ledger.verdict import Basis
 from verify.measure import paths
 from verify.measure.midpoint.traps import neighbour_pairs
 from verify.papers.ddim_hallucinates_2605_06831.claims import p_4_7_2_trapping as p472

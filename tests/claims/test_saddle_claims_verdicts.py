@@ -9,9 +9,10 @@ from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.ledger.quantities import dump_json
 from verify.ledger.relations import Outcome
+from verify.ledger.verdict import Basis
 
 IDS = ("G.4", "X2'", "P4.5", "C4.6", "P4.7 (2)", "X3", "X4", "B.1 (1)", "B.1 (2)", "X9")
 H, V, N = Outcome.HOLDS, Outcome.VACUOUS, Outcome.NOT_APPLICABLE

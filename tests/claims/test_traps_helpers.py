@@ -8,7 +8,7 @@ import pytest
 from mixdyn import GaussianMixture, bounds, geometry, oracles, presets
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger import cases
-from verify.ledger.claim import Profile
+from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
 from verify.measure.convex import distance_to_hull
 from verify.measure.midpoint import traps

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mixdyn import AdaptiveNoise, GaussianMixture, NoiseSchedule, presets
-from verify.ledger.claim import Case, Control, NegativeControl
+from verify.ledger.case import Case
+from verify.ledger.claim import Control
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import check, row_of
+from verify.ledger.verdict import NegativeControl
 from verify.measure import exact_sampler
 from verify.measure.ends import Ends, ends_of
 from verify.measure.networks import adaptive_rows

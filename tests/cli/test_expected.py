@@ -15,7 +15,7 @@ from mixdyn.problem.named import MIXTURES
 from mixdyn.problem.schedule import SCHEDULES, NoiseSchedule
 from mixdyn.support.errors import InputError
 from verify.ledger import cases
-from verify.ledger.claim import Profile
+from verify.ledger.case import Profile
 
 SHORT = "linear:T=40,beta_start=0.01,beta_end=0.3"
 

@@ -7,12 +7,13 @@ from mixdyn import presets
 from mixdyn.geometry import Region
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.numbers import Log10, show_number, show_share
-from verify.experiments import frontier, line_densities
-from verify.figures import FIGURES, draw_figures, style
-from verify.ledger.claim import Case
+from verify.drawing import style
+from verify.ledger.case import Case
+from verify.measure.interpolation import densities as line_densities
 from verify.measure.interpolation import smoothing
-from verify.measure.networks import ablated, models
+from verify.measure.networks import ablated, frontier, models
 from verify.measure.score_errors.blurred import blurred_score
+from verify.report.figures import FIGURES, draw_figures
 
 torch = pytest.importorskip("torch")
 

@@ -13,7 +13,7 @@ from mixdyn.learned.files import read_tensors, write_tensors
 from mixdyn.learned.loading import trained_on
 from mixdyn.support.errors import FileError
 from verify.ledger import cases
-from verify.ledger.claim import Profile
+from verify.ledger.case import Profile
 
 
 def _run(*arguments):

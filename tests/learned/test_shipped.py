@@ -10,8 +10,8 @@ from mixdyn.cli import app
 from mixdyn.learned import load_checkpoint
 from mixdyn.learned.objective import Validation
 from verify.data.checkpoints import CHECKPOINTS
+from verify.ledger.case import Case, Profile
 from verify.ledger.cases import random, standard
-from verify.ledger.claim import Case, Profile
 from verify.measure.networks import models
 
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))

@@ -11,18 +11,8 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError
 from verify.ledger import registry
-from verify.ledger.claim import (
-    PARTS,
-    Basis,
-    Case,
-    Claim,
-    Finding,
-    Hypothesis,
-    Profile,
-    Verdict,
-    parse_docstring,
-    parse_hypotheses,
-)
+from verify.ledger.case import Case, Profile
+from verify.ledger.claim import PARTS, Claim, parse_docstring, parse_hypotheses
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import (
     Log10,
@@ -34,6 +24,7 @@ from verify.ledger.quantities import (
 )
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.sources import ROOT
+from verify.ledger.verdict import Basis, Finding, Hypothesis, Verdict
 
 DOC = """A toy.
 

@@ -12,11 +12,12 @@ from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from verify import __main__ as command
 from verify.ledger import recorded, registry
-from verify.ledger.claim import Basis, Claim, Finding
+from verify.ledger.claim import Claim
 from verify.ledger.quantities import Log10
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Upper, compare
 from verify.ledger.sources import ROOT
+from verify.ledger.verdict import Basis, Finding
 from verify.report import document as report
 
 DOC = """A toy of $k < 4$ & more.

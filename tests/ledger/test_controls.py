@@ -7,9 +7,11 @@ import pytest
 
 from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.claim import NARROW, Basis, Case, Claim, Finding, NegativeControl
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Outcome, Upper, compare
+from verify.ledger.verdict import NARROW, Basis, Finding, NegativeControl
 
 DOC = """A toy.
 

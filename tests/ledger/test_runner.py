@@ -9,13 +9,15 @@ from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case, Claim, Finding, Origin, Profile
+from verify.ledger.case import Case, Profile
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.recorded import find_drift, record, recorded_path
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Outcome, Upper, compare
 from verify.ledger.sources import ROOT
 from verify.ledger.store import Store, run_all
+from verify.ledger.verdict import Basis, Finding, Origin
 
 DOC = """A toy.
 

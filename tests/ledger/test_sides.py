@@ -8,12 +8,14 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.support.statistics import Proportion
 from verify.ledger import rows, runner
-from verify.ledger.claim import Basis, Case, Claim, Hypothesis, Table
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, NotApplicable, Side, Tolerance
 from verify.ledger.sources import ROOT
+from verify.ledger.verdict import Basis, Hypothesis, Table
 
 DOC = """A toy.
 

@@ -9,10 +9,12 @@ import pytest
 from mixdyn import learned, presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.claim import Basis, Case, Claim
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.registry import Entry
 from verify.ledger.sources import ROOT
 from verify.ledger.store import Store
+from verify.ledger.verdict import Basis
 
 EXTRA = ("torch", "safetensors", "sklearn")
 # A path finder that is blind for the extra: imports and importlib.util.find_spec both miss it.
@@ -37,8 +39,8 @@ for package in (verify, mixdyn, derivations):
             importlib.import_module(found.name)
 import mixdyn.learned.headers, verify.__main__
 print(sum(".claims." in name for name in sys.modules))
-print(sum(name.startswith("verify.figures.") for name in sys.modules))
-print(sum(name.startswith("verify.experiments.") for name in sys.modules))
+print(sum(name.startswith("verify.papers.") and ".figures." in name for name in sys.modules))
+print(sum(name.startswith("verify.measure.") for name in sys.modules))
 """
 
 
@@ -57,13 +59,13 @@ def count(folder, pattern="*.py"):
     return sum(path.name != "__init__.py" for path in (ROOT / "verify" / folder).glob(pattern))
 
 
-def test_claims_figures_experiments_and_the_commands_load_without_it():
+def test_claims_figures_measurements_and_the_commands_load_without_it():
     done = run(ABSENT + EVERYTHING)
     assert done.returncode == 0, done.stderr[-2000:]
-    claims, figures, experiments = map(int, done.stdout.split())
+    claims, figures, measured = map(int, done.stdout.split())
     assert claims == count("papers", "*/claims/*.py")
-    assert figures == count("figures")
-    assert experiments == count("experiments")
+    assert figures == count("papers", "*/figures/*.py")
+    assert measured >= count("measure", "**/*.py") > 40
 
 
 def test_loading_them_does_not_load_torch_where_it_is_installed():

@@ -11,7 +11,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
-from verify.ledger.claim import Case, Profile
+from verify.ledger.case import Case, Profile
 from verify.measure import measurement
 from verify.measure.measurement import Measurement, pack, unpack
 

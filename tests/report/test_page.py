@@ -12,12 +12,14 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError
 from verify import __main__ as command
 from verify.ledger import registry, store
-from verify.ledger.claim import Basis, Case, Claim, Finding, Origin
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.recorded import find_drift, record
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.runner import run_claim
 from verify.ledger.sources import ROOT
+from verify.ledger.verdict import Basis, Finding, Origin
 from verify.report import document as report
 from verify.report.legend import BASES, MARKS, VERDICTS, words_on_controls
 

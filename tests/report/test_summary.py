@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 
 from verify.ledger import cases
-from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, NegativeControl, Profile
+from verify.ledger.case import Profile
+from verify.ledger.claim import Claim
 from verify.ledger.quantities import dump_json
 from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.ledger.verdict import Basis, Finding, Hypothesis, NegativeControl
 from verify.report.summary import COLUMNS, print_summary, summarise, to_markdown
 
 DOC = """A line of a test.

@@ -13,11 +13,13 @@ import pytest
 
 from mixdyn.support.errors import FileError, NotApplicableError
 from verify.ledger import cases, runner
-from verify.ledger.claim import Basis, Claim, Finding, Hypothesis, Profile
+from verify.ledger.case import Profile
+from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.quantities import dump_json
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
+from verify.ledger.verdict import Basis, Finding, Hypothesis
 from verify.search.adversary import Limits, search
 from verify.search.screen import headline
 from verify.search.trial import Kind

@@ -60,8 +60,8 @@ def _entry(module: ModuleType) -> Entry:
 def load_claims() -> list[Entry]:
     """Every claim of `verify/papers`, paper by paper. Raises InputError for a repeated id."""
     found: dict[str, Entry] = {}
-    for paper in sorted(_modules("verify.papers"), key=lambda module: module.PAPER.place):
-        entries = [_entry(module) for module in _modules(f"{paper.__name__}.claims")]
+    for paper in sorted(modules_of("verify.papers"), key=lambda module: module.PAPER.place):
+        entries = [_entry(module) for module in modules_of(f"{paper.__name__}.claims")]
         for entry in sorted(entries, key=lambda entry: reading_order(entry.claim.id)):
             other = found.setdefault(entry.claim.id, entry)
             if other is not entry:
@@ -70,7 +70,7 @@ def load_claims() -> list[Entry]:
     return list(found.values())
 
 
-def _modules(package: str) -> list[ModuleType]:
+def modules_of(package: str) -> list[ModuleType]:
     """The modules and packages of a package's folder."""
     folder = importlib.import_module(package).__path__
     return [importlib.import_module(f"{package}.{i.name}") for i in pkgutil.iter_modules(folder)]

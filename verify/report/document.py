@@ -224,7 +224,7 @@ def render(document: Document, template: str, pictures: Mapping[str, Picture] | 
 def write_report(document: Document, folder: Path) -> Path:
     """Write verify.json and the four renderings of it; returns the path of the HTML page.
 
-    The page embeds the figures that `verify.figures` has drawn in this folder for its cases.
+    The page embeds the figures that `figures` has drawn in this folder for its cases.
     """
     make_folder(folder)
     pictures = find_pictures(folder, document)

@@ -15,7 +15,7 @@ from ..ledger.case import Case
 from ..ledger.quantities import dump_json
 
 if TYPE_CHECKING:
-    from ..figures import Drawn
+    from .figures import Drawn
 
 INDEX = "drawn.json"
 
@@ -33,7 +33,7 @@ class Picture:
 
 def record_drawn(folder: Path, case: Case, drawn: Sequence[Drawn]) -> None:
     """Note in folder/figures what was drawn of which case, beside what stands there already."""
-    from ..figures import FIGURES
+    from .figures import FIGURES
 
     known = _read_index(folder)
     for figure in drawn:

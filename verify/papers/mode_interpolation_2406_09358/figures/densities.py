@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from verify.experiments.line_densities import line_densities
+from verify.measure.interpolation.densities import line_densities
 
-from .spec import FigureSpec, Result
-from .style import BLACK, GREY, PALETTE, PURPLE, Axes, Figure, finish, joint_legend, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
+    BLACK,
+    GREY,
+    PALETTE,
+    PURPLE,
+    Axes,
+    Figure,
+    finish,
+    joint_legend,
+    new_figure,
+)
 
 _THREE = ("1-2-3", "1-2-4")
 _OTHER = ("1-2", "1-2-4-5")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from mixdyn.support.numbers import Log10, show_number
-from verify.experiments.terminal import terminal
+from verify.measure.midpoint.terminal import terminal
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from verify.experiments.weights import weights
+from verify.measure.saddles.weights import weights
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.experiments.diagonals import diagonals
+from verify.measure.diagonals import diagonals
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

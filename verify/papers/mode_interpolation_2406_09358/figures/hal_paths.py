@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.support.checks import Array
-from verify.experiments.hal_paths import hal_paths
+from verify.measure.interpolation.hal_paths import hal_paths
 
-from .spec import FigureSpec, Result
-from .style import BLUE, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import BLUE, VERMILION, Axes, Figure, finish, new_figure
 
 
 def _late(paths: Array) -> float:

@@ -9,8 +9,8 @@ from mixdyn.support.checks import IntArray
 from mixdyn.support.numbers import show_share
 from verify.measure.networks.rate_sweeps import steps
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     GREY,
     LOOKS,
     SKY,

@@ -8,8 +8,19 @@ import numpy as np
 
 from verify.measure.interpolation.networks import plane_states
 
-from .spec import FigureSpec, Result
-from .style import BLUE, GREY, ORANGE, SKY, VERMILION, Axes, Figure, finish, intervals, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILION,
+    Axes,
+    Figure,
+    finish,
+    intervals,
+    new_figure,
+)
 
 _COLOURS = (BLUE, VERMILION, GREY)
 

@@ -1,14 +1,12 @@
-"""The figures: each says which claims it shows and draws what was measured of a case.
+"""The figures of all papers, found in their folders and drawn.
 
-What stands in a file of this folder is found. `python -m verify --figures [ID ...]` measures what
+`python -m verify --figures [ID ...]` measures what
 is missing, then draws SVG and PNG. A figure's title sentence is computed from its numbers, so it
 stays true on any mixture.
 """
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,17 +15,15 @@ from types import MappingProxyType
 
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 from verify.ledger.case import Case
-from verify.ledger.registry import load_claims
+from verify.ledger.registry import load_claims, modules_of
 
-from . import style
-from .spec import FigureSpec
+from ..drawing import style
+from ..drawing.spec import FigureSpec
 
 
 def _found() -> Iterator[FigureSpec]:
-    """What the modules of this folder define, in the order of the claims."""
-    modules = (
-        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
-    )
+    """What the papers' folders define, in the order of the claims."""
+    modules = [m for p in modules_of("verify.papers") for m in modules_of(f"{p.__name__}.figures")]
     specs = [v for m in modules for v in vars(m).values() if isinstance(v, FigureSpec)]
     place = {entry.claim.id: k for k, entry in enumerate(load_claims())}
     yield from sorted(specs, key=lambda spec: (place[spec.claims[0]], spec.part))
@@ -86,6 +82,3 @@ def _draw(spec: FigureSpec, case: Case, out_dir: Path, progress: Callable[[str],
     with style.settings():
         paths = style.save(spec.draw(result), out_dir / "figures", spec.stem, spec.title)
     return Drawn(spec.id, tuple(paths), time.perf_counter() - start)
-
-
-__all__ = ["FIGURES", "Drawn", "FigureSpec", "draw_figures", "select"]

@@ -9,8 +9,8 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from verify.measure.interpolation.smoothing import score_smoothing
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     GREY,
     ORANGE,

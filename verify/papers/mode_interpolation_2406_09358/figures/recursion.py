@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.geometry import Region
-from verify.experiments.recursions import recursions
+from verify.measure.generations import recursions
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

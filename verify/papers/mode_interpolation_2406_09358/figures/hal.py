@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.support.numbers import show_share
-from verify.experiments.hal_populations import hal_populations
+from verify.measure.interpolation.hal_populations import hal_populations
 
-from .spec import FigureSpec, Result
-from .style import BLUE, GREY, VERMILION, Axes, Figure, finish, network_look, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import BLUE, GREY, VERMILION, Axes, Figure, finish, network_look, new_figure
 
 _MERGED = 8  # bins drawn as one
 

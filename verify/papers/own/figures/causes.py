@@ -6,8 +6,8 @@ import numpy as np
 
 from verify.measure.interpolation.causes import causes
 
-from .spec import FigureSpec, Result
-from .style import BLUE, ORANGE, SKY, VERMILION, Figure, finish, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import BLUE, ORANGE, SKY, VERMILION, Figure, finish, new_figure
 
 _LOOKS = (("x", SKY), ("+", ORANGE), ("o", BLUE), ("s", VERMILION))
 FLOOR = 1e-20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from verify.experiments.dominance import dominance
+from verify.measure.dominance import dominance
 
-from .spec import FigureSpec, Result
-from .style import GREY, PALETTE, Axes, Figure, finish, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import GREY, PALETTE, Axes, Figure, finish, new_figure
 
 _MARKERS = "osv^D"
 

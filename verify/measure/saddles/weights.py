@@ -22,7 +22,7 @@ from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.stretch import require_window
 
-from .basin import FRACTIONS
+from ..midpoint.basin import FRACTIONS
 
 STRENGTHS = (5.0, 8.0, 16.0, 50.0)  # k = l^2/v
 SHARES = np.linspace(0.0, 0.995, 40)  # of the limit on log(w_i/w_j)

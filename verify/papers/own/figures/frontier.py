@@ -9,10 +9,10 @@ import numpy as np
 
 from mixdyn.geometry import Region
 from mixdyn.support.checks import Array, IntArray
-from verify.experiments.frontier import frontier, frontier_elsewhere
+from verify.measure.networks.frontier import frontier, frontier_elsewhere
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

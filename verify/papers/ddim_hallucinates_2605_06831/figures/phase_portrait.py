@@ -7,10 +7,10 @@ import numpy as np
 from mixdyn.geometry import distance_to_segment
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
-from verify.experiments.phase_portrait import phase_portrait
+from verify.measure.phase_portrait import phase_portrait
 
-from .spec import FigureSpec, Result
-from .style import BLACK, BLUE, GREEN, GREY, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import BLACK, BLUE, GREEN, GREY, VERMILION, Axes, Figure, finish, new_figure
 
 
 def _draw_paths(ax: Axes, result: Result, width: float) -> None:

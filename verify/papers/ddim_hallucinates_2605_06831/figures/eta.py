@@ -11,8 +11,8 @@ from mixdyn.support.checks import Array, IntArray
 from verify.measure.networks.models import BLURRED
 from verify.measure.networks.rate_sweeps import eta
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREY,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.support.checks import Array, IntArray
-from verify.experiments.distance import distance, learned_distance
+from verify.measure.distance import distance, learned_distance
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     GREEN,
     GREY,

@@ -8,8 +8,8 @@ from mixdyn.support.checks import IntArray
 from mixdyn.support.numbers import show_share
 from verify.measure.networks.radius_sweep import learned_radius, radius
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     GREY,
     LOOKS,

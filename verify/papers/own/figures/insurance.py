@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from verify.experiments.insurance_eta import insurance_eta
+from verify.measure.insurance.eta import insurance_eta
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLUE,
     GREY,
     VERMILION,

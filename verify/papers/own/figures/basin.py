@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.support.numbers import Log10, show_number
-from verify.experiments.basin import basin
+from verify.measure.midpoint.basin import basin
 
-from .spec import FigureSpec, Result
-from .style import BLACK, GREEN, GREY, ORANGE, PURPLE, Axes, Figure, finish, new_figure
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import BLACK, GREEN, GREY, ORANGE, PURPLE, Axes, Figure, finish, new_figure
 
 _STYLES = ("-", "--", ":")
 _TICKS = (-10_000, -1000, -100, -10, -1, 0)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from verify.experiments.saddles import learned_saddles, saddles
+from verify.measure.saddles.portraits import learned_saddles, saddles
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     BLACK,
     BLUE,
     GREEN,

@@ -12,8 +12,8 @@ from mixdyn.support.numbers import show_share
 from verify.measure.networks.ablated import ablations
 from verify.measure.networks.models import BLURRED
 
-from .spec import FigureSpec, Result
-from .style import (
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
     GREY,
     LOOKS,
     Axes,

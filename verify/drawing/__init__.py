@@ -1,0 +1,1 @@
+"""How a figure is drawn: its spec, colours, axes, titles. No claim, nothing measured."""
