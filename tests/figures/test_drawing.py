@@ -1,5 +1,8 @@
 """Each figure draws a quick measurement, states its numbers, and saves the same bytes."""
 
+import sys
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from verify.drawing import style
 from verify.ledger.case import Case
 from verify.measure.interpolation import densities as line_densities
 from verify.measure.interpolation import smoothing
+from verify.measure.measurement import Measurement, pack, unpack
 from verify.measure.networks import ablated, frontier, models
 from verify.measure.score_errors.blurred import blurred_score
 from verify.report.figures import FIGURES, draw_figures
@@ -143,6 +147,22 @@ def test_a_figure_states_its_numbers_labels_its_axes_and_is_small(spec, case, tm
     assert figure.axes[0].get_ylabel()
     assert 2_000 < svg.stat().st_size < 300_000
     assert png.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_value_that_figures_share_with_claims_is_found_again_as_it_was(case):
+    for figure in ("C.4", "E.12", "E.13", "F4", "F5", "M2", "M3"):
+        FIGURES[figure].result(case)
+    modules = [module for name, module in sys.modules.items() if name.startswith("verify.")]
+    every = {m for module in modules for m in vars(module).values() if isinstance(m, Measurement)}
+    named = {f"{m.__module__}.{m.__qualname__}": m.__wrapped__ for m in every}
+    measured = [(named[k.partition("(")[0]], v) for k, v in case.workspace.items() if "seed" in k]
+    assert len({function for function, _ in measured}) > 15
+    for function, value in measured:
+        arrays = dict(pack(value))
+        again = dict(pack(unpack(get_type_hints(function)["return"], arrays)))
+        assert again.keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(again[name], array)
 
 
 @pytest.mark.parametrize("figure", ["M1", "D.1"])
