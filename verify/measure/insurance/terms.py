@@ -96,11 +96,6 @@ class Insured:
         return float(np.exp(bounds.log_kl_inverse(float(self.cost.mean()), self.log_p)))
 
 
-def with_cost(run: Insured, cost: Array) -> Insured:
-    """The same paths under another reckoning of their costs."""
-    return dataclasses.replace(run, cost=cost)
-
-
 def mean_guarantee(runs: Sequence[Insured]) -> float:
     """The pathwise form at the mean share of several models under one chain."""
     share = float(np.mean([run.exceeded.rate for run in runs]))

@@ -27,6 +27,7 @@ Source: our result, in place of arXiv 2605.06831 v1, Proposition 5.1 and Appendi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -152,5 +153,5 @@ CLAIM.must_fail(
 CLAIM.must_fail(
     learned,
     "standard deviation of the noise in place of its variance",
-    given={"pathwise": lambda run: terms.with_cost(run, run.mixed_up).pathwise()},
+    given={"pathwise": lambda run: replace(run, cost=run.mixed_up).pathwise()},
 )
