@@ -30,22 +30,17 @@ LOG = Tolerance(rtol=LOG_RTOL, log=True)
 _RTOL, _ATOL = 1e-13, 1e-14
 
 
-def require_distinct_means(mixture: GaussianMixture) -> None:
-    """Raise NotApplicableError for two modes with one mean: they make no pair."""
+def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
+    """Pairs to whose midpoint no third mode is nearer, the shortest first, at most `limit`.
+
+    Raises NotApplicableError for modes that coincide.
+    """
     if coinciding_modes(mixture) is not None:
         raise NotApplicableError(
             "a claim about pairs needs modes at different places",
             "two modes with the same mean",
             "Merge them into one mode with the sum of their weights.",
         )
-
-
-def neighbour_pairs(mixture: GaussianMixture, limit: int) -> list[Pair]:
-    """Pairs to whose midpoint no third mode is nearer, the shortest first, at most `limit`.
-
-    Raises NotApplicableError for modes that coincide.
-    """
-    require_distinct_means(mixture)
     i, j = np.triu_indices(mixture.N, k=1)
     length = geometry.pairwise_distances(mixture.means)[i, j]
     order = np.argsort(length, kind="stable")[: 20 * limit]

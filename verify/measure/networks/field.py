@@ -309,20 +309,21 @@ def fields_of(found: Sequence[Any], *names: str) -> list[np.ndarray[Any, Any]]:
     return [np.array([getattr(one, name) for one in found]) for name in names]
 
 
-def spread(name: str, values: Sequence[float] | Array) -> dict[str, float]:
-    """A number of every model: its mean, and the range over the models where there are several."""
-    found = np.asarray(values, dtype=float)
-    if found.size == 1:
-        return {name: float(found[0])}
-    ends = {"least": float(found.min()), "largest": float(found.max())}
-    return {f"{name}, mean": float(found.mean())} | {
-        f"{name}, {which}": value for which, value in ends.items()
-    }
-
-
-def spreads(series: Mapping[str, Sequence[float]]) -> dict[str, Number | None]:
-    """The same of several."""
-    return {k: v for name, values in series.items() for k, v in spread(name, values).items()}
+def spreads(series: Mapping[str, Sequence[float] | Array]) -> dict[str, Number | None]:
+    """Of numbers of every model, by name: the mean, and the range where there are several."""
+    numbers: dict[str, Number | None] = {}
+    for name, values in series.items():
+        every = np.asarray(values, dtype=float)
+        if every.size == 1:
+            numbers[name] = float(every[0])
+            continue
+        for which, value in (
+            ("mean", every.mean()),
+            ("least", every.min()),
+            ("largest", every.max()),
+        ):
+            numbers[f"{name}, {which}"] = float(value)
+    return numbers
 
 
 def root_mean_square(values: Array) -> float:

@@ -14,7 +14,7 @@ from ...ledger.quantities import Log10, Number, show_share
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..midpoint.traps import flow_of_log_distance
-from .field import find_segments, spread, variances
+from .field import find_segments, spreads, variances
 from .models import TrainedModel
 from .traps import (
     Trap,
@@ -58,6 +58,7 @@ def _numbers(
 ) -> dict[str, Number | None]:
     first = found[0][0].t
     fine = [fine_trap(case, model) for model in models]
+    exact = exact_traps(case)[0].interval
     numbers: dict[str, Number | None] = {
         "first start, raw time": first,
         "Λ of the exact flow from there": exact_trap(case, first)[1],
@@ -73,12 +74,12 @@ def _numbers(
         ],
         "rate at every late time observed": [observed_fine(case, model).rate for model in models],
     }
-    for name, values in series.items():
-        numbers |= spread(name, values)
-    exact = exact_traps(case)[0].interval
-    numbers["rate of DDIM with the exact score, by its own trap"] = strip_mass(case, exact, first)
-    numbers["rate of the exact flow, by its own trap"] = _exact_mass(case)
-    return numbers
+    return {
+        **numbers,
+        **spreads(series),
+        "rate of DDIM with the exact score, by its own trap": strip_mass(case, exact, first),
+        "rate of the exact flow, by its own trap": _exact_mass(case),
+    }
 
 
 def _note(case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[Trap]]) -> str:

@@ -16,6 +16,7 @@ from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.case import Case
+from ...ledger.quantities import Number
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..measurement import Measurement
@@ -25,7 +26,7 @@ from ..networks.field import (
     flow_of,
     late_nodes,
     median,
-    spread,
+    spreads,
     variances,
 )
 from ..networks.models import TrainedModel
@@ -110,27 +111,28 @@ def _note(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -
 
 def _numbers(
     slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]
-) -> dict[str, float | int | None]:
-    numbers: dict[str, float | int | None] = {
+) -> dict[str, Number | None]:
+    called = [(s.growth < 0.0) != (s.rate[:, None] + s.shift < 0.0) for s in slopes]
+    return {
         "midpoints with a stable Jacobian": int(sum((s.growth < 0.0).sum() for s in slopes)),
         "midpoints with a negative slope along the pair": int(
             sum((s.measured < 0.0).sum() for s in slopes)
         ),
         "stable equilibria between the modes": _stable(saddles),
-        "called wrongly by the criterion": int(
-            sum(((s.growth < 0.0) != (s.rate[:, None] + s.shift < 0.0)).sum() for s in slopes)
-        ),
-    }
-    shares = [float(np.mean(s.growth[-1] < 0.0)) for s in slopes]
-    numbers |= spread("share of midpoints with a stable Jacobian, last noisy node", shares)
-    numbers |= spread(
-        "median learned slope, last noisy node", [float(np.median(s.measured[-1])) for s in slopes]
+        "called wrongly by the criterion": int(np.sum(called)),
+    } | spreads(
+        {
+            "share of midpoints with a stable Jacobian, last noisy node": [
+                float(np.mean(s.growth[-1] < 0.0)) for s in slopes
+            ],
+            "median learned slope, last noisy node": [
+                float(np.median(s.measured[-1])) for s in slopes
+            ],
+            "least eigenvalue of a learned saddle along its unstable direction": [
+                float(np.min(s.growth, where=s.found, initial=np.inf)) for s in saddles
+            ],
+        }
     )
-    numbers |= spread(
-        "least eigenvalue of a learned saddle along its unstable direction",
-        [float(np.min(s.growth, where=s.found, initial=np.inf)) for s in saddles],
-    )
-    return numbers
 
 
 def _table(slopes: Sequence[MidpointSlopes], saddles: Sequence[LearnedSaddles]) -> Table:
