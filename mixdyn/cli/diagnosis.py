@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers.ddim import DDIM
 from mixdyn.samplers.reverse import ExactReverse
-from mixdyn.support.checks import Array, IntArray, check_integer, check_memory, check_positive
+from mixdyn.support.checks import check_integer, check_memory, check_positive
 from mixdyn.support.errors import (
     ConvergenceError,
     MemoryLimitError,
@@ -39,29 +39,22 @@ from mixdyn.support.errors import (
 )
 from mixdyn.support.numbers import Log10
 
-from .facts import (
-    MIDDLE,
-    PAPER_KAPPA,
-    BudgetFacts,
-    CrossingFacts,
-    Diagnosis,
-    PairFacts,
-    PairStage,
-    SaddleFacts,
-    SpreadFacts,
-    Stage,
-    TrapFacts,
-    start_facts,
-)
-
-if TYPE_CHECKING:
-    from mixdyn.samplers import Sampler
+from . import facts
+from .facts import MIDDLE, PAPER_KAPPA
 
 _ON_SEGMENT = 2000  # places on a segment at which it is asked what a sample there would count as
 _TRAP_FRACTIONS = (0.15, MIDDLE)
 _TRAJECTORY_BYTES = 1 << 26
 _TABLE_BYTES = 2e9
 _ENDS = (("last_noisy", 1), ("clean", 0))
+_NO_PAIR = (
+    "All modes are at one place: there is no pair whose separation, saddle, trap or budget "
+    "could be measured, and no interpolation."
+)
+_NO_CLOCK = (
+    "tau_1, tau_2, saddles, traps and budgets need one sigma common to all modes: "
+    "their theory describes a single clock."
+)
 
 
 @dataclass(frozen=True)
@@ -78,55 +71,178 @@ class CheckRequest:
     seed: int = 0
 
 
-def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> Diagnosis:
+def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> facts.Diagnosis:
     """Measure a mixture and a schedule. Raises InputError for what the user must correct."""
-    mixture, schedule = request.mixture, request.schedule
-    kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
-    tables = 8.0 * (4 + len(kappas)) * mixture.N**2
-    check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
-    taus = [check_integer(tau, "tau", 1, schedule.T) for tau in request.taus]
-    seed = resolve_seed(request.seed)
-    ddim = _ddim(request)
-    pairs, n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
-    crossings: list[CrossingFacts] = []
-    stages: list[Stage] = []
-    notes: list[str] = []
-    grid = ddim.grid(schedule)
-    n_trajectories = _affordable(request.n_trajectories, grid, mixture.d)
-    if not pairs:
-        notes.append(
-            "All modes are at one place: there is no pair whose separation, saddle, trap or budget "
-            "could be measured, and no interpolation."
-        )
-    elif mixture.has_common_sigma:
-        draw = (n_trajectories, seed)
-        crossings = _crossings(mixture, schedule, kappas, ddim, draw, progress)
-        taus = taus or _default_tau(mixture, schedule, pairs[0], grid, notes)
-        stages = [_stage(mixture, schedule, grid, pairs, tau) for tau in taus]
-    else:
-        notes.append(
-            "tau_1, tau_2, saddles, traps and budgets need one sigma common to all modes: "
-            "their theory describes a single clock."
-        )
-    return Diagnosis(
-        _mixture_facts(mixture),
-        _schedule_facts(mixture, schedule, grid),
-        [start_facts(mixture, schedule, t) for t in sorted({schedule.T, int(grid.times[0])})],
-        kappas,
-        n_shortest,
-        _pair_facts(mixture, schedule, grid, pairs, kappas),
-        crossings,
-        n_trajectories if crossings else 0,
-        seed,
-        stages,
-        _spread(mixture, schedule, ddim),
-        notes,
-    )
+    return _Check(request).diagnosis(progress)
 
 
-def _ddim(request: CheckRequest) -> DDIM:
-    ddim = DDIM(**request.ddim)
-    return ddim if "steps" in request.ddim else ddim.within(request.schedule)
+class _Check:
+    """A request, checked, and the measurements that make its diagnosis."""
+
+    def __init__(self, request: CheckRequest) -> None:
+        self.mixture, self.schedule = mixture, schedule = request.mixture, request.schedule
+        self.kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
+        tables = 8.0 * (4 + len(self.kappas)) * mixture.N**2
+        check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
+        self.taus = [check_integer(tau, "tau", 1, schedule.T) for tau in request.taus]
+        self.seed = resolve_seed(request.seed)
+        ddim = DDIM(**request.ddim)
+        self.ddim = ddim if "steps" in request.ddim else ddim.within(schedule)
+        self.pairs, self.n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
+        self.grid = self.ddim.grid(schedule)
+        self.n_trajectories = _affordable(request.n_trajectories, self.grid, mixture.d)
+        self.sigma = float(mixture.sigmas[0])  # with what it is asked for, where it is common
+        self.v = schedule.effective_variance(self.sigma)
+        self.notes: list[str] = []
+
+    def diagnosis(self, progress: Callable[[int, int], None]) -> facts.Diagnosis:
+        crossings: list[facts.CrossingFacts] = []
+        stages: list[facts.Stage] = []
+        if not self.pairs:
+            self.notes.append(_NO_PAIR)
+        elif self.mixture.has_common_sigma:
+            crossings = self._crossings(progress)
+            stages = [self._stage(tau) for tau in self.taus or self._default_tau()]
+        else:
+            self.notes.append(_NO_CLOCK)
+        starts = sorted({self.schedule.T, int(self.grid.times[0])})
+        return facts.Diagnosis(
+            self._mixture_facts(),
+            self._schedule_facts(),
+            [facts.start_facts(self.mixture, self.schedule, t) for t in starts],
+            self.kappas,
+            self.n_shortest,
+            self._pair_facts(),
+            crossings,
+            self.n_trajectories if crossings else 0,
+            self.seed,
+            stages,
+            self._spread(),
+            self.notes,
+        )
+
+    def _mixture_facts(self) -> dict[str, Any]:
+        sigmas, weights = self.mixture.sigmas, self.mixture.weights
+        return {
+            "N": self.mixture.N,
+            "d": self.mixture.d,
+            "sigma_min": float(sigmas.min()),
+            "sigma_max": float(sigmas.max()),
+            "weight_min": float(weights.min()),
+            "weight_max": float(weights.max()),
+            "digest": self.mixture.digest,
+        }
+
+    def _schedule_facts(self) -> dict[str, Any]:
+        last = self.schedule.rho[1]
+        return {
+            "T": self.schedule.T,
+            "alpha_bar_T": Log10.from_log(float(self.schedule.log_alpha_bar[-1])),
+            "last_noise_var": float(last),
+            "last_noise_var_sigma2": float(last / self.mixture.sigmas.min() ** 2),
+            "ddim_steps": self.grid.steps,
+            "ddim_times": self.grid.times.tolist(),
+            "digest": self.schedule.digest,
+        }
+
+    def _pair_facts(self) -> list[facts.PairFacts]:
+        mixture, N = self.mixture, self.mixture.N
+        radius, sigmas, weights = mode_radius(mixture), mixture.sigmas, mixture.weights
+        known, never = mixture.has_common_sigma and self.pairs, np.full((N, N), dynamics.NEVER)
+        tau_2 = [dynamics.tau_2(mixture, self.schedule, k) if known else never for k in self.kappas]
+        found = []
+        for modes in self.pairs:
+            i, j, length = modes.i, modes.j, modes.length
+            raw = [_time(times[i, j]) for times in tau_2]
+            widths = (
+                float(length / max(sigmas[i], sigmas[j])),
+                float(length / (radius[i] + radius[j])),
+            )
+            seen, ratio = _seen_share(mixture, modes), float(weights[i] / weights[j])
+            steps = [self._steps_left(t) for t in raw]
+            found.append(facts.PairFacts(i, j, length, *widths, seen, ratio, raw, steps))
+        return found
+
+    def _steps_left(self, raw: int | None) -> int | None:
+        return None if raw is None else dynamics.steps_left(self.grid.times, raw)
+
+    def _crossings(self, progress: Callable[[int, int], None]) -> list[facts.CrossingFacts]:
+        processes = {"DDIM": self.ddim, "reverse SDE": ExactReverse(self.grid)}
+        found = []
+        for k, (name, sampler) in enumerate(processes.items()):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", StartWarning)  # the diagnosis says it
+                n, seed = self.n_trajectories, self.seed
+                run = sample(self.mixture, self.schedule, sampler, n=n, rng=seed, keep="trajectory")
+            paths = np.asarray(run.trajectory)
+            for kappa in self.kappas:
+                times = dynamics.tau_1(self.mixture, self.schedule, run.times, paths, kappa)
+                for crossing in ("first", "last", "last_fixed"):
+                    at = getattr(times, crossing)
+                    low, middle, high = map(
+                        _time, np.quantile(at, (0.05, 0.5, 0.95), method="inverted_cdf")
+                    )
+                    never = float(np.mean(at == dynamics.NEVER))
+                    label, steps = (name, kappa, crossing), self._steps_left(middle)
+                    found.append(facts.CrossingFacts(*label, never, low, middle, high, steps))
+            progress(k + 1, len(processes))
+        return found
+
+    def _default_tau(self) -> list[int]:
+        """The first DDIM node where the nearest pair is separated, else where a saddle appears."""
+        nearest, times = self.pairs[0], self.grid.times
+        tau_2 = int(dynamics.tau_2(self.mixture, self.schedule, PAPER_KAPPA)[nearest.i, nearest.j])
+        nodes = times[(times >= 1) & (times <= tau_2)]
+        if nodes.size:
+            return [int(nodes[0])]
+        unstable = np.flatnonzero(nearest.length**2 > 4.0 * self.v[1:])
+        where = f"the nearest modes are never separated at kappa = {PAPER_KAPPA:g} on a DDIM node"
+        if unstable.size:
+            where = f"{where}: tau is where their midpoint turns unstable (l^2 > 4 v)."
+        else:
+            where = f"{where}, and l^2 > 4 v holds at no noisy time: there is no saddle to report."
+        self.notes.append(where)
+        return [int(unstable[-1]) + 1] if unstable.size else []
+
+    def _stage(self, tau: int) -> facts.Stage:
+        v = float(self.v[tau])
+        ends = {name: float(self.v[t]) for name, t in _ENDS if t < tau}
+        growth = {
+            name: float(bounds.mixture_growth_exponent(self.mixture, v, end))
+            for name, end in ends.items()
+        }
+        budgets = [self._budget(v, *end) for end in ends.items()]
+        pairs = [_pair_stage(self.mixture, modes, v, ends) for modes in self.pairs]
+        return facts.Stage(
+            tau, dynamics.steps_left(self.grid.times, tau), v, growth, budgets, pairs
+        )
+
+    def _budget(self, v: float, name: str, v_end: float) -> facts.BudgetFacts:
+        half, radius = 0.5 * self.pairs[0].length, float(mode_radius(self.mixture)[0])
+        ode, sde = oracles.ode_contraction(v, v_end), oracles.sde_contraction(v, v_end)[0]
+        latest = []
+        for ratio in (bounds.ode_budget, bounds.sde_budget):
+            times = np.flatnonzero(self.v >= float(ratio(max(half, radius), radius)) * v_end)
+            latest.append(int(times[0]) if times.size else None)
+        halves = half * ode / self.sigma, half * sde / self.sigma
+        return facts.BudgetFacts(name, ode, sde, *halves, *latest)
+
+    def _spread(self) -> list[facts.SpreadFacts]:
+        schedule, own, full = self.schedule, self.grid, TimeGrid.full(self.schedule.T)
+        runs = {  # by name, so that a DDIM grid of every time is not listed twice
+            f"DDIM, {own.steps} steps": (own, 0.0),
+            f"DDIM, {full.steps} steps": (full, 0.0),
+            f"DDPM, {full.steps} steps": (full, 1.0),
+        }
+        found = []
+        for sigma in sorted({float(f(self.mixture.sigmas)) for f in (np.min, np.max)}):
+            last = sigma**2 / (sigma**2 + float(schedule.rho[1]))
+            for name, (grid, eta) in runs.items():
+                std = oracles.linear_recursion_std(
+                    schedule.alpha_bar, grid.times, eta, sigma, noise_var=schedule.noise_var
+                )
+                found.append(facts.SpreadFacts(name, sigma, float(std[-1]) / sigma, last))
+        return found
 
 
 def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:
@@ -147,35 +263,6 @@ def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:
     return n
 
 
-def _mixture_facts(mixture: GaussianMixture) -> dict[str, Any]:
-    return {
-        "N": mixture.N,
-        "d": mixture.d,
-        "sigma_min": float(mixture.sigmas.min()),
-        "sigma_max": float(mixture.sigmas.max()),
-        "weight_min": float(mixture.weights.min()),
-        "weight_max": float(mixture.weights.max()),
-        "digest": mixture.digest,
-    }
-
-
-def _schedule_facts(
-    mixture: GaussianMixture, schedule: NoiseSchedule, grid: TimeGrid
-) -> dict[str, Any]:
-    return {
-        "T": schedule.T,
-        "alpha_bar_T": Log10.from_log(float(schedule.log_alpha_bar[-1])),
-        "last_noise_var": float(schedule.rho[1]),
-        "last_noise_var_sigma2": float(schedule.rho[1] / mixture.sigmas.min() ** 2),
-        "ddim_steps": grid.steps,
-        "ddim_times": grid.times.tolist(),
-        "digest": schedule.digest,
-    }
-
-
-# -- pairs ---------------------------------------------------------------------------------------
-
-
 def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
     """The `count` nearest pairs at different places, and how many share the smallest distance; none
     where all modes are at one place. Of modes with one mean the widest stands for their place, as
@@ -191,36 +278,6 @@ def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
     return [pair(mixture, int(i[k]), int(j[k])) for k in order], int(tied.sum())
 
 
-def _pair_facts(
-    mixture: GaussianMixture,
-    schedule: NoiseSchedule,
-    grid: TimeGrid,
-    pairs: list[Pair],
-    kappas: list[float],
-) -> list[PairFacts]:
-    radius, sigmas, weights = mode_radius(mixture), mixture.sigmas, mixture.weights
-    never = np.full((mixture.N, mixture.N), dynamics.NEVER)
-    known = mixture.has_common_sigma and bool(pairs)
-    tau_2 = [dynamics.tau_2(mixture, schedule, k) if known else never for k in kappas]
-    facts = []
-    for i, j, length in ((p.i, p.j, p.length) for p in pairs):
-        raw = [_time(times[i, j]) for times in tau_2]
-        facts.append(
-            PairFacts(
-                i,
-                j,
-                length,
-                float(length / max(sigmas[i], sigmas[j])),
-                float(length / (radius[i] + radius[j])),
-                _seen_share(mixture, pair(mixture, i, j)),
-                float(weights[i] / weights[j]),
-                raw,
-                [None if t is None else dynamics.steps_left(grid.times, t) for t in raw],
-            )
-        )
-    return facts
-
-
 def _seen_share(mixture: GaussianMixture, modes: Pair) -> float:
     """The share of the segment between two modes on which a sample counts as an interpolation."""
     a = (np.arange(_ON_SEGMENT)[:, None] + 0.5) / _ON_SEGMENT
@@ -232,133 +289,36 @@ def _time(raw: int) -> int | None:
     return None if raw == dynamics.NEVER else int(raw)
 
 
-# -- tau_1 ---------------------------------------------------------------------------------------
-
-
-def _crossings(
-    mixture: GaussianMixture,
-    schedule: NoiseSchedule,
-    kappas: list[float],
-    ddim: DDIM,
-    draw: tuple[int, int],
-    progress: Callable[[int, int], None],
-) -> list[CrossingFacts]:
-    grid = ddim.grid(schedule)
-    n, seed = draw
-    processes: list[tuple[str, Sampler]] = [("DDIM", ddim), ("reverse SDE", ExactReverse(grid))]
-    facts = []
-    for k, (name, sampler) in enumerate(processes):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", StartWarning)  # the diagnosis says it
-            run = sample(mixture, schedule, sampler, n=n, rng=seed, keep="trajectory")
-        for kappa in kappas:
-            times = dynamics.tau_1(mixture, schedule, run.times, np.asarray(run.trajectory), kappa)
-            for crossing in ("first", "last", "last_fixed"):
-                facts.append(
-                    _crossing_facts((name, kappa, crossing), getattr(times, crossing), grid)
-                )
-        progress(k + 1, len(processes))
-    return facts
-
-
-def _crossing_facts(
-    label: tuple[str, float, str], times: IntArray, grid: TimeGrid
-) -> CrossingFacts:
-    low, middle, high = (
-        _time(int(t)) for t in np.quantile(times, (0.05, 0.5, 0.95), method="inverted_cdf")
-    )
-    steps = None if middle is None else dynamics.steps_left(grid.times, middle)
-    never = float(np.mean(times == dynamics.NEVER))
-    return CrossingFacts(*label, never, low, middle, high, steps)
-
-
-# -- what is left at tau -------------------------------------------------------------------------
-
-
-def _default_tau(
-    mixture: GaussianMixture,
-    schedule: NoiseSchedule,
-    nearest: Pair,
-    grid: TimeGrid,
-    notes: list[str],
-) -> list[int]:
-    """The first DDIM node at which the nearest pair is separated, else where a saddle appears."""
-    tau_2 = int(dynamics.tau_2(mixture, schedule, PAPER_KAPPA)[nearest.i, nearest.j])
-    nodes = grid.times[(grid.times >= 1) & (grid.times <= tau_2)]
-    if nodes.size:
-        return [int(nodes[0])]
-    v = schedule.effective_variance(mixture.sigmas[0])
-    unstable = np.flatnonzero(nearest.length**2 > 4.0 * v[1:])
-    where = f"the nearest modes are never separated at kappa = {PAPER_KAPPA:g} on a DDIM node"
-    if unstable.size:
-        notes.append(f"{where}: tau is where their midpoint turns unstable (l^2 > 4 v).")
-        return [int(unstable[-1]) + 1]
-    notes.append(f"{where}, and l^2 > 4 v holds at no noisy time: there is no saddle to report.")
-    return []
-
-
-def _stage(
-    mixture: GaussianMixture,
-    schedule: NoiseSchedule,
-    grid: TimeGrid,
-    pairs: list[Pair],
-    tau: int,
-) -> Stage:
-    v = schedule.effective_variance(mixture.sigmas[0])
-    ends = [(name, float(v[t])) for name, t in _ENDS if t < tau]
-    growth = {
-        name: float(bounds.mixture_growth_exponent(mixture, v[tau], v_end)) for name, v_end in ends
-    }
-    return Stage(
-        tau,
-        dynamics.steps_left(grid.times, tau),
-        float(v[tau]),
-        growth,
-        [_budget(mixture, v, pairs[0].length, tau, end) for end in ends],
-        [_pair_stage(mixture, p, float(v[tau]), ends) for p in pairs],
-    )
-
-
-def _budget(
-    mixture: GaussianMixture, v: Array, length: float, tau: int, end: tuple[str, float]
-) -> BudgetFacts:
-    name, v_end = end
-    sigma, radius = float(mixture.sigmas[0]), float(mode_radius(mixture)[0])
-    ode = oracles.ode_contraction(float(v[tau]), v_end)
-    sde = oracles.sde_contraction(float(v[tau]), v_end)[0]
-    half = 0.5 * length
-    needs = [
-        np.flatnonzero(v >= float(ratio(max(half, radius), radius)) * v_end)
-        for ratio in (bounds.ode_budget, bounds.sde_budget)
-    ]
-    latest = [int(times[0]) if times.size else None for times in needs]
-    return BudgetFacts(name, ode, sde, half * ode / sigma, half * sde / sigma, *latest)
-
-
 def _pair_stage(
-    mixture: GaussianMixture, modes: Pair, v: float, ends: list[tuple[str, float]]
-) -> PairStage:
-    saddle, no_saddle = None, None
+    mixture: GaussianMixture, modes: Pair, v: float, ends: dict[str, float]
+) -> facts.PairStage:
+    saddle = no_saddle = no_traps = None
     try:
         saddle = _saddle_facts(modes, dynamics.saddle(mixture, modes, v))
     except NotApplicableError as error:
         no_saddle = f"{error.rule}; {error.received}"
     except ConvergenceError as error:
         no_saddle = str(error)
-    growth = {name: float(bounds.growth_exponent(modes.length, v, end)) for name, end in ends}
-    safe = {
-        name: Log10.from_log(float(bounds.log_safe_start(MIDDLE, exponent)))
-        for name, exponent in growth.items()
-    }
-    traps, no_traps = _traps(mixture, modes, v, ends)
-    return PairStage(
-        modes.i, modes.j, modes.length**2 / v, saddle, no_saddle, growth, safe, traps, no_traps
+    growth = {k: float(bounds.growth_exponent(modes.length, v, end)) for k, end in ends.items()}
+    safe = {k: Log10.from_log(float(bounds.log_safe_start(MIDDLE, g))) for k, g in growth.items()}
+    try:
+        traps = [
+            facts.TrapFacts(name, fraction, Log10(found.log10_radius))
+            for name, end in ends.items()
+            for fraction in _TRAP_FRACTIONS
+            for found in [oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, end)]
+        ]
+    except NotApplicableError as error:
+        traps, no_traps = [], f"{error.rule}; {error.received}"
+    stiffness = modes.length**2 / v
+    return facts.PairStage(
+        modes.i, modes.j, stiffness, saddle, no_saddle, growth, safe, traps, no_traps
     )
 
 
-def _saddle_facts(modes: Pair, found: dynamics.Equilibrium) -> SaddleFacts:
+def _saddle_facts(modes: Pair, found: dynamics.Equilibrium) -> facts.SaddleFacts:
     point = found.point[None]
-    return SaddleFacts(
+    return facts.SaddleFacts(
         found.point.tolist(),
         float(modes.coordinates(point)[0][0]),
         float(np.linalg.norm(found.point - modes.midpoint)) / modes.length,
@@ -366,40 +326,3 @@ def _saddle_facts(modes: Pair, found: dynamics.Equilibrium) -> SaddleFacts:
         found.eigenvalues.tolist(),
         found.residual,
     )
-
-
-def _traps(
-    mixture: GaussianMixture, modes: Pair, v: float, ends: list[tuple[str, float]]
-) -> tuple[list[TrapFacts], str | None]:
-    """Exact traps of a separable mixture, or why there are none."""
-    traps = []
-    for name, v_end in ends:
-        for fraction in _TRAP_FRACTIONS:
-            try:
-                found = oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, v_end)
-            except NotApplicableError as error:
-                return [], f"{error.rule}; {error.received}"
-            traps.append(TrapFacts(name, fraction, Log10(found.log10_radius)))
-    return traps, None
-
-
-# -- the last step -------------------------------------------------------------------------------
-
-
-def _spread(mixture: GaussianMixture, schedule: NoiseSchedule, ddim: DDIM) -> list[SpreadFacts]:
-    sigmas = sorted({float(mixture.sigmas.min()), float(mixture.sigmas.max())})
-    own, full = ddim.grid(schedule), TimeGrid.full(schedule.T)
-    runs = {  # by name, so that a DDIM grid of every time is not listed twice
-        f"DDIM, {own.steps} steps": (own, 0.0),
-        f"DDIM, {full.steps} steps": (full, 0.0),
-        f"DDPM, {full.steps} steps": (full, 1.0),
-    }
-    facts = []
-    for sigma in sigmas:
-        last = sigma**2 / (sigma**2 + float(schedule.rho[1]))
-        for name, (grid, eta) in runs.items():
-            std = oracles.linear_recursion_std(
-                schedule.alpha_bar, grid.times, eta, sigma, noise_var=schedule.noise_var
-            )
-            facts.append(SpreadFacts(name, sigma, float(std[-1]) / sigma, last))
-    return facts

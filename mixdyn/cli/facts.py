@@ -21,7 +21,7 @@ MIDDLE = 0.35  # "in the middle" is within 0.35 l of the midpoint, as in the pap
 
 @dataclass(frozen=True)
 class StartFacts:
-    """What is lost by starting from N(0, I) at time t: see `mixdyn.run.start`.
+    """What an exact sampler loses by starting from N(0, I) at time t: see `mixdyn.run.start`.
 
     noisy_low, noisy_high: the modes' weights that exact sampling with noise ends with, equal where
     they are exact; flow: without noise, None where unknown. kl: of p_t from N(0, I), in nats, at
@@ -38,18 +38,13 @@ class StartFacts:
 
 
 def start_facts(mixture: GaussianMixture, schedule: NoiseSchedule, t: int) -> StartFacts:
-    """Of an exact sampler; a coarse one errs beside it."""
+    """The facts of a start at t."""
     lost = start_error(mixture, schedule, t)
     (low, high), flow = lost.noisy_weights, lost.flow_weights
-    return StartFacts(
-        t,
-        float(schedule.alpha_bar[t]),
-        lost.kl,
-        low.tolist(),
-        high.tolist(),
-        None if flow is None else flow.tolist(),
-        lost.words() if lost.notable else "",
-    )
+    words = lost.words() if lost.notable else ""
+    known = None if flow is None else flow.tolist()
+    alpha_bar = float(schedule.alpha_bar[t])
+    return StartFacts(t, alpha_bar, lost.kl, low.tolist(), high.tolist(), known, words)
 
 
 @dataclass(frozen=True)
@@ -103,10 +98,8 @@ class SaddleFacts:
 
 @dataclass(frozen=True)
 class TrapFacts:
-    """Starts at tau that the probability-flow ODE fails to move out of the middle.
-
-    radius_l: half-width at tau of the starts that end within `fraction` of l of the midpoint.
-    """
+    """Starts at tau that the probability-flow ODE fails to move out of the middle: radius_l is
+    their half-width at tau, of those that end within `fraction` of l of the midpoint."""
 
     end: str
     fraction: float
@@ -152,10 +145,8 @@ class BudgetFacts:
 
 @dataclass(frozen=True)
 class Stage:
-    """What is left to happen at one raw time tau.
-
-    mixture_growth: Lambda to each end for any two trajectories of the mixture, from its diameter.
-    """
+    """What is left to happen at one raw time tau; mixture_growth is Lambda to each end for any two
+    trajectories of the mixture, from its diameter."""
 
     tau_raw: int
     tau_steps: int

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from mixdyn.learned.loading import SizedModel
     from mixdyn.score import ExactScore, Precision
 
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were not left out: those that are not None."""
+    return {key: value for key, value in options.items() if value is not None}
+
+
 # -- samplers ------------------------------------------------------------------------------------
 
 
@@ -37,39 +43,38 @@ def build_sampler(name: str, options: Mapping[str, Any], schedule: NoiseSchedule
     `exact` takes one exact step unless steps or spacing name a grid.
     """
     kind = samplers()[name]
-    given = {key: value for key, value in options.items() if value is not None}
-    known = options_of(kind)
-    foreign = sorted(set(given) - set(known))
+    known, chosen = options_of(kind), given(options)
+    foreign = sorted(set(chosen) - set(known))
     if foreign:
         accepted = ", ".join(f"--{key}" for key in sorted(known)) or "no such option"
         raise InputError(
             f"--{foreign[0]} does not apply to the sampler {name}, which takes {accepted}",
-            f"--{foreign[0]} {given[foreign[0]]}",
+            f"--{foreign[0]} {chosen[foreign[0]]}",
             "Leave it out or choose another sampler.",
         )
-    return kind.chosen(grid_options(given, schedule), schedule)
+    return kind.chosen(grid_options(chosen, schedule), schedule)
 
 
 def grid_options(options: Mapping[str, Any], schedule: NoiseSchedule) -> dict[str, Any]:
     """The options that were given, their times as a grid in place of the spacing."""
-    given = {key: value for key, value in options.items() if value is not None}
-    if given.get("spacing") == "full" and "steps" in given:
+    chosen = given(options)
+    if chosen.get("spacing") == "full" and "steps" in chosen:
         raise InputError(
             "--spacing full takes every time",
-            f"--steps {given['steps']} beside it",
+            f"--steps {chosen['steps']} beside it",
             "Leave one of them out.",
         )
-    times = given.pop("times", None)
+    times = chosen.pop("times", None)
     if times is None:
-        return given
-    foreign = [key for key in ("steps", "spacing") if key in given]
+        return chosen
+    foreign = [key for key in ("steps", "spacing") if key in chosen]
     if foreign:
         raise InputError(
             "--times lists the steps itself",
-            f"--{foreign[0]} {given[foreign[0]]} beside it",
+            f"--{foreign[0]} {chosen[foreign[0]]} beside it",
             f"Leave --{foreign[0]} out.",
         )
-    return {**given, "spacing": read_times(times, schedule)}
+    return {**chosen, "spacing": read_times(times, schedule)}
 
 
 def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
@@ -147,7 +152,11 @@ def build_model(
                 "Leave them out or name a model.",
             )
         _refuse_device(options, "the exact score, which runs on the CPU")
-        return mixture if options.precision is None else _exact(options, mixture, schedule)
+        if options.precision is None:
+            return mixture
+        from mixdyn.score import ExactScore
+
+        return ExactScore(mixture, schedule, precision=cast("Precision", options.precision))
     if options.precision is not None:
         raise InputError(
             "--precision is that of the exact score",
@@ -170,12 +179,6 @@ def build_model(
         index_base=options.index_base,
         device=options.device or "cpu",
     )
-
-
-def _exact(options: ModelOptions, mixture: GaussianMixture, schedule: NoiseSchedule) -> ExactScore:
-    from mixdyn.score import ExactScore
-
-    return ExactScore(mixture, schedule, precision=cast("Precision", options.precision))
 
 
 def _refuse_device(options: ModelOptions, what: str) -> None:

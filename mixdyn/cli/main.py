@@ -19,8 +19,6 @@ from mixdyn.support.errors import MixdynError
 from .options import with_options_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mixdyn.learned.training import Report
 
     SamplerName = str
@@ -65,6 +63,13 @@ OwnScheduleText = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
+Steps = Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")]
+Batch = Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")]
+Hidden = Annotated[int | None, typer.Option(help="Width, if not the recipe's.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+TorchThreads = Annotated[
+    int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -109,14 +114,6 @@ def _progress(label: str) -> Iterator[Callable[..., None]]:
             bar.update(task, completed=done, total=total, description=text)
 
         yield show
-
-
-def _console() -> Console:
-    """Standard output; a pipe or file gets a fixed width, so that tables do not wrap."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
 
 
 @app.command("sample")
@@ -165,7 +162,7 @@ def sample_command(
     """Draw samples, classify them and write both: OUT.npz and OUT.json."""
     with _exit_codes():
         from .inputs import ModelOptions
-        from .render import print_summary
+        from .render import print_summary, show
         from .sampling import SampleRequest, run_sample
 
         request = SampleRequest(
@@ -184,7 +181,7 @@ def sample_command(
             summary = run_sample(request, progress)
         if summary.start_error.words:
             typer.echo(f"warning: {summary.start_error.words}", err=True)
-        print_summary(summary, _console(), as_json)
+        show(print_summary, summary, as_json)
 
 
 @app.command("check")
@@ -221,7 +218,8 @@ def check_command(
 
         from .diagnosis import CheckRequest, diagnose
         from .inputs import grid_options
-        from .render import print_diagnosis
+        from .render import print_diagnosis, show
+        from .words import explain
 
         request = CheckRequest(
             mixture=read_mixture(mixture),
@@ -235,7 +233,7 @@ def check_command(
         )
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)
-        print_diagnosis(diagnosis, _console(), as_json)
+        show(print_diagnosis, diagnosis, as_json, words=explain(diagnosis))
 
 
 @app.command("presets")
@@ -259,17 +257,15 @@ def train_command(
     recipe: Annotated[
         str, typer.Option(help="paper, reduced, short or high-dimensional.")
     ] = "reduced",
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None,
+    steps: Steps = None,
+    batch: Batch = None,
     points: Annotated[
         int | None, typer.Option(help="Size of the training set, if not the recipe's.")
     ] = None,
-    hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None,
+    hidden: Hidden = None,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
-    ] = None,
+    device: Device = "cpu",
+    threads: TorchThreads = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train over what is there, finished or not.")
     ] = False,
@@ -277,16 +273,24 @@ def train_command(
 ) -> None:
     """Train a score by denoising score matching. An interrupted run goes on where it stopped."""
     with _exit_codes():
-        from .render import print_training
+        from .render import print_training, show
         from .training import TrainRequest, run_training
 
         changes = {"steps": steps, "batch": batch, "points": points, "hidden": hidden}
         request = TrainRequest(
-            mixture, schedule, recipe, changes, seed, device, threads, out, fresh
+            mixture=mixture,
+            schedule=schedule,
+            recipe=recipe,
+            changes=changes,
+            seed=seed,
+            device=device,
+            threads=threads,
+            out=out,
+            fresh=fresh,
         )
         with _training_progress() as progress:
             summary = run_training(request, progress)
-        print_training(summary, _console(), as_json)
+        show(print_training, summary, as_json)
 
 
 @app.command("recurse")
@@ -300,25 +304,23 @@ def recurse_command(
     ] = "none",
     generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 5,
     recipe: Annotated[str, typer.Option(help="reduced or full.")] = "reduced",
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None,
+    steps: Steps = None,
+    batch: Batch = None,
     points: Annotated[
         int | None, typer.Option(help="Samples a generation, if not the recipe's.")
     ] = None,
-    hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None,
+    hidden: Hidden = None,
     discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1,
     window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 4,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    threads: Annotated[
-        int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
-    ] = None,
+    device: Device = "cpu",
+    threads: TorchThreads = None,
     as_json: AsJson = False,
 ) -> None:
     """Train each generation on the samples of the one before. An interrupted run goes on."""
     with _exit_codes():
         from .recursion import RecurseRequest, run_recursion
-        from .render import print_recursion
+        from .render import print_recursion, show
 
         request = RecurseRequest(
             mixture=mixture,
@@ -336,7 +338,7 @@ def recurse_command(
         )
         with _progress("recursion") as progress:
             summary = run_recursion(request, progress)
-        print_recursion(summary, _console(), as_json)
+        show(print_recursion, summary, as_json)
 
 
 @app.command("warmup")

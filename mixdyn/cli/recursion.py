@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mixdyn import learned
 from mixdyn.geometry import Region
 from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.retraining.recursion import Filter, RecursionPlan, recurse
 from mixdyn.support.checks import Array
-from mixdyn.support.errors import InputError
+
+from .training import NetworkRequest
 
 if TYPE_CHECKING:
-    from mixdyn.learned.recipes import Recipe
     from mixdyn.retraining.generations import Generation
 
 
-@dataclass(frozen=True)
-class RecurseRequest:
-    """One run of `mixdyn recurse`. `changes` are the values of the recipe that the user set."""
+@dataclass(frozen=True, kw_only=True)
+class RecurseRequest(NetworkRequest):
+    """One run of `mixdyn recurse`."""
 
-    mixture: str
-    schedule: str
-    recipe: str
-    changes: dict[str, Any]
     filter: Filter
     discard: float
     window: int
     generations: int
-    seed: int
-    device: str
-    threads: int | None
-    out: Path
 
 
 @dataclass(frozen=True)
@@ -75,17 +63,25 @@ def run_recursion(
     request: RecurseRequest, progress: Callable[[int, int, str], None]
 ) -> RecurseSummary:
     """Run, or go on with, the recursion in the folder `out`."""
-    learned.require()
-    if request.threads is not None:
-        learned.use_threads(request.threads)
+    request.require()
+    from mixdyn.learned.recipes import recipe
+    from mixdyn.learned.recursion import RECIPES
+
     plan = RecursionPlan(
         read_mixture(request.mixture),
         read_schedule(request.schedule),
-        _recipe(request),
+        recipe(request.recipe, RECIPES, **request.changes),
         request.filter,
         request.seed,
         request.discard,
         request.window,
+    )
+    command = request.command(
+        "recurse",
+        filter=request.filter,
+        discard=f"{request.discard:g}",
+        window=request.window,
+        generations=request.generations,
     )
 
     def show(generation: int, stage: str, done: int, total: int) -> None:
@@ -97,7 +93,7 @@ def run_recursion(
         request.out,
         request.generations,
         device=request.device,
-        command=command(request),
+        command=command,
         progress=show,
     )
     return RecurseSummary(
@@ -108,22 +104,6 @@ def run_recursion(
         generations=[_summary(generation, plan.mixture.weights) for generation in found],
         seconds=time.perf_counter() - began,
     )
-
-
-def _recipe(request: RecurseRequest) -> Recipe:
-    from mixdyn.learned.recursion import RECIPES
-
-    if request.recipe not in RECIPES:
-        raise InputError(
-            f"a recipe of a recursion is one of {', '.join(RECIPES)}",
-            repr(request.recipe),
-            "Choose one of them.",
-        )
-    recipe = RECIPES[request.recipe]
-    given = {key: value for key, value in request.changes.items() if value is not None}
-    if not given:
-        return recipe
-    return dataclasses.replace(recipe, name=f"{recipe.name}, changed", **given)
 
 
 def _summary(generation: Generation, weights: Array) -> GenerationSummary:
@@ -143,22 +123,3 @@ def _summary(generation: Generation, weights: Array) -> GenerationSummary:
         weight_divergence=divergence if math.isfinite(divergence) else None,
         spread=generation.spread,
     )
-
-
-def command(request: RecurseRequest) -> str:
-    """What to type to run the same recursion again."""
-    options = {
-        "mixture": request.mixture,
-        "schedule": request.schedule,
-        "recipe": request.recipe,
-        **{key: value for key, value in request.changes.items() if value is not None},
-        "filter": request.filter,
-        "discard": f"{request.discard:g}",
-        "window": request.window,
-        "generations": request.generations,
-        "seed": request.seed,
-        "device": request.device,
-        "out": request.out.name,
-    }
-    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    return shlex.join(["mixdyn", "recurse", *words])

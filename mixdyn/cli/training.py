@@ -14,13 +14,16 @@ from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.support.errors import FileError
 from mixdyn.support.files import check_output
 
+from .inputs import given
+
 if TYPE_CHECKING:
     from mixdyn.learned.training import Report
 
 
-@dataclass(frozen=True)
-class TrainRequest:
-    """One run of `mixdyn train`. `changes` are the values of the recipe that the user set."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkRequest:
+    """What every command that trains is asked. `changes` are the values of the recipe that the user
+    set, None for those left alone."""
 
     mixture: str
     schedule: str
@@ -30,6 +33,26 @@ class TrainRequest:
     device: str
     threads: int | None
     out: Path
+
+    def require(self) -> None:
+        """What training needs is installed, and torch takes the threads it was given."""
+        learned.require()
+        if self.threads is not None:
+            learned.use_threads(self.threads)
+
+    def command(self, name: str, **own: object) -> str:
+        """What to type to train the same again; `own` are the options of this command alone."""
+        first = {"mixture": self.mixture, "schedule": self.schedule, "recipe": self.recipe}
+        last = {"seed": self.seed, "device": self.device, "out": self.out.name}
+        options = {**first, **given(self.changes), **own, **last}
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return shlex.join(["mixdyn", name, *words])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest(NetworkRequest):
+    """One run of `mixdyn train`."""
+
     fresh: bool
 
 
@@ -58,8 +81,7 @@ def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> T
     from mixdyn.learned.training import Trainer
 
     check_output(request.out, SUFFIX)
-    if request.threads is not None:
-        learned.use_threads(request.threads)
+    request.require()
     if request.out.exists() and not request.fresh:
         raise FileError(
             "a finished checkpoint is not trained over", str(request.out), "Give --fresh to do so."
@@ -74,7 +96,9 @@ def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> T
         device=request.device,
     )
     began = time.perf_counter()
-    quality = train_to_file(trainer, request.out, command=command(request), progress=progress)
+    quality = train_to_file(
+        trainer, request.out, command=request.command("train"), progress=progress
+    )
     return TrainSummary(
         checkpoint=str(request.out),
         recipe=trainer.recipe.name,
@@ -87,19 +111,3 @@ def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> T
         excess_std=quality.excess_std,
         seconds=time.perf_counter() - began,
     )
-
-
-def command(request: TrainRequest) -> str:
-    """What to type to train the same network again."""
-    changed = {key.replace("_", "-"): value for key, value in request.changes.items()}
-    options = {
-        "mixture": request.mixture,
-        "schedule": request.schedule,
-        "recipe": request.recipe,
-        **{key: value for key, value in changed.items() if value is not None},
-        "seed": request.seed,
-        "device": request.device,
-        "out": request.out.name,
-    }
-    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-    return shlex.join(["mixdyn", "train", *words])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..support.checks import check_integer, check_positive
-from ..support.errors import InputError
+from ..support.checks import check_choice, check_integer, check_positive
 from .networks import Architecture, Kind
 
 
@@ -83,14 +83,11 @@ RECIPES = MappingProxyType(
 )
 
 
-def recipe(name: str, **changes: Any) -> Recipe:
+def recipe(name: str, among: Mapping[str, Recipe] = RECIPES, **changes: Any) -> Recipe:
     """The recipe called `name`, some of its values changed (it is then called "name, changed")."""
-    if name not in RECIPES:
-        raise InputError(
-            f"a recipe is one of {', '.join(RECIPES)}", repr(name), "Choose one of them."
-        )
+    check_choice(name, among, "recipe", "Choose one of them.")
     given = {key: value for key, value in changes.items() if value is not None}
-    changed = dataclasses.replace(RECIPES[name], **given)
-    if changed == RECIPES[name]:
-        return RECIPES[name]
+    changed = dataclasses.replace(among[name], **given)
+    if changed == among[name]:
+        return among[name]
     return dataclasses.replace(changed, name=f"{name}, changed")

@@ -51,11 +51,6 @@ class Generation:
         """The share of all samples in a region."""
         return Proportion(self.regions[region], self.n)
 
-    @property
-    def hallucinated(self) -> Proportion:
-        """The share of samples in no mode: interpolations and invalid ones."""
-        return Proportion(self.n - self.regions[Region.TRUE_MODE], self.n)
-
     def divergence(self, weights: Array) -> float:
         """KL divergence of the modes' shares among true-mode samples from `weights` (N,), nats;
         infinite without any. Exact samples give about (N - 1)/(2 n)."""

@@ -27,7 +27,7 @@ from ..problem.schedule import NoiseSchedule
 from ..run.observers import WindowVariance
 from ..run.sampling import sample
 from ..samplers.ddim import DDPM
-from ..support.checks import Array, check_integer, check_positive
+from ..support.checks import Array, check_choice, check_integer, check_positive
 from ..support.errors import FileError, InputError
 from ..support.files import NPZ_FAULTS, make_folder, write_atomically
 from ..support.numbers import dump_json
@@ -64,12 +64,7 @@ class RecursionPlan:
     window: int = 4
 
     def __post_init__(self) -> None:
-        if self.filter not in get_args(Filter):
-            raise InputError(
-                f"a filter is one of {', '.join(get_args(Filter))}",
-                repr(self.filter),
-                "Choose one of them.",
-            )
+        check_choice(self.filter, get_args(Filter), "filter", "Choose one of them.")
         check_integer(self.seed, "seed", 0, 2**32 - 1)
         check_integer(self.window, "window", 2, self.schedule.T)
         if check_positive(self.discard, "discard") >= 1.0:

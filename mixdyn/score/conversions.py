@@ -1,16 +1,14 @@
 """The four parametrisations of one prediction, converted here and nowhere else.
 
-With x_t = alpha x_0 + noise_std eps
-
-    score = -eps / noise_std          x0 = (x - noise_std eps)/alpha
-    v = alpha eps - noise_std x0      (where alpha^2 + noise_var = 1: v the quarter turn of x)
+eps, score and x0 are those of docs/notation.md; v = alpha eps - noise_std x0 where alpha^2 +
+noise_var = 1.
 """
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
-from ..support.checks import Array, describe
+from ..support.checks import Array, check_choice, describe
 from ..support.errors import InputError
 from .protocol import Level
 
@@ -47,13 +45,10 @@ def from_eps(eps: Array, x: Array, at: Level, predicts: Predicts) -> Array:
 
 def check_predicts(predicts: Predicts) -> Predicts:
     """`predicts`, which must name a parametrisation."""
-    if predicts not in get_args(Predicts):
-        raise InputError(
-            f"predicts must be one of {', '.join(get_args(Predicts))}",
-            describe(predicts),
-            "Say what the network returns.",
-        )
-    return predicts
+    known: Predicts = check_choice(
+        predicts, get_args(Predicts), "predicts", "Say what the network returns."
+    )
+    return known
 
 
 def _check_preserving(at: Level) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ..problem.mixture import GaussianMixture
-from ..support.checks import Array, check_array, describe
+from ..support.checks import Array, check_array, check_choice
 from ..support.errors import InputError
 
 Precision = Literal["double", "single"]
@@ -19,12 +19,8 @@ LARGEST_SINGLE, SMALLEST_SHARE_SINGLE = 1e8, 64 * float(np.finfo(np.float32).eps
 
 def dtype_of(precision: Precision) -> Real:
     """What the kernels compute in."""
-    if precision not in get_args(Precision):
-        raise InputError(
-            f"precision must be one of {', '.join(get_args(Precision))}",
-            describe(precision),
-            "float64 is 'double', float32 'single'.",
-        )
+    remedy = "float64 is 'double', float32 'single'."
+    check_choice(precision, get_args(Precision), "precision", remedy)
     return np.float32 if precision == "single" else np.float64
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from types import UnionType
 from typing import Any
 
@@ -209,6 +210,13 @@ def check_callable(value: Any, name: str, remedy: str) -> Any:
     """`value`, which must be callable."""
     if not callable(value):
         raise InputError(f"{name} must be callable", describe(value), remedy)
+    return value
+
+
+def check_choice(value: Any, choices: Iterable[str], name: str, remedy: str) -> Any:
+    """`value`, which must be one of the words in `choices`."""
+    if value not in (words := list(choices)):
+        raise InputError(f"{name} must be one of {', '.join(words)}", describe(value), remedy)
     return value
 
 

@@ -81,7 +81,7 @@ def test_a_changed_recipe_does_not_keep_the_name():
     assert recipe("reduced") is RECIPES["reduced"]
     assert recipe("reduced", steps=None) is RECIPES["reduced"]
     assert recipe("reduced", steps=10).name != "reduced"
-    with pytest.raises(InputError, match="a recipe is one of"):
+    with pytest.raises(InputError, match="recipe must be one of"):
         recipe("fast")
 
 

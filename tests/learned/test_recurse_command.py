@@ -63,7 +63,7 @@ def test_a_checkpoint_says_what_to_type_to_make_it_again(mixture, tmp_path):
     ("words", "message"),
     [
         (["--discard", "1.5", "--filter", "hal"], "discard must be below 1"),
-        (["--recipe", "best"], "a recipe of a recursion is one of reduced, full"),
+        (["--recipe", "best"], "recipe must be one of reduced, full"),
         (["--generations", "0"], "generations must be an integer"),
         (["--window", "31"], "window must be an integer"),
         (["--hidden", "0"], "hidden must be an integer"),

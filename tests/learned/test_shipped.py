@@ -64,7 +64,7 @@ def test_the_command_of_a_checkpoint_trains_it_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        (["--recipe", "quick"], "a recipe is one of"),
+        (["--recipe", "quick"], "recipe must be one of"),
         (["--steps", "0"], "steps must be an integer"),
         (["--device", "tpu"], "'cpu' or 'cuda'"),
         (["--threads", "0"], "threads must be an integer"),
