@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.problem.checks import check_mixture
-from mixdyn.support.checks import Array, check_array, check_integer, describe
+from mixdyn.problem.checks import check_mixture, check_pair
+from mixdyn.support.checks import Array, check_array, describe
 from mixdyn.support.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,16 +72,7 @@ class PairFrame:
 
 def pair_frame(mixture: GaussianMixture, i: int, j: int) -> PairFrame:
     """The frame of modes i and j; InputError unless they are two modes with different means."""
-    first = check_integer(i, "i", 0, check_mixture(mixture).N - 1)
-    second = check_integer(j, "j", 0, mixture.N - 1)
-    along = mixture.means[first] - mixture.means[second]
-    length = float(np.linalg.norm(along))
-    if length == 0.0:
-        raise InputError(
-            "a pair needs two modes with different means",
-            f"modes {first} and {second}",
-            "Choose another pair.",
-        )
+    first, second, along, length = check_pair(check_mixture(mixture), i, j)
     offset = mixture.means - mixture.means[second]
     parallel = offset @ along / length**2
     orthogonal = np.linalg.norm(offset - parallel[:, None] * along, axis=1)

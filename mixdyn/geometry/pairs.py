@@ -1,12 +1,7 @@
 """Pairs of modes, their segments, tubes and bisectors.
 
-Everything here is Euclidean geometry of the means, in the coordinates of the means passed in:
-static coordinates ``y = x / alpha_t``, in which the means do not move, or the sample space at
-t = 0, where the two agree. For a pair ``(i, j)`` of modes at distance ``l``
-
-    y = mu_j + a (mu_i - mu_j) + xi,    xi orthogonal to n = (mu_i - mu_j) / l,
-
-so a = 1 at mu_i and a = 0 at mu_j; the extended segment is xi = 0, -eps_seg <= a <= 1 + eps_seg.
+Euclidean geometry of the means in their own coordinates: static ones, or the sample space at t = 0.
+Of a pair (i, j), a = 1 at mu_i and 0 at mu_j; the extended segment is -eps_seg <= a <= 1 + eps_seg.
 """
 
 from __future__ import annotations
@@ -18,11 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..problem.checks import check_mixture
+from ..problem.checks import check_mixture, check_pair
 from ..support.checks import (
     Array,
     check_array,
-    check_integer,
     check_memory,
     check_nonnegative,
     check_points,
@@ -172,17 +166,8 @@ def pair(mixture: GaussianMixture, i: int, j: int) -> Pair:
     Raises InputError for a mixture of one mode, an index out of range, i = j, or equal means.
     """
     require_pair(check_mixture(mixture).N)
-    i = check_integer(i, "i", 0, mixture.N - 1)
-    j = check_integer(j, "j", 0, mixture.N - 1)
+    i, j, edge, length = check_pair(mixture, i, j)
     mu_i, mu_j = mixture.means[i], mixture.means[j]
-    edge = mu_i - mu_j
-    length = float(np.linalg.norm(edge))
-    if length == 0.0:
-        raise InputError(
-            "a pair needs two modes at different places",
-            f"modes {i} and {j} with the same mean",
-            "Name two modes with different means, or merge the duplicates.",
-        )
     return Pair(i, j, mu_i, mu_j, length, frozen(edge / length), frozen(0.5 * (mu_i + mu_j)))
 
 
@@ -206,12 +191,6 @@ def nearest_pairs(mixture: GaussianMixture, rtol: float = 1e-9) -> list[tuple[in
         )
     near = np.flatnonzero(lengths <= shortest * (1.0 + rtol))
     return [(int(upper_i[p]), int(upper_j[p])) for p in near]
-
-
-def in_tube(y: Array, pair: Pair, radius: float, eps_seg: float = 0.0) -> Mask:
-    """Whether each point of y (n, d) is within ``radius`` of the pair's extended segment, (n,)."""
-    radius = check_nonnegative(radius, "radius")
-    return distance_to_segment(y, pair.mu_j, pair.mu_i, eps_seg) <= radius
 
 
 def require_pair(n_modes: int) -> None:

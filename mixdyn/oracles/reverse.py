@@ -1,8 +1,6 @@
 """O1: the exact law of the continuous reverse SDE between any two noise levels.
 
-With the exact score the reverse SDE is the time reversal of the forward diffusion, so x_s given
-x_t (s < t, closer to the data) is again a Gaussian mixture. In static coordinates y = x/alpha,
-with rho = (1 - alpha_bar)/alpha_bar, v_k = sigma_k^2 + rho and q_k = v_k(s)/v_k(t),
+x_s given x_t is again a Gaussian mixture; in static coordinates, with q_k = v_k(s)/v_k(t),
 
     weights    proportional to  w_k v_k(t)^(-d/2) exp(-|y_t - mu_k|^2/(2 v_k(t))),
     means      mu_k + q_k (y_t - mu_k),
@@ -133,14 +131,10 @@ def reverse_law(
     x: ArrayLike,
     alpha_bar_t: float,
     alpha_bar_s: float = 1.0,
-    *,
-    noise_var_t: float | None = None,
-    noise_var_s: float | None = None,
+    **noise_var: float | None,
 ) -> tuple[Array, Array, Array]:
     """O1 as (weights (n, N), means (n, N, d), variances (N,)); arguments of `reverse_mixture`."""
-    law = reverse_mixture(
-        mixture, x, alpha_bar_t, alpha_bar_s, noise_var_t=noise_var_t, noise_var_s=noise_var_s
-    )
+    law = reverse_mixture(mixture, x, alpha_bar_t, alpha_bar_s, **noise_var)
     return law.weights, law.means, law.variances
 
 
@@ -149,14 +143,10 @@ def reverse_moments(
     x: ArrayLike,
     alpha_bar_t: float,
     alpha_bar_s: float = 1.0,
-    *,
-    noise_var_t: float | None = None,
-    noise_var_s: float | None = None,
+    **noise_var: float | None,
 ) -> tuple[Array, Array]:
     """Mean (n, d) and covariance (n, d, d) of O1; arguments of `reverse_mixture`."""
-    return reverse_mixture(
-        mixture, x, alpha_bar_t, alpha_bar_s, noise_var_t=noise_var_t, noise_var_s=noise_var_s
-    ).moments()
+    return reverse_mixture(mixture, x, alpha_bar_t, alpha_bar_s, **noise_var).moments()
 
 
 def _level(alpha_bar: float, noise_var: float | None, time: str) -> tuple[float, float]:

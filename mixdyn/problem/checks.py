@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..support.checks import check_kind
-from ..support.errors import NotApplicableError
+import numpy as np
+
+from ..support.checks import Array, check_integer, check_kind
+from ..support.errors import InputError, NotApplicableError
 
 if TYPE_CHECKING:
     from .mixture import GaussianMixture
@@ -31,6 +33,21 @@ def check_schedule(value: object) -> NoiseSchedule:
         value, NoiseSchedule, "schedule", "Build one, for example NoiseSchedule.linear()."
     )
     return schedule
+
+
+def check_pair(mixture: GaussianMixture, i: int, j: int) -> tuple[int, int, Array, float]:
+    """Two modes at different places: their indices, mu_i - mu_j (d,) and its length."""
+    i = check_integer(i, "i", 0, mixture.N - 1)
+    j = check_integer(j, "j", 0, mixture.N - 1)
+    edge = mixture.means[i] - mixture.means[j]
+    length = float(np.linalg.norm(edge))
+    if length == 0.0:
+        raise InputError(
+            "a pair needs two modes at different places",
+            f"modes {i} and {j} with the same mean",
+            "Name two modes with different means, or merge the duplicates.",
+        )
+    return i, j, edge, length
 
 
 def check_common_sigma(mixture: GaussianMixture, what: str) -> float:

@@ -1,22 +1,12 @@
 """Statistics streamed during a run, so that no trajectory needs to be stored.
 
-An observer is four functions of a state that it alone understands:
-
-    init(grid, d) -> state                       before a block of samples
-    step(state, rows, t, s, x, eps) -> state     at every node, before the step t -> s
-    merge(a, b) -> state                         join two blocks; `init` is the neutral element
-    result(state)                                what the run returns
-
-rows is the slice of global sample indices in the block, x (n, d) the states at time t, eps (n, d)
-the model's prediction there. After the last step there is one more call with t = 0, s = None and
-eps = None. An observer with `final_only = True` looks at that call alone, and leaves the fused
-rollout in place.
+An `Observer` is four functions of a state that it alone understands. One with `final_only = True`
+looks at the end alone, and leaves the fused rollout in place.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -30,11 +20,9 @@ from ..support.checks import (
     Array,
     IntArray,
     check_array,
-    check_callable,
     check_integer,
     check_memory,
     check_positive,
-    check_real,
 )
 from ..support.errors import InputError
 
@@ -42,16 +30,18 @@ _BIN_BYTES = 1e6  # of a histogram at every node
 
 
 class Observer(Protocol):
-    """See the module docstring."""
+    """rows is the slice of global sample indices in the block, x (n, d) the states at time t, eps
+    (n, d) the model's prediction there. After the last step there is one more call with t = 0, s =
+    None and eps = None."""
 
     def init(self, grid: TimeGrid, d: int) -> Any:
-        """An empty state."""
+        """An empty state, before a block: the neutral element of `merge`."""
         ...
 
     def step(
         self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
     ) -> Any:
-        """The state after seeing one node of one block."""
+        """The state after seeing one node of one block, before the step t -> s."""
         ...
 
     def merge(self, a: Any, b: Any) -> Any:
@@ -181,58 +171,6 @@ class SegmentDistance:
         return NodeSummary(
             state["times"], state["n"], mean, rms, state["max"], state["counts"], self._edges
         )
-
-
-class FirstPassage:
-    """The first node at which `quantity(y, t)` (n,), y = x/alpha_t, is at most `below`.
-
-    Result: counts (S + 2,), one per node of the grid and last the samples that never got there.
-    """
-
-    def __init__(
-        self, quantity: Callable[[Array, int], Array], below: float, schedule: NoiseSchedule
-    ) -> None:
-        self.quantity = check_callable(quantity, "quantity", "Pass a function of (y, t).")
-        self.below = check_real(below, "below")
-        self.schedule = check_schedule(schedule)
-
-    def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:
-        """Nobody has passed."""
-        return {
-            "times": grid.times,
-            "passed": None,
-            "counts": np.zeros(len(grid.times) + 1, np.int64),
-        }
-
-    def step(
-        self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
-    ) -> Any:
-        """Count the samples that pass at this node."""
-        if state["passed"] is None:
-            state["passed"] = np.zeros(len(x), bool)
-        node = int(np.flatnonzero(state["times"] == t)[0])
-        values = np.asarray(self.quantity(x / self.schedule.alpha[t], t))
-        if values.shape != (len(x),):
-            raise InputError(
-                f"quantity must return one number per point, shape ({len(x)},)",
-                f"shape {values.shape}",
-                "Reduce over the coordinates.",
-            )
-        inside = values <= self.below
-        state["counts"][node] += np.count_nonzero(inside & ~state["passed"])
-        state["passed"] |= inside
-        if t == 0:
-            state["counts"][-1] += np.count_nonzero(~state["passed"])
-        return state
-
-    def merge(self, a: Any, b: Any) -> Any:
-        """Sum of the counts."""
-        return {"times": a["times"], "passed": None, "counts": a["counts"] + b["counts"]}
-
-    def result(self, state: Any) -> IntArray:
-        """The counts."""
-        counts: IntArray = state["counts"]
-        return counts
 
 
 class WindowVariance:

@@ -177,19 +177,3 @@ def heterogeneity(counts: Sequence[int], trials: Sequence[int]) -> tuple[float, 
     misses = [(g.rate - rate) ** 2 * g.trials for g in groups]
     chi_square = math.fsum(misses) / (rate * (1.0 - rate))
     return chi_square, degrees, float(chi2.sf(chi_square, degrees))
-
-
-def trials_for_precision(rate: float, half_width: float, miss: float = DISPLAY_MISS) -> int:
-    """Trials after which an interval around `rate` is about +- half_width (normal approximation).
-
-    rate in (0, 1), half_width > 0 in the same units; never fewer than :func:`trials_to_bound`
-    needs for the half width, which covers rates near 0 and 1.
-    """
-    from scipy.stats import norm
-
-    p = check_positive(rate, "rate")
-    width = check_positive(half_width, "half_width")
-    if p >= 1.0 or width >= 1.0:
-        raise InputError("rate and half_width must be below 1", (rate, half_width), "Lower them.")
-    z = float(norm.isf(_check_miss(miss) / 2))
-    return max(math.ceil(z * z * p * (1.0 - p) / width**2), trials_to_bound(width, miss))

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import mixdyn
 from mixdyn import presets
 from mixdyn.cli import app
-from mixdyn.run.observers import ClassCounts, FirstPassage, SegmentDistance, WindowVariance
+from mixdyn.run.observers import ClassCounts, SegmentDistance, WindowVariance
 from mixdyn.solvers.integrators import integrate_ode
 from mixdyn.support.errors import FileError, InputError, MemoryLimitError
 from mixdyn.support.files import check_output, write_text
@@ -320,7 +320,6 @@ class Fitted:
         lambda s: mixdyn.ExactScore(MIXTURE, s),
         lambda s: mixdyn.PerturbedScore(MIXTURE, s, lambda x, t: x),
         lambda s: SegmentDistance(MIXTURE, s),
-        lambda s: FirstPassage(lambda y, t: y[:, 0], 0.0, s),
         WindowVariance,
         lambda s: mixdyn.DDIM().grid(s),
         lambda s: mixdyn.noise.path_weights(s, 3, 1),

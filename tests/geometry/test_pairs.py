@@ -6,7 +6,6 @@ import pytest
 from mixdyn import presets
 from mixdyn.geometry import (
     distance_to_segment,
-    in_tube,
     nearest_pairs,
     pair,
     pairwise_distances,
@@ -85,13 +84,6 @@ def test_a_wrong_number_of_segments_is_refused_with_the_rule():
 def test_a_negative_or_infinite_extension_is_refused(eps_seg):
     with pytest.raises(InputError, match="eps_seg"):
         distance_to_segment(np.zeros((1, 2)), np.zeros(2), np.ones(2), eps_seg)
-
-
-def test_the_tube_is_closed_and_extends_with_the_segment():
-    p = pair(TRIANGLE, 0, 1)
-    y = np.array([[2.0, 1.0], [2.0, 1.0000001], [5.0, 0.5]])
-    np.testing.assert_array_equal(in_tube(y, p, 1.0), [True, False, False])
-    np.testing.assert_array_equal(in_tube(y, p, 1.0, eps_seg=0.25), [True, False, True])
 
 
 def test_pairwise_distances_of_a_3_4_5_triangle():

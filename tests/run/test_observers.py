@@ -8,7 +8,6 @@ from mixdyn.run import sampling
 from mixdyn.run.observers import (
     ClassCounts,
     FinalHistogram,
-    FirstPassage,
     SegmentDistance,
     WindowVariance,
 )
@@ -35,12 +34,6 @@ def observe(observer, **options):
 def static(run):
     """The trajectory in static coordinates, (S + 1, n, d)."""
     return run.trajectory / SCHEDULE.alpha[run.times][:, None, None]
-
-
-def passes(run, below):
-    """Index of the first node with |y| <= below; S + 1 where there is none."""
-    inside = np.linalg.norm(static(run), axis=2) <= below
-    return np.where(inside.any(0), inside.argmax(0), len(run.times))
 
 
 def segment_distances(y):
@@ -86,21 +79,6 @@ def test_distances_outside_the_axis_fall_into_its_end_bins():
     assert (summary.counts[:, 2] > 0).any()
     whole = observe(SegmentDistance(MIXTURE, SCHEDULE, bins=1))[1]
     assert (whole.counts == N).all()
-
-
-def test_first_passages_are_those_of_the_stored_path():
-    below = 0.4
-    run, counts = observe(FirstPassage(lambda y, t: np.linalg.norm(y, axis=1), below, SCHEDULE))
-    expected = np.bincount(passes(run, below), minlength=len(run.times) + 1)
-    assert counts.tolist() == expected.tolist()
-    assert (expected > 0).sum() >= 4, "passages at several nodes, and some never"
-    assert expected[-1] > 0
-
-
-def test_a_sample_that_leaves_again_counts_once():
-    """Inside at t = 8 only: counted there, and not among those that never came."""
-    _, counts = observe(FirstPassage(lambda y, t: np.full(len(y), float(t != 8)), 0.5, SCHEDULE))
-    assert counts.tolist() == [0, N, 0, 0, 0, 0, 0, 0]
 
 
 def test_window_variances_are_those_of_the_clean_predictions_on_the_path():
@@ -153,7 +131,6 @@ def test_observers_work_on_any_model():
     [
         ClassCounts(MIXTURE),
         SegmentDistance(MIXTURE, SCHEDULE),
-        FirstPassage(lambda y, t: y[:, 0], 0.1, SCHEDULE),
         WindowVariance(SCHEDULE, 2),
         FinalHistogram([-1.0, 0.0, 1.0]),
     ],
@@ -190,10 +167,6 @@ def test_the_empty_state_is_neutral_and_merging_is_associative(observer):
         (lambda: SegmentDistance(MIXTURE, SCHEDULE, bins=0), "bins must be an integer >= 1"),
         (lambda: SegmentDistance(MIXTURE, SCHEDULE, floor=0.0), "floor must be > 0"),
         (lambda: SegmentDistance(MIXTURE, SCHEDULE, floor=2, ceiling=1), "ceiling must exceed"),
-        (lambda: FirstPassage(len, float("nan"), SCHEDULE), "below must be a finite real"),
-        (lambda: FirstPassage(len, "1", SCHEDULE), "below must be a finite real"),
-        (lambda: observe(FirstPassage(lambda y, t: y, 1.0, SCHEDULE)), "one number per point"),
-        (lambda: observe(FirstPassage(lambda y, t: 0.0, 1.0, SCHEDULE)), "one number per point"),
     ],
 )
 def test_bad_observers_are_refused(build, rule):

@@ -13,7 +13,6 @@ from mixdyn.support.statistics import (
     detectable_rate,
     heterogeneity,
     log_binomial_tail,
-    trials_for_precision,
     trials_to_bound,
     trials_to_tell,
 )
@@ -50,12 +49,6 @@ def test_the_number_of_trials_to_bound_a_rate_is_the_least_that_does():
     assert clopper_pearson(0, n, 1e-6)[1] <= 1e-4 < clopper_pearson(0, n - 1, 1e-6)[1]
 
 
-def test_trials_for_precision_give_the_half_width_asked_for():
-    n = trials_for_precision(0.3, 0.01)
-    low, high = Proportion(round(0.3 * n), n).interval()
-    assert 0.5 * (high - low) == pytest.approx(0.01, rel=0.02)
-
-
 def test_log_tail_reaches_below_the_smallest_double():
     assert log_binomial_tail(2, 3, 0.5) == pytest.approx(math.log(0.5), rel=1e-12)
     assert log_binomial_tail(100, 100, 1e-9) == pytest.approx(100 * math.log(1e-9), rel=1e-12)
@@ -75,7 +68,6 @@ def test_log_tail_reaches_below_the_smallest_double():
         lambda: heterogeneity([1, 2], [10]),
         lambda: heterogeneity([1, 11], [10, 10]),
         lambda: trials_to_bound(1.0),
-        lambda: trials_for_precision(0.5, 1.0),
         lambda: log_binomial_tail(1, 2, 1.5),
     ],
 )
