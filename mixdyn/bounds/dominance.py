@@ -1,8 +1,5 @@
-"""Two-mode dominance, separation, and what they leave of the other modes.
-
-Throughout: effective variance v = sigma^2 + (1 - alpha_bar)/alpha_bar in static coordinates
-y = x/alpha, and the margin kappa of a pair (i, j) at y: every other mode k has
-|y - mu_k|^2 - min(|y - mu_i|^2, |y - mu_j|^2) >= 2 kappa v. Source: arXiv 2605.06831 v1.
+"""Two-mode dominance with margin kappa, separation, and what they leave of the other modes: arXiv
+2605.06831 v1, in static coordinates (docs/notation.md).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Saddles, traps, growth and contraction between and at the modes.
+"""Saddles, traps, growth and contraction between and at the modes, in the k and z of a pair.
 
-k = l^2/v is the pair's squared distance in effective variances; z the coordinate along the pair in
-units of l, zero at the midpoint. Bounds that leave the range of doubles are natural logarithms.
+Bounds that leave the range of doubles are natural logarithms.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Convergence to the tube around a segment, deterministic and with high probability.
 
-u is intrinsic time: e^(-u) = sqrt(v_end/v_start) (arXiv 2605.06831 v1, G.1), so the contraction
-rate is that of the marginal's standard deviation whatever the schedule. `remainder` is the supremum
-of `orthogonal_remainder` (or `segment_remainder`) over the time that is left.
+`remainder` is the supremum of `orthogonal_remainder` (or `segment_remainder`) over the time that is
+left; e^(-u) = sqrt(v_end/v_start), whatever the schedule (arXiv 2605.06831 v1, G.1).
 """
 
 from __future__ import annotations

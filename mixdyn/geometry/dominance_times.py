@@ -1,13 +1,8 @@
 """When two modes dominate a trajectory, and when modes are separated: tau_1 and tau_2.
 
-Both times belong to the process in static coordinates ``y = x / alpha_t`` with effective variance
-``v = sigma_t^2 / alpha_bar_t``, in which the condition of arXiv 2605.06831 v1, Assumption 4.1,
-
-    |x - alpha mu_k|^2 - min(|x - alpha mu_i|^2, |x - alpha mu_j|^2) >= 2 kappa sigma_t^2,
-
-reads the same with y, mu and v. Times are raw schedule times, never counts of sampler steps;
-:func:`steps_left` converts. Every function needs a sigma common to all modes (else
-NotApplicableError) and two modes (else InputError).
+The condition of arXiv 2605.06831 v1, Assumption 4.1, in static coordinates. Times are raw schedule
+times, never counts of sampler steps; :func:`steps_left` converts. Every function needs a sigma
+common to all modes (else NotApplicableError) and two modes (else InputError).
 """
 
 from __future__ import annotations

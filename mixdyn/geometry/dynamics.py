@@ -1,16 +1,11 @@
 """The reverse dynamics in static coordinates: mean field, drift split, equilibria.
 
-Static coordinates are ``y = x / alpha_t``, the effective variance is ``v = sigma_t^2 / alpha_t^2``
-and the intrinsic time u = 1/2 log(v_tau / v). For a mixture of common sigma the probability-flow
-ODE is then ``dy/du = m(y, v) - y`` with the mean field ``m = sum_k gamma_k mu_k`` and
-responsibilities ``gamma_k`` proportional to ``w_k exp(-|y - mu_k|^2 / (2 v))`` (arXiv 2605.06831
-v1, Lemmas G.1 and G.2). Its Jacobian is ``Cov_gamma(mu) / v - I``: symmetric, with no eigenvalue
-below -1.
+Written in docs/notation.md; the clock u is zero at v_tau. The flow dy/du = m - y (arXiv 2605.06831
+v1, Lemmas G.1 and G.2) has the Jacobian Cov_gamma(mu)/v - I: symmetric, no eigenvalue below -1.
 
 Points are (n, d) in the units of the means; v > 0 is in those units squared. Every function that
 takes a mixture raises NotApplicableError when its modes do not share one sigma, and InputError for
-points or a v that are not finite. The law depends on v alone, so v may be below sigma^2, which the
-process never reaches.
+points or a v that are not finite. v may be below sigma^2, which the process never reaches.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """O2: the probability-flow ODE of separable mixtures in closed form.
 
 In one dimension the flow conserves the distribution function, F_v'(y') = F_v(y). A product of 1-D
-mixtures flows coordinate by coordinate. (Own derivation from the continuity equation; the ODE is
-that of arXiv 2605.06831 v1, G.1, in static coordinates y = x/alpha and effective variance v.)
+mixtures flows coordinate by coordinate. (Own derivation from the continuity equation.)
 
 Between modes F is flat to far below 1e-16, so F itself cannot be inverted there. But F minus the
 weight of the first j modes is conserved too, and it is a difference of two sums of normal tails,

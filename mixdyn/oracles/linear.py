@@ -1,13 +1,12 @@
 """X7: the spread that DDIM and DDPM return within one mode, where every step is linear.
 
-Inside a mode at 0 the exact denoiser is x0_hat = sigma^2 y/v in static coordinates, and a
-DDIM(eta) step from rho_t to rho_s = q rho_t (arXiv 2010.02502, eq. 12) turns variance V_t into
+Inside a mode at 0 the exact denoiser is sigma^2 y/v, and a DDIM(eta) step from rho_t to rho_s =
+q rho_t (arXiv 2010.02502, eq. 12) turns variance V_t into
 
     V_s = c^2 V_t + eta^2 rho_s (1 - q),
     c   = (sigma^2 + sqrt(rho_t rho_s (1 - eta^2 (1 - q))))/v_t.
 
-Derived here; eta = 1 on the full grid is DDPM with the posterior variance. The last step, to
-rho_0 = 0, multiplies the standard deviation by sigma^2/v.
+Derived here; eta = 1 on the full grid is DDPM. The last step multiplies the spread by sigma^2/v.
 """
 
 from __future__ import annotations

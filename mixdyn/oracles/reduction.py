@@ -1,10 +1,10 @@
 """O3 and contraction factors: directions in which the reverse dynamics are linear.
 
-With a common sigma the mean field m(y, v) depends on y only through its projection on the affine
-hull of the means. Across the hull, and everywhere once a single mode owns the point, the field is
-a constant minus y, so both laws are exact: with v = sigma^2 + rho and q = v_to/v_from,
+With a common sigma m depends on y only through its projection on the affine hull of the means.
+Across the hull, and everywhere once a single mode owns the point, both laws are exact: with
+q = v_to/v_from,
 
-    probability-flow ODE   offset * sqrt(q)           (e^(-u) in intrinsic time u),
+    probability-flow ODE   offset * sqrt(q),
     reverse SDE            N(offset * q, v_to (1 - q) I).
 
 Derived here from dy/du = m - y and the exact reverse law; arXiv 2605.06831 v1, G.1 and G.2.

@@ -1,7 +1,6 @@
 """O4: two modes, where the mean field is a logistic function of one coordinate.
 
-For modes at distance l write k = l^2/v and z for the coordinate along the pair, in units of l,
-measured from the midpoint (mode i at 1/2, mode j at -1/2). With b = log(w_i/w_j),
+With k and z of the pair (mode i at z = 1/2, mode j at -1/2) and b = log(w_i/w_j),
 
     logit gamma_i = k z + b,    dz/du = f(z) = logistic(k z + b) - 1/2 - z.
 

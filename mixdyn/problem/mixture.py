@@ -1,8 +1,6 @@
 """Gaussian mixtures with isotropic modes: p = sum_k w_k N(mu_k, sigma_k^2 I).
 
-Under the variance-preserving forward diffusion every marginal p_t is again such a mixture, with
-means alpha_t mu_k and variances alpha_t^2 sigma_k^2 + 1 - alpha_t^2 (arXiv 2605.06831 v1,
-section 3), so `diffused` closes the family and the score is exact at every noise level.
+`diffused` closes the family: every marginal of the forward diffusion is again such a mixture.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
 """Betas from a table of noise levels: what other code calls alphas_cumprod, sigmas, log SNR.
 
-With rho_t = (1 - abar_t)/abar_t, the noise variance over the signal variance, and rho_0 = 0,
-
-    beta_t = 1 - abar_t/abar_{t-1} = (rho_t - rho_{t-1})/(1 + rho_t).
-
-A sigma of the variance-exploding or EDM parametrisation (arXiv 2206.00364) is sqrt(rho), and log
-SNR is -log rho. Differences are taken of what is given, before squares and exponentials: beta then
-has all the digits that the table has.
+beta_t = 1 - abar_t/abar_{t-1} = (rho_t - rho_{t-1})/(1 + rho_t), and a sigma of the
+variance-exploding or EDM parametrisation (arXiv 2206.00364) is sqrt(rho). Differences are taken of
+what is given, before squares and exponentials: beta then has all the digits that the table has.
 """
 
 from __future__ import annotations

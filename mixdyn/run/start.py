@@ -1,14 +1,12 @@
 """What it costs to start from N(0, I) where p_t is not N(0, I).
 
-Samplers start from standard normals at a time t whose marginal p_t keeps a share alpha_bar_t of
-the data. The exact reverse diffusion then ends in mode k with probability E gamma_k(x, t) over x ~
-N(0, I), not w_k. The exact probability-flow ODE keeps the order of points on a line: with F the
-distribution function of p_t it ends in the modes up to k with probability Phi(F^-1(w_1 + ... +
-w_k)). Both are integrals in one dimension for means on a line (one sigma, or d = 1), and products
-of such for a product mixture. By data processing neither, nor the chance of anything else that
-happens at the end, is off by more than the total variation distance between N(0, I) and p_t, at
-most sqrt(KL(p_t || N(0, I))/2) (Pinsker); this KL is also the start's part of the price of a whole
-run in nats.
+The exact reverse diffusion then ends in mode k with probability E gamma_k(x, t) over x ~ N(0, I),
+not w_k. The exact probability-flow ODE keeps the order of points on a line: with F the distribution
+function of p_t it ends in the modes up to k with probability Phi(F^-1(w_1 + ... + w_k)). Both are
+integrals in one dimension for means on a line (one sigma, or d = 1), and products of such for a
+product mixture. By data processing nothing that happens at the end is off by more than the total
+variation distance, at most sqrt(KL(p_t || N(0, I))/2) (Pinsker); this KL is also the start's part
+of the price of a whole run in nats.
 """
 
 from __future__ import annotations

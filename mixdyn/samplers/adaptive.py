@@ -1,15 +1,14 @@
 """AdaptiveNoise: the noise that a path still needs, and a second try where it ends undecided.
 
-The reverse kernel of the exact score has, in static coordinates y = x/alpha and along any
-direction, the variance rho_s (1 - q) + (1 - q)^2 Var(x_0 | x_t), q = rho_s/rho_t: what the bridge
-injects, plus what is not known about x_0. Three ideas, each of which can be had alone:
+The reverse kernel of the exact score has, in static coordinates and along any direction, the
+variance rho_s (1 - q) + (1 - q)^2 Var(x_0 | x_t), q = rho_s/rho_t: what the bridge injects, plus
+what is not known about x_0. Three ideas, each of which can be had alone:
 
 1. `late_noise`. Early steps decide nothing yet and need accuracy: they are deterministic. Late
    steps inject the kernel's variance, with the Var(x_0 | x_t) of a mode, rho_t D_t, D_t =
    s^2/(s^2 + rho_t) (Analytic-DPM, arXiv 2201.06503, has the average over p_t in its place). On one
    mode this keeps the marginal's variance at every node, whatever the steps. The mode's s^2 is read
-   off the model (`calibration`), and where the model's slopes are not D_t, the noise makes up for
-   it. It is one width for all modes: of modes that differ, the middle one.
+   off the model (`calibration`): one width for all modes, of modes that differ the middle one.
 2. `last_noise`. The last step, to rho_s = 0, injects rho_t D_t in the same way, where other
    samplers return x0_hat, too narrow a mode.
 3. Test and repeat, at most `rounds` times: see `retry`, which does the same for any sampler.
@@ -17,8 +16,7 @@ injects, plus what is not known about x_0. Three ideas, each of which can be had
 Steps are of second order (two-step, as in DPM-Solver++ 2M, arXiv 2211.01095, and its stochastic
 form) until one mode owns a path, and of first order from there on, where x0_hat is linear and the
 kernel's variance is known. Between modes Var(x_0 | x_t) is many times the bridge's variance and
-exceeds any noise that a step can carry: there neither 1 nor 2 help, a path decided too late ends
-between modes, and 3 finds it.
+exceeds any noise that a step can carry: a path decided too late ends between modes, and 3 finds it.
 
 Nothing here knows the mixture. Cost: `steps` evaluations, one a check, and the repeated part of the
 few paths that are tried again; once a run, some thousand evaluations for s^2.

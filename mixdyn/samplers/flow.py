@@ -1,10 +1,8 @@
 """`ProbabilityFlow`: the deterministic sampler that needs the fewest evaluations.
 
-DDIM is a first-order method for the probability-flow ODE. In static coordinates y = x/alpha and the
-clock u = (1/2) log(1/v), v = sigma^2 + (1 - abar)/abar, that equation is dy/du = m(y, v) - y with m
-the responsibility-weighted mean (arXiv 2605.06831 v1, Lemma G.1): linear apart from m, which is
-constant before the modes part and after one of them owns the point. So m is extrapolated through
-the last nodes and the rest solved exactly (`multistep`), on times evenly spaced in log SNR, at one
+The probability-flow ODE dy/du = m - y (docs/notation.md) is linear apart from m, which is constant
+before the modes part and after one of them owns the point. So m is extrapolated through the last
+nodes and the rest solved exactly (`multistep`), on times evenly spaced in log SNR, at one
 evaluation a step.
 """
 

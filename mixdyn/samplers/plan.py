@@ -1,9 +1,6 @@
 """Step plans: a grid of steps on a schedule and the coefficients of each, as data.
 
-Every sampler of the DDIM family advances x_t to x_s by
-
-    x_s = keep x_t + denoise x0_hat + noise_std xi,  x0_hat = (x_t - sqrt(1 - abar_t) eps)/alpha_t.
-
+Every sampler of the DDIM family advances x_t by x_s = keep x_t + denoise x0_hat + noise_std xi.
 DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
 keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
 is the Gaussian bridge between two times, for any eta. DDPM (arXiv 2006.11239) is eta = 1 on the

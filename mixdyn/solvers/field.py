@@ -1,7 +1,6 @@
-"""The drift of the reverse processes in static coordinates y = x/alpha: exact, or from a model.
+"""The drift of the reverse processes in static coordinates: exact, or from a model.
 
-v is the effective variance of the mode with the smallest sigma, v = sigma_min^2 + rho with rho =
-(1 - abar)/abar; see `integrators` for the equations it drives.
+v is that of the mode with the smallest sigma; see `integrators` for the equations it drives.
 """
 
 from __future__ import annotations

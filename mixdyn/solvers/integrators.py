@@ -1,10 +1,8 @@
 """Solvers of the continuous reverse processes in static coordinates and intrinsic time.
 
-With y = x/alpha, effective variance v = sigma^2 + (1 - abar)/abar and u = (1/2) log(v_0/v) the
-probability-flow ODE of a mixture is dy/du = m(y, v) - y and the reverse SDE is dy = 2 (m - y) du +
-sqrt(2 v) dB, m the responsibility-weighted mean (arXiv 2605.06831 v1, Lemmas G.1 and G.2, in the
-clock that makes their rate one). Every solver takes decreasing v. With one sigma per mode, v =
-sigma_min^2 + rho and m - y stands for v times the score; nothing else changes.
+The probability-flow ODE is dy/du = m - y, the reverse SDE dy = 2 (m - y) du + sqrt(2 v) dB, with u
+zero at v_0 (docs/notation.md; arXiv 2605.06831 v1, Lemmas G.1 and G.2). Every solver takes
+decreasing v. With one sigma per mode, v = sigma_min^2 + rho and m - y stands for v times the score.
 """
 
 from __future__ import annotations
