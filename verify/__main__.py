@@ -12,10 +12,10 @@ import typer
 from mixdyn.support.checks import check_integer
 from mixdyn.support.errors import FileError, InputError, MixdynError
 from mixdyn.support.files import check_output, make_folder, write_text
+from mixdyn.support.numbers import dump_json
 
 from .ledger import cases, recorded, registry, store
 from .ledger.case import Case, Profile
-from .ledger.quantities import dump_json
 from .ledger.relations import Outcome
 from .report import document as report
 from .report import screen as terminal

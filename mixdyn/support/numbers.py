@@ -97,6 +97,12 @@ def dump_json(values: Mapping[str, Any]) -> str:
     return json.dumps(plain(values), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def read_number(row: Mapping[str, Any], key: str) -> Number | None:
+    """The number under `key` of a row of JSON data, as a Log10 where its exponent is stored."""
+    exponent = row.get(f"log10_{key}")
+    return Log10(exponent) if exponent is not None else row.get(key)
+
+
 def show_number(value: Number | None, digits: int = 4) -> str:
     """A number for a table: a dash for null, powers of ten beyond double range as 1e-1042."""
     if value is None:

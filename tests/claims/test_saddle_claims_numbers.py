@@ -9,9 +9,9 @@ import pytest
 from mixdyn import bounds
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
+from mixdyn.support.numbers import Log10, read_number
 from verify.ledger import cases, registry, runner
 from verify.ledger.case import Profile
-from verify.ledger.quantities import Log10, read_number
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.ledger.verdict import Basis

@@ -8,9 +8,9 @@ import pytest
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.numbers import dump_json
 from verify.ledger import cases, registry, runner
 from verify.ledger.case import Case, Profile
-from verify.ledger.quantities import dump_json
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 

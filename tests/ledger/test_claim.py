@@ -10,11 +10,7 @@ from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError
-from verify.ledger import registry
-from verify.ledger.case import Case, Profile
-from verify.ledger.claim import PARTS, Claim, parse_docstring, parse_hypotheses
-from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import (
+from mixdyn.support.numbers import (
     Log10,
     dump_json,
     number_from_log,
@@ -22,6 +18,10 @@ from verify.ledger.quantities import (
     read_number,
     show_number,
 )
+from verify.ledger import registry
+from verify.ledger.case import Case, Profile
+from verify.ledger.claim import PARTS, Claim, parse_docstring, parse_hypotheses
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.sources import ROOT
 from verify.ledger.verdict import Basis, Finding, Hypothesis, Verdict

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.numbers import Log10
 from verify import __main__ as command
 from verify.ledger import recorded, registry
 from verify.ledger.claim import Claim
-from verify.ledger.quantities import Log10
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Upper, compare
 from verify.ledger.sources import ROOT

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binom
 
 from mixdyn.support.errors import InputError
+from mixdyn.support.numbers import Log10
 from mixdyn.support.statistics import Proportion
-from verify.ledger.quantities import Log10
 from verify.ledger.relations import (
     Equality,
     Lower,

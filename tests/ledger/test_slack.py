@@ -6,9 +6,9 @@ import math
 
 import pytest
 
+from mixdyn.support.numbers import Log10, plain
 from mixdyn.support.statistics import Proportion
 from verify.ledger import slack
-from verify.ledger.quantities import Log10, plain
 from verify.ledger.relations import Equality, Lower, Statistical, Upper, compare, compare_rate
 
 

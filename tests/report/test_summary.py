@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from mixdyn.support.numbers import dump_json
 from verify.ledger import cases
 from verify.ledger.case import Profile
 from verify.ledger.claim import Claim
-from verify.ledger.quantities import dump_json
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.verdict import Basis, Finding, Hypothesis, NegativeControl
 from verify.report.summary import COLUMNS, print_summary, summarise, to_markdown

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from mixdyn.support.errors import FileError, NotApplicableError
+from mixdyn.support.numbers import dump_json
 from verify.ledger import cases, runner
 from verify.ledger.case import Profile
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import dump_json
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.verdict import Basis, Finding, Hypothesis

@@ -14,10 +14,10 @@ from typing import Any
 
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import InputError
+from mixdyn.support.numbers import show_share
 
 from .case import Case
 from .needs import Need, lost_digits
-from .quantities import show_share
 from .relations import Comparison, Outcome
 from .verdict import Basis, Finding, Verdict
 

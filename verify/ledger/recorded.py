@@ -10,9 +10,9 @@ from typing import Any
 from mixdyn import learned
 from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.numbers import dump_json
 
 from .case import Case
-from .quantities import dump_json
 from .relations import Outcome
 from .sources import ROOT
 from .verdict import Basis

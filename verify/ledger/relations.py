@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from mixdyn.support.checks import Array, check_nonnegative
 from mixdyn.support.errors import InputError
+from mixdyn.support.numbers import Log10, Number, nearest_double, number_from_log
 from mixdyn.support.statistics import (
     VERDICT_MISS,
     Proportion,
@@ -28,8 +29,6 @@ from mixdyn.support.statistics import (
     log_binomial_tail,
     trials_to_tell,
 )
-
-from .quantities import Log10, Number, nearest_double, number_from_log
 
 
 class Outcome(StrEnum):

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixdyn.support.errors import InputError, MixdynError, NotApplicableError
+from mixdyn.support.numbers import show_number
 
 from .case import Case
 from .claim import Claim
-from .quantities import show_number
 from .relations import Outcome
 from .verdict import Basis, NegativeControl, Verdict
 

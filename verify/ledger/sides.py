@@ -25,9 +25,9 @@ from numpy.typing import ArrayLike
 
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import InputError
+from mixdyn.support.numbers import Number
 from mixdyn.support.statistics import Proportion
 
-from .quantities import Number
 from .relations import (
     Comparison,
     Equality,

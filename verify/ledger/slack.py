@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .quantities import Log10, read_number
+from mixdyn.support.numbers import Log10, read_number
+
 from .relations import Outcome
 
 Row = Mapping[str, Any]

@@ -13,11 +13,11 @@ from typing import Any
 from mixdyn import learned
 from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.numbers import dump_json
 
 from . import runner
 from .case import Case
 from .derived import derived_row
-from .quantities import dump_json
 from .registry import Entry
 from .relations import Outcome
 from .sources import digest_of

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn.support.errors import InputError
+from mixdyn.support.numbers import Number, plain
 
-from .quantities import Number, plain
 from .relations import AnyRelation, Comparison, Outcome
 
 

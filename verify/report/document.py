@@ -14,12 +14,12 @@ import numpy as np
 
 from mixdyn.run.start import start_error
 from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.numbers import dump_json, plain, read_number, show_number, show_share
 from mixdyn.support.provenance import commit, package_versions, usable_cores
 from mixdyn.support.statistics import POWER
 
 from ..ledger.case import Case
 from ..ledger.claim import parse_hypotheses
-from ..ledger.quantities import dump_json, plain, read_number, show_number, show_share
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
 from ..ledger.sources import ROOT

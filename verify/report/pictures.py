@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.files import write_text
+from mixdyn.support.numbers import dump_json
 
 from ..ledger.case import Case
-from ..ledger.quantities import dump_json
 
 if TYPE_CHECKING:
     from .figures import Drawn

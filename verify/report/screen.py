@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mixdyn.support.numbers import show_number, show_share
+
 from ..ledger.case import Case
-from ..ledger.quantities import show_number, show_share
 from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
 from ..ledger.verdict import Origin

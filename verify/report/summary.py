@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from mixdyn.support.numbers import plain, show_number, show_share
+
 from ..ledger import slack
-from ..ledger.quantities import plain, show_number, show_share
 from ..ledger.relations import Outcome
 from ..ledger.verdict import Basis
 from .legend import MARKS

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from mixdyn.support.numbers import show_number
+
 from ..ledger.case import Profile
-from ..ledger.quantities import show_number
 from ..report.document import show
 from .adversary import LIMITS, Progress, SearchResult, Tally
 from .trial import Call, Kind

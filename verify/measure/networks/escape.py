@@ -12,10 +12,10 @@ from mixdyn import bounds
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Number, show_share
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
-from ...ledger.quantities import Number, show_share
 from ...ledger.sides import Part
 from ..midpoint.bound import Bound
 from ..midpoint.stretch import HALF_WIDTH, Window

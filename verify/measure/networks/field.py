@@ -24,9 +24,9 @@ from mixdyn.samplers import DDIM, DDPM
 from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.numbers import Number
 
 from ...ledger.case import Case
-from ...ledger.quantities import Number
 from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..paths import ddim_grid, thinned

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.support.numbers import Log10, Number, show_share
 
 from ...ledger.case import Case
-from ...ledger.quantities import Log10, Number, show_share
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..midpoint.traps import flow_of_log_distance

@@ -14,9 +14,9 @@ import numpy as np
 
 from mixdyn.geometry import Mask, dynamics
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.numbers import Number, show_share
 
 from ...ledger.case import Case
-from ...ledger.quantities import Number, show_share
 from ...ledger.sides import Part, Tolerance
 from ...ledger.verdict import Table
 from ..measurement import Measurement

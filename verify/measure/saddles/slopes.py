@@ -14,9 +14,9 @@ import numpy as np
 from mixdyn import bounds
 from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.numbers import Number
 
 from ...ledger.case import Case
-from ...ledger.quantities import Number
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..measurement import Measurement

@@ -36,11 +36,11 @@ import numpy as np
 from mixdyn import bounds
 from mixdyn.score import PerturbedScore
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Number, number_from_log
 from mixdyn.support.statistics import VERDICT_MISS, Proportion
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Number, number_from_log
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.bound import Bound, ended_near, growth_and_outward, own_bound

@@ -22,10 +22,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mixdyn.support.numbers import Number
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Number
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.field import fields_of, named, on_segments, spreads

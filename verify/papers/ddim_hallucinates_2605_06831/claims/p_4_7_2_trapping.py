@@ -31,10 +31,10 @@ from mixdyn import bounds, oracles
 from mixdyn.geometry import Pair, dynamics
 from mixdyn.support.checks import Array
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
+from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Log10
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import (

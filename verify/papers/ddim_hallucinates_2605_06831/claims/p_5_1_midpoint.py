@@ -35,10 +35,10 @@ import numpy as np
 
 from mixdyn import bounds, oracles
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Log10, Number, number_from_log
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Log10, Number, number_from_log
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.bound import (

@@ -23,9 +23,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.quantities import Log10
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
 from verify.measure.interpolation.networks import (

@@ -41,11 +41,11 @@ from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Number
 from mixdyn.support.statistics import Proportion, detectable_rate
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
-from verify.ledger.quantities import Number
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.outside_modes import (

@@ -27,9 +27,9 @@ from dataclasses import replace
 import numpy as np
 
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import show_share
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.quantities import show_share
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.interpolation.networks import networks, on_standard, own_case

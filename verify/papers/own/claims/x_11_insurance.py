@@ -32,11 +32,10 @@ from dataclasses import replace
 import numpy as np
 
 from mixdyn import bounds
-from mixdyn.support.numbers import show_share
+from mixdyn.support.numbers import nearest_double, show_share
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import nearest_double
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
 from verify.measure.insurance import errors, terms

@@ -36,10 +36,10 @@ from mixdyn.geometry import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Log10
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
 from verify.measure.midpoint.traps import (

@@ -35,10 +35,10 @@ import numpy as np
 
 from mixdyn import geometry
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Log10, Number, show_share
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Log10, Number, show_share
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
 from verify.measure.midpoint.comparison_diffusion import Reference, literal_slack, reference_from

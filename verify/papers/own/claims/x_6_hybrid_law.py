@@ -34,11 +34,11 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, ExactReverse, Hybrid
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
+from mixdyn.support.numbers import Log10
 from mixdyn.support.statistics import POWER, Proportion
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.quantities import Log10
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
