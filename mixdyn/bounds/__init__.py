@@ -1,8 +1,7 @@
-"""Right-hand sides of the theorems, as pure functions of a mixture's data and a schedule's arrays.
+"""Right-hand sides of the theorems: pure functions of data and arrays. No score, no simulation.
 
 Each docstring names its result. Values beyond the range of doubles are natural logarithms (names
-starting with `log_`). Nothing here evaluates a score or simulates: the engine's measurements are
-compared with these numbers, so the two share no arithmetic.
+starting with `log_`). The engine's measurements are compared with them: no arithmetic is shared.
 """
 
 from .dominance import (

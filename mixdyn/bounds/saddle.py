@@ -25,7 +25,7 @@ from .inputs import pair_frame
 if TYPE_CHECKING:
     from mixdyn.problem.mixture import GaussianMixture
 
-_SPREADS = np.linspace(0.04, 0.96, 24)  # of the boxes tried, over sqrt(1 - 4/k)
+_SPANS = np.linspace(0.04, 0.96, 24)  # of the boxes tried, over sqrt(1 - 4/k)
 _ROUNDS = 60
 _LARGEST = 600.0  # of logarithms: beyond it the box has failed by far
 
@@ -34,7 +34,7 @@ _LARGEST = 600.0  # of logarithms: beyond it the box has failed by far
 class SaddleBox:
     """A box {z_low <= z <= z_high, |xi| <= radius} and what the other modes do in it.
 
-    spread: p runs from (1 - spread)/2 to (1 + spread)/2. outward (2,): the pair's own drift out of
+    span: p runs from (1 - span)/2 to (1 + span)/2. outward (2,): the pair's own drift out of
     the faces z_low and z_high, in units of l; pull (2,): the most that the others take from it
     there. pull_anywhere: |their pull along the pair| in the box. mass: their share of the weight.
     across: their pull across the pair, in units of y. stretch: (1 - mass) k p (1 - p) at the faces,
@@ -43,7 +43,7 @@ class SaddleBox:
     equilibrium, with one positive eigenvalue and all others negative.
     """
 
-    spread: float
+    span: float
     z_low: float
     z_high: float
     radius: float
@@ -58,7 +58,7 @@ class SaddleBox:
 
 
 def saddle_box(mixture: GaussianMixture, i: int, j: int, v: float) -> SaddleBox:
-    """The box with the largest slack among those with spreads below sqrt(1 - 4/k), k = l^2/v > 4.
+    """The box with the largest slack among those with spans below sqrt(1 - 4/k), k = l^2/v > 4.
 
     Conditions: the pair's drift beats the pull of the others at both faces, `outward > pull`, and
     across the pair their pull stays inside, `across <= radius`: an equilibrium exists
@@ -75,7 +75,7 @@ def saddle_box(mixture: GaussianMixture, i: int, j: int, v: float) -> SaddleBox:
             "a pair has a saddle only for l^2 > 4 v", f"l^2/v = {k:.6g}", "Choose a smaller v."
         )
     others = _Others.around(mixture, i, j, v)
-    boxes = _boxes(others, _SPREADS * np.sqrt(1.0 - 4.0 / k))
+    boxes = _boxes(others, _SPANS * np.sqrt(1.0 - 4.0 / k))
     best = int(np.argmax(boxes["slack"]))
     return SaddleBox(**{name: _entry(values[best]) for name, values in boxes.items()})
 
@@ -115,41 +115,41 @@ class _Others:
         """z where the pair's responsibility is p."""
         return np.asarray((logit(p) - self.log_ratio) / self.k)
 
-    def share(self, p: Array, radius: Array) -> Array:
+    def ratio(self, p: Array, radius: Array) -> Array:
         """gamma_q/(gamma_i + gamma_j) at most over |xi| <= radius at p (T, M) or (T, 1), (T, M)."""
         along = self.k * (np.square(self.z) - 0.25 - 2.0 * self.place(p) * self.z)
         across = (np.square(self.h) - 2.0 * radius[:, None] * self.h) / self.v
-        log_share = 0.5 * (np.log(p) + np.log1p(-p) - along - across)
-        return np.asarray(self.weight * np.exp(np.minimum(log_share, _LARGEST)))
+        log_value = 0.5 * (np.log(p) + np.log1p(-p) - along - across)
+        return np.asarray(self.weight * np.exp(np.minimum(log_value, _LARGEST)))
 
-    def most(self, spread: Array, radius: Array) -> Array:
+    def most(self, span: Array, radius: Array) -> Array:
         """The same at most in each box: concave in z, largest where p = 1/2 + z_q."""
-        half = 0.5 * spread[:, None]
-        return self.share(np.clip(0.5 + self.z, 0.5 - half, 0.5 + half), radius)
+        half = 0.5 * span[:, None]
+        return self.ratio(np.clip(0.5 + self.z, 0.5 - half, 0.5 + half), radius)
 
-    def radius(self, spread: Array) -> Array:
+    def radius(self, span: Array) -> Array:
         """The least radius that their pull across the pair does not leave, at most l/4."""
-        radius = np.zeros_like(spread)
+        radius = np.zeros_like(span)
         for _ in range(_ROUNDS):
-            pull = self.most(spread, radius) @ self.h
+            pull = self.most(span, radius) @ self.h
             if (pull <= radius).all():
                 break
             radius = np.where(pull <= radius, radius, np.minimum(1.001 * pull, 0.25 * self.length))
         return radius
 
 
-def _boxes(others: _Others, spread: Array) -> dict[str, Array]:
-    """The fields of SaddleBox for every spread (T,)."""
-    radius = others.radius(spread)
-    p = 0.5 + 0.5 * spread[:, None] * np.array([-1.0, 1.0])
+def _boxes(others: _Others, span: Array) -> dict[str, Array]:
+    """The fields of SaddleBox for every span (T,)."""
+    radius = others.radius(span)
+    p = 0.5 + 0.5 * span[:, None] * np.array([-1.0, 1.0])
     z = others.place(p)
     outward = np.array([-1.0, 1.0]) * (p - 0.5 - z)
     pull = np.empty_like(outward)
     for face, sign in enumerate((-1.0, 1.0)):
         here = p[:, face, None]
         against = np.maximum(sign * (here - 0.5 - others.z), 0.0)
-        pull[:, face] = (others.share(here, radius) * against).sum(axis=1)
-    most = others.most(spread, radius)
+        pull[:, face] = (others.ratio(here, radius) * against).sum(axis=1)
+    most = others.most(span, radius)
     beside, across = most.sum(axis=1), most @ others.h
     mass = beside / (1.0 + beside)
     stretch = (1.0 - mass) * others.k * p[:, 0] * p[:, 1]
@@ -162,13 +162,13 @@ def _boxes(others: _Others, spread: Array) -> dict[str, Array]:
         np.where(across <= radius, np.inf, 1.0 - across / np.maximum(radius, 1e-300)),
     ]
     return {
-        "spread": spread,
+        "span": span,
         "z_low": z[:, 0],
         "z_high": z[:, 1],
         "radius": radius,
         "outward": outward,
         "pull": pull,
-        "pull_anywhere": (most * (np.abs(others.z) + 0.5 * spread[:, None])).sum(axis=1),
+        "pull_anywhere": (most * (np.abs(others.z) + 0.5 * span[:, None])).sum(axis=1),
         "mass": mass,
         "across": across,
         "stretch": stretch,

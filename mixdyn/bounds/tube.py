@@ -20,10 +20,10 @@ def laurent_massart_threshold(d: int, delta: ArrayLike) -> Array:
 
     d >= 1, 0 < delta <= 1. Source: arXiv 2605.06831 v1, G.5 (Laurent and Massart 2000, Lemma 1).
     """
-    level = positive(delta, "delta")
-    if not (level <= 1).all():
-        raise InputError("delta must lie in (0, 1]", level, "delta is a probability.")
-    log_inverse = -np.log(level)
+    chance = positive(delta, "delta")
+    if not (chance <= 1).all():
+        raise InputError("delta must lie in (0, 1]", chance, "delta is a probability.")
+    log_inverse = -np.log(chance)
     degrees = check_integer(d, "d", 1)
     return np.asarray(degrees + 2.0 * np.sqrt(degrees * log_inverse) + 2.0 * log_inverse)
 

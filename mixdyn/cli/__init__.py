@@ -1,4 +1,4 @@
-"""The command line: `mixdyn sample` and `mixdyn check`."""
+"""The command line, one file a command; no other room imports it."""
 
 from .main import app, main
 

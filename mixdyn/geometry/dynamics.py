@@ -222,14 +222,14 @@ def _descend(
 ) -> tuple[Array, Array] | None:
     """The first of y + step, y + step/2, ... with a smaller residual, and its field; or None."""
     residual = float(np.linalg.norm(field))
-    share = 1.0
+    fraction = 1.0
     for _ in range(_MAX_HALVINGS):
-        trial = y + share * step
+        trial = y + fraction * step
         trial_field = law.responsibilities(trial) @ law.means - trial
-        decrease = 1.0 - _SUFFICIENT_DECREASE * share
+        decrease = 1.0 - _SUFFICIENT_DECREASE * fraction
         if float(np.linalg.norm(trial_field)) < decrease * residual:
             return trial, trial_field
-        share *= 0.5
+        fraction *= 0.5
     return None
 
 
@@ -274,11 +274,11 @@ def _pair_saddle(mixture: GaussianMixture, pair: Pair, v: float) -> float:
     """The unstable root a of the two-mode parallel drift, by bisection where it is monotone."""
     stiffness = pair.length**2 / v
     log_ratio = math.log(mixture.weights[pair.i]) - math.log(mixture.weights[pair.j])
-    spread = math.sqrt(max(0.0, stiffness - 4.0) / stiffness)
+    span = math.sqrt(max(0.0, stiffness - 4.0) / stiffness)
     # k s/2 - 2 artanh s, in which 2 s cancels.
     limit = math.inf
-    if spread < 1.0:
-        limit = 0.5 * stiffness * spread**3 - 2.0 * _artanh_excess(spread)
+    if span < 1.0:
+        limit = 0.5 * stiffness * span**3 - 2.0 * _artanh_excess(span)
     if abs(log_ratio) >= limit:
         raise NotApplicableError(
             f"modes {pair.i} and {pair.j} need l^2 > 4 v, and weights not too unequal, for a "
@@ -287,7 +287,7 @@ def _pair_saddle(mixture: GaussianMixture, pair: Pair, v: float) -> float:
             "Choose a smaller v.",
         )
     # Between its two turning points z = -s/2 and s/2 the equation has one sign change.
-    low, high = -0.5 * spread, 0.5 * spread
+    low, high = -0.5 * span, 0.5 * span
     for _ in range(200):
         z = 0.5 * (low + high)
         if not low < z < high:

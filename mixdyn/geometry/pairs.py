@@ -116,10 +116,10 @@ def _distance_to_segment(y: Array, start: Array, end: Array, eps_seg: float) -> 
     offset = y - start
     length2 = np.einsum("nd,nd->n", edge, edge)
     along = np.einsum("nd,nd->n", offset, np.broadcast_to(edge, offset.shape))
-    share = np.divide(along, length2, out=np.zeros_like(along), where=length2 > 0.0)
+    place = np.divide(along, length2, out=np.zeros_like(along), where=length2 > 0.0)
     # The clip is the projection itself: beyond an end, the nearest point of a segment is that end.
-    np.clip(share, -eps_seg, 1.0 + eps_seg, out=share)
-    return np.linalg.norm(offset - share[:, None] * edge, axis=1)
+    np.clip(place, -eps_seg, 1.0 + eps_seg, out=place)
+    return np.linalg.norm(offset - place[:, None] * edge, axis=1)
 
 
 # -- pairs ---------------------------------------------------------------------------------------

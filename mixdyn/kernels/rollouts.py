@@ -98,16 +98,16 @@ def rollout_product(x, first, seed, plan, times, axes, alpha, h, lw, lattice):
 
 
 @parallel
-def reverse_draw(x, first, t, seed, means, log_weights, var_t, keep, spread, level):
+def reverse_draw(x, first, t, seed, means, log_weights, var_t, keep, noise_std, alphas):
     """One exact reverse step x_t -> x_s in place (time reversal of the forward diffusion).
 
     Draw mode k with its posterior probability at x_t, then x_s = alpha_s [mu_k + keep_k (y_t -
-    mu_k)] + spread_k xi. var_t, keep, spread (N,): variance of mode k at t in x units, ratio of
-    effective variances, standard deviation in x_s units; level = (alpha_t, alpha_s).
+    mu_k)] + noise_std_k xi. var_t, keep, noise_std (N,): variance of mode k at t in x units, ratio
+    of effective variances, standard deviation in x_s units; alphas = (alpha_t, alpha_s).
     """
     n, d = x.shape
     n_modes = means.shape[0]
-    alpha_t, alpha_s = level
+    alpha_t, alpha_s = alphas
     k0, k1 = seed & LOW32, seed >> U32
     for i in prange(n):
         index = first + np.uint64(i)
@@ -135,4 +135,4 @@ def reverse_draw(x, first, t, seed, means, log_weights, var_t, keep, spread, lev
                 z = z0 if j == 2 * p else z1
                 mu = means[mode, j]
                 mean = mu + keep[mode] * (x[i, j] / alpha_t - mu)
-                x[i, j] = alpha_s * mean + spread[mode] * z
+                x[i, j] = alpha_s * mean + noise_std[mode] * z

@@ -1,8 +1,7 @@
-"""Learned scores: networks, training, checkpoints, and the adapter that makes one a model.
+"""Learned scores: networks, training, checkpoints, adapter. No other room imports torch.
 
-The only part of mixdyn that imports torch (extra `learned`). Training needs NumPy, torch and
-safetensors alone. A learned score reaches the rest of mixdyn through `LearnedScore.eps` and
-nowhere else.
+Needs the extra `learned`; training takes NumPy, torch and safetensors alone. A learned score
+reaches the rest of mixdyn through `LearnedScore.eps` and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Closed forms that the engine, the samplers and the theorems are checked against.
+"""Closed forms that engine and theorems are checked against; they share no arithmetic with them.
 
-This package reads only a mixture's data (means, sigma, weights) and a schedule's arrays. It shares
-no arithmetic with the engine, so the two can disagree.
+Read is only a mixture's data (means, sigma, weights) and a schedule's arrays.
 
 O1 `reverse_law` (also `reverse_mixture`, `reverse_moments`): exact reverse SDE between any levels.
 O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of separable mixtures.

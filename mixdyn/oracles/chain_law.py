@@ -219,8 +219,8 @@ def _denoise(axis: Axis, sigma2: float, rho: float, y: Array) -> tuple[Array, Ar
     gamma = np.exp(exponent - exponent.max(axis=0))
     gamma /= gamma.sum(axis=0)
     mean = (gamma * values).sum(axis=0)
-    spread = (gamma * (values - mean) ** 2).sum(axis=0)
-    return (sigma2 * y + rho * mean) / v, (sigma2 + rho * spread / v) / v
+    variance = (gamma * (values - mean) ** 2).sum(axis=0)
+    return (sigma2 * y + rho * mean) / v, (sigma2 + rho * variance / v) / v
 
 
 @dataclass(frozen=True)

@@ -77,15 +77,15 @@ def flow_axis(axis: Axis, y: Array, v_from: float, v_to: float) -> Array:
 def _flow_chunk(axis: Axis, y: Array, v_from: float, v_to: float) -> Array:
     log_p, log_m = _log_tails(axis, y, v_from)
     log_abs, sign = _log_difference(log_p, log_m)
-    level = np.argmin(log_abs, axis=1)[:, None]
+    cut = np.argmin(log_abs, axis=1)[:, None]
     log_p, log_m, log_abs, sign = (
-        np.take_along_axis(a, level, axis=1)[:, 0] for a in (log_p, log_m, log_abs, sign)
+        np.take_along_axis(a, cut, axis=1)[:, 0] for a in (log_p, log_m, log_abs, sign)
     )
     below = np.where(sign < 0, log_abs, -np.inf)
     above = np.where(sign > 0, log_abs, -np.inf)
-    end = _solve(axis, level, below, above, _bracket(axis, y, v_from, v_to), v_to)
+    end = _solve(axis, cut, below, above, _bracket(axis, y, v_from, v_to), v_to)
     log_error = np.logaddexp(
-        _log_rounding(log_p, log_m), _log_rounding(*_log_sides(axis, end, v_to, level))
+        _log_rounding(log_p, log_m), _log_rounding(*_log_sides(axis, end, v_to, cut))
     ) - _log_density(axis, end, v_to)
     scale = axis.extent + np.abs(end)
     doubtful = log_error > np.log(_RTOL * scale)
@@ -105,11 +105,11 @@ def _log_tails(axis: Axis, y: Array, v: float) -> tuple[Array, Array]:
     return np.hstack([above, edge]), np.hstack([edge, below])
 
 
-def _log_sides(axis: Axis, y: Array, v: float, level: IntArray) -> tuple[Array, Array]:
-    """log P_j and log M_j at each point's own level j, (n,) each."""
+def _log_sides(axis: Axis, y: Array, v: float, cut: IntArray) -> tuple[Array, Array]:
+    """log P_j and log M_j at each point's own cut j, (n,) each."""
     log_p, log_m = _log_tails(axis, y, v)
     take = np.take_along_axis
-    return take(log_p, level, axis=1)[:, 0], take(log_m, level, axis=1)[:, 0]
+    return take(log_p, cut, axis=1)[:, 0], take(log_m, cut, axis=1)[:, 0]
 
 
 def _log_difference(log_p: Array, log_m: Array) -> tuple[Array, Array]:
@@ -144,7 +144,7 @@ def _bracket(axis: Axis, y: Array, v_from: float, v_to: float) -> tuple[Array, A
 
 
 def _solve(
-    axis: Axis, level: IntArray, below: Array, above: Array, bracket: tuple[Array, Array], v: float
+    axis: Axis, cut: IntArray, below: Array, above: Array, bracket: tuple[Array, Array], v: float
 ) -> Array:
     """Safeguarded Newton on log(P' + below) - log(M' + above), increasing in y'."""
     low, high = bracket
@@ -152,7 +152,7 @@ def _solve(
     active = np.arange(len(root))
     for iteration in range(200):
         y = root[active]
-        value, slope = _log_balance(axis, y, v, level[active], below[active], above[active])
+        value, slope = _log_balance(axis, y, v, cut[active], below[active], above[active])
         low[active] = np.where(value <= 0, y, low[active])
         high[active] = np.where(value >= 0, y, high[active])
         a, b = low[active], high[active]
@@ -171,10 +171,10 @@ def _solve(
 
 
 def _log_balance(
-    axis: Axis, y: Array, v: float, level: IntArray, below: Array, above: Array
+    axis: Axis, y: Array, v: float, cut: IntArray, below: Array, above: Array
 ) -> tuple[Array, Array]:
     """The function that `_solve` zeroes, and its derivative."""
-    log_p, log_m = _log_sides(axis, y, v, level)
+    log_p, log_m = _log_sides(axis, y, v, cut)
     left, right = np.logaddexp(log_p, below), np.logaddexp(log_m, above)
     log_pdf = (
         np.log(axis.weights)
@@ -182,6 +182,6 @@ def _log_balance(
         - _LOG_ROOT_2PI
         - 0.5 * math.log(v)
     )
-    upper = np.arange(len(axis.values)) >= level
+    upper = np.arange(len(axis.values)) >= cut
     slope = np.exp(np.where(upper, log_pdf - left[:, None], log_pdf - right[:, None]))
     return left - right, slope.sum(axis=1)

@@ -108,7 +108,7 @@ def flow_interval_arb(axis: Axis, ends: tuple[Any, Any], v_from: Any, v_to: Any)
 
 
 def interval_levels_arb(axis: Axis, lower: int, ends: tuple[Any, Any], v: Any) -> tuple[Any, Any]:
-    """G at two places at v, of the level between the values `lower` and `lower` + 1 of the axis.
+    """G at two places at v, of the cut between the values `lower` and `lower` + 1 of the axis.
 
     Their difference, the probability between the places, is known to WIDTH_BITS and more.
     """
@@ -117,7 +117,7 @@ def interval_levels_arb(axis: Axis, lower: int, ends: tuple[Any, Any], v: Any) -
     bits = int(ctx.prec)
     while bits <= _MAX_BITS:
         with ctx.workprec(bits):
-            low, high = (_level_value(axis, lower + 1, as_arb(y), as_arb(v)) for y in ends)
+            low, high = (_conserved(axis, lower + 1, as_arb(y), as_arb(v)) for y in ends)
             if (high - low).rel_accuracy_bits() >= WIDTH_BITS + 4:
                 return low, high
         bits *= 2
@@ -127,17 +127,17 @@ def interval_levels_arb(axis: Axis, lower: int, ends: tuple[Any, Any], v: Any) -
 def separatrix_arb(
     axis: Axis, lower: int, v: float, bits: int, known: Any | None = None
 ) -> tuple[Any, Any]:
-    """(place, density) at v: where G of the level between the values `lower` and `lower` + 1
+    """(place, density) at v: where G of the cut between the values `lower` and `lower` + 1
     vanishes, as a ball of radius <= 2^-bits (extent + |y|), and the density there. known: the place
     itself, where symmetry gives it."""
-    solver = _LevelSolver(axis, lower + 1, v)
+    solver = _CutSolver(axis, lower + 1, v)
     if known is None:
         low, high = solver.shrink(solver.first_bracket(), bits)
         known = low.union(high)
     return known, solver.density(known)
 
 
-def _level_value(axis: Axis, j: int, y: Any, v: Any) -> Any:
+def _conserved(axis: Axis, j: int, y: Any, v: Any) -> Any:
     """G_j: weight of the modes above j that lies below y, minus its mirror image."""
     from flint import arb
 
@@ -149,13 +149,13 @@ def _level_value(axis: Axis, j: int, y: Any, v: Any) -> Any:
     return total / 2
 
 
-class _LevelSolver:
-    """Where G_level = target at v, at the working precision of the moment."""
+class _CutSolver:
+    """Where G_cut = target at v, at the working precision of the moment."""
 
-    def __init__(self, axis: Axis, level: int, v: Any) -> None:
+    def __init__(self, axis: Axis, cut: int, v: Any) -> None:
         from flint import arb
 
-        self.axis, self.level, self.v_to = axis, level, as_arb(v)
+        self.axis, self.cut, self.v_to = axis, cut, as_arb(v)
         self.values = [as_arb(m) for m in axis.values]
         self.weights = [as_arb(w) for w in axis.weights]
         self.target = arb(0)
@@ -171,8 +171,8 @@ class _LevelSolver:
         return low, high
 
     def value(self, y: Any) -> Any:
-        """G_level at v."""
-        return _level_value(self.axis, self.level, y, self.v_to)
+        """G_cut at v."""
+        return _conserved(self.axis, self.cut, y, self.v_to)
 
     def density(self, y: Any) -> Any:
         """Its derivative."""
@@ -225,8 +225,8 @@ class _LevelSolver:
         return None
 
 
-class _AxisSolver(_LevelSolver):
-    """The flow of one start: the level at which |G| is smallest there, and G as the target."""
+class _AxisSolver(_CutSolver):
+    """The flow of one start: the cut at which |G| is smallest there, and G as the target."""
 
     def __init__(self, axis: Axis, y: Any, v_from: Any, v_to: Any) -> None:
         super().__init__(axis, 0, v_to)
@@ -234,9 +234,9 @@ class _AxisSolver(_LevelSolver):
         for name, v in (("v_from", self.v_from), ("v_to", self.v_to)):
             check_positive(float(v.mid()), name)
         count = len(self.values) + 1
-        levels = [_level_value(axis, j, self.y, self.v_from) for j in range(count)]
-        self.level = min(range(count), key=lambda j: abs(levels[j].mid()))
-        self.target = levels[self.level]
+        values = [_conserved(axis, j, self.y, self.v_from) for j in range(count)]
+        self.cut = min(range(count), key=lambda j: abs(values[j].mid()))
+        self.target = values[self.cut]
 
     def first_bracket(self) -> tuple[Any, Any]:
         """The mean field stays within the means: y' = r y + (1 - r) h with h between them."""

@@ -40,14 +40,14 @@ def two_mode_drift(z: ArrayLike, k: float, log_weight_ratio: float = 0.0) -> Arr
     those that meet at a bifurcation: near k = 4, z = 0 no digit of the other form is left.
     """
     place, strength = _real(z, "z"), check_positive(k, "k")
-    level = two_mode_logit(place, strength, log_weight_ratio)
+    log_odds = two_mode_logit(place, strength, log_weight_ratio)
     # Measured from the nearer mode, so that the tiny pull right at a mode keeps its digits.
-    upward, downward = expit(level), expit(-level)
+    upward, downward = expit(log_odds), expit(-log_odds)
     far = np.where(place < 0, upward - (0.5 + place), (0.5 - place) - downward)
-    x = np.clip(0.5 * level, -1.0, 1.0)
+    x = np.clip(0.5 * log_odds, -1.0, 1.0)
     bend = _cosh_excess(x) / np.cosh(x)  # x - tanh x
     near = 0.25 * ((strength - 4.0) * place + _number(log_weight_ratio)) - 0.5 * bend
-    return np.asarray(np.where(np.abs(level) < 2.0, near, far))
+    return np.asarray(np.where(np.abs(log_odds) < 2.0, near, far))
 
 
 def _cosh_excess(x: Array) -> Array:
@@ -138,17 +138,17 @@ def _pitchfork_branch(k: float) -> float:
     """
     from scipy.optimize import brentq
 
-    share = 0.25 * (k - 4.0)
-    if share <= 0.0:
+    excess = 0.25 * (k - 4.0)
+    if excess <= 0.0:
         return 0.0
 
     def gap(x: float) -> float:
         if x < 1.0:
-            return float(_cosh_excess(np.array(x))) / math.sinh(x) - share
-        return (x / math.tanh(x) - 1.0) - share
+            return float(_cosh_excess(np.array(x))) / math.sinh(x) - excess
+        return (x / math.tanh(x) - 1.0) - excess
 
     # x - 1 <= x/tanh x - 1 <= x^2/3, widened by more than their rounding.
-    low, high = math.sqrt(3.0 * share) * (1.0 - 1e-9), (1.0 + share) * (1.0 + 1e-9)
+    low, high = math.sqrt(3.0 * excess) * (1.0 - 1e-9), (1.0 + excess) * (1.0 + 1e-9)
     return 0.5 * math.tanh(
         float(brentq(gap, min(low, high / 2.0), high, xtol=5e-324, rtol=8.9e-16))
     )

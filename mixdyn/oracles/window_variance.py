@@ -53,26 +53,26 @@ class QuadraticForm:
         branch cut on which the integrand falls without oscillating (Rice, SIAM J. Sci. Stat.
         Comput. 1 (1980)), by the trapezoidal rule.
         """
-        level = check_positive(x, "x") / self.mean
+        ratio = check_positive(x, "x") / self.mean
         scale = 2.0 * self.weights / (self.d * self.mean)
         start = 0.5 / scale.max()  # between the pole at 0 and the branch point
-        reach = math.asinh(math.sqrt(_FALL / (start * level)))
+        reach = math.asinh(math.sqrt(_FALL / (start * ratio)))
         nodes = np.linspace(-reach, reach, 2 * math.ceil(reach / _STEP) + 1)
         tau, d_tau = np.sinh(nodes), np.cosh(nodes)
         s = start * (1.0 + tau**2 + 2j * tau)
         logs = -0.5 * self.d * np.log(1.0 - scale[:, None] * s).sum(axis=0)
-        values = np.exp(logs - s * level) / s * 2.0 * start * (tau + 1j) * d_tau
+        values = np.exp(logs - s * ratio) / s * 2.0 * start * (tau + 1j) * d_tau
         total = float(values.imag.sum()) * (nodes[1] - nodes[0]) / (2.0 * math.pi)
         return min(1.0, max(0.0, total))
 
     def quantile(self, share: float) -> float:
         """The x with P(form <= x) = share, share in (0, 1)."""
-        level = check_positive(share, "share")
-        if level >= 1.0:
+        part = check_positive(share, "share")
+        if part >= 1.0:
             raise InputError("share must be below 1", share, "The form has no largest value.")
 
         def excess(log_x: float) -> float:
-            return 1.0 - self.tail(math.exp(log_x)) - level
+            return 1.0 - self.tail(math.exp(log_x)) - part
 
         middle = math.log(self.mean)
         return math.exp(_root(excess, middle - 40.0, middle + 8.0))

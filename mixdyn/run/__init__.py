@@ -1,1 +1,1 @@
-"""Running a sampler: blocks, seeds, starts, and what is observed on the way."""
+"""Running a sampler: blocks, seeds, starts, and what is observed on the way. Defines no sampler."""

@@ -100,7 +100,7 @@ class ReverseStepper:
         alpha_s, var_s = sch.alpha[s], square + sch.rho[s]
         keep = var_s / (square + sch.rho[t])
         # 1 - keep as a ratio of noise variances: for small steps the difference cancels.
-        spread = alpha_s * np.sqrt(var_s * ((sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])))
+        noise_std = alpha_s * np.sqrt(var_s * ((sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])))
         kernels.reverse_draw(
             x,
             np.uint64(rows.first),
@@ -110,6 +110,6 @@ class ReverseStepper:
             np.log(self.mixture.weights),
             sch.alpha_bar[t] * square + sch.noise_var[t],
             keep,
-            spread,
+            noise_std,
             (sch.alpha[t], alpha_s),
         )

@@ -1,1 +1,1 @@
-"""The flow and the reverse diffusion in continuous time: fields, solvers, tableaus."""
+"""The flow and the reverse diffusion in continuous time: fields, solvers, tableaus. No sampler."""

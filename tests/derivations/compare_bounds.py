@@ -332,7 +332,7 @@ def _agree_box(box, w, v, shape):
     length, places = shape
     b, k = mpmath.log(mpmath.mpf(w[0]) / w[1]), mpmath.mpf(length) ** 2 / v
     others = [(q + 2, z_q, abs(xi_q) * length) for q, (z_q, xi_q) in enumerate(places)]
-    s = mpmath.mpf(box.spread)
+    s = mpmath.mpf(box.span)
     step = float(25 * s / mpmath.sqrt(1 - 4 / k))  # the spreads tried
     assert abs(step - round(step)) < 1e-9
     log_share, place = formula("saddle_box", "log_share"), formula("saddle_box", "place")

@@ -76,13 +76,13 @@ def work(monkeypatch):
     """(levels evaluated, bits of the most precise of them) since the start of the test."""
     from flint import ctx
 
-    seen, plain = [], flow_arb._level_value
+    seen, plain = [], flow_arb._conserved
 
     def counted(*args):
         seen.append(int(ctx.prec))
         return plain(*args)
 
-    monkeypatch.setattr(flow_arb, "_level_value", counted)
+    monkeypatch.setattr(flow_arb, "_conserved", counted)
     return seen
 
 

@@ -1,9 +1,12 @@
 """The suite's own rules: missing extras fail on request, and false alarms are budgeted."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+PACKAGES = [*(ROOT / "mixdyn").rglob("__init__.py"), *(ROOT / "verify").rglob("__init__.py")]
 MISSING = "Skipped: could not import 'torch': No module named 'torch'"
 ELSEWHERE = "Skipped: not on this machine"
 
@@ -60,3 +63,11 @@ def test_the_suite_cannot_spend_more_than_its_budget(false_alarm_budget):
         fresh.draw(1e-8)
     with pytest.raises(pytest.fail.Exception, match="would spend"):
         fresh.draw(1e-8)
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_the_first_line_of_a_folder_says_what_lives_there(path):
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    first, *rest = said.splitlines()
+    assert first.endswith("."), "one sentence on one line"
+    assert not any(rest[:1]), "the first line is a paragraph of its own"

@@ -1,1 +1,1 @@
-"""Shipped data: checkpoints, stored measurements of hours, recorded verdicts."""
+"""Shipped data: checkpoints, stored measurements of hours, recorded verdicts. No measuring."""

@@ -1,4 +1,4 @@
-"""How the score of a mixture is evaluated, one file a structure; each file is found, none listed.
+"""How the score of a mixture is evaluated, one file a structure, each found. No sampler.
 
 With means alpha mu_k and variances s_k^2 at a level, and responsibilities gamma_k, every score and
 noise prediction is a multiple of the pull sum_k gamma_k (alpha mu_k - x) s_ref^2/s_k^2, s_ref^2 the
