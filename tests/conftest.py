@@ -1,13 +1,19 @@
 """What the whole suite shares: reproducible property tests, one budget of false alarms for every
-statistical test, and skips that turn into failures where everything must be installed."""
+statistical test, rows of the ledger computed once a worker, and skips that turn into failures where
+everything must be installed."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from verify.ledger.claim import Basis, Case, Verdict
 
 hypothesis.settings.register_profile(
     "mixdyn",
@@ -71,6 +77,71 @@ def plausible(false_alarm_budget: FalseAlarmBudget) -> Callable[..., None]:
         assert p_value >= level, f"{what} p-value {p_value:.3g} below {level:.3g}"
 
     return check
+
+
+class Ledger:
+    """Rows of claims by kind of evidence, each computed once a worker, and problems that share
+    what is measured on them. Rows are frozen; a test that changes a workspace takes a `fresh` case.
+    """
+
+    def __init__(self) -> None:
+        from verify.ledger import registry
+
+        self.entries = {entry.claim.id: entry for entry in registry.load_claims()}
+        self._cases: dict[Case, Case] = {}
+        self._rows: dict[tuple[Case, str, bool], dict[Basis, Verdict]] = {}
+
+    def shared(self, case: Case) -> Case:
+        """The case equal to this one whose workspace all tests use."""
+        return self._cases.setdefault(case, case)
+
+    def rows(self, claim_id: str, case: Case, *, controls: bool = True) -> dict[Basis, Verdict]:
+        """The rows of a claim; without controls the check's alone."""
+        from verify.ledger import runner
+
+        key = (case, claim_id, controls)
+        if key not in self._rows:
+            entry = self.entries[claim_id]
+            if not controls:
+                entry = dataclasses.replace(entry, mutants=lambda case: {})
+            found = runner.run_claim(entry, self.shared(case))
+            self._rows[key] = {row.basis: row for row in found}
+            assert len(self._rows[key]) == len(found)
+        return self._rows[key]
+
+    def row(self, claim_id: str, case: Case, basis: Basis | None = None) -> Verdict:
+        """The row on this evidence; the only one where none is named."""
+        found = self.rows(claim_id, case)
+        if basis is None:
+            (row,) = found.values()
+            return row
+        return found[basis]
+
+
+@pytest.fixture(scope="session")
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture(scope="session")
+def standard_case(ledger: Ledger) -> Case:
+    """The standard problem, with the shipped networks."""
+    from verify.ledger import cases
+    from verify.ledger.claim import Profile
+
+    return ledger.shared(cases.standard(0, Profile.QUICK))
+
+
+@pytest.fixture(scope="session")
+def drawn(ledger: Ledger, standard_case: Case) -> Case:
+    """The standard problem as if it had been drawn at random: without rows on networks."""
+    return ledger.shared(dataclasses.replace(standard_case, random=True, workspace={}))
+
+
+@pytest.fixture
+def own_case(standard_case: Case) -> Case:
+    """The standard problem with a workspace of this test's own."""
+    return dataclasses.replace(standard_case, workspace={})
 
 
 def is_missing_extra(reason: str) -> bool:

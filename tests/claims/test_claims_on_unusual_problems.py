@@ -8,14 +8,12 @@ import pytest
 
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger import registry, runner
-from verify.ledger.case import Case
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 
 H, F = Outcome.HOLDS, Outcome.FAILS
 N, I = Outcome.NOT_APPLICABLE, Outcome.INCONCLUSIVE
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
 
 def user(means, sigma, weights=None, schedule=None):
@@ -88,10 +86,9 @@ ROWS = [
 
 @pytest.mark.parametrize(("claim_id", "name", "basis", "expected"), ROWS)
 def test_the_check_gives_the_claims_verdict_and_lets_no_mutant_pass(
-    claim_id, name, basis, expected
+    ledger, claim_id, name, basis, expected
 ):
-    rows = runner.run_claim(ENTRIES[claim_id], PROBLEMS[name]())
-    (row,) = (row for row in rows if row.basis is basis)
+    row = ledger.row(claim_id, PROBLEMS[name](), basis)
     assert row.verdict is expected, (row.note, row.measured, row.bound)
     if expected is H:
         assert row.mutants

@@ -7,22 +7,15 @@ import pytest
 
 from mixdyn import oracles
 from mixdyn.geometry.dominance_times import steps_left, tau_2
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Profile
-from verify.ledger.relations import Outcome
-from verify.ledger.verdict import Basis
+from verify.ledger.claim import Basis
 from verify.measure import paths
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+pytestmark = pytest.mark.xdist_group("standard")
 
 
-@pytest.fixture(scope="module")
-def case():
-    return cases.standard(0, Profile.QUICK)
-
-
-def rows(case, claim_id):
-    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+@pytest.fixture
+def case(drawn):
+    return drawn
 
 
 def test_the_standard_problem_has_its_length_and_sigma(case):
@@ -39,8 +32,8 @@ def test_separation_leaves_the_papers_number_of_ddim_steps(case, kappa, steps):
     assert steps_left(times, closest) == steps
 
 
-def test_separation_with_margin_7_begins_at_raw_time_25_and_node_22(case):
-    verdict = rows(case, "A4.4")[Basis.EXACT]
+def test_separation_with_margin_7_begins_at_raw_time_25_and_node_22(ledger, case):
+    verdict = ledger.row("A4.4", case, Basis.EXACT)
     assert verdict.measured == 25
     table = verdict.tables[0]
     (line,) = [line for line in table.rows if line[0] == 7.0]
@@ -55,13 +48,13 @@ def test_the_flow_of_the_engine_meets_the_closed_form_far_below_its_tolerance(ca
         assert np.abs(flow.y[node] - exact).max() <= 0.1 * paths.flow_tolerance(case)
 
 
-def test_the_saddle_eigenvalue_at_clean_data_is_a_quarter_of_k_minus_one(case):
-    verdict = rows(case, "P4.7 (1)")[Basis.EXACT]
+def test_the_saddle_eigenvalue_at_clean_data_is_a_quarter_of_k_minus_one(ledger, case):
+    verdict = ledger.row("P4.7 (1)", case, Basis.EXACT)
     assert verdict.numbers["λ at clean data"] == pytest.approx(100.0**2 / 4 - 1, rel=1e-9)
 
 
-def test_coarse_ddim_steps_alone_put_mass_between_modes_and_all_steps_do_not(case):
-    verdict = rows(case, "M1")[Basis.EXACT]
+def test_coarse_ddim_steps_alone_put_mass_between_modes_and_all_steps_do_not(ledger, case):
+    verdict = ledger.row("M1", case, Basis.EXACT)
     tail = math.exp(-12.5)  # P(chi^2_2 > 25)
     assert verdict.bound == pytest.approx(tail, rel=1e-12)
     assert verdict.measured < 1e-4 * tail
@@ -86,10 +79,3 @@ def test_the_closed_form_of_the_sampler_agrees_with_a_count(case):
     assert low <= most
     assert least <= high
     assert least < most < 1.02 * least  # distances are rounded by at most 2/64 of r^2
-
-
-@pytest.mark.parametrize("claim_id", ["A4.1", "T4.2", "C4.3", "G.3", "X2", "D.1"])
-def test_another_seed_gives_the_same_verdict(claim_id):
-    for seed in (1, 2):
-        found = rows(cases.standard(seed, Profile.QUICK), claim_id)
-        assert {v.verdict for v in found.values()} == {Outcome.HOLDS}

@@ -14,17 +14,18 @@ from mixdyn.geometry.dynamics import mean_field
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger import cases
-from verify.ledger.case import Case, Profile
+from verify.figures import FIGURES
+from verify.ledger.claim import Case
 from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_distance
 from verify.report.figures import FIGURES
 
 LOG_10 = np.log(10.0)
+pytestmark = pytest.mark.xdist_group("figures")
 
 
 @pytest.fixture(scope="module")
-def case() -> Case:
-    return cases.standard(0, Profile.QUICK)
+def case(standard_case) -> Case:
+    return standard_case
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,14 @@ from scipy.special import erfc
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
-from verify.ledger import registry, runner
-from verify.ledger.case import Case
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.outside_modes import Line, even_schedule, resolution, tail_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_1_prime_continuous as corrected
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 H, F = Outcome.HOLDS, Outcome.FAILS
+pytestmark = pytest.mark.xdist_group("M1")
 Q = math.erfc(5.0 / math.sqrt(2.0))
 
 
@@ -38,11 +37,13 @@ def uneven():
     return user([[1.0], [2.0], [4.0]], 0.05, [0.2, 0.5, 0.3])
 
 
-def rows(case, claim_id):
-    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+@pytest.fixture
+def rows(ledger):
+    return lambda case, claim_id: ledger.rows(claim_id, case)
 
 
 def test_a_pair_below_the_last_noise_level_refutes_the_statement_and_names_the_hypothesis(
+    rows,
     close_pair,
 ):
     found = rows(close_pair, "M1")
@@ -58,7 +59,7 @@ def test_a_pair_below_the_last_noise_level_refutes_the_statement_and_names_the_h
     assert "M1'" in exact.note
 
 
-def test_where_a_hypothesis_fails_the_row_says_which_and_not_that_the_statement_falls():
+def test_where_a_hypothesis_fails_the_row_says_which_and_not_that_the_statement_falls(rows):
     far = rows(user([[1000.0], [1002.0]], 0.1), "M1")
     for verdict in far.values():
         assert verdict.verdict is Outcome.NOT_APPLICABLE
@@ -68,7 +69,7 @@ def test_where_a_hypothesis_fails_the_row_says_which_and_not_that_the_statement_
     assert all("pair overlaps" in v.note for v in overlapping.values())
 
 
-def test_its_last_step_alone_leaves_two_thirds_while_the_flow_leaves_the_tail(close_pair):
+def test_its_last_step_alone_leaves_two_thirds_while_the_flow_leaves_the_tail(rows, close_pair):
     verdict = rows(close_pair, "M1'")[Basis.EXACT]
     assert verdict.verdict is H
     flow, _, last, bound = verdict.tables[0].rows[0][:4]
@@ -79,7 +80,7 @@ def test_its_last_step_alone_leaves_two_thirds_while_the_flow_leaves_the_tail(cl
     assert not [c for c in verdict.comparisons if "last step" in c.name]
 
 
-def test_a_thousand_steps_exceed_the_tail_of_unequal_weights_by_half(uneven):
+def test_a_thousand_steps_exceed_the_tail_of_unequal_weights_by_half(rows, uneven):
     found = rows(uneven, "M1")
     exact = found[Basis.EXACT]
     assert exact.verdict is F
@@ -144,7 +145,7 @@ def test_the_tail_mass_counts_dimensions_and_the_wider_radius_above_ten():
     assert tail_mass(GaussianMixture(np.zeros((1, 64)), 1.0)) == pytest.approx(4.27e-8, rel=1e-3)
 
 
-def test_a_share_that_holds_lies_below_its_bound_with_its_whole_interval(uneven):
+def test_a_share_that_holds_lies_below_its_bound_with_its_whole_interval(rows, uneven):
     verdict = rows(uneven, "M1'")[Basis.SAMPLED]
     assert verdict.verdict is H
     for comparison in verdict.comparisons:
@@ -167,6 +168,6 @@ def test_a_rate_one_and_a_half_times_the_bound_does_not_hold():
     assert corrected.deciding_margin(bound, 1000) is None  # so few draws decide nothing about it
 
 
-def test_the_closed_form_row_rejects_a_fall_a_little_steeper_than_measured(uneven):
+def test_the_closed_form_row_rejects_a_fall_a_little_steeper_than_measured(rows, uneven):
     verdict = rows(uneven, "M1'")[Basis.EXACT]
     assert [m for m in verdict.mutants if m.narrow]

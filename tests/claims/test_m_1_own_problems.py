@@ -11,18 +11,13 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers import DDPM
 from mixdyn.score import model_for
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
 from verify.measure.interpolation.line_law import line_law
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 
-
-@pytest.fixture(scope="module")
-def row():
-    (verdict,) = runner.run_claim(ENTRIES["M1 (2)"], cases.standard(0, Profile.QUICK))
-    return verdict
+@pytest.fixture
+def row(ledger, standard_case):
+    return ledger.row("M1 (2)", standard_case)
 
 
 def test_the_papers_own_lines_refute_the_statement_in_a_row_of_their_own(row):
