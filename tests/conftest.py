@@ -127,9 +127,8 @@ def ledger() -> Ledger:
 def standard_case(ledger: Ledger) -> Case:
     """The standard problem, with the shipped networks."""
     from verify.ledger import cases
-    from verify.ledger.claim import Profile
 
-    return ledger.shared(cases.standard(0, Profile.QUICK))
+    return ledger.shared(cases.standard())
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,16 @@ import pytest
 
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger import registry
-from verify.ledger.claim import NARROW, Case
+from verify.ledger import cases, registry
+from verify.ledger.claim import NARROW, Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import NARROW
 
-IDS = [entry.claim.id for entry in registry.load_claims()]
+CLAIMS = [entry.claim for entry in registry.load_claims()]
+IDS = [claim.id for claim in CLAIMS]
 # X11 takes most of a minute on any problem; tests/claims/test_insurance_rows.py has its rows.
 QUICK = [claim_id for claim_id in IDS if claim_id != "X11"]
+LEARNED = [claim.id for claim in CLAIMS if Basis.LEARNED in claim.basis and claim.id in QUICK]
 CORNERS = Case(
     "user",
     GaussianMixture([[x, y] for x in (-1.0, 0.9) for y in (-0.8, 0.7)], 0.09, [0.25] * 4),
@@ -58,3 +60,12 @@ def test_a_row_applies_on_no_larger_a_share_than_any_of_its_hypotheses(ledger, c
 def test_only_a_row_that_measured_something_speaks_of_its_controls(ledger, claim_id):
     for row in ledger.rows(claim_id, CORNERS).values():
         assert row.measured is not None or row.controls is None, row.controls
+
+
+@pytest.mark.parametrize("claim_id", LEARNED)
+def test_a_problem_without_networks_has_a_row_that_says_so_and_a_drawn_one_none(ledger, claim_id):
+    row = ledger.rows(claim_id, CORNERS, controls=False)[Basis.LEARNED]
+    assert row.verdict is Outcome.NOT_APPLICABLE
+    assert row.note
+    drawn = ledger.rows(claim_id, cases.random(1), controls=False)
+    assert Basis.LEARNED not in drawn

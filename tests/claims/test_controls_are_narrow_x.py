@@ -12,8 +12,8 @@ from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger import runner
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.ledger.verdict import Basis
@@ -27,7 +27,6 @@ from verify.papers.own.claims import x_9_orders as x9
 from verify.papers.own.claims import x_10_causes as x10
 from verify.papers.own.claims import x_11_insurance
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 # The control that fails most narrowly on the standard problem, and by how many tolerances.
 NARROW = {
     "G.5": ("exact quantile of δ (1 + 2e-8)", 20.0, 0.01),
@@ -39,22 +38,17 @@ NARROW = {
 }
 
 
-@pytest.fixture(scope="module")
-def case():
-    # A drawn problem has no rows on trained models, which have tests of their own.
-    return dataclasses.replace(cases.standard(0, Profile.QUICK), random=True)
+pytestmark = pytest.mark.xdist_group("standard")
 
 
 @pytest.fixture(scope="module")
-def rows(case):
-    found = {}
+def case(drawn):
+    return drawn
 
-    def run(claim_id):
-        if claim_id not in found:
-            (found[claim_id],) = runner.run_claim(ENTRIES[claim_id], case)
-        return found[claim_id]
 
-    return run
+@pytest.fixture(scope="module")
+def rows(ledger, case):
+    return lambda claim_id: ledger.row(claim_id, case)
 
 
 @pytest.mark.parametrize("claim_id", NARROW)
@@ -197,9 +191,9 @@ def test_the_law_of_a_chain_is_known_to_an_eighth_however_rarely_it_leaves_a_mod
         assert missed <= 2e-9
 
 
-def test_the_law_of_another_eta_fails_narrowly(insured, monkeypatch):
+def test_the_law_of_another_eta_fails_narrowly(ledger, insured, monkeypatch):
     monkeypatch.setattr(insured_errors, "_WORK", 100_000)
-    (row,) = runner.run_claim(ENTRIES["X11"], insured)
+    (row,) = runner.run_claim(ledger.entries["X11"], insured)
     control = next(m for m in row.mutants if m.name == "law of another η")
     assert control.narrow
     assert 1.5 < control.excess < 20.0

@@ -13,10 +13,10 @@ from scipy import stats
 from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.geometry import Region
 from mixdyn.support.errors import FileError
-from verify.ledger import cases, registry, rows
-from verify.ledger.case import Profile
+from verify.ledger import rows
+from verify.ledger.claim import Origin, Verdict
 from verify.ledger.relations import Outcome
-from verify.ledger.verdict import NegativeControl, Origin, Verdict
+from verify.ledger.verdict import Origin, Verdict
 from verify.measure import retraining
 from verify.measure.interpolation import detector
 from verify.measure.interpolation.detector import EDGES, WINDOWS, Detection
@@ -27,53 +27,31 @@ from verify.papers.mode_interpolation_2406_09358.claims import (
     m_7_filter,
 )
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
-SAVED = ("M5", "M6", "M7")
+
+@pytest.fixture
+def standard(standard_case):
+    return standard_case
 
 
-@pytest.fixture(scope="module")
-def standard():
-    return cases.standard(0, Profile.QUICK)
-
-
-@pytest.mark.parametrize("claim", SAVED)
-def test_a_saved_row_says_so_names_its_recipe_and_survives_its_mutants(standard, claim):
-    (row,) = ENTRIES[claim].check(standard)
+@pytest.mark.parametrize("claim", ["M5", "M6", "M7"])
+def test_a_saved_row_says_so_names_its_recipe_and_rejects_its_controls(ledger, standard, claim):
+    row = ledger.row(claim, standard)
     assert row.origin is Origin.STORED
     assert "commit" in row.note
-    mutants = ENTRIES[claim].mutants(standard)
-    assert len(mutants) == 2
-    assert {m.verdict for m in mutants.values()} == {Outcome.FAILS}
-    assert any(NegativeControl.of(name, m).narrow for name, m in mutants.items())
+    assert len(row.mutants) == 2
+    assert all(control.caught for control in row.mutants)
+    assert any(control.narrow for control in row.mutants)
 
 
 @pytest.mark.parametrize("claim", ["M6", "M7"])
-def test_a_row_on_two_chains_speaks_of_these_and_counts_what_is_undecided(standard, claim):
-    (row,) = ENTRIES[claim].check(standard)
+def test_a_row_on_two_chains_speaks_of_these_and_counts_what_is_undecided(ledger, standard, claim):
+    row = ledger.row(claim, standard)
     assert row.verdict is Outcome.HOLDS
     assert "saved" in row.statement
     assert "another chain" in row.does_not_show
     assert "are undecided" in row.note
     low, high = (row.numbers[key] for key in row.numbers if key.endswith(("95 % from", ": to")))
     assert low < 1.0 < high or claim == "M7"  # two seeds leave even the sign open
-
-
-@pytest.mark.parametrize("claim", SAVED)
-def test_random_problems_have_no_saved_row(claim):
-    assert ENTRIES[claim].check(cases.random(1, 0, Profile.QUICK)) == []
-
-
-@pytest.mark.parametrize(
-    ("claim", "remedy"),
-    [("M5", "the standard case shows them"), ("M6", "mixdyn recurse"), ("M7", "mixdyn recurse")],
-)
-def test_another_mixture_of_the_user_has_no_saved_row(standard, claim, remedy):
-    other = dataclasses.replace(
-        standard, name="user", mixture=GaussianMixture([[0.0], [1.0]], 0.1), workspace={}
-    )
-    (row,) = ENTRIES[claim].check(other)
-    assert row.verdict is Outcome.NOT_APPLICABLE
-    assert remedy in row.note
 
 
 def with_hits(filter_: str, hits: list[int]) -> retraining.Recursion:
@@ -295,18 +273,16 @@ def test_the_saved_populations_are_as_large_as_the_law_of_the_chains_says():
         assert d.right[0].sum() > 30_000
 
 
-def test_the_law_of_hal_holds_and_its_mutants_do_not(standard):
-    entry = ENTRIES["M5'"]
-    (row,) = entry.check(standard)
+def test_the_law_of_hal_holds_and_its_mutants_do_not(ledger, standard):
+    row = ledger.row("M5'", standard)
     assert row.verdict is Outcome.HOLDS
     seen = {k: v for k, v in row.numbers.items() if k.startswith("smallest difference seen")}
     assert len(seen) == len(row.comparisons) == 5
     assert 0.02 < seen["smallest difference seen, over the prediction: mean inside one mode"] < 0.06
-    assert {m.verdict for m in entry.mutants(standard).values()} == {Outcome.FAILS}
+    assert all(control.caught for control in row.mutants)
 
 
-def test_the_law_of_hal_is_not_asked_where_no_mode_ever_owns_a_path():
+def test_the_law_of_hal_is_not_asked_where_no_mode_ever_owns_a_path(ledger, own_case):
     close = GaussianMixture([[0.0], [0.05]], 0.1)
-    case = dataclasses.replace(cases.standard(0, Profile.QUICK), mixture=close)
-    (row,) = ENTRIES["M5'"].check(case)
+    row = ledger.row("M5'", dataclasses.replace(own_case, mixture=close))
     assert row.verdict is Outcome.NOT_APPLICABLE

@@ -10,8 +10,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure import paths
@@ -21,17 +20,17 @@ from verify.papers.own.claims import x_6_hybrid_law as x6
 from verify.papers.own.claims import x_7_last_step as x7
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+pytestmark = pytest.mark.xdist_group("standard")
 
 
 @pytest.fixture(scope="module")
-def case():
-    # A drawn problem has no rows on trained models, which have tests of their own.
-    return dataclasses.replace(cases.standard(0, Profile.QUICK), random=True)
+def case(drawn):
+    return drawn
 
 
-def row(case, claim_id):
-    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+@pytest.fixture(scope="module")
+def row(ledger):
+    return lambda case, claim_id: ledger.rows(claim_id, case)
 
 
 # -- G.6 -----------------------------------------------------------------------------------------
@@ -54,7 +53,7 @@ def test_a_random_walk_is_confined_as_often_as_the_series_say():
     assert inside.mean() == pytest.approx(exact, abs=SIGMAS * math.sqrt(exact / n))
 
 
-def test_the_bound_says_nothing_in_the_papers_regime_whatever_the_drift(case):
+def test_the_bound_says_nothing_in_the_papers_regime_whatever_the_drift(row, case):
     numbers = row(case, "G.6")[Basis.EXACT].numbers
     least = numbers["t/r² below which the bound exceeds 1"]
     assert least == pytest.approx(0.19580, abs=5e-6)
@@ -64,7 +63,7 @@ def test_the_bound_says_nothing_in_the_papers_regime_whatever_the_drift(case):
 # -- X6 ------------------------------------------------------------------------------------------
 
 
-def test_exact_hybrids_almost_never_end_where_they_start(case):
+def test_exact_hybrids_almost_never_end_where_they_start(row, case):
     numbers = row(case, "X6")[Basis.SAMPLED].numbers
     for z in (2, 5, 8):
         name = f"P(ends within 0.15 l of the midpoint), raw time 22, z = {z}"
@@ -80,7 +79,7 @@ def test_the_law_of_a_hybrid_without_a_flow_is_the_reverse_law(case):
     assert x6.noise_then_flow(case, to_the_end, points) == pytest.approx(noise, abs=1e-9)
 
 
-def test_coarse_steps_send_fewer_hybrids_to_the_far_mode_than_the_exact_law(case):
+def test_coarse_steps_send_fewer_hybrids_to_the_far_mode_than_the_exact_law(row, case):
     table = row(case, "X6")[Basis.SAMPLED].tables[0]
     line = next(r for r in table.rows if r[:3] == (22, 5, 0.05))
     exact, drawn, low, high = line[3], line[4], line[6], line[7]
@@ -92,7 +91,7 @@ def test_coarse_steps_send_fewer_hybrids_to_the_far_mode_than_the_exact_law(case
 # -- X7 ------------------------------------------------------------------------------------------
 
 
-def test_modes_too_close_to_be_told_apart_are_not_said_to_reach_into_each_other():
+def test_modes_too_close_to_be_told_apart_are_not_said_to_reach_into_each_other(row):
     # Three modes 28 sigma apart in 64 dimensions: the sufficient condition asks for 31.
     mixture = GaussianMixture(np.eye(3, 64), 0.05)
     found = row(Case("user", mixture, NoiseSchedule.linear()), "X7")[Basis.SAMPLED]
@@ -101,7 +100,7 @@ def test_modes_too_close_to_be_told_apart_are_not_said_to_reach_into_each_other(
 
 
 @pytest.fixture(scope="module")
-def spreads(case):
+def spreads(row, case):
     """Recursion, whole runs and their 95 % limits by sampler."""
     table = row(case, "X7")[Basis.SAMPLED].tables[0]
     return {line[0]: line[2:6] for line in table.rows}
@@ -127,7 +126,7 @@ def test_coarse_ddim_steps_add_to_the_spread_and_fine_ones_hardly(spreads):
     assert fine == pytest.approx(0.572, abs=SIGMAS / 3.92 * (high - low))
 
 
-def test_the_last_step_shrinks_a_third_where_the_flow_would_shrink_to_058(case):
+def test_the_last_step_shrinks_a_third_where_the_flow_would_shrink_to_058(row, case):
     numbers = row(case, "X7")[Basis.SAMPLED].numbers
     assert numbers["σ²/v_1"] == pytest.approx(1 / 3, abs=1e-4)
     assert numbers["σ/√v_1"] == pytest.approx(0.577, abs=5e-4)
@@ -178,7 +177,7 @@ def test_the_observer_marks_the_runs_that_a_stored_trajectory_shows_near_a_midpo
     assert (seen.end == out.x).all()
 
 
-def test_only_runs_that_passed_a_midpoint_change_their_mode(case):
+def test_only_runs_that_passed_a_midpoint_change_their_mode(row, case):
     table = row(case, "I.1")[Basis.SAMPLED].tables[0]
     lines = {line[:2]: line for line in table.rows}
     for sampler in ("DDIM-50", "DDPM-1000"):
@@ -190,7 +189,7 @@ def test_only_runs_that_passed_a_midpoint_change_their_mode(case):
     assert outer[3] > 3.0 * outer[6]
 
 
-def test_events_that_never_happen_confirm_no_decomposition_and_one_run_too_few_is_seen(case):
+def test_events_that_never_happen_confirm_no_decomposition_and_one_run_too_few_is_seen(row, case):
     found = row(case, "I.1")[Basis.SAMPLED]
     assert found.nonvacuous_share == pytest.approx(3 / 6)
     assert "3 of 6 events never happened" in found.note

@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 import pytest
+from verify.figures import FIGURES
 
 from mixdyn.geometry import Region, classify, nearest_pairs, pair
 from mixdyn.problem.mixture import GaussianMixture
@@ -20,8 +21,8 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
-from verify.ledger import cases, registry, rows, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger import cases, rows
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.networks import envelopes, visits
@@ -34,8 +35,6 @@ from verify.papers.ddim_hallucinates_2605_06831.claims import f_4_learned_tube a
 from verify.papers.ddim_hallucinates_2605_06831.claims import i_1_decomposition as i1
 from verify.report.figures import FIGURES
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
-IDS = ("E.11", "F4", "F5")
 NETWORKS = [TrainedModel(f"network {k}", None, "reduced", k) for k in range(2)]
 
 
@@ -46,7 +45,7 @@ def few_runs(monkeypatch):
 
 
 def standard() -> Case:
-    return cases.standard(0, Profile.QUICK)
+    return cases.standard()
 
 
 def small() -> Case:
@@ -380,14 +379,6 @@ def test_a_line_leaves_no_direction_for_figure_4():
 
 
 # -- without networks ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("claim_id", IDS)
-def test_a_problem_without_networks_has_a_row_that_says_so_and_a_random_one_none(claim_id):
-    (row,) = runner.run_claim(ENTRIES[claim_id], small())
-    assert row.verdict is Outcome.NOT_APPLICABLE
-    assert "mixdyn train" in row.note
-    assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
 
 
 @pytest.mark.parametrize("figure", ["F4", "F5", "E.11"])

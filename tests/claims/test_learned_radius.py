@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from verify.ledger import cases, rows
-from verify.ledger.case import Case, Profile
+from verify.ledger.claim import Case
 from verify.ledger.relations import Outcome
 from verify.measure.networks import radius_sweep, visits
 from verify.measure.networks.models import EXACT, NETWORKS, TrainedModel, load, shipped
@@ -20,7 +20,7 @@ MODELS = [TrainedModel("network", None, "reduced", 0)]
 
 
 def standard() -> Case:
-    return cases.standard(0, Profile.QUICK)
+    return cases.standard()
 
 
 def test_starts_lie_on_closest_pairs_at_their_radius_from_the_midpoint():

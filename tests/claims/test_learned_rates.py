@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from mixdyn import presets
 from mixdyn.geometry import Region
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
@@ -22,7 +21,7 @@ from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 from verify.drawing import style
 from verify.ledger import cases, registry, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger.claim import Basis, Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.networks import ablated, rate_sweeps
@@ -91,7 +90,7 @@ OVER_ETAS = [[94, 74, 50, 42, 13, 11, 2], [84, 83, 69, 46, 20, 10, 3], [75, 68, 
 
 def case_with(steps=OVER_STEPS, etas=OVER_ETAS, exact_hits=0, settings=()) -> Case:
     """The standard problem with made-up counts in place of measured ones."""
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     case.workspace[rates_over_steps.key(case)] = made_up(STEP_NAMES, steps, exact_hits)
     case.workspace[rates_over_eta.key(case)] = made_up(ETA_NAMES, etas, exact_hits)
     for setting, hits in settings:
@@ -190,7 +189,7 @@ def test_the_interval_over_seeds_is_students_and_absent_where_seeds_do_not_diffe
 
 
 def test_models_draw_samples_of_their_own_and_the_exact_score_draws_those_of_all():
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     score = blurred_score(case.mixture, case.schedule)
     models = [TrainedModel(name, score) for name in ("a", "b")]
     few = DDIM(10)
@@ -316,21 +315,12 @@ def test_ablations_without_a_network_are_listed_and_lower_the_share_that_applies
 def test_the_standard_problem_alone_is_no_ablation(monkeypatch):
     model = TrainedModel("the only one", None, "reduced", 0)
     monkeypatch.setattr(ablated, "ablated_models", lambda case: {BASE: model})
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     row = verdict_of("E.16", case)
     assert row.verdict is Outcome.NOT_APPLICABLE
     assert "changed setting" in row.note
     with pytest.raises(NotApplicableError, match="changed setting"):
         FIGURES["E.16"].result(case)
-
-
-@pytest.mark.parametrize("claim_id", IDS)
-def test_a_problem_without_networks_has_a_row_that_says_so_and_a_random_one_none(claim_id):
-    line = Case("user", presets.line(), NoiseSchedule.linear())
-    row = verdict_of(claim_id, line)
-    assert row.verdict is Outcome.NOT_APPLICABLE
-    assert row.note
-    assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
 
 
 # -- which networks ------------------------------------------------------------------------------
@@ -349,7 +339,7 @@ def test_ablated_networks_are_of_the_recipe_that_covers_most_settings(monkeypatc
         return [TrainedModel(f"{r}-{k}", None, r, k) for k, r in enumerate(known.get(problem, []))]
 
     monkeypatch.setattr(ablated, "trained_models", found)
-    models = ablated_models(cases.standard(0, Profile.QUICK))
+    models = ablated_models(cases.standard())
     assert {s.name: m.name for s, m in models.items()} == {
         "standard": "reduced-1",
         "sigma = 0.1": "reduced-0",
@@ -363,7 +353,7 @@ def test_a_setting_is_counted_on_its_own_grid_and_schedule(monkeypatch):
     monkeypatch.setattr(ablated, "ablated_models", lambda case: {short: model})
     monkeypatch.setattr(ablated, "_DDIM_SAMPLES", 300)
     monkeypatch.setattr(ablated, "_DDPM_SAMPLES", 40)
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     found = ablated.ablated_rates(case)[short]
     draws = Draws(short.schedule, 300, case.stream("rates"))
     few = draws.count_and_spread(score, short.mixture, DDIM(50))[0]
@@ -378,7 +368,7 @@ def test_every_setting_is_one_change_to_the_standard_problem():
     settings = ablated.every_setting()
     assert len(settings) == len(set(settings)) == 10
     assert sum("," in s.name for s in settings) == 0
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     assert (BASE.mixture, BASE.schedule.digest) == (case.mixture, case.schedule.digest)
 
 
@@ -417,7 +407,7 @@ def test_a_figure_states_the_counts_it_was_given(figure, stated, monkeypatch):
 
 
 def test_a_shipped_network_interpolates_under_ddim_and_hardly_with_full_noise():
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     model = load(next(s for s in shipped() if s.name == "grid-reduced-0"))
     runs = [Run("ddim", DDIM(50), 1500), Run("full noise", DDIM(50, eta=1.25), 1500)]
     rates = count_models(case, [model], runs)
@@ -429,7 +419,7 @@ def test_a_shipped_network_interpolates_under_ddim_and_hardly_with_full_noise():
 
 
 def test_ddpm_of_a_shipped_network_makes_fewer_interpolations_than_ddim_on_the_same_noise():
-    case = cases.standard(0, Profile.QUICK)
+    case = cases.standard()
     model = load(next(s for s in shipped() if s.name == "grid-reduced-2"))
     rates = count_models(case, [model], [Run("ddim", DDIM(50), 1500), Run("ddpm", DDPM(), 300)])
     assert rates.of(0, "ddpm").successes <= 2

@@ -14,7 +14,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, rows, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger.claim import Basis, Case, NegativeControl, Verdict
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis, NegativeControl, Verdict
 from verify.measure.interpolation.causes import Cells
@@ -61,7 +61,7 @@ def one_torch_thread():
 
 @pytest.fixture
 def case() -> Case:
-    return cases.standard(0, Profile.QUICK)
+    return cases.standard()
 
 
 def rows_of(claim_id, case) -> dict:
@@ -380,21 +380,12 @@ def test_x_10_holds_where_both_causes_matter_and_fails_where_ddpm_is_no_better(c
     assert "One network: how much another would differ is unknown." in row.note
     assert len(row.tables[0].rows) == 1 + len(LINES) + len(PLANES)
     assert [h.held_share for h in row.hypotheses] == [1.0]
-    (row,) = runner.run_claim(ENTRIES["X10"], with_causes(cases.standard(0, Profile.QUICK), 2e-2))
+    (row,) = runner.run_claim(ENTRIES["X10"], with_causes(cases.standard(), 2e-2))
     assert row.verdict is Outcome.FAILS
     assert "DDIM makes fewer on modes at 1-2-3" in row.note
 
 
-# -- where the rows stand ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("claim_id", ["M2", "M3", "M4"])
-def test_rows_with_their_own_problems_stand_on_the_standard_case_alone(claim_id):
-    assert runner.run_claim(ENTRIES[claim_id], cases.random(1, 0, Profile.QUICK)) == []
-    mixture = modes_at(NEAR)
-    user = Case("user", mixture, schedule(), 0, Profile.QUICK)
-    rows = runner.run_claim(ENTRIES[claim_id], user)
-    assert {row.verdict for row in rows} == {Outcome.NOT_APPLICABLE}
+# -- the exact score -----------------------------------------------------------------------------
 
 
 def test_the_exact_gaps_are_small_but_above_the_tail_of_the_data(case):

@@ -8,13 +8,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+from verify.ledger.quantities import dump_json
 
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, recorded
-from verify.ledger.claim import Case, Profile
-from verify.ledger.quantities import dump_json
+from verify.ledger.claim import Case
 from verify.ledger.relations import Outcome
 
 FIRST = (
@@ -35,8 +35,8 @@ def three_modes(sigma):
     return user(GaussianMixture([[-1.0, 0.0], [0.2, 1.0], [1.5, 0.3]], sigma))
 
 
-STANDARD = dataclasses.replace(cases.standard(0, Profile.QUICK), random=True)
-DRAWN = {f"random-{k}": cases.random(k, 0, Profile.QUICK) for k in (1, 2, 3)}
+STANDARD = dataclasses.replace(cases.standard(), random=True)
+DRAWN = {f"random-{k}": cases.random(k) for k in (1, 2, 3)}
 ALL = {
     "standard": STANDARD,
     **DRAWN,

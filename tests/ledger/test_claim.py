@@ -18,25 +18,25 @@ from mixdyn.support.numbers import (
     read_number,
     show_number,
 )
+from tests import toys
 from verify.ledger import registry
-from verify.ledger.case import Case, Profile
-from verify.ledger.claim import PARTS, Claim, parse_docstring, parse_hypotheses
+from verify.ledger.claim import (
+    PARTS,
+    Basis,
+    Case,
+    Finding,
+    Hypothesis,
+    Profile,
+    Verdict,
+    parse_docstring,
+    parse_hypotheses,
+)
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.sources import ROOT
 from verify.ledger.verdict import Basis, Finding, Hypothesis, Verdict
 
-DOC = """A toy.
-
-Statement: $1 \\le 2$.
-Hypotheses:
-    - small: it is small.
-    - round_one: it is round.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
+DOC = toys.doc()
 CONTRACT = {
     *("id", "case", "title", "statement", "source", "verdict", "basis", "relation", "measured"),
     *("bound", "truth", "sharper_bound", "tightness", "hypotheses", "applicable_share"),
@@ -47,12 +47,12 @@ CONTRACT = {
 
 @pytest.fixture
 def claim():
-    return Claim.from_docstring(DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="All else.")
+    return toys.claim()
 
 
 @pytest.fixture
 def case():
-    return Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+    return toys.case()
 
 
 def holding(value=1.0):
@@ -120,9 +120,7 @@ def test_a_docstring_with_a_part_missing_doubled_or_out_of_order_is_refused(doc)
 
 
 def test_obstacles_name_the_modes_and_the_sigmas(case):
-    needy = Claim.from_docstring(
-        DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="", needs=(modes(3), one_sigma)
-    )
+    needy = toys.claim(needs=(modes(3), one_sigma))
     assert "3 or more" in needy.obstacle(case.mixture)
     uneven = GaussianMixture([[0.0], [1.0], [2.0]], [0.1, 0.2, 0.1])
     assert "0.1 to 0.2" in needy.obstacle(uneven)
@@ -136,9 +134,9 @@ def test_obstacles_name_the_modes_and_the_sigmas(case):
         ([[0.0, 1e9], [1.0, 0.0]], 1e-8, "0.0 of the 7"),
     ],
 )
-def test_no_claim_is_judged_on_coordinates_rounded_by_more_than_its_digits(means, sigma, digits):
-    header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
-    claim = Claim.from_docstring(DOC, **header)
+def test_no_claim_is_judged_on_coordinates_rounded_by_more_than_its_digits(
+    claim, means, sigma, digits
+):
     far = GaussianMixture(means, sigma)
     assert f"{digits} digits" in claim.obstacle(far)
     assert "move the origin" in claim.obstacle(far)
@@ -147,12 +145,11 @@ def test_no_claim_is_judged_on_coordinates_rounded_by_more_than_its_digits(means
         assert claim.obstacle(mixture) is None
 
 
-def test_a_claim_about_pairs_names_the_modes_that_share_a_mean():
+def test_a_claim_about_pairs_names_the_modes_that_share_a_mean(claim):
     twice = GaussianMixture([[1.0], [0.0], [2.0], [0.0]], [0.1, 0.1, 0.1, 0.2])
-    header = {"id": "G.9", "basis": (Basis.EXACT,), "does_not_show": ""}
-    pairs = Claim.from_docstring(DOC, **header, needs=(modes(2),))
+    pairs = toys.claim(needs=(modes(2),))
     assert "modes 1 and 3 share one mean" in pairs.obstacle(twice)
-    assert Claim.from_docstring(DOC, **header).obstacle(twice) is None
+    assert claim.obstacle(twice) is None
 
 
 def test_streams_differ_by_use_and_seed_but_not_by_order(case):
@@ -248,10 +245,10 @@ def zeros_without_exponent(row, path=""):
     return here + deeper
 
 
-def test_the_paper_trap_a_thousand_sigma_deep_is_stored_without_an_underflow():
-    (entry,) = registry.select(registry.load_claims(), ["P4.7 (2)"])
+def test_the_paper_trap_a_thousand_sigma_deep_is_stored_without_an_underflow(ledger):
     case = Case("deep", GaussianMixture([[0.0], [1.0], [3.0]], 1e-3), NoiseSchedule.linear())
-    row = json.loads(dump_json(entry.check(case).as_row()))
+    (found,) = ledger.rows("P4.7 (2)", case, controls=False).values()
+    row = json.loads(dump_json(found.as_row()))
     assert row["log10_bound"] < -1000.0
     assert row["log10_tightness"] < -1000.0
     left = zeros_without_exponent(row)

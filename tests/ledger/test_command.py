@@ -11,29 +11,18 @@ from typer.testing import CliRunner
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.numbers import Log10
+from tests import toys
 from verify import __main__ as command
 from verify.ledger import recorded, registry
-from verify.ledger.claim import Claim
-from verify.ledger.registry import Entry
+from verify.ledger.claim import Finding
 from verify.ledger.relations import Upper, compare
-from verify.ledger.sources import ROOT
-from verify.ledger.verdict import Basis, Finding
 from verify.report import document as report
 
-DOC = """A toy of $k < 4$ & more.
-
-Statement: $\\frac{1}{2} \\le 1$ for <all> modes.
-Hypotheses:
-    - small: it is small.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
+DOC = toys.doc("A toy of $k < 4$ & more.", Statement="$\\frac{1}{2} \\le 1$ for <all> modes.")
 
 
 def entry(claim_id, value, fault=None):
-    claim = Claim.from_docstring(DOC, id=claim_id, basis=(Basis.EXACT,), does_not_show="all")
+    claim = toys.claim(claim_id, DOC)
 
     def check(case):
         if fault is not None:
@@ -47,7 +36,7 @@ def entry(claim_id, value, fault=None):
         )
         return claim.judge(case, finding)
 
-    return Entry(claim, check, lambda case: {}, ROOT / "verify/ledger/claim.py")
+    return toys.entry(claim, check)
 
 
 @pytest.fixture

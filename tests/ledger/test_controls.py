@@ -5,25 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mixdyn import presets
-from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.case import Case
-from verify.ledger.claim import Claim
+from tests import toys
+from verify.ledger.claim import NARROW, Finding, NegativeControl
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Outcome, Upper, compare
-from verify.ledger.verdict import NARROW, Basis, Finding, NegativeControl
+from verify.ledger.verdict import NARROW, Finding, NegativeControl
 
-DOC = """A toy.
-
-Statement: one thing is at most another.
-Hypotheses: none.
-Measured: the one.
-Predicted: the other.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
-CLAIM = Claim.from_docstring(DOC, id="G.9", basis=(Basis.EXACT,), does_not_show="all")
-CASE = Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+CLAIM, CASE = toys.claim(), toys.case()
 
 
 def mutant(excess, sizes=None):

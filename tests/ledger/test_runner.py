@@ -1,6 +1,7 @@
 """Running checks: boundaries, negative controls, resuming, and recorded verdicts."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -8,49 +9,28 @@ import pytest
 from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
+from tests import toys
 from verify.ledger import cases, registry, runner
-from verify.ledger.case import Case, Profile
-from verify.ledger.claim import Claim
+from verify.ledger.claim import Basis, Finding, Origin, Profile
 from verify.ledger.needs import modes
 from verify.ledger.recorded import find_drift, record, recorded_path
-from verify.ledger.registry import Entry
 from verify.ledger.relations import Outcome, Upper, compare
 from verify.ledger.sources import ROOT
 from verify.ledger.store import Store, run_all
 from verify.ledger.verdict import Basis, Finding, Origin
 
-DOC = """A toy.
-
-Statement: one is at most two.
-Hypotheses: none.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
-
 
 def toy(check=None, mutants=None, claim_id="G.9", **header):
-    claim = Claim.from_docstring(
-        DOC, id=claim_id, basis=(Basis.EXACT,), does_not_show="all", **header
-    )
-
-    def judge(case, value):
-        finding = Finding([compare("x", Upper(atol=1e-9), value, 2.0)], witness=lambda c: {"x": 1})
-        return claim.judge(case, finding)
-
-    entry = Entry(
-        claim,
-        check or (lambda case: judge(case, 1.0)),
-        mutants or (lambda case: {"tripled": judge(case, 3.0)}),
-        ROOT / "verify/ledger/claim.py",
-    )
-    return entry, judge
+    claim = toys.claim(claim_id, **header)
+    judge = functools.partial(toys.judged, claim)
+    check = check or (lambda case: judge(case, 1.0))
+    mutants = mutants or (lambda case: {"tripled": judge(case, 3.0)})
+    return toys.entry(claim, check, mutants), judge
 
 
 @pytest.fixture
 def case():
-    return Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+    return toys.case()
 
 
 def test_a_row_carries_its_time_and_its_rejected_mutants(case):

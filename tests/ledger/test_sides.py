@@ -1,55 +1,36 @@
 """Sides and the rows made of them: worst points, masks, witnesses, controls as data."""
 
+import functools
+
 import numpy as np
 import pytest
 
-from mixdyn import presets
-from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.support.statistics import Proportion
+from tests import toys
 from verify.ledger import rows, runner
-from verify.ledger.case import Case
-from verify.ledger.claim import Claim
+from verify.ledger.claim import Basis, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.registry import Entry
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, NotApplicable, Side, Tolerance
-from verify.ledger.sources import ROOT
-from verify.ledger.verdict import Basis, Hypothesis, Table
 
-DOC = """A toy.
-
-Statement: one is at most two.
-Hypotheses:
-    - common_sigma: one sigma.
-    - near: it is near.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
+DOC = toys.doc(Hypotheses="- common_sigma: one sigma. - near: it is near.")
 CLOSE = Tolerance(atol=1e-9)
 
 
 @pytest.fixture
 def claim():
-    header = {"needs": (modes(2), one_sigma), "does_not_show": "all"}
-    return Claim.from_docstring(DOC, id="G.9", **header)
+    return toys.claim(text=DOC, basis=(), needs=(modes(2), one_sigma))
 
 
 @pytest.fixture
 def case():
-    return Case("toy", presets.two_modes(), NoiseSchedule.linear(T=50))
+    return toys.case()
 
 
 def run(claim, case):
-    entry = Entry(
-        claim,
-        lambda case: rows.check(claim, case),
-        lambda case: rows.controls(claim, case),
-        ROOT / "verify" / "claim.py",
-    )
-    return runner.run_claim(entry, case)
+    check, controls = (functools.partial(how, claim) for how in (rows.check, rows.controls))
+    return runner.run_claim(toys.entry(claim, check, controls), case)
 
 
 # -- one side ------------------------------------------------------------------------------------

@@ -7,11 +7,8 @@ import sys
 import pytest
 
 from mixdyn import learned, presets
-from mixdyn.problem.mixture import GaussianMixture
-from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.case import Case
-from verify.ledger.claim import Claim
-from verify.ledger.registry import Entry
+from tests import toys
+from verify.ledger.claim import Basis
 from verify.ledger.sources import ROOT
 from verify.ledger.store import Store
 from verify.ledger.verdict import Basis
@@ -113,24 +110,10 @@ def test_the_ledger_runs_its_exact_rows_and_names_what_the_learned_ones_need(tmp
     assert REMEDY in found["F1", "learned"]["note"]
 
 
-DOC = """A toy.
-
-Statement: one is at most two.
-Hypotheses: none.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
-
-
 @pytest.mark.parametrize(("basis", "same"), [(Basis.LEARNED, False), (Basis.EXACT, True)])
 def test_a_row_kept_without_it_is_not_taken_for_one_with_it(tmp_path, monkeypatch, basis, same):
-    claim = Claim.from_docstring(DOC, id="G.9", basis=(basis,), does_not_show="all")
-    path = ROOT / "verify/ledger/claim.py"
-    entry = Entry(claim, lambda case: [], lambda case: {}, path)
-    case = Case("toy", GaussianMixture([[0.0], [1.0]], 0.1), NoiseSchedule.linear(T=10))
-    store, places = Store(tmp_path), []
+    entry = toys.entry(toys.claim(basis=(basis,)), lambda case: [])
+    case, store, places = toys.case(), Store(tmp_path), []
     for missing in ([], ["torch"]):
         monkeypatch.setattr(learned, "_missing", lambda missing=missing: missing)
         places.append(store.path(entry, case))

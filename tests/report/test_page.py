@@ -10,12 +10,11 @@ from typer.testing import CliRunner
 from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError
+from tests import toys
 from verify import __main__ as command
 from verify.ledger import registry, store
-from verify.ledger.case import Case
-from verify.ledger.claim import Claim
+from verify.ledger.claim import Basis, Case, Finding, Origin
 from verify.ledger.recorded import find_drift, record
-from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.runner import run_claim
 from verify.ledger.sources import ROOT
@@ -23,16 +22,7 @@ from verify.ledger.verdict import Basis, Finding, Origin
 from verify.report import document as report
 from verify.report.legend import BASES, MARKS, VERDICTS, words_on_controls
 
-DOC = """The midpoint of a toy.
-
-Statement: one is at most two.
-Hypotheses:
-    - small: it is small.
-Measured: one.
-Predicted: two.
-Evidence: exact.
-Source: arXiv 2605.06831 v1, Lemma G.1
-"""
+DOC = toys.doc("The midpoint of a toy.")
 VOID = {"meta", "input", "br", "link", "img"}
 
 
@@ -80,18 +70,17 @@ class Tree(HTMLParser):
 
 
 def entry(claim_id, value, bases=(Basis.EXACT,), mutant=3.0, note=""):
-    claim = Claim.from_docstring(DOC, id=claim_id, basis=bases, does_not_show="all")
+    claim = toys.claim(claim_id, DOC, basis=bases)
 
     def judge(case, x, basis):
         found = compare("x", Upper(atol=1e-3), x, 2.0), compare("y", Equality(atol=0.25), 1.0, 1.0)
         return claim.judge(case, Finding(found, witness=lambda c: {"x": 1}, note=note), basis)
 
     values = dict(zip(bases, value if isinstance(value, tuple) else (value,) * 9, strict=False))
-    return Entry(
+    return toys.entry(
         claim,
         lambda case: [judge(case, values[b], b) for b in bases],
         lambda case: {f"raised, {b}": judge(case, mutant, b) for b in bases},
-        ROOT / "verify/ledger/claim.py",
     )
 
 

@@ -10,29 +10,20 @@ import pytest
 from rich.console import Console
 
 from mixdyn.support.numbers import dump_json
+from tests import toys
 from verify.ledger import cases
-from verify.ledger.case import Profile
-from verify.ledger.claim import Claim
+from verify.ledger.claim import Basis, Finding, Hypothesis, NegativeControl
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.verdict import Basis, Finding, Hypothesis, NegativeControl
 from verify.report.summary import COLUMNS, print_summary, summarise, to_markdown
 
-DOC = """A line of a test.
-
-Statement: Something | is small.
-Hypotheses:
-    - given: some hypothesis.
-Measured: a number.
-Predicted: a bound.
-Evidence: none.
-Source: arXiv 2605.06831 v1, planted in a test
-"""
-CLAIM = Claim.from_docstring(DOC, id="G.3", basis=(Basis.SAMPLED,), does_not_show="Nothing.")
+DOC = toys.doc(Statement="Something | is small.", Hypotheses="- given: some hypothesis.")
+CLAIM = toys.claim("G.3", DOC, basis=(Basis.SAMPLED,))
 
 
 def row(k: int, measured: float | None, share: float = 1.0, nonvacuous: float = 1.0, mutants=()):
     """A row on random problem k: measured <= 1 with tolerance 0.1, and an equality beside it."""
-    case = cases.random(k, 0, Profile.QUICK)
+    case = cases.random(k)
     comparisons = []
     if measured is not None:
         comparisons = [
@@ -51,7 +42,7 @@ def row(k: int, measured: float | None, share: float = 1.0, nonvacuous: float = 
 
 
 def broken(k: int):
-    return CLAIM.broken(cases.random(k, 0, Profile.QUICK), "no luck").as_row()
+    return CLAIM.broken(cases.random(k), "no luck").as_row()
 
 
 ROWS = [row(1, 0.5), row(2, 0.9, 0.5, 0.25), row(3, None, 0.0), row(4, 1.7), row(5, 0.2, 1.0, 0.0)]

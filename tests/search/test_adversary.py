@@ -13,9 +13,9 @@ import pytest
 
 from mixdyn.support.errors import FileError, NotApplicableError
 from mixdyn.support.numbers import dump_json
+from tests import toys
 from verify.ledger import cases, runner
-from verify.ledger.case import Profile
-from verify.ledger.claim import Claim
+from verify.ledger.claim import Basis, Finding, Hypothesis, Profile
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
@@ -24,19 +24,12 @@ from verify.search.adversary import Limits, search
 from verify.search.screen import headline
 from verify.search.trial import Kind
 
-DOC = """A third mode never outweighs the pair.
-
-Statement: The third mode's share is at most $e^{-\\kappa}$ times that of the nearest mode.
-Hypotheses:
-    - three: there are three modes.
-Measured: shares at the modes.
-Predicted: the bound.
-Evidence: sampled.
-Source: arXiv 2605.06831 v1, planted in a test
-"""
-CLAIM = Claim.from_docstring(
-    DOC, id="G.3", basis=(Basis.SAMPLED,), needs=(modes(3), one_sigma), does_not_show="Nothing."
+DOC = toys.doc(
+    "A third mode never outweighs the pair.",
+    Statement="The third mode's share is at most $e^{-\\kappa}$ times that of the nearest mode.",
+    Hypotheses="- three: there are three modes.",
 )
+CLAIM = toys.claim("G.3", DOC, basis=(Basis.SAMPLED,), needs=(modes(3), one_sigma))
 PATIENT = Limits(problems=150, explore_seconds=60.0, shrink_seconds=60.0)
 
 

@@ -21,13 +21,13 @@ from .case import Case, Profile
 RANDOM_CASES = {Profile.QUICK: 3, Profile.FULL: 10}
 
 
-def standard(seed: int, profile: Profile) -> Case:
+def standard(seed: int = 0, profile: Profile = Profile.QUICK) -> Case:
     """The 5 x 5 grid under the linear schedule: the standard problem of arXiv 2605.06831 v1."""
     origin = "5 x 5 grid, spacing 2 and sigma 0.02 before normalisation (arXiv 2605.06831 v1)"
     return Case("standard", presets.grid(), NoiseSchedule.linear(), seed, profile, origin)
 
 
-def random(k: int, seed: int, profile: Profile) -> Case:
+def random(k: int, seed: int = 0, profile: Profile = Profile.QUICK) -> Case:
     """The k-th random problem (k >= 1) of a seed: dimension, modes, separation, weights, schedule.
 
     The kinds take turns: scattered modes of random weights, a product lattice with product
