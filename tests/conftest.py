@@ -143,6 +143,17 @@ def own_case(standard_case: Case) -> Case:
     return dataclasses.replace(standard_case, workspace={})
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a fixture of their module run on one worker, so that it is made once; what
+    shares more says so by a group of its own. All else goes wherever a worker is free."""
+    for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
+        made = item._fixtureinfo.name2fixturedefs.values()
+        if any(fixture.scope == "module" for each in made for fixture in each):
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+
+
 def is_missing_extra(reason: str) -> bool:
     """Whether a skip happened because an optional dependency is not installed."""
     return reason.startswith(("could not import", "Skipped: could not import")) or "extra" in reason

@@ -1,5 +1,7 @@
 """The closed-form flow map agrees with an adaptive solve of the probability-flow ODE."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from mixdyn import GaussianMixture, oracles, presets
+from mixdyn.oracles import flow_map
 from mixdyn.support.errors import NotApplicableError
 
 pytestmark = pytest.mark.compiled
@@ -86,3 +89,13 @@ def test_the_flow_is_refused_where_it_has_no_closed_form():
             oracles.flow_map(mixture, np.zeros((1, mixture.d)), 1.0, 0.5)
         with pytest.raises(NotApplicableError):
             oracles.flow_map_arb(mixture, np.zeros((1, mixture.d)), 1.0, 0.5)
+
+
+def test_seventy_dimensions_flow_like_one_along_the_axis_and_shrink_across_it():
+    means = np.zeros((2, 70))
+    means[:, -1] = -1.0, 1.0
+    mixture, line = GaussianMixture(means, 0.1), GaussianMixture([[-1.0], [1.0]], 0.1)
+    y = np.random.default_rng(0).standard_normal((5, 70))
+    moved = flow_map(mixture, y, 2.0, 0.5)
+    np.testing.assert_allclose(moved[:, -1], flow_map(line, y[:, -1:], 2.0, 0.5)[:, 0], atol=1e-13)
+    np.testing.assert_allclose(moved[:, :-1], 0.5 * y[:, :-1], atol=1e-13)

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mixdyn.support.errors import FileError, NotApplicableError
 from mixdyn.support.numbers import dump_json
 from tests import toys
-from verify.ledger import cases, runner
+from verify.__main__ import app
+from verify.ledger import cases, registry, runner
 from verify.ledger.claim import Basis, Finding, Hypothesis, Profile
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.registry import Entry
@@ -251,3 +253,65 @@ def test_an_unusable_folder_is_an_input_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FileError, match="folder"):
         search(entry, 0, PATIENT, tmp_path / "file")
+
+
+LIMITS = Limits(problems=120, explore_seconds=60.0, shrink_seconds=30.0)
+
+
+def entry_of(claim_id):
+    (entry,) = registry.select(registry.load_claims(), [claim_id])
+    return entry
+
+
+def mutant_of(entry, name):
+    """The claim with one of its mutants in place of its check."""
+    return dataclasses.replace(entry, check=lambda case: entry.mutants(case)[name])
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "mutant", "comparison"),
+    [
+        ("D.1", "e^(-3κ) in place of e^(-2κ)", "γ_far/γ_near"),
+        ("D.1", "sides in place of diagonals", "rectangle identity"),
+    ],
+)
+def test_a_mutant_of_the_ledger_falls_to_the_adversary(claim_id, mutant, comparison, tmp_path):
+    entry = entry_of(claim_id)
+    result = search(mutant_of(entry, mutant), 0, LIMITS, tmp_path)
+    found = result.found(Kind.VIOLATION)
+    assert found is not None
+    assert found.confirmed
+    assert found.call.excess > 10.0
+    assert found.call.problem.mixture.N == 4
+    assert comparison in found.call.label
+
+
+def test_the_claim_itself_survives_where_its_mutant_fell(tmp_path):
+    result = search(entry_of("D.1"), 0, LIMITS, tmp_path)
+    assert result.tally.applied > 10
+    assert [w.call.kind for w in result.witnesses] == [Kind.CLOSEST]
+    assert result.witnesses[0].call.excess <= 1.0
+
+
+@pytest.mark.parametrize(
+    "extra", [["G.5"], ["--random", "2"], ["--figures"], ["--mixture", "m.toml"]]
+)
+def test_search_refuses_what_it_would_ignore(extra, tmp_path):
+    result = CliRunner().invoke(app, ["--search", "D.1", "--out", str(tmp_path / "out"), *extra])
+    assert result.exit_code == 2
+    assert "--search draws its own problems" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_search_says_where_its_findings_are_and_that_it_starts_over(
+    tmp_path, monkeypatch
+):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.search.adversary.search", interrupted)
+    result = CliRunner().invoke(app, ["--search", "D.1", "--out", str(tmp_path)])
+    assert result.exit_code == 130
+    assert f"is in {tmp_path / 'search'}" in result.output
+    assert "starts over" in result.output
+    assert "goes on" not in result.output
