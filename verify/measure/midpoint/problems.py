@@ -17,7 +17,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 
 from ...ledger.case import Case
-from .stretch import HALF_WIDTH, level_between, start_time, usable_nodes
+from .stretch import HALF_WIDTH, first_pair, level_between, start_time, usable_nodes
 
 THETAS = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.45])  # over l
 LENGTHS = (4.0, 10.0, 30.0, 300.0)  # l/sigma of further two-mode problems
@@ -115,8 +115,7 @@ def two_modes(length: float, sigma: float) -> tuple[GaussianMixture, geometry.Pa
 def equal_modes(case: Case, starts: Array) -> Problems:
     """Two equal modes; starts in units of l from the midpoint."""
     sigma = float(case.mixture.sigma)
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    own = geometry.pair(case.mixture, i, j).length
+    own = first_pair(case.mixture).length
     parts = []
     for length in (own, *(r * sigma for r in LENGTHS)):
         mixture, pair = two_modes(length, sigma)
@@ -167,8 +166,7 @@ def symmetric(case: Case) -> Problems:
 
 def _halves(case: Case, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
     """Means and weights on one side of the plane where the first coordinate vanishes."""
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    pair = geometry.pair(case.mixture, i, j)
+    pair = first_pair(case.mixture)
     along = pair.bisector_coordinate(case.mixture.means)
     side = along > 0.25 * pair.length
     across = case.mixture.means[side] - along[side, None] * pair.direction
@@ -184,8 +182,7 @@ def _halves(case: Case, rng: np.random.Generator) -> Iterator[tuple[Array, Array
 def paper_regime(case: Case) -> Problems:
     """theta = 0.15 l from the paper's tau to clean data, for the closest pair by itself."""
     v = case.schedule.effective_variance(float(case.mixture.sigma))
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    length = geometry.pair(case.mixture, i, j).length
+    length = first_pair(case.mixture).length
     mixture, pair = two_modes(length, float(case.mixture.sigma))
     thetas = np.array([HALF_WIDTH * length])
     place = Place(np.zeros((1, 1)), float(v[start_time(case)]), float(v[0]), thetas)

@@ -21,11 +21,16 @@ from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
 HALF_WIDTH = 0.15  # theta over l in the experiments of arXiv 2605.06831 v1
 
 
+def first_pair(mixture: GaussianMixture) -> geometry.Pair:
+    """The first of the closest pairs."""
+    return geometry.pair(mixture, *geometry.nearest_pairs(mixture)[0])
+
+
 @dataclass(frozen=True)
 class Window:
     """The closest pair and the first node of the papers' grid at which it is separated.
 
-    pair: the first of the closest pairs. t: raw time of that node. steps: DDIM steps left from it.
+    pair: `first_pair`. t: raw time of that node. steps: DDIM steps left from it.
     """
 
     pair: geometry.Pair
@@ -40,9 +45,8 @@ def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
     node = node_of_tau_2(case, kappa)
     if node is None:
         return None
-    i, j = geometry.nearest_pairs(case.mixture)[0]
     times = ddim_grid(case).times
-    return Window(geometry.pair(case.mixture, i, j), int(times[node]), len(times) - 1 - node)
+    return Window(first_pair(case.mixture), int(times[node]), len(times) - 1 - node)
 
 
 def require_window(case: Case) -> Window:

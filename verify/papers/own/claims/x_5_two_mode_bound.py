@@ -55,7 +55,7 @@ from verify.measure.midpoint.problems import (
     unequal_modes,
     variances,
 )
-from verify.measure.midpoint.stretch import HALF_WIDTH, start_time, usable_nodes
+from verify.measure.midpoint.stretch import HALF_WIDTH, first_pair, start_time, usable_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -177,8 +177,7 @@ def _numbers(regime: Problems, confined: list[dict[str, float]]) -> dict[str, Nu
 @CLAIM.sampled(unit="starts × times × half-widths")
 def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
     """This mixture with the engine's drift. stretch: a factor on the largest l' that it allows."""
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    pair = geometry.pair(case.mixture, i, j)
+    pair = first_pair(case.mixture)
     usable = [(t, r) for t in _own_times(case) if (r := reference_from(case, pair, t)) is not None]
     if not usable:
         yield from _no_reference(case, pair)
@@ -194,7 +193,7 @@ def own(case: Case, stretch: float = 1.0) -> Iterator[Part]:
     )
     bound = np.array([[r.log_probability(theta, stretch) for theta in thetas] for _, r in usable])
     where = {
-        "pair": [i, j],
+        "pair": [pair.i, pair.j],
         "t": np.array([t for t, _ in usable])[:, None, None],
         "theta": thetas,
         "y": y[None, :, None],

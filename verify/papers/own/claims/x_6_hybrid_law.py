@@ -41,7 +41,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
-from verify.measure.midpoint.stretch import HALF_WIDTH, start_time
+from verify.measure.midpoint.stretch import HALF_WIDTH, first_pair, start_time
 from verify.measure.paths import ddim_grid
 
 CLAIM = Claim.from_docstring(
@@ -186,11 +186,6 @@ def _seen(n: int, allowed: float) -> str:
 # -- end points ----------------------------------------------------------------------------------
 
 
-def _pair(case: Case) -> geometry.Pair:
-    i, j = geometry.nearest_pairs(case.mixture)[0]
-    return geometry.pair(case.mixture, i, j)
-
-
 def runs_of(case: Case) -> list[Runs]:
     """From the paper's starting time and from raw time 3, as far as the schedule has them."""
     tau = start_time(case)
@@ -200,7 +195,7 @@ def runs_of(case: Case) -> list[Runs]:
 
 
 def _run(case: Case, t: int, z: int) -> Runs:
-    pair, schedule = _pair(case), case.schedule
+    pair, schedule = first_pair(case.mixture), case.schedule
     n = max(1_000, case.pick(8_000, 400_000) // case.mixture.d)
     start = pair.midpoint + pair.length * STARTS[:, None] * pair.direction
     x = np.repeat(schedule.alpha[t] * start, n, axis=0)
@@ -223,7 +218,7 @@ def _run(case: Case, t: int, z: int) -> Runs:
 
 def _log_inside(case: Case, run: Runs, row: int) -> float:
     """log P(|A_end| <= theta) from one start, by the exact law."""
-    pair = _pair(case)
+    pair = first_pair(case.mixture)
     v_start, v_switch, v_end = run.variances(case)
     axis = int(np.argmax(np.abs(pair.direction)))
     low, high = np.full(case.mixture.d, -np.inf), np.full(case.mixture.d, np.inf)
@@ -237,7 +232,7 @@ def _log_inside(case: Case, run: Runs, row: int) -> float:
 def _rare(case: Case, runs: list[Runs]) -> dict[str, Log10 | None]:
     """How rarely the exact hybrids end near the midpoint they start from; None beyond the depth
     that ball arithmetic reaches in a second."""
-    within_reach = _pair(case).length <= DEEPEST * float(case.mixture.sigma)
+    within_reach = first_pair(case.mixture).length <= DEEPEST * float(case.mixture.sigma)
     return {
         f"P(ends within 0.15 l of the midpoint), raw time {run.t}, z = {run.z}": (
             Log10.from_log(_log_inside(case, run, 0)) if within_reach else None
@@ -248,7 +243,7 @@ def _rare(case: Case, runs: list[Runs]) -> dict[str, Log10 | None]:
 
 def _table(case: Case, runs: list[Runs]) -> Table:
     """The share that ends on the far side of the midpoint."""
-    pair, rows = _pair(case), []
+    pair, rows = first_pair(case.mixture), []
     axis = int(np.argmax(np.abs(pair.direction)))
     box = np.full(case.mixture.d, -np.inf), pair.midpoint
     for run in runs:

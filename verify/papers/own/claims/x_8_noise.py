@@ -40,6 +40,7 @@ from verify.ledger.verdict import Table
 from verify.measure import exact_sampler
 from verify.measure.ends import compare_spread, compare_weights
 from verify.measure.exact_sampler import EVALUATIONS, WEIGHT_MARGIN
+from verify.measure.midpoint.stretch import first_pair
 from verify.measure.networks.adaptive_rows import Trial, shown, sums_of, trials_of
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.rates import compare_order
@@ -153,7 +154,7 @@ def _posterior(case: Case, points: Array, t: int) -> Array:
 
 def _needed(case: Case) -> Table:
     """The eta that a step would need at the closest pair's midpoint and at a mode."""
-    pair = geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0])
+    pair = first_pair(case.mixture)
     rho, rows = case.schedule.rho, []
     for t, s in _pairs(case):
         rest = 1.0 - rho[s] / rho[t]
