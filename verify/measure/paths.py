@@ -13,6 +13,7 @@ from mixdyn.bounds import orthogonal_remainder
 from mixdyn.geometry import Mask, squared_distances, two_nearest
 from mixdyn.geometry import pair as geometry_pair
 from mixdyn.geometry.dominance_times import NEVER, tau_1, tau_2
+from mixdyn.oracles import linear_recursion_std
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.sampling import sample
@@ -110,6 +111,23 @@ def thinned(values: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
     """At most so many of the values, evenly chosen, the first and the last among them."""
     last, count = len(values) - 1, min(len(values), most)
     return values[np.unique(np.linspace(0, last, count).astype(int))]
+
+
+def recursion_end(
+    case: Case, times: IntArray, eta: float, sigma: float, start_std: float | None = None
+) -> float:
+    """The standard deviation in y that DDIM(eta) on the nodes `times` leaves within one mode, by
+    the linear recursion, of `start_std` or else the marginal's."""
+    schedule = case.schedule
+    steps = linear_recursion_std(
+        schedule.alpha_bar,
+        times,
+        eta,
+        sigma,
+        noise_var=schedule.noise_var,
+        start_std=start_std,
+    )
+    return float(steps[-1])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from mixdyn.support.statistics import Proportion
 from ...ledger.case import Case
 from ..measurement import Measurement
 from ..midpoint.stretch import require_window
+from ..paths import recursion_end
 from ..score_errors.blurred import BLUR
 from .models import BLURRED, EXACT, NETWORKS, named_scores, require_models
 from .rates import ddim
@@ -88,12 +89,8 @@ def outcomes(
 
 def ddim_contraction(case: Case, start: int) -> float:
     """What DDIM's own steps from a raw time leave of a distance to a mode that owns the point."""
-    schedule, sigma = case.schedule, float(case.mixture.sigma)
-    times = ddim(schedule).grid(schedule, start).times
-    steps = oracles.linear_recursion_std(
-        schedule.alpha_bar, times, 0.0, sigma, noise_var=schedule.noise_var, start_std=1.0
-    )
-    return float(steps[-1])
+    times = ddim(case.schedule).grid(case.schedule, start).times
+    return recursion_end(case, times, 0.0, float(case.mixture.sigma), 1.0)
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import oracles
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
-from mixdyn.support.checks import Array
 
 from ...ledger.case import Case
 from ..measurement import Measurement, pack
 from ..midpoint.stretch import require_window
-from ..paths import DDIM_STEPS
+from ..paths import DDIM_STEPS, recursion_end
 from ..score_errors.blurred import BLUR
 from .models import BLURRED, NETWORKS, named_scores
 from .rates import Rates, Run, count_models, ddim
@@ -81,15 +79,8 @@ def largest_eta(schedule: NoiseSchedule, steps: int = DDIM_STEPS) -> float:
 def within_mode_std(case: Case, eta: float, steps: int = DDIM_STEPS) -> float:
     """What DDIM(eta) leaves as standard deviation within one mode by the linear recursion, in data
     units."""
-    schedule = case.schedule
-    std: Array = oracles.linear_recursion_std(
-        schedule.alpha_bar,
-        ddim(schedule, steps).grid(schedule).times,
-        eta,
-        float(case.mixture.sigma),
-        noise_var=schedule.noise_var,
-    )
-    return float(std[-1])
+    times = ddim(case.schedule, steps).grid(case.schedule).times
+    return recursion_end(case, times, eta, float(case.mixture.sigma))
 
 
 def allowed_etas(schedule: NoiseSchedule) -> list[float]:

@@ -44,7 +44,14 @@ from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import neighbour_pairs
-from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, flow_tolerance, level_at
+from verify.measure.paths import (
+    FLOW_RTOL,
+    ddim_grid,
+    extent,
+    flow_tolerance,
+    level_at,
+    recursion_end,
+)
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -190,14 +197,6 @@ def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, ArrayLike]:
     )
     radius = float(geometry.mode_radius(mixture)[0])
     to_mode = np.linalg.norm(ddim - pair.mu_i, axis=1)
-    steps = oracles.linear_recursion_std(
-        schedule.alpha_bar,
-        grid.cut(t).times,
-        0.0,
-        sigma,
-        noise_var=schedule.noise_var,
-        start_std=1.0,
-    )
     student_reach = float(student.isf(MISS / 2, n - 1))
     return {
         "pair": [[pair.i, pair.j]],
@@ -217,7 +216,7 @@ def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, ArrayLike]:
         "DDIM's": to_mode,
         "DDIM inside": 1.0 * (to_mode <= radius),
         "exact mean": np.linalg.norm(law_mean - pair.mu_i, axis=1),
-        "ddim": [float(steps[-1])],
+        "ddim": [recursion_end(case, grid.cut(t).times, 0.0, sigma, 1.0)],
     }
 
 

@@ -21,13 +21,14 @@ Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn import geometry, oracles
+from mixdyn import geometry
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
@@ -38,7 +39,7 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
-from verify.measure.paths import ddim_grid
+from verify.measure.paths import ddim_grid, recursion_end
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -182,23 +183,11 @@ def _spread_width(dof: int) -> float:
 
 def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
     """What the recursion makes of a distance, and the standard deviation at the end."""
-    schedule, sigma = case.schedule, float(case.mixture.sigmas[run.mode])
-
-    def end_std(start_std: float | None) -> float:
-        return float(
-            oracles.linear_recursion_std(
-                schedule.alpha_bar,
-                run.times,
-                eta,
-                sigma,
-                noise_var=schedule.noise_var,
-                start_std=start_std,
-            )[-1]
-        )
-
-    size = math.sqrt(sigma**2 + float(schedule.rho[run.times[0]]))
+    sigma = float(case.mixture.sigmas[run.mode])
+    end_std = functools.partial(recursion_end, case, run.times, eta, sigma)
+    size = math.sqrt(sigma**2 + float(case.schedule.rho[run.times[0]]))
     gain = math.sqrt((end_std(1e4 * size) ** 2 - end_std(1e-8 * size) ** 2) / (1e4 * size) ** 2)
-    return gain, end_std(None)
+    return gain, end_std()
 
 
 # -- where one mode owns the state, and runs from there ------------------------------------------
@@ -277,9 +266,7 @@ def _whole_runs(case: Case) -> Table:
         grid = sampler.grid(case.schedule)
         sigma = float(np.median(case.mixture.sigmas))
         times = grid.times[grid.times <= _latest(case)]
-        predicted = oracles.linear_recursion_std(
-            case.schedule.alpha_bar, times, eta, sigma, noise_var=case.schedule.noise_var
-        )[-1]
+        predicted = recursion_end(case, times, eta, sigma)
         rows.append(
             (name, grid.steps, predicted / sigma, *_spread(case, name, sampler, grid.steps))
         )
