@@ -13,7 +13,8 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from verify.ledger.claim import Basis, Case, Verdict
+    from verify.ledger.case import Case
+    from verify.ledger.verdict import Basis, Verdict
 
 hypothesis.settings.register_profile(
     "mixdyn",

@@ -7,10 +7,12 @@ from typing import Any
 
 from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.claim import Basis, Case, Claim, Finding, Verdict
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Upper, compare
 from verify.ledger.sources import ROOT
+from verify.ledger.verdict import Basis, Finding, Verdict
 
 PARTS = {
     "Statement": "one is at most two.",

@@ -8,7 +8,7 @@ import pytest
 
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 

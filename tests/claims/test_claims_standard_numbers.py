@@ -7,7 +7,7 @@ import pytest
 
 from mixdyn import oracles
 from mixdyn.geometry.dominance_times import steps_left, tau_2
-from verify.ledger.claim import Basis
+from verify.ledger.verdict import Basis
 from verify.measure import paths
 
 pytestmark = pytest.mark.xdist_group("standard")

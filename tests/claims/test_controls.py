@@ -6,9 +6,9 @@ import pytest
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from verify.ledger import cases, registry
-from verify.ledger.claim import NARROW, Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
-from verify.ledger.verdict import NARROW
+from verify.ledger.verdict import NARROW, Basis
 
 CLAIMS = [entry.claim for entry in registry.load_claims()]
 IDS = [claim.id for claim in CLAIMS]

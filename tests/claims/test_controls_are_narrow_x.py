@@ -13,7 +13,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.statistics import Proportion
 from verify.ledger import runner
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.ledger.verdict import Basis

@@ -14,7 +14,6 @@ from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.geometry import Region
 from mixdyn.support.errors import FileError
 from verify.ledger import rows
-from verify.ledger.claim import Origin, Verdict
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Origin, Verdict
 from verify.measure import retraining

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from verify.figures import FIGURES
 
 from mixdyn.geometry import Region
 from mixdyn.geometry.dynamics import mean_field
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore, PerturbedScore
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_distance
 from verify.report.figures import FIGURES
 

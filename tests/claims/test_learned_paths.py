@@ -11,7 +11,6 @@ import re
 
 import numpy as np
 import pytest
-from verify.figures import FIGURES
 
 from mixdyn.geometry import Region, classify, nearest_pairs, pair
 from mixdyn.problem.mixture import GaussianMixture
@@ -22,7 +21,7 @@ from mixdyn.score import ExactScore
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, rows
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.networks import envelopes, visits

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from verify.ledger import cases, rows
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.measure.networks import radius_sweep, visits
 from verify.measure.networks.models import EXACT, NETWORKS, TrainedModel, load, shipped

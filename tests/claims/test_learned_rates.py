@@ -21,7 +21,7 @@ from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 from verify.drawing import style
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.networks import ablated, rate_sweeps

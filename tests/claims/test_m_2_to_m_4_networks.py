@@ -14,7 +14,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
 from verify.ledger import cases, registry, rows, runner
-from verify.ledger.claim import Basis, Case, NegativeControl, Verdict
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis, NegativeControl, Verdict
 from verify.measure.interpolation.causes import Cells

@@ -8,13 +8,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from verify.ledger.quantities import dump_json
 
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.support.numbers import dump_json
 from verify.ledger import cases, recorded
-from verify.ledger.claim import Case
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 
 FIRST = (

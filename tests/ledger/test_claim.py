@@ -20,17 +20,8 @@ from mixdyn.support.numbers import (
 )
 from tests import toys
 from verify.ledger import registry
-from verify.ledger.claim import (
-    PARTS,
-    Basis,
-    Case,
-    Finding,
-    Hypothesis,
-    Profile,
-    Verdict,
-    parse_docstring,
-    parse_hypotheses,
-)
+from verify.ledger.case import Case, Profile
+from verify.ledger.claim import PARTS, parse_docstring, parse_hypotheses
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.sources import ROOT

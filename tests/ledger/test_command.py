@@ -14,8 +14,8 @@ from mixdyn.support.numbers import Log10
 from tests import toys
 from verify import __main__ as command
 from verify.ledger import recorded, registry
-from verify.ledger.claim import Finding
 from verify.ledger.relations import Upper, compare
+from verify.ledger.verdict import Finding
 from verify.report import document as report
 
 DOC = toys.doc("A toy of $k < 4$ & more.", Statement="$\\frac{1}{2} \\le 1$ for <all> modes.")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from tests import toys
-from verify.ledger.claim import NARROW, Finding, NegativeControl
 from verify.ledger.controls import narrowest
 from verify.ledger.relations import Outcome, Upper, compare
 from verify.ledger.verdict import NARROW, Finding, NegativeControl

@@ -11,7 +11,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
 from tests import toys
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Finding, Origin, Profile
+from verify.ledger.case import Profile
 from verify.ledger.needs import modes
 from verify.ledger.recorded import find_drift, record, recorded_path
 from verify.ledger.relations import Outcome, Upper, compare

@@ -9,10 +9,10 @@ from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableEr
 from mixdyn.support.statistics import Proportion
 from tests import toys
 from verify.ledger import rows, runner
-from verify.ledger.claim import Basis, Hypothesis, Table
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, NotApplicable, Side, Tolerance
+from verify.ledger.verdict import Basis, Hypothesis, Table
 
 DOC = toys.doc(Hypotheses="- common_sigma: one sigma. - near: it is near.")
 CLOSE = Tolerance(atol=1e-9)

@@ -8,7 +8,6 @@ import pytest
 
 from mixdyn import learned, presets
 from tests import toys
-from verify.ledger.claim import Basis
 from verify.ledger.sources import ROOT
 from verify.ledger.store import Store
 from verify.ledger.verdict import Basis

@@ -13,7 +13,7 @@ from mixdyn.support.errors import FileError
 from tests import toys
 from verify import __main__ as command
 from verify.ledger import registry, store
-from verify.ledger.claim import Basis, Case, Finding, Origin
+from verify.ledger.case import Case
 from verify.ledger.recorded import find_drift, record
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.runner import run_claim

@@ -12,7 +12,6 @@ from rich.console import Console
 from mixdyn.support.numbers import dump_json
 from tests import toys
 from verify.ledger import cases
-from verify.ledger.claim import Basis, Finding, Hypothesis, NegativeControl
 from verify.ledger.relations import Equality, Outcome, Upper, compare
 from verify.ledger.verdict import Basis, Finding, Hypothesis, NegativeControl
 from verify.report.summary import COLUMNS, print_summary, summarise, to_markdown

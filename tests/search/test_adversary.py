@@ -17,7 +17,7 @@ from mixdyn.support.numbers import dump_json
 from tests import toys
 from verify.__main__ import app
 from verify.ledger import cases, registry, runner
-from verify.ledger.claim import Basis, Finding, Hypothesis, Profile
+from verify.ledger.case import Profile
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.registry import Entry
 from verify.ledger.relations import Equality, Outcome, Upper, compare
