@@ -11,7 +11,6 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
-from mixdyn.problem.schedule import TimeGrid
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
@@ -21,6 +20,7 @@ from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_ov
 from .networks import (
     KINDS,
     PlaneCounts,
+    exact_chains,
     gap_probabilities,
     is_standard,
     law_on_line,
@@ -99,10 +99,7 @@ def _exact_ddpm(case: Case) -> float | None:
     mixture, clock = case.mixture, case.schedule
     if mixture.product_axes() is None or not mixture.has_common_sigma or clock.T < 3:
         return None
-    times = TimeGrid.full(clock.T).times
-    laws = oracles.chain_law(
-        mixture, clock.alpha_bar, times, 1.0, noise_var=clock.noise_var, spacing=1.0
-    )
+    laws = exact_chains(mixture, clock)
     return math.exp(oracles.log_gap_probability(laws, float(mode_radius(mixture)[0])))
 
 
