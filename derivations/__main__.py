@@ -11,8 +11,8 @@ from pathlib import Path
 import sympy as sp
 
 from . import catalogue, document, stored
-from ._derivation import Derivation
-from ._verification import verify
+from .algebra.derivation import Derivation
+from .algebra.verification import verify
 
 
 def _say(text: str = "") -> None:

@@ -1,13 +1,23 @@
-"""The derivations in reading order: from the forward process to each bound."""
+"""The derivations in reading order: from the forward process to each bound.
+
+A chapter is a folder: its docstring is the title and what leads in, PLACE its place. A derivation
+is one file of it, and says its own.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .stored import path_of
+
 if TYPE_CHECKING:
-    from ._derivation import Derivation
+    from .algebra.derivation import Derivation
+
+_FOLDER = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -19,111 +29,29 @@ class Chapter:
     names: tuple[str, ...]
 
 
-CHAPTERS = (
-    Chapter(
-        "The forward process and its score",
-        "A mixture stays a mixture under the forward process. Its score is an average over"
-        " modes, and in"
-        " static coordinates the reverse dynamics know the schedule only through one variance $v$.",
-        ("marginal", "score", "tweedie", "static_coordinates", "jacobian"),
-    ),
-    Chapter(
-        "Samplers",
-        "One family of steps contains DDIM and DDPM. Given the clean point it is exact; what"
-        " it loses is the"
-        " posterior spread that a point estimate of the clean point drops.",
-        ("ddim_bridge", "ddim_integrator", "linear_recursion", "outside"),
-    ),
-    Chapter(
-        "Closed forms",
-        "Against these the engine and the samplers are measured: the exact law of the reverse"
-        " SDE, the exact"
-        " flow of separable mixtures, and the directions in which everything is linear.",
-        (
-            "reverse_law",
-            "cdf_conservation",
-            "hull_reduction",
-            "two_modes",
-            "hybrid",
-            "window_variance",
-        ),
-    ),
-    Chapter(
-        "Convergence to the segment between two modes",
-        "Once two modes dominate, the others act only through a small remainder, and a"
-        " trajectory is pulled"
-        " into a tube around the segment that joins the two.",
-        (
-            "triangle",
-            "gronwall",
-            "dominance",
-            "split",
-            "extended_segment",
-            "tube",
-            "convex_set",
-            "tube_invariance",
-            "chi_square",
-        ),
-    ),
-    Chapter(
-        "At the modes",
-        "Near a mode there is a stable equilibrium, and trajectories that reach it track each"
-        " other.",
-        ("mode_stability", "tracking", "budgets"),
-    ),
-    Chapter(
-        "The saddle between two modes",
-        "Between two modes the ODE has a saddle. How long it holds a trajectory is bounded by"
-        " a growth"
-        " exponent in closed form.",
-        ("saddle", "saddle_box", "logistic_curvature", "paper_trap", "popoviciu", "growth"),
-    ),
-    Chapter(
-        "The reverse SDE leaves the midpoint",
-        "Projected on the line of a pair the SDE is one-dimensional. Confinement and return"
-        " bound the"
-        " probability of ending at the midpoint; a comparison of squares gives it sharply.",
-        (
-            "bisector",
-            "brownian_confinement",
-            "confinement",
-            "return_term",
-            "ou_confinement",
-            "comparison_of_squares",
-        ),
-    ),
-    Chapter(
-        "Unequal weights, inexact scores, diagonals",
-        "What changes when weights differ or the score carries an error, and why the"
-        " diagonals of a grid are"
-        " avoided.",
-        ("unequal_weights", "saddle_shift", "eigenvalue_shift", "perturbed_midpoint", "rectangle"),
-    ),
-    Chapter(
-        "Noise as insurance",
-        "Two samplers that share their noise have a path divergence. It turns an error of the"
-        " score into a"
-        " bound on any event, cheapest per step at $\\eta = 1$.",
-        (
-            "path_divergence",
-            "eta_factor",
-            "binary_kl",
-            "pathwise_bound",
-            "total_variance",
-            "kernel_variance",
-        ),
-    ),
-)
+@functools.cache
+def chapters() -> tuple[Chapter, ...]:
+    """Every folder with a PLACE, in order."""
+    found = {}
+    for path in sorted(_FOLDER.glob("*/__init__.py")):
+        package = importlib.import_module(f"derivations.{path.parent.name}")
+        if hasattr(package, "PLACE"):
+            title, _, lead = str(package.__doc__).strip().partition("\n")
+            files = [p.stem for p in path.parent.glob("*.py") if p.stem != "__init__"]
+            names = tuple(sorted(files, key=lambda name: load(name).place))
+            found[package.PLACE] = Chapter(title.rstrip("."), " ".join(lead.split()), names)
+    return tuple(found[place] for place in sorted(found))
 
 
 def names() -> tuple[str, ...]:
     """Module names of all derivations, in reading order."""
-    return tuple(name for chapter in CHAPTERS for name in chapter.names)
+    return tuple(name for chapter in chapters() for name in chapter.names)
 
 
 def load(name: str) -> Derivation:
     """The derivation exported by the module `name`."""
-    derivation: Derivation = importlib.import_module(f"derivations.{name}").DERIVATION
+    room = path_of(name).parent.name
+    derivation: Derivation = importlib.import_module(f"derivations.{room}.{name}").DERIVATION
     return derivation
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from latex2mathml.converter import convert
 
 from . import catalogue
-from ._chain import Chain
-from ._derivation import Derivation
-from ._notation import NOTATION, tex
+from .algebra.chain import Chain
+from .algebra.derivation import Derivation
+from .algebra.notation import NOTATION, tex
 from .stored import Outcome
 
 TITLE = "Derivations: from the forward process to each bound"
@@ -87,7 +87,7 @@ def _capital(text: str) -> str:
 def markdown(outcomes: Mapping[str, Outcome]) -> str:
     """The whole document."""
     parts = [f"# {TITLE}", LEAD, f"**Notation.** {NOTATION}", _table_markdown(outcomes)]
-    for number, chapter in enumerate(catalogue.CHAPTERS, 1):
+    for number, chapter in enumerate(catalogue.chapters(), 1):
         parts += [f"## {number}. {chapter.title}", chapter.lead]
         parts += [section_markdown(catalogue.load(n), outcomes.get(n)) for n in chapter.names]
     return "\n\n".join(parts)
@@ -180,7 +180,7 @@ def page(outcomes: Mapping[str, Outcome]) -> str:
     """The whole document as one HTML file."""
     parts = [f"<h1>{TITLE}</h1>", f"<p>{_inline(LEAD)}</p>"]
     parts += [f"<p><b>Notation.</b> {_inline(NOTATION)}</p>", _table_html(outcomes)]
-    for number, chapter in enumerate(catalogue.CHAPTERS, 1):
+    for number, chapter in enumerate(catalogue.chapters(), 1):
         parts += [
             f"<h2>{number}. {html.escape(chapter.title)}</h2>",
             f"<p>{_inline(chapter.lead)}</p>",

@@ -44,25 +44,34 @@ def sympy_version() -> str:
     return metadata.version("sympy")
 
 
-def _imported(path: Path) -> set[str]:
-    """Sibling modules that a file imports."""
+def path_of(name: str) -> Path:
+    """The file of a derivation, named by its module's name. Raises KeyError where there is none."""
+    found = [path for path in FOLDER.glob(f"*/{name}.py") if path.parent.name != "algebra"]
+    if len(found) != 1:
+        raise KeyError(name)
+    return found[0]
+
+
+def _imported(path: Path) -> set[Path]:
+    """Files of this package that a file imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-            found.add(node.module)
+        if isinstance(node, ast.ImportFrom) and node.level and node.module:
+            place = path.parents[node.level - 1].joinpath(*node.module.split("."))
+            found.add(place.with_suffix(".py"))
     return found
 
 
 def sources(name: str) -> list[Path]:
-    """The derivation's file and every sibling it imports, directly or not, sorted by name."""
-    pending, seen = [name], set()
+    """The derivation's file and every one it imports, directly or not, sorted by name."""
+    pending, seen = [path_of(name)], set()
     while pending:
-        module = pending.pop()
-        if module not in seen:
-            seen.add(module)
-            pending += _imported(FOLDER / f"{module}.py")
-    return [FOLDER / f"{module}.py" for module in sorted(seen)]
+        path = pending.pop()
+        if path not in seen:
+            seen.add(path)
+            pending += _imported(path)
+    return sorted(seen, key=lambda path: path.name)
 
 
 def digest(name: str) -> str:
@@ -91,10 +100,9 @@ def write(outcomes: Mapping[str, Outcome]) -> None:
 
 
 def lookup(name: str) -> Outcome | None:
-    """The outcome recorded for a derivation (module name or path), if it is still valid."""
-    module = Path(name).stem
-    outcome = read().get(module)
-    if outcome is None or (outcome.sympy, outcome.digest) != (sympy_version(), digest(module)):
+    """The outcome recorded for a derivation (its module's name), if it is still valid."""
+    outcome = read().get(name)
+    if outcome is None or (outcome.sympy, outcome.digest) != (sympy_version(), digest(name)):
         return None
     return outcome
 

@@ -13,7 +13,7 @@ the bridge's variance and the posterior's,
     V_s = (v_s/v_t)^2 V_t + rho_s (1 - q) + (1 - q)^2 sigma^2 rho_t/v_t,
 
 so that V_s - v_s = (v_s/v_t)^2 (V_t - v_t): the marginal's variance is kept, and what the early
-steps got wrong is forgotten. Derived here (derivations/kernel_variance.py).
+steps got wrong is forgotten. Derived here (derivations/insurance/kernel_variance.py).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import mpmath
 import numpy as np
 
 from derivations import catalogue
-from derivations._formula import Formula
+from derivations.algebra.formula import Formula
 from mixdyn.problem.mixture import GaussianMixture
 
 RTOL = 1e-12

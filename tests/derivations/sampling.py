@@ -9,8 +9,8 @@ import mpmath
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from derivations._chain import Chain
-from derivations._rewriting import AT, DERIVATIVES
+from derivations.algebra.chain import Chain
+from derivations.algebra.rewriting import AT, DERIVATIVES
 
 DIGITS = 50
 LENGTHS = {

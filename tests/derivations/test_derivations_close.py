@@ -9,8 +9,8 @@ import sympy as sp
 from sympy.core.function import UndefinedFunction
 
 from derivations import catalogue, stored
-from derivations._chain import Chain, Gap, Growth, Same
-from derivations._rewriting import EXPAND, RATIONAL
+from derivations.algebra.chain import Chain, Gap, Growth, Same
+from derivations.algebra.rewriting import EXPAND, RATIONAL
 from tests.derivations.sampling import evaluate, written_out
 
 NAMES = catalogue.names()

@@ -6,7 +6,7 @@ import mpmath
 import pytest
 
 from derivations import catalogue
-from derivations._formula import Formula
+from derivations.algebra.formula import Formula
 from tests.derivations.sampling import DIGITS, LENGTHS, Table, draw, ends, is_numeric
 
 NAMES = catalogue.names()

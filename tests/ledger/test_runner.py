@@ -200,7 +200,7 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
     closed = stored.Outcome(
         *("X1", "A title", True, "0", 7, 2, "every N and d"), ("Ito's formula",), "digest", "1.0"
     )
-    entry, store = toy(derivation="derivations/tube.py")[0], Store(tmp_path)
+    entry, store = toy(derivation="derivations/segment/tube.py")[0], Store(tmp_path)
 
     def bases(outcome, entry=entry):
         monkeypatch.setattr(stored, "lookup", lambda name: outcome)
@@ -209,7 +209,7 @@ def test_a_closed_derivation_adds_a_derived_row_and_an_open_or_stale_one_does_no
     assert bases(closed) == ["exact", "derived"]
     assert bases(None) == ["exact"]
     assert bases(dataclasses.replace(closed, closed=False)) == ["exact"]
-    refused = toy(refuse, claim_id="G.8", derivation="derivations/tube.py")[0]
+    refused = toy(refuse, claim_id="G.8", derivation="derivations/segment/tube.py")[0]
     assert bases(closed, refused) == ["exact"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from derivations import stored
 
 from .case import Case
@@ -17,7 +19,7 @@ def derived_row(claim: Claim, case: Case) -> Verdict | None:
     """
     if claim.derivation is None:
         return None
-    outcome = stored.lookup(claim.derivation)
+    outcome = stored.lookup(Path(claim.derivation).stem)
     if outcome is None or not outcome.closed:
         return None
     note = f"Reach of the proof: {outcome.general}. Wrong variants rejected: {outcome.rejected}."

@@ -40,7 +40,7 @@ CLAIM = Claim.from_docstring(
     short="unequal weights",
     rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/unequal_weights.py",
+    derivation="derivations/errors/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "
         "saddle, see B.1 (2)."

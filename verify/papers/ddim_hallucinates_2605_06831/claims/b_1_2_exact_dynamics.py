@@ -49,7 +49,7 @@ CLAIM = Claim.from_docstring(
         "O2": "the level that divides the basins",
     },
     needs=(modes(2), one_sigma),
-    derivation="derivations/unequal_weights.py",
+    derivation="derivations/errors/unequal_weights.py",
     does_not_show=(
         "The basins' boundary of the full mixture: that is a curved surface through no saddle in "
         "particular, known in closed form only where the mixture separates."

@@ -47,7 +47,7 @@ CLAIM = Claim.from_docstring(
     short="trapping in the tube",
     rests_on={"G.3": "the remainder R"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/tube_invariance.py",
+    derivation="derivations/segment/tube_invariance.py",
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "
         "generic path ends at one of them. Dominance is checked at nodes, not between them."

@@ -43,7 +43,7 @@ CLAIM = Claim.from_docstring(
     short="tracking",
     rests_on={"P4.5": "an invariant ball around the mode", "G.2": "the Jacobian Cov/v - I"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/tracking.py",
+    derivation="derivations/modes/tracking.py",
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "
         "reverse SDE on their own noise do not approach each other."

@@ -67,7 +67,7 @@ CLAIM = Claim.from_docstring(
         "B.1 (1)": "a constant error acts like unequal weights",
     },
     needs=(modes(2), one_sigma),
-    derivation="derivations/saddle_shift.py",
+    derivation="derivations/errors/saddle_shift.py",
     no_narrow_control={
         Basis.LEARNED: "The row itself fails: how small a further fault it would see says nothing."
     },

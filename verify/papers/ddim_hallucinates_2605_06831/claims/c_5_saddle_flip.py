@@ -63,7 +63,7 @@ CLAIM = Claim.from_docstring(
     short="inexact: eigenvalue",
     rests_on={"P4.7 (1)": "the eigenvalue that flips"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/eigenvalue_shift.py",
+    derivation="derivations/errors/eigenvalue_shift.py",
     does_not_show=(
         "That a learned score has such an error: its slope at the midpoint must be of the size of "
         "λ/σ_t², which grows without bound as the data are approached, while its size can be small."

@@ -63,7 +63,7 @@ CLAIM = Claim.from_docstring(
     short="inexact: midpoint",
     rests_on={"P5.1": "the bound it extends"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/return_term.py",
+    derivation="derivations/midpoint/return_term.py",
     does_not_show=(
         "Anything about DDPM with a learned score: the bound exceeds that of Proposition 5.1, "
         "which says nothing already, and the errors that trap a path are those its hypothesis "

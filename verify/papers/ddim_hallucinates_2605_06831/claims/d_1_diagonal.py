@@ -40,7 +40,7 @@ CLAIM = Claim.from_docstring(
     short="diagonal avoidance",
     rests_on={"A4.1": "the diagonal pair dominates"},
     needs=(modes(4), one_sigma),
-    derivation="derivations/rectangle.py",
+    derivation="derivations/errors/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "
         "that share needs a learned model. Modes that form no parallelogram are not covered."

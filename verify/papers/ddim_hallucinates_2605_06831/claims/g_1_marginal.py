@@ -34,7 +34,7 @@ CLAIM = Claim.from_docstring(
     __doc__,
     id="G.1",
     short="marginals and score",
-    derivation="derivations/marginal.py",
+    derivation="derivations/forward/marginal.py",
     does_not_show=(
         "That the discrete chain of a sampler has these marginals: it is a statement about the "
         "forward process. Points are a sample; exactness between them rests on the derivation."

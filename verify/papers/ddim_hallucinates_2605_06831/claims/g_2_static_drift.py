@@ -36,7 +36,7 @@ CLAIM = Claim.from_docstring(
     short="static coordinates",
     rests_on={"G.1": "the score"},
     needs=(one_sigma,),
-    derivation="derivations/static_coordinates.py",
+    derivation="derivations/forward/static_coordinates.py",
     does_not_show=(
         "What a discrete sampler does with the drift between two nodes, or that solutions of the "
         "two equations share their marginals."

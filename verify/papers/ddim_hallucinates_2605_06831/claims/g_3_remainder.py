@@ -37,7 +37,7 @@ CLAIM = Claim.from_docstring(
     short="orthogonal remainder",
     rests_on={"G.2": "the drift, split along a pair", "A4.1": "the margin bounds the other modes"},
     needs=(modes(3), one_sigma),
-    derivation="derivations/split.py",
+    derivation="derivations/segment/split.py",
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "
         "loose where the other modes pull in opposite directions, as inside a grid."

@@ -44,7 +44,7 @@ CLAIM = Claim.from_docstring(
     short="extended segment",
     rests_on={"G.3": "the weight of the other modes"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/extended_segment.py",
+    derivation="derivations/segment/extended_segment.py",
     does_not_show=(
         "Where in the interval a path ends, or how it moves there: inside, nothing is said. "
         "Dominance along the flow is checked at nodes, not between them."

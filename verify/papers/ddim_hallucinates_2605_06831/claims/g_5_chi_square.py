@@ -27,7 +27,7 @@ CLAIM = Claim.from_docstring(
     __doc__,
     id="G.5",
     short="chi-square tail",
-    derivation="derivations/chi_square.py",
+    derivation="derivations/segment/chi_square.py",
     does_not_show=(
         "Anything about trajectories: it is a bound for one time, and it exceeds the exact "
         "quantile at every level."

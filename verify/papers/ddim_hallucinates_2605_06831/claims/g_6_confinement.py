@@ -31,7 +31,7 @@ CLAIM = Claim.from_docstring(
     __doc__,
     id="G.6",
     short="Brownian confinement",
-    derivation="derivations/brownian_confinement.py",
+    derivation="derivations/midpoint/brownian_confinement.py",
     does_not_show=(
         "Anything about a process with drift: Proposition 5.1 uses it for the noise that is left "
         "after the drift has been bounded away, which is where its exponent is lost."

@@ -41,7 +41,7 @@ CLAIM = Claim.from_docstring(
     short="mode stability",
     rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/mode_stability.py",
+    derivation="derivations/modes/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "
         "with v, and how close a path follows it is C4.6."

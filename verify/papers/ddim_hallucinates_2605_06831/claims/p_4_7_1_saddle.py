@@ -67,7 +67,7 @@ CLAIM = Claim.from_docstring(
         "A4.1": "the other modes are negligible at the midpoint",
     },
     needs=(modes(2), one_sigma),
-    derivation="derivations/saddle.py",
+    derivation="derivations/saddle/saddle.py",
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "
         "and X3. A learned score can have another spectrum, which is what the papers' figure on "

@@ -59,7 +59,7 @@ CLAIM = Claim.from_docstring(
     short="midpoint trapping",
     rests_on={"P4.7 (1)": "the eigenvalue", "X1": "the time left"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/paper_trap.py",
+    derivation="derivations/saddle/paper_trap.py",
     does_not_show=(
         "Anything about the full mixture: its separatrix is not the midpoint, and misses it by far "
         "more than the published start, which then contains no trapped point at all. Nor that the "

@@ -69,7 +69,7 @@ CLAIM = Claim.from_docstring(
         "A4.4": "the time from which it is stated",
     },
     needs=(modes(2), one_sigma),
-    derivation="derivations/confinement.py",
+    derivation="derivations/midpoint/confinement.py",
     does_not_show=(
         "That DDPM stays near a midpoint: it does not. The bound is true and says nothing, because "
         "the noise left after τ is too little to leave [-2θ, 2θ] by itself; the drift does it, and "

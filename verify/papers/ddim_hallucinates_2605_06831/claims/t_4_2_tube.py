@@ -59,7 +59,7 @@ CLAIM = Claim.from_docstring(
         "G.5": "the distance at the start",
     },
     needs=(modes(2), one_sigma),
-    derivation="derivations/tube.py",
+    derivation="derivations/segment/tube.py",
     does_not_show=(
         "That the path ends between its two modes: it converges to the line, and along it to one "
         "of the modes. At a single time the high-probability form says nothing that the marginal "

@@ -67,7 +67,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
     sharpens={"M1": "what survives of it, and what steps add"},
     needs=(modes(2),),
-    derivation="derivations/outside.py",
+    derivation="derivations/samplers/outside.py",
     does_not_show=(
         "A bound on what the steps before the last one add: it is measured, and seen to fall. Few "
         "steps with the exact score do put mass between modes, which M1 shows in its table."

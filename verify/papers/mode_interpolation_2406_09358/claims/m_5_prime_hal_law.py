@@ -50,7 +50,7 @@ CLAIM = Claim.from_docstring(
     short="the law of Hal",
     rests_on={"O1": "the reverse process whose predictions it follows"},
     needs=(one_sigma,),
-    derivation="derivations/window_variance.py",
+    derivation="derivations/closed_forms/window_variance.py",
     does_not_show=(
         "Anything about a learned score: its errors also move the denoised point, and the measured "
         "Hal of trained networks lies far above this law (M5)."

@@ -50,7 +50,7 @@ CLAIM = Claim.from_docstring(
     short="noise as insurance",
     sharpens={"C.6": "a guarantee from the score error alone"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/pathwise_bound.py",
+    derivation="derivations/insurance/pathwise_bound.py",
     does_not_show=(
         "Anything about a sampler without noise: two deterministic paths part at once, no "
         "divergence bounds what they do, and Grönwall's factor on the score error is beyond any "

@@ -39,7 +39,7 @@ CLAIM = Claim.from_docstring(
     short="intrinsic time",
     rests_on={"G.2": "flow and reverse SDE in y"},
     needs=(one_sigma,),
-    derivation="derivations/static_coordinates.py",
+    derivation="derivations/forward/static_coordinates.py",
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "
         "growth exponent allows, and only the closed form resolves it."

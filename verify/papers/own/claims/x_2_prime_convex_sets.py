@@ -45,7 +45,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"G.2": "m is a convex combination of means", "X1": "the clock"},
     sharpens={"T4.2": "plain segment, any weights, no split"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/convex_set.py",
+    derivation="derivations/segment/convex_set.py",
     does_not_show=(
         "Anything inside the set, where the distance is zero. With every mode in the set the bound "
         "is a plain contraction; with none of them it is a distance that the flow need not lose."

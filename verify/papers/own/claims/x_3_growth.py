@@ -78,7 +78,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"G.2": "the Jacobian Cov/v - I", "X1": "its integral in closed form"},
     sharpens={"P4.7 (2)": "no factor 3/2, every start"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/growth.py",
+    derivation="derivations/saddle/growth.py",
     does_not_show=(
         "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
         "wider where the path spends its time away from the midpoint. With a diameter of many "

@@ -59,7 +59,7 @@ CLAIM = Claim.from_docstring(
     short="budget trapping",
     rests_on={"O3": "linear where one mode owns the point", "O1": "the conditional mean"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/budgets.py",
+    derivation="derivations/modes/budgets.py",
     does_not_show=(
         "What happens closer to the midpoint, where no mode owns the point, or with a learned "
         "score, whose field next to a segment can be another one."

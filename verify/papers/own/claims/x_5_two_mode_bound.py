@@ -64,7 +64,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"O1": "the law of the reference diffusion"},
     sharpens={"P5.1": "complete, and not vacuous"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/comparison_of_squares.py",
+    derivation="derivations/midpoint/comparison_of_squares.py",
     does_not_show=(
         "Anything about DDPM's discrete chain or a learned score: for those it needs their drift. "
         "On this mixture the condition is looked at on a grid, not proved on the whole line."

@@ -50,7 +50,7 @@ CLAIM = Claim.from_docstring(
     short="hybrids: exact law",
     rests_on={"O1": "the stochastic part", "O2": "the deterministic part"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/hybrid.py",
+    derivation="derivations/closed_forms/hybrid.py",
     does_not_show=(
         "What the paper's hybrid does with a learned score, whose trap between the modes the exact "
         "score does not have; or the law of its discrete steps, which the table measures."

@@ -46,7 +46,7 @@ CLAIM = Claim.from_docstring(
     id="X7",
     short="the last step",
     rests_on={"G.1": "the denoiser within one mode"},
-    derivation="derivations/linear_recursion.py",
+    derivation="derivations/samplers/linear_recursion.py",
     does_not_show=(
         "The spread of whole runs with coarse steps: before one mode owns the state their error is "
         "of another kind, and only the table measures it."

@@ -51,7 +51,7 @@ CLAIM = Claim.from_docstring(
     id="X8",
     short="better noise",
     rests_on={"O1": "the true variance of a reverse step"},
-    derivation="derivations/total_variance.py",
+    derivation="derivations/insurance/total_variance.py",
     does_not_show=(
         "That this noise is optimal for a learned score, or that the sampler helps on data without "
         "separated modes. Modes of different widths all get the middle one's noise. Its early "

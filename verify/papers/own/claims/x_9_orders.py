@@ -54,7 +54,7 @@ CLAIM = Claim.from_docstring(
     short="orders of convergence",
     rests_on={"O1": "the exact law", "O2": "the exact flow"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/ddim_integrator.py",
+    derivation="derivations/samplers/ddim_integrator.py",
     does_not_show=(
         "How large the error is at the number of steps that samplers use: on coarse grids the "
         "order says little. Strong orders and the last step to clean data are not measured."

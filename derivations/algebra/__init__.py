@@ -1,0 +1,1 @@
+"""The proof engine: chains, rewriting, formulas. No lemma."""
