@@ -13,30 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import bounds, oracles
-from mixdyn.geometry import (
-    Pair,
-    Region,
-    classify,
-    dynamics,
-    mode_radius,
-    pair,
-    pairwise_distances,
-    widest_modes,
-)
+from mixdyn import bounds, geometry, oracles
+from mixdyn.geometry import Pair, dynamics, mode_radius
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers.ddim import DDIM
 from mixdyn.samplers.reverse import ExactReverse
+from mixdyn.support import errors
 from mixdyn.support.checks import check_integer, check_memory, check_positive
-from mixdyn.support.errors import (
-    ConvergenceError,
-    MemoryLimitError,
-    NotApplicableError,
-    StartWarning,
-)
 from mixdyn.support.numbers import Log10
 
 from . import facts
@@ -171,7 +157,7 @@ class _Check:
         found = []
         for k, (name, sampler) in enumerate(processes.items()):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", StartWarning)  # the diagnosis says it
+                warnings.simplefilter("ignore", errors.StartWarning)  # the diagnosis says it
                 n, seed = self.n_trajectories, self.seed
                 run = sample(self.mixture, self.schedule, sampler, n=n, rng=seed, keep="trajectory")
             paths = np.asarray(run.trajectory)
@@ -254,7 +240,7 @@ def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:
     if n is None:
         return min(512, most)
     if check_integer(n, "samples", 1) > most:
-        raise MemoryLimitError(
+        raise errors.MemoryLimitError(
             f"the trajectories of a check must fit {_TRAJECTORY_BYTES} bytes, {most} of them "
             f"on this grid of {grid.steps} steps in {d} dimensions",
             f"samples {n}",
@@ -267,22 +253,22 @@ def _nearest(mixture: GaussianMixture, count: int) -> tuple[list[Pair], int]:
     """The `count` nearest pairs at different places, and how many share the smallest distance; none
     where all modes are at one place. Of modes with one mean the widest stands for their place, as
     it does for `classify`."""
-    widest = widest_modes(mixture)
+    widest = geometry.widest_modes(mixture)
     i, j = np.triu_indices(len(widest), k=1)
-    lengths = pairwise_distances(mixture.means[widest])[i, j]
+    lengths = geometry.pairwise_distances(mixture.means[widest])[i, j]
     i, j = widest[i], widest[j]
     if lengths.size == 0:
         return [], 0
     tied = lengths <= lengths.min() * (1.0 + 1e-9)
     order = np.lexsort((j, i, np.where(tied, lengths.min(), lengths)))[:count]
-    return [pair(mixture, int(i[k]), int(j[k])) for k in order], int(tied.sum())
+    return [geometry.pair(mixture, int(i[k]), int(j[k])) for k in order], int(tied.sum())
 
 
 def _seen_share(mixture: GaussianMixture, modes: Pair) -> float:
     """The share of the segment between two modes on which a sample counts as an interpolation."""
     a = (np.arange(_ON_SEGMENT)[:, None] + 0.5) / _ON_SEGMENT
-    codes = classify(mixture, a * modes.mu_i + (1.0 - a) * modes.mu_j)
-    return float(np.mean(codes == Region.INTERPOLATION))
+    codes = geometry.classify(mixture, a * modes.mu_i + (1.0 - a) * modes.mu_j)
+    return float(np.mean(codes == geometry.Region.INTERPOLATION))
 
 
 def _time(raw: int) -> int | None:
@@ -295,9 +281,9 @@ def _pair_stage(
     saddle = no_saddle = no_traps = None
     try:
         saddle = _saddle_facts(modes, dynamics.saddle(mixture, modes, v))
-    except NotApplicableError as error:
+    except errors.NotApplicableError as error:
         no_saddle = f"{error.rule}; {error.received}"
-    except ConvergenceError as error:
+    except errors.ConvergenceError as error:
         no_saddle = str(error)
     growth = {k: float(bounds.growth_exponent(modes.length, v, end)) for k, end in ends.items()}
     safe = {k: Log10.from_log(float(bounds.log_safe_start(MIDDLE, g))) for k, g in growth.items()}
@@ -308,7 +294,7 @@ def _pair_stage(
             for fraction in _TRAP_FRACTIONS
             for found in [oracles.trap_radius(mixture, (modes.i, modes.j), fraction, v, end)]
         ]
-    except NotApplicableError as error:
+    except errors.NotApplicableError as error:
         traps, no_traps = [], f"{error.rule}; {error.received}"
     stiffness = modes.length**2 / v
     return facts.PairStage(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from mixdyn.problem.mixture import GaussianMixture
@@ -16,6 +15,8 @@ from mixdyn.support.files import clipped
 if TYPE_CHECKING:
     from mixdyn.learned.loading import SizedModel
     from mixdyn.score import ExactScore, Precision
+
+    from .requests import SampleRequest
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,38 +94,14 @@ def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
 # -- models --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ModelOptions:
-    """A score model other than the exact one, and how to read what it returns.
-
-    reference, predicts, index_base and device are those of `models.load_model`; precision, of the
-    exact score alone, that of `ExactScore`.
-    """
-
-    reference: str | None = None
-    predicts: str | None = None
-    index_base: int | None = None
-    precision: str | None = None
-    device: str | None = None
-
-    @property
-    def is_checkpoint(self) -> bool:
-        """Whether the reference is a file of `mixdyn train`."""
-        from mixdyn.support.references import CHECKPOINT
-
-        return self.reference is not None and self.reference.endswith(CHECKPOINT)
-
-
-def read_problem(
-    mixture: str | None, schedule: str | None, model: ModelOptions
-) -> tuple[GaussianMixture, NoiseSchedule]:
+def read_problem(request: SampleRequest) -> tuple[GaussianMixture, NoiseSchedule]:
     """The mixture and the schedule that the options name; what is left out is that of the
     checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
     from mixdyn.learned.loading import own_problem
 
-    own = own_problem(model.reference, mixture, schedule)
-    if mixture is not None:
-        problem = read_mixture(mixture)
+    own = own_problem(request.model, request.mixture, request.schedule)
+    if request.mixture is not None:
+        problem = read_mixture(request.mixture)
     elif own is not None:
         problem = own[0]
     else:
@@ -133,56 +110,56 @@ def read_problem(
             "neither --mixture nor a checkpoint as --model",
             "Write for example --mixture grid.",
         )
-    if schedule is not None:
-        return problem, read_schedule(schedule)
+    if request.schedule is not None:
+        return problem, read_schedule(request.schedule)
     return problem, NoiseSchedule.linear() if own is None else own[1]
 
 
 def build_model(
-    options: ModelOptions, sampler: str, mixture: GaussianMixture, schedule: NoiseSchedule
+    request: SampleRequest, mixture: GaussianMixture, schedule: NoiseSchedule
 ) -> GaussianMixture | ExactScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
     from mixdyn.learned.loading import load_model
 
-    if options.reference is None:
-        if options.predicts is not None or options.index_base is not None:
+    if request.model is None:
+        if request.predicts is not None or request.index_base is not None:
             raise InputError(
                 "--predicts and --index-base describe the function that --model names",
                 "no --model",
                 "Leave them out or name a model.",
             )
-        _refuse_device(options, "the exact score, which runs on the CPU")
-        if options.precision is None:
+        _refuse_device(request, "the exact score, which runs on the CPU")
+        if request.precision is None:
             return mixture
         from mixdyn.score import ExactScore
 
-        return ExactScore(mixture, schedule, precision=cast("Precision", options.precision))
-    if options.precision is not None:
+        return ExactScore(mixture, schedule, precision=cast("Precision", request.precision))
+    if request.precision is not None:
         raise InputError(
             "--precision is that of the exact score",
-            f"--precision {options.precision} beside --model {options.reference}",
+            f"--precision {request.precision} beside --model {request.model}",
             "Leave it out; a model computes in its own precision.",
         )
-    if not options.is_checkpoint:
-        _refuse_device(options, f"{options.reference}, which chooses its own")
-    if (why := samplers()[sampler].mixture_only) is not None:
+    if not request.is_checkpoint:
+        _refuse_device(request, f"{request.model}, which chooses its own")
+    if (why := samplers()[request.sampler].mixture_only) is not None:
         raise InputError(
-            f"the sampler {sampler} {why}",
-            f"--model {options.reference}",
+            f"the sampler {request.sampler} {why}",
+            f"--model {request.model}",
             "Use ddpm for a model.",
         )
     return load_model(
-        options.reference,
+        request.model,
         mixture,
         schedule,
-        predicts=options.predicts,
-        index_base=options.index_base,
-        device=options.device or "cpu",
+        predicts=request.predicts,
+        index_base=request.index_base,
+        device=request.device or "cpu",
     )
 
 
-def _refuse_device(options: ModelOptions, what: str) -> None:
-    if options.device is not None:
+def _refuse_device(request: SampleRequest, what: str) -> None:
+    if request.device is not None:
         raise InputError(
-            "--device places a checkpoint", f"--device {options.device} for {what}", "Leave it out."
+            "--device places a checkpoint", f"--device {request.device} for {what}", "Leave it out."
         )

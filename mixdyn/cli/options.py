@@ -1,10 +1,11 @@
-"""What samplers offer, as options of a command: read from their fields, listed nowhere."""
+"""The options of a command, read from its request and from what samplers offer: listed nowhere."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -12,27 +13,43 @@ from mixdyn.samplers.options import Offer, Options
 
 from .inputs import options_of
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
+_Command = Callable[[Any, bool], None]
 
-def with_options_of(
-    kinds: Iterable[type[Options]], without: Collection[str] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A command f(..., **options) that takes the options of these samplers, all None by default."""
+
+def asks(
+    request: type[Any], kinds: Iterable[type[Options]] = (), without: Collection[str] = ()
+) -> Callable[[_Command], Callable[..., None]]:
+    """A command f(request, as_json) that takes the fields of a request as options. In the place of
+    a field `options` it takes those of these samplers, all None by default."""
     offers: dict[str, dict[str, Offer]] = {}
     for kind in kinds:
         for name, offer in options_of(kind).items():
             if name not in without:
                 offers.setdefault(name, {})[kind.name] = offer
+    hints = get_type_hints(request, include_extras=True)
+    taken: dict[str, tuple[Any, Any]] = {}
+    for own in dataclasses.fields(request):
+        if own.name == "options":
+            taken |= {name: (_annotation(offer), None) for name, offer in offers.items()}
+        elif own.init:
+            required = own.default is dataclasses.MISSING
+            taken[own.name] = hints[own.name], inspect.Parameter.empty if required else own.default
+    taken["as_json"] = AsJson, False
 
-    def with_them(command: Callable[..., None]) -> Callable[..., None]:
-        *own, rest = inspect.signature(command, eval_str=True).parameters.values()
-        taken = [rest.replace(name=n, kind=_BY_NAME, default=None) for n in offers]
-        taken = [p.replace(annotation=_annotation(offers[p.name])) for p in taken]
-        names = [parameter.name for parameter in own]
-        place = names.index("sampler") + 1 if "sampler" in names else len(names)
-        own[place:place] = taken
-        command.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in own}
-        return command
+    def with_them(command: _Command) -> Callable[..., None]:
+        def asked(*, as_json: bool, **given: Any) -> None:
+            chosen = {name: given.pop(name) for name in offers}
+            command(request(**given, **({"options": chosen} if offers else {})), as_json)
+
+        asked.__doc__ = command.__doc__
+        asked.__annotations__ = {name: annotation for name, (annotation, _) in taken.items()}
+        parameters = [
+            inspect.Parameter(name, _BY_NAME, default=default, annotation=annotation)
+            for name, (annotation, default) in taken.items()
+        ]
+        asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return asked
 
     return with_them
 

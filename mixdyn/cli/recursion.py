@@ -10,23 +10,13 @@ from typing import TYPE_CHECKING
 
 from mixdyn.geometry import Region
 from mixdyn.problem.named import read_mixture, read_schedule
-from mixdyn.retraining.recursion import Filter, RecursionPlan, recurse
+from mixdyn.retraining.recursion import RecursionPlan, recurse
 from mixdyn.support.checks import Array
 
-from .training import NetworkRequest
+from .requests import RecurseRequest
 
 if TYPE_CHECKING:
     from mixdyn.retraining.generations import Generation
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecurseRequest(NetworkRequest):
-    """One run of `mixdyn recurse`."""
-
-    filter: Filter
-    discard: float
-    window: int
-    generations: int
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,40 +23,16 @@ from mixdyn.retraining.generations import SURVIVING_SHARE, mode_divergence
 from mixdyn.run.sampling import Samples, sample
 from mixdyn.support.checks import Array, check_integer
 from mixdyn.support.errors import FileError, StartWarning
-from mixdyn.support.files import check_output, clipped, write_atomically
+from mixdyn.support.files import check_output, clipped, write_atomically, write_text
 from mixdyn.support.numbers import dump_json
 from mixdyn.support.provenance import usable_cores
 from mixdyn.support.statistics import Proportion
 
 from .facts import StartFacts, start_facts
-from .inputs import (
-    ModelOptions,
-    build_model,
-    build_sampler,
-    read_problem,
-)
+from .inputs import build_model, build_sampler, read_problem
+from .requests import SampleRequest
 
 _DUE = 20.0  # samples: a mode due fewer may stay empty by chance
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """One run of `mixdyn sample`, as the user asked for it.
-
-    mixture and schedule: None for those that a checkpoint was trained on; without a checkpoint the
-    schedule is then linear.
-    """
-
-    mixture: str | None
-    schedule: str | None
-    sampler: str
-    options: Mapping[str, Any]
-    model: ModelOptions
-    n: int
-    seed: int
-    start: int | None
-    out: Path
-    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,10 +99,10 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     summary_file = check_outputs(request.out)
     n = check_integer(request.n, "n", 1)
     seed = resolve_seed(request.seed)
-    mixture, schedule = read_problem(request.mixture, request.schedule, request.model)
+    mixture, schedule = read_problem(request)
     sampler = build_sampler(request.sampler, request.options, schedule)
-    model = build_model(request.model, request.sampler, mixture, schedule)
-    if request.model.is_checkpoint:
+    model = build_model(request, mixture, schedule)
+    if request.is_checkpoint:
         learned.use_threads()
     began = time.perf_counter()
     with warnings.catch_warnings(), kernels.threads(_threads(request.threads)):
@@ -163,16 +139,9 @@ def _threads(count: int | None) -> int | None:
 
 
 def _write(out: Path, summary_file: Path, arrays: dict[str, Any], summary: SampleSummary) -> None:
-    text = dump_json(vars(summary)).encode()
-
-    def write_arrays(handle: IO[bytes]) -> None:
-        np.savez(handle, **arrays)
-
-    def write_text(handle: IO[bytes]) -> None:
-        handle.write(text)
-
-    write_atomically(out, write_arrays)
-    write_atomically(summary_file, write_text)
+    text = dump_json(vars(summary))
+    write_atomically(out, lambda handle: np.savez(handle, **arrays))
+    write_text(summary_file, text)
 
 
 def check_outputs(out: Path) -> Path:
@@ -200,7 +169,7 @@ def _summarise(
     return SampleSummary(
         version=__version__,
         mixture={
-            "source": request.mixture or request.model.reference,
+            "source": request.mixture or request.model,
             "N": mixture.N,
             "d": mixture.d,
             "digest": mixture.digest,
@@ -211,7 +180,7 @@ def _summarise(
             "digest": schedule.digest,
         },
         sampler=sampler,
-        model=request.model.reference or "exact score",
+        model=request.model or "exact score",
         n=len(codes),
         seed=drawn.seed,
         first_time=int(drawn.times[0]),

@@ -2,58 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mixdyn import learned
 from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.support.errors import FileError
 from mixdyn.support.files import check_output
+from mixdyn.support.references import CHECKPOINT
 
-from .inputs import given
+from .requests import TrainRequest
 
 if TYPE_CHECKING:
     from mixdyn.learned.training import Report
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkRequest:
-    """What every command that trains is asked. `changes` are the values of the recipe that the user
-    set, None for those left alone."""
-
-    mixture: str
-    schedule: str
-    recipe: str
-    changes: dict[str, Any]
-    seed: int
-    device: str
-    threads: int | None
-    out: Path
-
-    def require(self) -> None:
-        """What training needs is installed, and torch takes the threads it was given."""
-        learned.require()
-        if self.threads is not None:
-            learned.use_threads(self.threads)
-
-    def command(self, name: str, **own: object) -> str:
-        """What to type to train the same again; `own` are the options of this command alone."""
-        first = {"mixture": self.mixture, "schedule": self.schedule, "recipe": self.recipe}
-        last = {"seed": self.seed, "device": self.device, "out": self.out.name}
-        options = {**first, **given(self.changes), **own, **last}
-        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
-        return shlex.join(["mixdyn", name, *words])
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainRequest(NetworkRequest):
-    """One run of `mixdyn train`."""
-
-    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -75,12 +38,11 @@ class TrainSummary:
 def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
     """Train, or go on with an unfinished run, and write the checkpoint."""
     learned.require()
-    from mixdyn.learned.files import SUFFIX
     from mixdyn.learned.recipes import recipe
     from mixdyn.learned.runs import partial_path, train_to_file
     from mixdyn.learned.training import Trainer
 
-    check_output(request.out, SUFFIX)
+    check_output(request.out, CHECKPOINT)
     request.require()
     if request.out.exists() and not request.fresh:
         raise FileError(

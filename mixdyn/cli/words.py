@@ -37,36 +37,34 @@ def _modes(diagnosis: Diagnosis) -> str:
             f"{apart}, but a sample between them counts as one of a third, wider mode: "
             "interpolation between them cannot be seen."
         )
+    seen = show_share(nearest.seen_share)
     return (
-        f"{apart}: a sample between them, on {show_share(nearest.seen_share)} of their segment, is "
-        "clearly an interpolation."
+        f"{apart}: a sample between them, on {seen} of their segment, is clearly an interpolation."
     )
 
 
 def _separation(diagnosis: Diagnosis) -> str:
     nearest, parts = diagnosis.pairs[0], []
-    for kappa, raw, steps in zip(
-        diagnosis.kappas, nearest.tau_2_raw, nearest.tau_2_steps, strict=True
-    ):
-        left = f"{steps} DDIM step{'s' * (steps != 1)}"
-        when = "never" if raw is None else f"from raw time {raw} on, the last {left}"
-        parts.append(f"kappa = {kappa:g} {when}")
+    times = zip(diagnosis.kappas, nearest.tau_2_raw, nearest.tau_2_steps, strict=True)
+    for kappa, raw, steps in times:
+        left = f"from raw time {raw} on, the last {steps} DDIM step{'s' * (steps != 1)}"
+        parts.append(f"kappa = {kappa:g} {'never' if raw is None else left}")
     return f"They count as separated (l^2 >= 4 kappa d v) for {'; '.join(parts)}."
 
 
 def _dominance(diagnosis: Diagnosis) -> str:
     kappa = PAPER_KAPPA if PAPER_KAPPA in diagnosis.kappas else diagnosis.kappas[0]
     rows = {(c.process, c.crossing): c for c in diagnosis.crossings if c.kappa == kappa}
-    first, fixed = rows["DDIM", "first"], rows["DDIM", "last_fixed"]
-    if fixed.raw_50 is None:
+    first, fixed = rows["DDIM", "first"].raw_50, rows["DDIM", "last_fixed"].raw_50
+    if fixed is None:
         return (
             f"At kappa = {kappa:g} most DDIM trajectories are never left to one fixed pair of "
             "modes: the two-mode theory does not describe them."
         )
     return (
         f"At kappa = {kappa:g} the typical DDIM trajectory is first dominated by two modes at raw "
-        f"time {first.raw_50} and stays with one pair from {fixed.raw_50} on; from there the "
-        "two-mode theory describes it."
+        f"time {first} and stays with one pair from {fixed} on; from there the two-mode theory "
+        "describes it."
     )
 
 
@@ -84,8 +82,7 @@ def _saddle(stage: Stage) -> str:
 
 
 def _trap(stage: Stage) -> str:
-    modes = stage.pairs[0]
-    end = stage.budgets[0].end
+    modes, end = stage.pairs[0], stage.budgets[0].end
     until = "the last noisy state" if end == "last_noisy" else "the end"
     middle = f"the middle of modes {modes.i} and {modes.j} (within {MIDDLE:g} l)"
     radius = next((t.radius_l for t in modes.traps if t.end == end and t.fraction == MIDDLE), None)
@@ -96,11 +93,9 @@ def _trap(stage: Stage) -> str:
             f"{until} at least what starts within {show_number(modes.safe_start_l[end], 3)} l of "
             f"the midpoint at raw time {stage.tau_raw}; the exact width was not computed ({exact})."
         )
-    meaning = (
-        "so little that a state between the modes at that time still reaches one of them"
-        if radius.exponent < _VISIBLE
-        else "enough to hold a state that an error of the score has put there by then"
-    )
+    meaning = "enough to hold a state that an error of the score has put there by then"
+    if radius.exponent < _VISIBLE:
+        meaning = "so little that a state between the modes at that time still reaches one of them"
     return (
         f"With the exact score, DDIM keeps in {middle} until {until} only what starts within "
         f"{show_number(radius, 3)} l of it at raw time {stage.tau_raw}: {meaning}."
@@ -117,21 +112,18 @@ def _budget(stage: Stage, budget: BudgetFacts) -> str:
     )
     if budget.ode_needs_raw is None:
         return f"{text} No start leaves DDIM enough time to bring it inside the mode radius."
-    if budget.ode_needs_raw > stage.tau_raw:
-        return (
-            f"{text} DDIM would have to own it from raw time {budget.ode_needs_raw} on to bring it "
-            f"inside the mode radius, DDPM from {budget.sde_needs_raw}."
-        )
-    return text
+    if budget.ode_needs_raw <= stage.tau_raw:
+        return text
+    return (
+        f"{text} DDIM would have to own it from raw time {budget.ode_needs_raw} on to bring it "
+        f"inside the mode radius, DDPM from {budget.sde_needs_raw}."
+    )
 
 
 def _spread(diagnosis: Diagnosis) -> str:
     worst = min(diagnosis.spread, key=lambda row: row.final_over_sigma)
-    parts = ", ".join(
-        f"{row.final_over_sigma:.3f} sigma ({row.sampler})"
-        for row in diagnosis.spread
-        if row.sigma == worst.sigma
-    )
+    rows = [row for row in diagnosis.spread if row.sigma == worst.sigma]
+    parts = ", ".join(f"{row.final_over_sigma:.3f} sigma ({row.sampler})" for row in rows)
     text = (
         f"Within a mode samplers return a spread of {parts} even with the exact score; the last "
         f"step alone multiplies it by {worst.last_step:.3f}, because the schedule ends at noise "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -13,9 +13,8 @@ import torch
 
 from ..support.errors import FileError
 from ..support.files import as_path, clipped, write_atomically
+from ..support.references import CHECKPOINT
 from .headers import about_of
-
-SUFFIX = ".safetensors"
 
 
 def write_tensors(
@@ -23,16 +22,14 @@ def write_tensors(
 ) -> None:
     """Write named tensors and JSON values; the values are strict JSON (NaN is refused)."""
     target = as_path(path)
-    if target.suffix != SUFFIX:
-        raise FileError(f"a file of tensors must end in {SUFFIX}", str(target), "Rename the file.")
+    if target.suffix != CHECKPOINT:
+        raise FileError(
+            f"a file of tensors must end in {CHECKPOINT}", str(target), "Rename the file."
+        )
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in about.items()}
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     data = safetensors.torch.save(plain, metadata)
-
-    def write(handle: IO[bytes]) -> None:
-        handle.write(data)
-
-    write_atomically(target, write)
+    write_atomically(target, lambda handle: handle.write(data))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

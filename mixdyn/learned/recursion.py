@@ -6,20 +6,13 @@ See `mixdyn.recursion`.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
-import numpy as np
-
-from ..problem.mixture import GaussianMixture
-from ..problem.schedule import NoiseSchedule
-from ..support.checks import Array
 from .adapter import LearnedScore
 from .checkpoints import load_checkpoint
-from .objective import NoisyData
-from .recipes import Recipe, recipe
+from .recipes import recipe
 from .runs import train_to_file
 from .training import Report, Trainer
 
@@ -36,29 +29,6 @@ RECIPES = MappingProxyType(
 )
 
 
-class PointsTrainer(Trainer):
-    """A training run on given points (n, d) in place of draws from the mixture, against whose exact
-    score the network's quality is still measured."""
-
-    def __init__(
-        self,
-        mixture: GaussianMixture,
-        schedule: NoiseSchedule,
-        recipe: Recipe,
-        seed: int,
-        points: Array,
-        *,
-        device: str = "cpu",
-    ) -> None:
-        changed = dataclasses.replace(recipe, points=len(points))
-        super().__init__(mixture, schedule, changed, seed, device=device)
-        self.data = NoisyData(points, schedule, self.seed, self.device)
-        self._points_digest = hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest()
-
-    def _identity(self) -> dict[str, object]:
-        return {**super()._identity(), "points_digest": self._points_digest}
-
-
 @dataclasses.dataclass(frozen=True)
 class Fitted:
     """A trained network and its excess loss over the exact score of the true mixture."""
@@ -68,7 +38,7 @@ class Fitted:
 
 
 def fit(
-    begin: Callable[[], PointsTrainer],
+    begin: Callable[[], Trainer],
     path: Path,
     *,
     command: str = "",

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..support.files import as_path, check_output
+from ..support.references import CHECKPOINT
 from .checkpoints import save_checkpoint
-from .files import SUFFIX
 from .objective import Quality
 from .training import Report, Trainer, train
 
@@ -16,7 +16,7 @@ from .training import Report, Trainer, train
 def partial_path(out: str | os.PathLike[str]) -> Path:
     """Where an unfinished run towards `out` is kept."""
     target = as_path(out)
-    return target.with_name(f"{target.stem}.partial{SUFFIX}")
+    return target.with_name(f"{target.stem}.partial{CHECKPOINT}")
 
 
 def train_to_file(
@@ -31,7 +31,7 @@ def train_to_file(
     `command` is what to type to train it again; it is stored in the checkpoint. Raises FileError
     before the first step when `out` cannot be written.
     """
-    target = check_output(out, SUFFIX)
+    target = check_output(out, CHECKPOINT)
     partial = check_output(partial_path(target))
     quality = train(trainer, partial=partial, progress=progress)
     save_checkpoint(target, trainer, quality, command=command)

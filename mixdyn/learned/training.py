@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import math
 import os
 import signal
@@ -12,11 +13,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
-from ..support.checks import check_integer
+from ..support.checks import Array, check_integer
 from ..support.errors import ConvergenceError, FileError, InputError
 from .files import read_tensors, write_tensors
 from .networks import Network
@@ -43,7 +45,8 @@ class Trainer:
 
     The training set, the initial network and the order of the batches follow from `seed` alone
     (per device type; torch promises no equal bits between CPU and GPU). `device` is a torch
-    device, "cpu" or "cuda".
+    device, "cpu" or "cuda". points (n, d): the training set itself, in place of draws from the
+    mixture, against whose exact score the network's quality is still measured.
     """
 
     def __init__(
@@ -54,16 +57,23 @@ class Trainer:
         seed: int,
         *,
         device: str = "cpu",
+        points: Array | None = None,
     ) -> None:
-        self.mixture, self.schedule, self.recipe = mixture, schedule, recipe
         self.seed = check_integer(seed, "seed", 0, 2**63 - 1)
+        self._given: dict[str, str] = {}
+        if points is None:
+            points = mixture.sample(recipe.points, self.seed)
+        else:
+            recipe = dataclasses.replace(recipe, points=len(points))
+            digest = hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest()
+            self._given = {"points_digest": digest}
+        self.mixture, self.schedule, self.recipe = mixture, schedule, recipe
         self.device = check_device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = recipe.architecture(mixture.d).build(schedule)
         self.network: Network = network.to(self.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.lr_start, fused=True)
-        points = mixture.sample(recipe.points, self.seed)
         self.data = NoisyData(points, schedule, self.seed, self.device)
         self.step = 0
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
@@ -115,6 +125,7 @@ class Trainer:
             "mixture_digest": self.mixture.digest,
             "beta_digest": self.schedule.digest,
             "device": self.device.type,
+            **self._given,
         }
 
     def save_state(self, path: str | os.PathLike[str]) -> None:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,15 +195,16 @@ def _run_generation(
     plan: RecursionPlan, files: _Files, how: tuple[str, str], progress: Progress
 ) -> None:
     """Train, sample, filter, write."""
-    from ..learned.recursion import PointsTrainer, fit
+    from ..learned.recursion import fit
+    from ..learned.training import Trainer
 
     device, command = how
     index = files.index
     points = _training_set(plan, files)
 
-    def begin() -> PointsTrainer:
+    def begin() -> Trainer:
         problem = (plan.mixture, plan.schedule, plan.recipe)
-        return PointsTrainer(*problem, plan.stream(index, 1), points, device=device)
+        return Trainer(*problem, plan.stream(index, 1), device=device, points=points)
 
     fitted = fit(
         begin, files.network, command=command, progress=partial(progress, index, "training")
@@ -219,11 +220,8 @@ def _run_generation(
     )
     x, hal = np.asarray(run.x), np.asarray(run.observations[0])
     kept = keep(plan, hal, index)
-
-    def write(handle: IO[bytes]) -> None:
-        np.savez(handle, allow_pickle=False, x=x, hal=hal, kept=kept)
-
-    write_atomically(files.samples, write)
+    arrays = {"x": x, "hal": hal, "kept": kept}
+    write_atomically(files.samples, lambda handle: np.savez(handle, allow_pickle=False, **arrays))
     found = summarise(plan.mixture, index, len(points), (x, kept), fitted.excess)
     write_json(files.summary, dataclasses.asdict(found))
 

@@ -108,7 +108,7 @@ def _check_suffix(path: Path) -> str:
     return path.suffix.lower()
 
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], None]) -> None:
+def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it into place.
 
     An error or an interrupt leaves whatever stood at `path` before untouched.
@@ -143,11 +143,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write UTF-8 text, whole or not at all."""
     data = text.encode("utf-8")
-
-    def write(handle: IO[bytes]) -> None:
-        handle.write(data)
-
-    write_atomically(path, write)
+    write_atomically(path, lambda handle: handle.write(data))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

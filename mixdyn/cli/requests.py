@@ -1,0 +1,194 @@
+"""What each command is asked: the fields of its request are its options."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mixdyn.samplers.options import samplers
+from mixdyn.support.references import CHECKPOINT
+
+from .inputs import given
+
+if TYPE_CHECKING:
+    SamplerName = str
+else:
+    SamplerName = Literal[tuple(samplers())]
+
+USUAL = "ddim"
+FilterName = Literal["none", "random", "hal"]  # mixdyn.recursion.Filter, without its imports
+
+_MIXTURE_HELP = (
+    "A .toml or .npz file, or a preset: grid, rotated_grid, diamond, line, ring, two_modes, "
+    "farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05; `mixdyn presets` lists "
+    "them)."
+)
+_SCHEDULE_HELP = (
+    "A .toml or .npz file, or linear, scaled_linear, sigmoid or cosine; options as in "
+    "linear:T=500,beta_end=0.04 (with fewer steps raise beta_end: samples start from pure noise, "
+    "alpha_bar_T near 0)."
+)
+_OWN = "that of the checkpoint"
+MixtureText = Annotated[str, typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET")]
+OwnMixtureText = Annotated[
+    str | None,
+    typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET", show_default=_OWN),
+]
+ScheduleText = Annotated[str, typer.Option("--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME")]
+OwnScheduleText = Annotated[
+    str | None,
+    typer.Option(
+        "--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME", show_default=f"{_OWN}, else linear"
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleRequest:
+    """One run of `mixdyn sample`, as the user asked for it.
+
+    mixture and schedule: None for those that a checkpoint was trained on; without a checkpoint the
+    schedule is then linear. options: of the sampler.
+    """
+
+    out: Annotated[Path, typer.Option(help="Samples, a .npz file; a .json summary beside it.")]
+    mixture: OwnMixtureText = None
+    n: Annotated[int, typer.Option("-n", help="Number of samples.")] = 10_000
+    schedule: OwnScheduleText = None
+    sampler: Annotated[SamplerName, typer.Option(help="The sampler.")] = USUAL
+    options: dict[str, Any] = field(default_factory=dict)
+    start: Annotated[int | None, typer.Option(help="Start at this time of the grid.")] = None
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A score model in place of the exact one: a checkpoint (.safetensors), or a "
+            "function f(x, t) or an object with eps(x, t).",
+            metavar="FILE|MODULE:NAME",
+        ),
+    ] = None
+    predicts: Annotated[
+        str | None,
+        typer.Option(help="What the function returns: eps, x0, v, score.", show_default="eps"),
+    ] = None
+    index_base: Annotated[
+        int | None,
+        typer.Option(
+            help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
+        ),
+    ] = None
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of the exact score: double, or single, faster.", show_default="double"),
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where a checkpoint computes: cpu or cuda.", show_default="cpu"),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads of the kernels.", show_default="all")
+    ] = None
+    seed: Seed = 0
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the model is a file of `mixdyn train`."""
+        return self.model is not None and self.model.endswith(CHECKPOINT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """What `mixdyn check` is asked; options: of DDIM."""
+
+    mixture: Annotated[
+        str, typer.Argument(help="A mixture file (.toml, .npz) or a preset.", metavar="FILE|PRESET")
+    ]
+    schedule: ScheduleText = "linear"
+    kappa: Annotated[
+        list[float] | None,
+        typer.Option(help="Dominance margin; repeat for several.", show_default="2, 7, 20"),
+    ] = None
+    tau: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Raw time from which saddles, traps and budgets are measured; repeat for several.",
+            show_default="where neighbours separate at kappa = 7",
+        ),
+    ] = None
+    pairs: Annotated[int, typer.Option(help="How many of the nearest pairs to list.")] = 5
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Trajectories for tau_1.", show_default="512, or as fit 64 MiB"),
+    ] = None
+    seed: Seed = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """One run of `mixdyn train`."""
+
+    mixture: MixtureText
+    out: Annotated[Path, typer.Option(help="The checkpoint, a .safetensors file.")]
+    schedule: ScheduleText = "linear"
+    recipe: Annotated[str, typer.Option(help="paper, reduced, short or high-dimensional.")] = (
+        "reduced"
+    )
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None
+    batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None
+    points: Annotated[
+        int | None, typer.Option(help="Size of the training set, if not the recipe's.")
+    ] = None
+    hidden: Annotated[int | None, typer.Option(help="Width, if not the recipe's.")] = None
+    seed: Seed = 0
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu"
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
+    ] = None
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train over what is there, finished or not.")
+    ] = False
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The values of the recipe that the user set."""
+        return given({key: getattr(self, key) for key in ("steps", "batch", "points", "hidden")})
+
+    def require(self) -> None:
+        """What training needs is installed, and torch takes the threads it was given."""
+        from mixdyn import learned
+
+        learned.require()
+        if self.threads is not None:
+            learned.use_threads(self.threads)
+
+    def command(self, name: str, **own: object) -> str:
+        """What to type to train the same again; `own` are the options of this command alone."""
+        first = {"mixture": self.mixture, "schedule": self.schedule, "recipe": self.recipe}
+        last = {"seed": self.seed, "device": self.device, "out": self.out.name}
+        options = {**first, **self.changes, **own, **last}
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return shlex.join(["mixdyn", name, *words])
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurseRequest(TrainRequest):
+    """One run of `mixdyn recurse`, which goes on with what is there."""
+
+    out: Annotated[Path, typer.Option(help="A folder of its own; an unfinished one goes on.")]
+    schedule: ScheduleText = "linear:T=500,beta_start=0.001,beta_end=0.2"
+    recipe: Annotated[str, typer.Option(help="reduced or full.")] = "reduced"
+    points: Annotated[
+        int | None, typer.Option(help="Samples a generation, if not the recipe's.")
+    ] = None
+    fresh: bool = field(default=False, init=False)
+    filter: Annotated[
+        FilterName, typer.Option(help="What is dropped before the next training.")
+    ] = "none"
+    generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 5
+    discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1
+    window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 4
