@@ -82,7 +82,7 @@ def plausible(false_alarm_budget: FalseAlarmBudget) -> Callable[..., None]:
 
 class Ledger:
     """Rows of claims by kind of evidence, each computed once a worker, and problems that share
-    what is measured on them. Rows are frozen; a test that changes a workspace takes a `fresh` case.
+    what is measured on them. Rows are frozen; a test that changes a workspace takes `own_case`.
     """
 
     def __init__(self) -> None:
@@ -139,20 +139,25 @@ def drawn(ledger: Ledger, standard_case: Case) -> Case:
 
 
 @pytest.fixture
-def own_case(standard_case: Case) -> Case:
+def own_case() -> Case:
     """The standard problem with a workspace of this test's own."""
-    return dataclasses.replace(standard_case, workspace={})
+    from verify.ledger import cases
+
+    return cases.standard()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a fixture of their module run on one worker, so that it is made once; what
-    shares more says so by a group of its own. All else goes wherever a worker is free."""
+    """What is measured on the standard problem is slow, and shared on one worker; so are tests that
+    share a fixture of their module. A group of its own says otherwise; all else goes wherever a
+    worker is free."""
     for item in items:
-        if item.get_closest_marker("xdist_group"):
-            continue
-        made = item._fixtureinfo.name2fixturedefs.values()
-        if any(fixture.scope == "module" for each in made for fixture in each):
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+        scopes = {f.scope for each in item._fixtureinfo.name2fixturedefs.values() for f in each}
+        group = item.location[0] if "module" in scopes else None
+        if "standard_case" in item.fixturenames:
+            item.add_marker(pytest.mark.slow)
+            group = "standard"
+        if group and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def is_missing_extra(reason: str) -> bool:

@@ -69,6 +69,7 @@ def test_every_benchmark_asks_and_has_columns():
         assert benchmark.columns
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("squares", [peers.matrix_squares, peers.difference_squares])
 def test_numpy_does_the_work_of_the_engine(squares):
     check_same_work(lambda problem: peers.in_blocks(peers.numpy_rollout(problem, squares), 3))

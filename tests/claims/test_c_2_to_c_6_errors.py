@@ -1,6 +1,5 @@
 """Synthetic score errors have the size and slope they claim, and do what the claims say."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -12,10 +11,8 @@ from mixdyn import bounds, dynamics, oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.solvers.field import ModelField
-from verify.ledger import cases
-from verify.ledger.case import Case, Profile
-from verify.ledger.rows import controls, row_of
-from verify.ledger.verdict import NegativeControl
+from verify.ledger.case import Case
+from verify.ledger.verdict import Basis
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
@@ -27,21 +24,15 @@ from verify.measure.score_errors.inexact import (
     perturbed_model,
 )
 from verify.measure.score_errors.perturbed_paths import perturbed_paths
-from verify.papers.ddim_hallucinates_2605_06831.claims import c_2_parallel_error as c2
-from verify.papers.ddim_hallucinates_2605_06831.claims import c_3_tube_error as c3
 from verify.papers.ddim_hallucinates_2605_06831.claims import c_4_saddle_shift as c4
-from verify.papers.ddim_hallucinates_2605_06831.claims import c_5_saddle_flip as c5
-from verify.papers.ddim_hallucinates_2605_06831.claims import c_6_midpoint_error as c6
-from verify.papers.ddim_hallucinates_2605_06831.claims import p_5_1_midpoint as p51
 
 MIXTURE = GaussianMixture([[-1.0, 0.2], [0.3, -0.4], [1.2, 0.9]], 0.05, [0.2, 0.5, 0.3])
 SCHEDULE = NoiseSchedule.linear(400)
 
 
 @pytest.fixture(scope="module")
-def case():
-    """The standard problem without trained models, of which nothing here speaks: as one drawn."""
-    return dataclasses.replace(cases.standard(0, Profile.QUICK), random=True)
+def case(drawn):
+    return drawn
 
 
 def some_error(seed, size=None):
@@ -111,9 +102,9 @@ def test_a_constant_outward_error_holds_a_path_beyond_its_mode_by_exactly_delta(
     assert paths.a[-1, beyond] - 1.0 == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize(("claim", "side"), [(c2.CLAIM, c2.overshoot), (c3.CLAIM, c3.tube)])
-def test_the_bounds_with_error_are_attained(case, claim, side):
-    verdict = row_of(claim, case, side)
+@pytest.mark.parametrize("claim_id", ["C.2", "C.3"])
+def test_the_bounds_with_error_are_attained(ledger, case, claim_id):
+    verdict = ledger.row(claim_id, case)
     assert verdict.tightness == pytest.approx(1.0, abs=1e-6)
     assert verdict.n_held == verdict.n > 10_000
 
@@ -136,8 +127,8 @@ def test_a_constant_error_moves_the_saddle_as_unequal_weights_do(k, share):
     assert abs(z) > abs(first_order)  # "about delta/lambda" is an understatement
 
 
-def test_the_published_shift_is_short_by_a_third_near_the_fold(case):
-    table = row_of(c4.CLAIM, case, c4.two_modes).tables[0]
+def test_the_published_shift_is_short_by_a_third_near_the_fold(ledger, case):
+    table = ledger.row("C.4", case, Basis.EXACT).tables[0]
     ratio = {line[2]: line[5] for line in table.rows if line[1] > 1000}
     assert ratio[1e-3] == pytest.approx(1.0, abs=1e-6)
     assert ratio[0.9] > 1.5
@@ -153,15 +144,15 @@ def test_the_radius_that_bounds_the_moved_saddle_is_where_its_condition_starts()
 # -- C.5 -----------------------------------------------------------------------------------------
 
 
-def test_an_error_of_two_percent_of_the_pair_traps_a_path_that_would_leave(case):
-    numbers = row_of(c5.CLAIM, case, c5.synthetic).numbers
+def test_an_error_of_two_percent_of_the_pair_traps_a_path_that_would_leave(ledger, case):
+    numbers = ledger.row("C.5", case).numbers
     assert numbers["end without an error, over l"] > 0.4
     assert numbers["end under the flipping error, over l"] < 1e-6
     assert numbers["its e_max over the score half-way to a mode"] == pytest.approx(0.08, rel=1e-9)
 
 
-def test_the_criterion_misleads_for_every_coupled_error(case):
-    verdict = row_of(c5.CLAIM, case, c5.synthetic)
+def test_the_criterion_misleads_for_every_coupled_error(ledger, case):
+    verdict = ledger.row("C.5", case)
     coupled = verdict.numbers["errors that couple directions"]
     assert coupled > 0
     assert verdict.numbers["of them, called wrongly by the criterion alone"] == coupled
@@ -171,28 +162,29 @@ def test_the_criterion_misleads_for_every_coupled_error(case):
 # -- C.6 -----------------------------------------------------------------------------------------
 
 
-def test_errors_only_raise_a_bound_that_says_nothing_already(case):
-    published = row_of(p51.CLAIM, case, p51.probability)
-    table = row_of(c6.CLAIM, case, c6.runs).tables[0]
+def test_errors_only_raise_a_bound_that_says_nothing_already(ledger, case):
+    published = ledger.row("P5.1", case)
+    table = ledger.row("C.6", case).tables[0]
     total = 10.0**published.bound.exponent
     for line in table.rows:
         assert line[2] + line[3] > total > 1.0
 
 
 def test_the_bound_under_errors_applies_no_more_often_than_the_published_one_and_compares_runs(
+    ledger,
     case,
 ):
-    verdict, published = row_of(c6.CLAIM, case, c6.runs), row_of(p51.CLAIM, case, p51.probability)
+    verdict, published = ledger.row("C.6", case), ledger.row("P5.1", case)
     assert verdict.applicable_share == published.applicable_share < 0.05
     assert {h.name for h in verdict.hypotheses} >= {"growth", "outward", "weak"}
     # A triangle inequality decides nothing: every comparison is one of counted runs.
     assert {c.relation.kind for c in verdict.comparisons} == {"statistical"}
-    ((name, control),) = controls(c6.CLAIM, case).items()
-    assert NegativeControl.of(name, control).narrow
+    (control,) = verdict.mutants
+    assert control.narrow
 
 
-def test_the_errors_that_trap_ddpm_are_those_the_hypothesis_excludes(case):
-    numbers = row_of(c6.CLAIM, case, c6.runs).numbers
+def test_the_errors_that_trap_ddpm_are_those_the_hypothesis_excludes(ledger, case):
+    numbers = ledger.row("C.6", case).numbers
     assert numbers["its λ'"] < 0.0
     assert numbers["its share of DDPM runs that end within θ"] > 0.5
     assert numbers["an error that reverses the drift: e_max over that limit"] > 100.0

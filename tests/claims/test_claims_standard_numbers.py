@@ -10,8 +10,6 @@ from mixdyn.geometry.dominance_times import steps_left, tau_2
 from verify.ledger.verdict import Basis
 from verify.measure import paths
 
-pytestmark = pytest.mark.xdist_group("standard")
-
 
 @pytest.fixture
 def case(drawn):

@@ -38,9 +38,6 @@ NARROW = {
 }
 
 
-pytestmark = pytest.mark.xdist_group("standard")
-
-
 @pytest.fixture(scope="module")
 def case(drawn):
     return drawn

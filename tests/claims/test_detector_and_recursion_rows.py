@@ -110,6 +110,7 @@ def test_recursions_of_different_plans_are_not_gathered(tmp_path):
         retraining.gather([tmp_path / "a", tmp_path / "c"])
 
 
+@pytest.mark.slow
 def test_what_recurse_writes_is_gathered_with_its_provenance(tmp_path):
     pytest.importorskip("torch")
     from mixdyn.learned import Recipe

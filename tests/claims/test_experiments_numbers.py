@@ -19,7 +19,6 @@ from verify.measure.score_errors.blurred import BLUR, blurred_score, shortest_di
 from verify.report.figures import FIGURES
 
 LOG_10 = np.log(10.0)
-pytestmark = pytest.mark.xdist_group("figures")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from verify.papers.own.claims import x_6_hybrid_law as x6
 from verify.papers.own.claims import x_7_last_step as x7
 
 SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
-pytestmark = pytest.mark.xdist_group("standard")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from verify.measure.outside_modes import Line, even_schedule, resolution, tail_m
 from verify.papers.mode_interpolation_2406_09358.claims import m_1_prime_continuous as corrected
 
 H, F = Outcome.HOLDS, Outcome.FAILS
-pytestmark = pytest.mark.xdist_group("M1")
 Q = math.erfc(5.0 / math.sqrt(2.0))
 
 

@@ -71,6 +71,7 @@ def rows_of(claim_id, case) -> dict:
 # -- the law of a chain on a line ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_quadrature_of_ddpm_gives_the_closed_gaps_of_the_exact_chain(case):
     law = law_on_line(case, NEAR, "DDPM")
     assert np.allclose(np.log(gap_probabilities(law, NEAR)), exact_gaps_of(case, NEAR), atol=5e-3)
@@ -87,6 +88,7 @@ def test_the_law_of_ddim_is_that_of_the_starts_that_bisection_finds(case):
     assert np.allclose(found, predicted, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_samples_of_a_network_fall_into_the_gaps_as_often_as_its_law_says(case):
     """The network with a trap between 2 and 4 under DDIM: 5.8 % of the samples."""
     model = networks(case, modes_at(FAR))[-1].model
@@ -304,6 +306,7 @@ def test_the_exact_score_has_no_error_and_its_midpoint_the_eigenvalue_of_two_mod
     assert np.allclose(found.exact_eigenvalue[:4].T, 1.0 / (4.0 * v) - 1.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_networks_on_lines_flatten_the_turn_and_the_row_sees_the_exact_score_does_not(case):
     row = rows_of("M2", case)[Basis.LEARNED]
     assert row.verdict is Outcome.HOLDS
@@ -370,6 +373,7 @@ def with_causes(case, learned_ddpm) -> Case:
     return case
 
 
+@pytest.mark.slow
 def test_x_10_holds_where_both_causes_matter_and_fails_where_ddpm_is_no_better(case):
     (row,) = runner.run_claim(ENTRIES["X10"], with_causes(case, 2e-3))
     assert row.verdict is Outcome.HOLDS

@@ -9,15 +9,13 @@ from mixdyn import bounds, dynamics, geometry, presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Case, Profile
+from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.saddles import proofs as saddle_proofs
 from verify.measure.saddles.branch import places
 from verify.measure.saddles.proofs import has_no_saddle, is_saddle
 
-ENTRY = {entry.claim.id: entry for entry in registry.load_claims()}["P4.7 (1)"]
 GRID = np.array([[x, y] for x in (0.0, 1.0) for y in (0.0, 1.0, 2.0)])
 LIGHT_AT_THE_EDGE = [0.0025, 0.25, 0.25, 0.0025, 0.25, 0.245]
 LIGHT_IN_THE_MIDDLE = [0.25, 0.0025, 0.25, 0.25, 0.0025, 0.245]
@@ -27,12 +25,13 @@ def grid(weights):
     return GaussianMixture(GRID, 0.01, np.array(weights) / np.sum(weights))
 
 
-def rows(case):
-    return {v.basis: v for v in runner.run_claim(ENTRY, case)}
+@pytest.fixture
+def rows(ledger):
+    return lambda case: ledger.rows("P4.7 (1)", case)
 
 
-@pytest.fixture(scope="module")
-def light():
+@pytest.fixture
+def light(rows):
     return rows(Case("user", grid(LIGHT_AT_THE_EDGE), NoiseSchedule.linear()))
 
 
@@ -55,7 +54,7 @@ def test_the_full_mixture_in_doubles_holds_there_and_reports_the_gap_of_the_box(
     assert 10.0 < box.worst_gap < 100.0
 
 
-def test_where_no_box_exists_the_row_does_not_apply_and_is_no_error():
+def test_where_no_box_exists_the_row_does_not_apply_and_is_no_error(rows):
     """An equal pair just above l^2 = 4 v with a third mode off its axis: one node, no saddle."""
     mixture = GaussianMixture([[0.0, 0.0], [3.0, 3.0], [10.0, 0.0]], 0.0424)
     v = 18.0 / 4.0217
@@ -68,12 +67,11 @@ def test_where_no_box_exists_the_row_does_not_apply_and_is_no_error():
     assert found[Basis.SAMPLED].verdict is Outcome.HOLDS
 
 
-def test_every_place_of_the_standard_problem_with_a_margin_has_a_box():
-    case = cases.standard(0, Profile.QUICK)
-    stated = [p for p in places(case) if p.stated]
+def test_every_place_of_the_standard_problem_with_a_margin_has_a_box(rows, drawn):
+    stated = [p for p in places(drawn) if p.stated]
     assert len(stated) == 560
     assert min(p.box.slack for p in stated) > 0.4
-    certified = rows(case)[Basis.CERTIFIED]
+    certified = rows(drawn)[Basis.CERTIFIED]
     assert certified.verdict is Outcome.HOLDS
     assert certified.n == certified.n_held == 60
 

@@ -10,32 +10,24 @@ from hypothesis import strategies as st
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.problem.mixture import GaussianMixture
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.midpoint import comparison_diffusion, linear_confinement, stretch
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
+
+@pytest.fixture(scope="module")
+def case(drawn):
+    return drawn
 
 
 @pytest.fixture(scope="module")
-def case():
-    return cases.standard(0, Profile.QUICK)
-
-
-def rows(case, claim_id):
-    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+def published(ledger, case):
+    return ledger.row("P5.1", case)
 
 
 @pytest.fixture(scope="module")
-def published(case):
-    return rows(case, "P5.1")[Basis.SAMPLED]
-
-
-@pytest.fixture(scope="module")
-def sharp(case):
-    return rows(case, "X5")
+def sharp(ledger, case):
+    return ledger.rows("X5", case)
 
 
 def test_the_window_of_the_standard_problem_starts_at_raw_time_22(case):

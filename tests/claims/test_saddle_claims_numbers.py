@@ -10,27 +10,19 @@ from mixdyn import bounds
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
 from mixdyn.support.numbers import Log10, read_number
-from verify.ledger import cases, registry, runner
-from verify.ledger.case import Profile
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.ledger.verdict import Basis
 from verify.measure import paths
 from verify.measure.midpoint.traps import neighbour_pairs
+from verify.papers.ddim_hallucinates_2605_06831.claims import b_1_2_exact_dynamics as b12
 from verify.papers.ddim_hallucinates_2605_06831.claims import p_4_7_2_trapping as p472
 from verify.papers.own.claims import x_3_growth as x3
 
-ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
-
 
 @pytest.fixture(scope="module")
-def case():
-    """The standard problem without trained models, of which nothing here speaks: as one drawn."""
-    return dataclasses.replace(cases.standard(0, Profile.QUICK), random=True)
-
-
-def rows(case, claim_id):
-    return {v.basis: v for v in runner.run_claim(ENTRIES[claim_id], case)}
+def case(drawn):
+    return drawn
 
 
 def power(number):
@@ -38,8 +30,8 @@ def power(number):
     return number.exponent if isinstance(number, Log10) else math.log10(number)
 
 
-def test_the_published_trap_is_vacuous_from_raw_time_22(case):
-    verdict = row_of(p472.CLAIM, case, p472.trap)
+def test_the_published_trap_is_vacuous_from_raw_time_22(ledger, case):
+    verdict = ledger.row("P4.7 (2)", case, Basis.EXACT)
     assert verdict.verdict is Outcome.VACUOUS
     assert verdict.nonvacuous_share == 0.0
     assert verdict.numbers["raw time of the start"] == 22
@@ -50,8 +42,8 @@ def test_the_published_trap_is_vacuous_from_raw_time_22(case):
     assert power(verdict.bound) == pytest.approx(power(to_noisy[2]), abs=1e-9)
 
 
-def test_the_exact_trap_of_that_radius_is_hundreds_of_powers_of_ten_wider(case):
-    verdict = row_of(p472.CLAIM, case, p472.trap)
+def test_the_exact_trap_of_that_radius_is_hundreds_of_powers_of_ten_wider(ledger, case):
+    verdict = ledger.row("P4.7 (2)", case, Basis.EXACT)
     assert power(verdict.measured) == pytest.approx(-180.954, abs=5e-3)
     assert power(verdict.truth) == pytest.approx(power(verdict.measured), abs=1e-6)
     # At so small a radius the sharp exponent is exact to the last digit shown.
@@ -59,15 +51,15 @@ def test_the_exact_trap_of_that_radius_is_hundreds_of_powers_of_ten_wider(case):
     assert power(verdict.tables[0].rows[1][4]) == pytest.approx(-543.600, abs=5e-3)
 
 
-def test_a_start_at_the_midpoint_of_the_full_mixture_leaves_the_published_trap(case):
-    row = row_of(p472.CLAIM, case, p472.trap).tables[0].rows[0]
+def test_a_start_at_the_midpoint_of_the_full_mixture_leaves_the_published_trap(ledger, case):
+    row = ledger.row("P4.7 (2)", case, Basis.EXACT).tables[0].rows[0]
     offset, end = row[6], row[7]
     assert math.log10(offset) == pytest.approx(-33.92, abs=0.01)
     assert end == pytest.approx(0.278, abs=1e-3)
 
 
-def test_the_trap_row_survives_as_strict_json(case):
-    verdict = row_of(p472.CLAIM, case, p472.trap)
+def test_the_trap_row_survives_as_strict_json(ledger, case):
+    verdict = ledger.row("P4.7 (2)", case, Basis.EXACT)
     row = verdict.as_row()
     assert row["bound"] == 0.0
     assert read_number(row, "bound").exponent == pytest.approx(-1041.705, abs=1e-3)
@@ -84,8 +76,8 @@ def test_the_trap_row_survives_as_strict_json(case):
         ("clean data", 0.45, 4e-4),
     ],
 )
-def test_the_exact_traps_from_raw_time_22(case, to, fraction, radius):
-    table = row_of(x3.CLAIM, case, x3.midpoint).tables[0]
+def test_the_exact_traps_from_raw_time_22(ledger, case, to, fraction, radius):
+    table = ledger.row("X3", case, Basis.EXACT).tables[0]
     (row,) = [row for row in table.rows if row[:2] == (to, fraction)]
     _, _, safe, two, full = row
     # The reference is known to one digit: within a factor of two.
@@ -94,14 +86,14 @@ def test_the_exact_traps_from_raw_time_22(case, to, fraction, radius):
     assert power(safe) < power(two)
 
 
-def test_the_sharp_bound_is_vacuous_in_that_regime_and_not_before(case):
-    verdict = row_of(x3.CLAIM, case, x3.midpoint)
+def test_the_sharp_bound_is_vacuous_in_that_regime_and_not_before(ledger, case):
+    verdict = ledger.row("X3", case, Basis.EXACT)
     assert verdict.verdict is Outcome.HOLDS
     assert 0.2 < verdict.nonvacuous_share < 0.9
     assert all(power(row[2]) < -30 for row in verdict.tables[0].rows)
 
 
-def test_ddpm_from_3_steps_ends_as_far_from_the_mode_as_its_budget_says(case):
+def test_ddpm_from_3_steps_ends_as_far_from_the_mode_as_its_budget_says(ledger, case):
     """Start 0.01 l off the midpoint with tau_3 = 3: mean end distance 0.0599 l."""
     grid = paths.ddim_grid(case).times
     assert grid[-4] == 3
@@ -112,7 +104,7 @@ def test_ddpm_from_3_steps_ends_as_far_from_the_mode_as_its_budget_says(case):
     away = np.linalg.norm(ends - pair.mu_i, axis=1) / pair.length
     # Its spread is 0.0042 over 20,000 draws: three standard errors are 0.0001.
     assert away.mean() == pytest.approx(0.0599, abs=1e-4)
-    verdict = rows(case, "X4")[Basis.SAMPLED]
+    verdict = ledger.row("X4", case, Basis.SAMPLED)
     closed = verdict.numbers["its closed form, of the mean end"]
     assert closed == pytest.approx(0.0598, abs=5e-5)
     assert verdict.numbers["DDPM's mean end distance from it over l"] == pytest.approx(
@@ -120,8 +112,8 @@ def test_ddpm_from_3_steps_ends_as_far_from_the_mode_as_its_budget_says(case):
     )
 
 
-def test_neither_sampler_has_the_budget_from_the_midpoint_with_3_steps(case):
-    verdict = rows(case, "X4")[Basis.SAMPLED]
+def test_neither_sampler_has_the_budget_from_the_midpoint_with_3_steps(ledger, case):
+    verdict = ledger.row("X4", case, Basis.SAMPLED)
     first = dict(zip(verdict.tables[0].columns, verdict.tables[0].rows[0], strict=True))
     assert first["v_start/v_end"] == pytest.approx(8.197, abs=1e-3)
     assert first["needed by the flow"] == pytest.approx(9.8**2, rel=1e-9)
@@ -131,14 +123,14 @@ def test_neither_sampler_has_the_budget_from_the_midpoint_with_3_steps(case):
     assert first["flow ends at"] == pytest.approx(0.1711, abs=1e-4)
 
 
-def test_no_step_towards_a_convex_set_violates_its_rate(case):
-    verdict = rows(case, "X2'")[Basis.SAMPLED]
+def test_no_step_towards_a_convex_set_violates_its_rate(ledger, case):
+    verdict = ledger.row("X2'", case, Basis.SAMPLED)
     assert all(c.n_held == c.n for c in verdict.comparisons)
     assert sum(c.n for c in verdict.comparisons if "step" in c.name) >= 300
 
 
-def test_the_separatrix_of_unequal_weights_is_twice_as_near_as_the_moving_saddle(case):
-    table = rows(case, "B.1 (2)")[Basis.EXACT].tables[0]
+def test_the_separatrix_of_unequal_weights_is_twice_as_near_as_the_moving_saddle(ledger, case):
+    table = ledger.row("B.1 (2)", case, Basis.EXACT).tables[0]
     equal, double, tenfold = table.rows
     assert equal[1:3] == pytest.approx((0.0, 0.0), abs=1e-12)
     assert double[1:4] == pytest.approx((-0.0871, -0.0468, -0.0468), abs=1e-4)
@@ -171,4 +163,4 @@ def test_a_displacement_bound_without_the_other_modes_fails(case, monkeypatch):
         bounds, "responsibility_bound", lambda mixture, *args: np.full(mixture.N, 1e-30)
     )
     fresh = dataclasses.replace(case, workspace={})
-    assert rows(fresh, "B.1 (2)")[Basis.EXACT].verdict is Outcome.FAILS
+    assert row_of(b12.CLAIM, fresh, b12.displacement).verdict is Outcome.FAILS

@@ -7,7 +7,6 @@ import pytest
 
 from mixdyn import GaussianMixture, bounds, geometry, oracles, presets
 from mixdyn.support.errors import NotApplicableError
-from verify.ledger import cases
 from verify.ledger.relations import Outcome
 from verify.measure.convex import distance_to_hull
 from verify.measure.midpoint import traps
@@ -33,8 +32,8 @@ def test_modes_that_coincide_make_no_pair():
         traps.neighbour_pairs(twice, 3)
 
 
-def test_the_papers_regime_starts_at_raw_time_22():
-    case = cases.standard()
+def test_the_papers_regime_starts_at_raw_time_22(own_case):
+    case = own_case
     length = traps.neighbour_pairs(case.mixture, 1)[0].length
     v = case.schedule.effective_variance(case.mixture.sigma)
     assert traps.node_variances(case)[traps.regime_node(case, length)] == v[22]

@@ -123,6 +123,7 @@ def test_new_spacings_are_options(run, spacing):
     assert np.array_equal(np.load("s.npz")["times"], expected)
 
 
+@pytest.mark.slow
 def test_single_precision_and_a_number_of_threads_are_options(run):
     _sample(run, "--mixture", "ring", "-n", 300, "--steps", 9, "--threads", 1)
     double = np.load("s.npz")["x"]

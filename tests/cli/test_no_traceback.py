@@ -541,6 +541,7 @@ def test_what_is_no_model_is_refused(model):
         _run(model)
 
 
+@pytest.mark.slow
 def test_a_mixture_of_very_many_modes_needs_no_table_of_every_time():
     many = presets.line(n=30_000_000 // 2, spacing=1e-6)
     stepper = mixdyn.DDIM().stepper(

@@ -39,6 +39,7 @@ def idle(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_its_tasks_call_every_kernel(monkeypatch):
     declared, met, form = set(), set(), r"^@(?:cached|parallel|cached_parallel)\ndef (\w+)"
     for path in Path(kernels.__file__).parent.glob("*.py"):

@@ -13,6 +13,7 @@ from derivations.algebra.chain import Chain, Gap, Growth, Same
 from derivations.algebra.rewriting import EXPAND, RATIONAL
 from tests.derivations.sampling import evaluate, written_out
 
+pytestmark = pytest.mark.slow
 NAMES = catalogue.names()
 INFRASTRUCTURE = {"catalogue", "document", "stored"}
 

@@ -9,6 +9,7 @@ from derivations import stored
 from tests.mutants import sites
 from tests.mutants.exempt import EXEMPT
 
+pytestmark = pytest.mark.slow
 ROOT = stored.FOLDER.parent
 
 

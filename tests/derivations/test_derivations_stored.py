@@ -10,6 +10,7 @@ import pytest
 from derivations import __main__ as command
 from derivations import catalogue, document, stored
 
+pytestmark = pytest.mark.slow
 NAMES = catalogue.names()
 
 

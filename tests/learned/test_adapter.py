@@ -17,6 +17,7 @@ def score(checkpoint_file):
     return LearnedScore.load(checkpoint_file)
 
 
+@pytest.mark.slow
 def test_values_are_float64_and_do_not_depend_on_the_batch_beyond_float32(score):
     x = np.random.default_rng(0).standard_normal((5000, 2))
     whole = score.eps(x, 7)
