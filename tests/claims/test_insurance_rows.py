@@ -166,7 +166,7 @@ def test_no_push_of_the_same_cost_moves_a_mode_farther():
 def test_cells_next_to_a_hit_count_too():
     hit = np.zeros((5, 6), bool)
     hit[0, 2] = True
-    wide = terms._dilated(hit)
+    wide = terms.dilated(hit)
     assert wide.sum() == 6
     assert wide[:2, 1:4].all()
 

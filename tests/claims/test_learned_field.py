@@ -186,7 +186,7 @@ def test_a_ddim_step_is_an_euler_step_of_the_flow():
     case = pair_case()
     model, times = blurred(), learned_traps.coarse_times(case, 60)
     y = np.array([[0.03, 0.01], [-0.2, 0.05]])
-    *_, (end, _, _) = learned_traps._images(field.flow_of(case, model), y, times)
+    *_, (end, _, _) = learned_traps.images(field.flow_of(case, model), y, times)
     x = case.schedule.alpha[times[0]] * y
     run = sample(model.score, case.schedule, DDIM(spacing=TimeGrid.from_times(times)), x=x, rng=0)
     assert end == pytest.approx(np.asarray(run.x), rel=1e-10, abs=1e-12)

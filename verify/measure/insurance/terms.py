@@ -164,7 +164,7 @@ def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
     found = [oracles.log_away_probability(laws, _HALF_WIDTH * shortest)]
     for i, j in itertools.product(*(range(len(line)) for line in gaps.values)):
         mean = np.array([gaps.values[0][i], gaps.values[1][j]])
-        hit = _dilated(_lands_in_gap(case, chain, model, gaps, mean, edges))
+        hit = dilated(_lands_in_gap(case, chain, model, gaps, mean, edges))
         found.extend((log_cells[0][i][:, None] + log_cells[1][j])[hit])
     return min(float(np.logaddexp.reduce(found)), 0.0)
 
@@ -180,7 +180,7 @@ def _lands_in_gap(
     return gaps.hold(x_0).reshape(len(middle), len(middle))
 
 
-def _dilated(hit: BoolArray) -> BoolArray:
+def dilated(hit: BoolArray) -> BoolArray:
     """Cells that hit or have a neighbour that does, the diagonal ones included."""
     wide = np.pad(hit, 1)
     rows = wide[:-2] | wide[1:-1] | wide[2:]

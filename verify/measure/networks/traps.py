@@ -121,7 +121,7 @@ def find_trap(flow: LearnedFlow, times: IntArray) -> Trap:
     return Trap(int(times[0]), interval, *_growth(flow, segments, interval, times))
 
 
-def _images(flow: LearnedFlow, y: Array, times: IntArray) -> Iterator[tuple[Array, int, float]]:
+def images(flow: LearnedFlow, y: Array, times: IntArray) -> Iterator[tuple[Array, int, float]]:
     """The states y (n, d) at each noisy time, that time and the step h from there; then, with time
     0, where they end."""
     for t, s in itertools.pairwise(times.tolist()):
@@ -134,7 +134,7 @@ def _images(flow: LearnedFlow, y: Array, times: IntArray) -> Iterator[tuple[Arra
 def _ends(flow: LearnedFlow, segments: Segments, z: Array, times: IntArray) -> Array:
     """z at time 0 of starts z (P, G) on the segments."""
     y = segments.points(z)
-    *_, (end, _, _) = _images(flow, y.reshape(-1, y.shape[2]), times)
+    *_, (end, _, _) = images(flow, y.reshape(-1, y.shape[2]), times)
     return segments.along(end.reshape(y.shape) - segments.midpoints[:, None])
 
 
@@ -146,7 +146,7 @@ def _growth(
     count, d = y.shape[0], y.shape[2]
     n, unit = segments.directions, np.eye(d)
     growth, middle = np.zeros(count), np.zeros(count)
-    for state, t, h in _images(flow, y.reshape(-1, d), times):
+    for state, t, h in images(flow, y.reshape(-1, d), times):
         if t == 0:
             break
         jacobian = unit + h * flow.jacobian(state, t)

@@ -24,12 +24,12 @@ NEAR = 0.25  # of the pair's length
 _BITS = 256
 _MOST_PIECES = 2000
 _WORK = 100_000  # pieces times squared number of modes; 500 pieces where that is fewer
-_MOST_WORK = 650_000  # pieces times `_work` of one, whatever the rest: seconds
+MOST_WORK = 650_000  # pieces times `_work` of one, whatever the rest: seconds
 Ball = Any  # flint.arb
 
 
 @dataclass(frozen=True)
-class _Law:
+class Law:
     """A mixture at variance v with its numbers as balls: means (N, d), log weights (N,)."""
 
     means: list[list[Ball]]
@@ -37,7 +37,8 @@ class _Law:
     v: Ball
 
     @classmethod
-    def of(cls, mixture: GaussianMixture, v: float) -> _Law:
+    def of(cls, mixture: GaussianMixture, v: float) -> Law:
+        """The law of a mixture at the variance v, in balls of the working precision."""
         from flint import arb
 
         means = [[arb(c) for c in row] for row in mixture.means.tolist()]
@@ -109,7 +110,7 @@ def is_saddle(
 
     d = mixture.d
     with ctx.workprec(_BITS):
-        law = _Law.of(mixture, v)
+        law = Law.of(mixture, v)
         point = [arb(c) for c in found.tolist()]
         gamma = law.shares(point)
         field = arb_mat([[law.field(point, gamma, k, pair.i)] for k in range(d)])
@@ -174,9 +175,9 @@ def has_no_saddle(
     from flint import arb, ctx
 
     with ctx.workprec(_BITS):
-        law = _Law.of(mixture, v)
+        law = Law.of(mixture, v)
         half, middle = NEAR * pair.length, pair.midpoint if center is None else center
-        if _has_no_spread(law, [arb(c) for c in middle.tolist()], half):
+        if has_no_spread(law, [arb(c) for c in middle.tolist()], half):
             return True
         waiting = [([arb(c) for c in middle.tolist()], [half] * mixture.d)]
         for _ in range(_most_pieces(mixture)):
@@ -197,7 +198,7 @@ def _most_pieces(mixture: GaussianMixture) -> int:
     """Two thousand, fewer with many modes, and hardly any where they also have many dimensions: a
     cube of 2^d halves is not cut up in thousands."""
     wanted = min(_MOST_PIECES, max(500, _WORK // mixture.N**2))
-    return max(1, min(wanted, _MOST_WORK // _work(mixture)))
+    return max(1, min(wanted, MOST_WORK // _work(mixture)))
 
 
 def _work(mixture: GaussianMixture) -> int:
@@ -206,7 +207,7 @@ def _work(mixture: GaussianMixture) -> int:
     return mixture.N**2 * mixture.d + mixture.d**3 // 10
 
 
-def _has_no_spread(law: _Law, center: Sequence[Ball], radius: float) -> bool:
+def has_no_spread(law: Law, center: Sequence[Ball], radius: float) -> bool:
     """Whether the trace of Cov_gamma is below v within the radius: no eigenvalue is positive.
 
     For a ball as a whole, where log(gamma_q/gamma_r) changes by |mu_q - mu_r| radius/v: the cube
@@ -245,7 +246,7 @@ class _Piece:
         return [c + arb(0, h) for c, h in zip(self.center, self.halves, strict=True)]
 
 
-def _is_harmless(law: _Law, piece: _Piece) -> bool:
+def _is_harmless(law: Law, piece: _Piece) -> bool:
     """Whether the field vanishes nowhere in the piece, or only where it makes no saddle."""
     box = piece.box
     gamma = law.shares(box)
@@ -262,7 +263,7 @@ def _is_harmless(law: _Law, piece: _Piece) -> bool:
     return _is_off_zero(law, piece, slopes, np.linalg.eigh(middle)[1])
 
 
-def _is_off_zero(law: _Law, piece: _Piece, slopes: Any, basis: Array) -> bool:
+def _is_off_zero(law: Law, piece: _Piece, slopes: Any, basis: Array) -> bool:
     """Whether some component of the field has one sign, by the mean value theorem.
 
     Near a fold, where the field is small and flat, that is sharper than its own enclosure.

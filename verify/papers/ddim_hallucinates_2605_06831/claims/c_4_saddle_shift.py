@@ -260,10 +260,11 @@ def _solve(line: GaussianMixture, error: ErrorField, v: float, k: float, share: 
     if error.name == "constant":
         roots = oracles.two_mode_equilibria(k, k * delta_max)
         truth = float(roots[1]) + delta_max if len(roots) == 3 else math.nan
-    return Moved(v, k, share, delta, delta_max, float(y[0]) / length, truth, _radius(k, delta_max))
+    radius = radius_of(k, delta_max)
+    return Moved(v, k, share, delta, delta_max, float(y[0]) / length, truth, radius)
 
 
-def _radius(k: float, delta: float) -> float:
+def radius_of(k: float, delta: float) -> float:
     """The smallest r with delta <= r ((k/4) sech^2(k r/2) - 1), 0.5 if there is none."""
     r = np.linspace(0.0, 0.5, 20_001)[1:]
     enough = r * (0.25 * k / np.cosh(np.minimum(0.5 * k * r, 300.0)) ** 2 - 1.0) >= delta
