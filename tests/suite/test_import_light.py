@@ -1,5 +1,7 @@
 """`import mixdyn` stays light: what is heavy is imported by the name that needs it."""
 
+import importlib
+import pickle
 import subprocess
 import sys
 
@@ -44,3 +46,20 @@ def test_every_public_name_resolves_to_something_documented(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = mixdyn.nothing
+
+
+@pytest.mark.parametrize(("old", "home"), mixdyn._MOVED.items())
+def test_a_module_that_moved_is_found_under_its_old_name_with_a_warning(old, home):
+    sys.modules.pop(f"mixdyn.{old}", None)
+    module = importlib.import_module(f"mixdyn.{home}")
+    with pytest.warns(DeprecationWarning, match=rf"mixdyn\.{home} now"):
+        assert importlib.import_module(f"mixdyn.{old}") is module
+    assert module.__spec__.name == f"mixdyn.{home}"
+
+
+def test_a_mixture_pickled_under_the_old_name_is_read():
+    mixture = mixdyn.presets.two_modes()
+    old = pickle.dumps(mixture, protocol=0).replace(b"mixdyn.problem.mixture", b"mixdyn.mixture")
+    sys.modules.pop("mixdyn.mixture", None)
+    with pytest.warns(DeprecationWarning, match="mixdyn.problem.mixture now"):
+        assert pickle.loads(old) == mixture

@@ -21,7 +21,7 @@ from ..drawing import style
 from ..drawing.spec import FigureSpec
 
 
-def _found() -> Iterator[FigureSpec]:
+def found() -> Iterator[FigureSpec]:
     """What the papers' folders define, in the order of the claims."""
     modules = [m for p in modules_of("verify.papers") for m in modules_of(f"{p.__name__}.figures")]
     specs = [v for m in modules for v in vars(m).values() if isinstance(v, FigureSpec)]
@@ -29,7 +29,7 @@ def _found() -> Iterator[FigureSpec]:
     yield from sorted(specs, key=lambda spec: (place[spec.claims[0]], spec.part))
 
 
-FIGURES: Mapping[str, FigureSpec] = MappingProxyType({spec.id: spec for spec in _found()})
+FIGURES: Mapping[str, FigureSpec] = MappingProxyType({spec.id: spec for spec in found()})
 
 
 @dataclass(frozen=True)
