@@ -2,7 +2,7 @@
 
 Inside one mode DDPM's x0_hat is Gaussian with Cov(x0_hat_t, x0_hat_s) = sigma^4 V_t/v_t^2 for
 s < t, per coordinate, so the variance over the window, averaged over d coordinates, is
-sum_k lambda_k chi^2_d/d with lambda the eigenvalues of the centred covariance over the window's
+sum_k w_k chi^2_d/d with w the eigenvalues of the centred covariance over the window's
 length. Under the exact reverse law of any mixture x0_hat is a martingale, and the mean is a
 weighted sum of the denoiser's mean squared errors. Derived here; between modes nothing beyond the
 mean has a closed form.

@@ -1,7 +1,7 @@
 """The stretch between two modes on which the results about midpoints speak, and the drift there.
 
-A is the coordinate along a pair, <x - alpha midpoint, n>. In the clock lambda = -log abar, which
-is int beta, the reverse SDE has dA = b dlambda + dB with b = A/2 + <s, n>: beta drops out.
+A is the coordinate along a pair, <x - alpha midpoint, n>. In the clock c = -log abar, which is int
+beta, the reverse SDE has dA = b dc + dB with b = A/2 + <s, n>: beta drops out.
 """
 
 from __future__ import annotations
