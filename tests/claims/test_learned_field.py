@@ -64,12 +64,8 @@ def standard(standard_case):
 
 @pytest.fixture(scope="module")
 def trained(standard):
-    """The standard problem; its networks on one thread, beside other tests."""
-    torch = pytest.importorskip("torch")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield standard
-    torch.set_num_threads(threads)
+    pytest.importorskip("torch")
+    return standard
 
 
 # -- the field -----------------------------------------------------------------------------------

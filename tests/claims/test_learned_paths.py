@@ -391,8 +391,7 @@ def test_a_figure_of_networks_that_are_not_there_refuses(figure):
 
 @pytest.fixture(scope="module")
 def network():
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
+    pytest.importorskip("torch")
     return load(next(s for s in shipped() if s.name == "grid-reduced-0"))
 
 

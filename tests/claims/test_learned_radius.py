@@ -97,8 +97,7 @@ def test_the_trap_ends_where_ddims_rate_crosses_one_half():
 
 
 def test_a_trained_network_traps_ddim_next_to_a_midpoint_and_frees_ddpm():
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
+    pytest.importorskip("torch")
     network = load(next(s for s in shipped() if s.name == "grid-reduced-0"))
     case = standard()
     both = radius_sweep.samplers(case)

@@ -46,18 +46,13 @@ from verify.measure.networks.rates import (
 from verify.measure.score_errors.blurred import blurred_score
 from verify.report.figures import FIGURES
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
 IDS = ("F1", "F3", "E.13", "E.16")
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
 STEPS = (50, 100, 200, 500, 1000)
 ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)
 N = 4000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    torch.set_num_threads(1)
 
 
 def counts(hits) -> np.ndarray:

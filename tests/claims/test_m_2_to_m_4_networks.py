@@ -49,14 +49,9 @@ from verify.papers.mode_interpolation_2406_09358.claims import m_3_nearest_neigh
 from verify.papers.mode_interpolation_2406_09358.claims import m_4_data_and_distance as m4
 from verify.papers.own.claims import x_10_causes as x10
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
 ENTRIES = {entry.claim.id: entry for entry in registry.load_claims()}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_torch_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture

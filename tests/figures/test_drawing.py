@@ -19,7 +19,7 @@ from verify.measure.networks import ablated, frontier, models
 from verify.measure.score_errors.blurred import blurred_score
 from verify.report.figures import FIGURES, draw_figures
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
 
 def blurred(case):
@@ -35,7 +35,6 @@ def blurred(case):
 @pytest.fixture(scope="module")
 def case():
     """A small problem, on which every measurement takes few samples and few networks."""
-    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Case, "pick", lambda self, quick, full: max(quick // 300, 40))
         patch.setattr(models, "trained_models", blurred)

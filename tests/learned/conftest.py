@@ -2,12 +2,7 @@
 
 import pytest
 
-torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_torch_thread():
-    torch.set_num_threads(1)
+pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="session")
