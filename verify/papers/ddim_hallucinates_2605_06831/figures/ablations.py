@@ -58,8 +58,8 @@ def _message(result: Result) -> str:
     return (
         f"With the exact score no ablation leaves more than {show_share(most, 2)} outside the "
         f"modes; for a score of given resolution distance decides "
-        f"({100.0 * by_distance[0, 0]:.2g} % at spacing {result['spacing'][0]:g}, "
-        f"{100.0 * by_distance[-1, 0]:.2g} % at {result['spacing'][-1]:g}, DDIM)"
+        f"({show_share(by_distance[0, 0], 2)} at spacing {result['spacing'][0]:g}, "
+        f"{show_share(by_distance[-1, 0], 2)} at {result['spacing'][-1]:g}, DDIM)"
     )
 
 
