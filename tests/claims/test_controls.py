@@ -28,6 +28,7 @@ ONE_STEP = Case(
 pytestmark = pytest.mark.xdist_group("corners")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim_id", IDS)
 def test_no_check_breaks_on_a_single_step(ledger, claim_id):
     rows = ledger.rows(claim_id, ONE_STEP).values()

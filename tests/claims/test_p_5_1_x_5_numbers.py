@@ -140,6 +140,7 @@ def test_a_drift_that_depends_on_the_place_across_the_pair_has_no_reference():
     )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0.4, 3.0), min_size=1, max_size=5),
     st.lists(st.floats(0.05, 1.0), min_size=6, max_size=6),

@@ -132,6 +132,7 @@ STATED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", FIGURES.values(), ids=FIGURES)
 def test_a_figure_states_its_numbers_labels_its_axes_and_is_small(spec, case, tmp_path):
     with style.settings():

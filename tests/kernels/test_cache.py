@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mixdyn import kernels
 
 UNCACHED = """
@@ -45,12 +47,14 @@ def run(code, *arguments, **settings):
     return done
 
 
+@pytest.mark.slow
 def test_kernels_run_uncached_with_one_warning():
     done = run(UNCACHED)
     assert done.stdout.strip() == "(2, 1)"
     assert done.stderr.count("no folder for compiled kernels is writable") == 1
 
 
+@pytest.mark.slow
 def test_a_change_in_one_file_makes_the_kernels_of_the_others_stale_and_nothing_else_does(tmp_path):
     copy, kept = tmp_path / "kernels", str(tmp_path / "kept")
     settings = {"NUMBA_CACHE_DIR": kept, "NUMBA_DEBUG_CACHE": "1", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -55,6 +55,7 @@ def count(folder, pattern="*.py"):
     return sum(path.name != "__init__.py" for path in (ROOT / "verify" / folder).glob(pattern))
 
 
+@pytest.mark.slow
 def test_claims_figures_measurements_and_the_commands_load_without_it():
     done = run(ABSENT + EVERYTHING)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -64,6 +65,7 @@ def test_claims_figures_measurements_and_the_commands_load_without_it():
     assert measured >= count("measure", "**/*.py") > 40
 
 
+@pytest.mark.slow
 def test_loading_them_does_not_load_torch_where_it_is_installed():
     done = run(f"import sys{EVERYTHING}print(*[n for n in {EXTRA} if n in sys.modules])")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -98,6 +100,7 @@ def test_a_command_that_needs_it_says_what_to_install_and_writes_nothing(tmp_pat
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_the_ledger_runs_its_exact_rows_and_names_what_the_learned_ones_need(tmp_path):
     code = f"{ABSENT}from verify.__main__ import app; app()"
     done = run(code, "G.5", "F1", "--random", 0, "--out", tmp_path)

@@ -111,6 +111,7 @@ def units_of_bound(mixture, t, x, options):
     return gap / bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", [True, False], ids=["structure", "general"])
 @pytest.mark.parametrize("name", MIXTURES)
 def test_the_score_errs_by_no_more_than_the_stated_bound(name, structure, record_property):
