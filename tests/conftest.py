@@ -5,10 +5,12 @@ everything must be installed."""
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -136,7 +138,7 @@ def standard_case(ledger: Ledger) -> Case:
 
 
 @pytest.fixture(scope="session")
-def drawn(ledger: Ledger, standard_case: Case) -> Case:
+def drawn_case(ledger: Ledger, standard_case: Case) -> Case:
     """The standard problem as if it had been drawn at random: without rows on networks."""
     return ledger.shared(dataclasses.replace(standard_case, random=True, workspace={}))
 
@@ -150,17 +152,31 @@ def own_case() -> Case:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is measured on the standard problem is slow, and shared on one worker; so are tests that
-    share a fixture of their module. A group of its own says otherwise; all else goes wherever a
-    worker is free."""
+    """What is measured on the standard problem is slow."""
     for item in items:
-        scopes = {f.scope for each in item._fixtureinfo.name2fixturedefs.values() for f in each}
-        group = item.location[0] if "module" in scopes else None
         if "standard_case" in item.fixturenames:
             item.add_marker(pytest.mark.slow)
-            group = "standard"
-        if group and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run: those of a file on one worker, as they share what its fixtures make; all
+    files that ask for the standard problem on one; an id that ends in @GROUP with its group."""
+    from xdist.scheduler import LoadFileScheduling
+
+    @functools.cache
+    def shares_standard(file: str) -> bool:
+        text = (config.rootpath / file).read_text(encoding="utf-8")
+        return re.search(r"\b(standard|drawn)_case\b", text) is not None
+
+    class BySharing(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            named = re.search(r"@([^@]+)\]$", nodeid)
+            if named:
+                return named[1]
+            file = nodeid.partition("::")[0]
+            return "standard" if shares_standard(file) else file
+
+    return BySharing(config, log)
 
 
 def is_missing_extra(reason: str) -> bool:

@@ -31,8 +31,8 @@ SCHEDULE = NoiseSchedule.linear(400)
 
 
 @pytest.fixture(scope="module")
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 def some_error(seed, size=None):

@@ -12,8 +12,8 @@ from verify.measure import paths
 
 
 @pytest.fixture
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 def test_the_standard_problem_has_its_length_and_sigma(case):

@@ -25,7 +25,6 @@ ONE_STEP = Case(
     GaussianMixture([[0.0], [1.0], [3.0]], 0.05, [0.5, 0.3, 0.2]),
     NoiseSchedule.from_betas([0.9]),
 )
-pytestmark = pytest.mark.xdist_group("corners")
 
 
 @pytest.mark.slow

@@ -39,8 +39,8 @@ NARROW = {
 
 
 @pytest.fixture(scope="module")
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 @pytest.fixture(scope="module")

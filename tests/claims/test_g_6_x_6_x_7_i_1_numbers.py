@@ -23,8 +23,8 @@ SIGMAS = 6.3  # standard deviations that a fixed seed may stray: 3e-10
 
 
 @pytest.fixture(scope="module")
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 @pytest.fixture(scope="module")

@@ -66,11 +66,11 @@ def test_where_no_box_exists_the_row_does_not_apply_and_is_no_error(rows):
     assert found[Basis.SAMPLED].verdict is Outcome.HOLDS
 
 
-def test_every_place_of_the_standard_problem_with_a_margin_has_a_box(rows, drawn):
-    stated = [p for p in places(drawn) if p.stated]
+def test_every_place_of_the_standard_problem_with_a_margin_has_a_box(rows, drawn_case):
+    stated = [p for p in places(drawn_case) if p.stated]
     assert len(stated) == 560
     assert min(p.box.slack for p in stated) > 0.4
-    certified = rows(drawn)[Basis.CERTIFIED]
+    certified = rows(drawn_case)[Basis.CERTIFIED]
     assert certified.verdict is Outcome.HOLDS
     assert certified.n == certified.n_held == 60
 

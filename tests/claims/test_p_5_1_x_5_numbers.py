@@ -16,8 +16,8 @@ from verify.measure.midpoint import comparison_diffusion, linear_confinement, st
 
 
 @pytest.fixture(scope="module")
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ from verify.papers.own.claims import x_3_growth as x3
 
 
 @pytest.fixture(scope="module")
-def case(drawn):
-    return drawn
+def case(drawn_case):
+    return drawn_case
 
 
 def power(number):

@@ -152,8 +152,8 @@ SLOW = ("standard", *DRAWN, "25 modes in 64-D")
 
 
 def trial(claim_id, name, case):
-    marks = [pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in SLOW else [])]
-    return pytest.param(claim_id, name, case, id=f"{claim_id}, {name}", marks=marks)
+    marks = [pytest.mark.slow] if name in SLOW else []
+    return pytest.param(claim_id, name, case, id=f"{claim_id}@{name}", marks=marks)
 
 
 TRIALS = [
@@ -194,11 +194,11 @@ def test_each_claim_has_its_verdict_and_rejects_its_controls(ledger, claim_id, n
 
 
 @pytest.mark.parametrize("claim_id", [*FIRST, *SADDLES, *MIDPOINT])
-@pytest.mark.xdist_group("standard")
-@pytest.mark.slow
-def test_the_verdicts_of_the_standard_problem_do_not_depend_on_the_seed(ledger, claim_id):
-    other = dataclasses.replace(STANDARD, seed=12345, workspace={})
-    found, expected = ledger.rows(claim_id, other), ledger.rows(claim_id, STANDARD)
+def test_the_verdicts_of_the_standard_problem_do_not_depend_on_the_seed(
+    ledger, drawn_case, claim_id
+):
+    other = dataclasses.replace(drawn_case, seed=12345, workspace={})
+    found, expected = ledger.rows(claim_id, other), ledger.rows(claim_id, drawn_case)
     assert [row.verdict for row in found.values()] == [row.verdict for row in expected.values()]
 
 
@@ -218,10 +218,8 @@ def test_a_failing_control_names_what_reproduces_it(ledger, name, case, claim_id
 
 
 @pytest.mark.parametrize("claim_id", ["P5.1", "X5", "C.4", "C.5"])
-@pytest.mark.xdist_group("standard")
-@pytest.mark.slow
-def test_a_witness_names_a_place_in_this_problem(ledger, claim_id):
-    for row in ledger.rows(claim_id, STANDARD).values():
+def test_a_witness_names_a_place_in_this_problem(ledger, drawn_case, claim_id):
+    for row in ledger.rows(claim_id, drawn_case).values():
         values = [value for value in row.witness.values() if not isinstance(value, str)]
         assert all(np.isfinite(value).all() for value in values)
 
