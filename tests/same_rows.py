@@ -80,7 +80,11 @@ def by_place(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
 def git(*words: str) -> str:
     """What git says in the working tree."""
     command = ["git", "-C", str(ROOT), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        raise SystemExit(2)
+    return done.stdout.strip()
 
 
 def ledger_rows(checkout: Path, words: Sequence[str]) -> list[Row]:

@@ -1,5 +1,6 @@
 """A paper is a folder: what stands in one is in the ledger and among the figures, unregistered."""
 
+import re
 import sys
 
 import pytest
@@ -62,3 +63,58 @@ def test_two_files_with_one_id_are_refused(paper):
     (paper / "claims" / "q2_again.py").write_text(text)
     with pytest.raises(registry.InputError, match="every claim has one file"):
         registry.load_claims()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("yield Side", "yield Sides", None),  # a fault of the row itself: its row says `error`
+        ("short=", "shrot=", "can be imported.*q10_toy: TypeError"),
+        ('does_not_show="the rest"', "", "can be imported.*does_not_show"),
+        ("@CLAIM.exact()", "@CLAIM.exact", "can be imported"),
+        ("CLAIM = Claim", "raise SystemExit(0)\nCLAIM = Claim", "can be imported.*SystemExit"),
+        ("value=3.0", "valeu=3.0", "changes keywords of one.*The function takes case, value"),
+        ('CLAIM.must_fail(one, "three", value=3.0)', "", "ships a negative control"),
+        ('short="one', 'derivation="derivations/nope.py", short="one', "names its derivation"),
+        ("CLAIM.must_fail", "CLAIM.exact()(lambda case: ())\nCLAIM.must_fail", "one row on each"),
+        (
+            'must_fail(one, "three", value=3.0)',
+            "must_fail_narrowly(one, 'all', 1.0, value=abs)",
+            "has a place {}",
+        ),
+        ("CLAIM.must_fail(", "CLAIM.must_fail(one, 'three', value=4.0)\nCLAIM.must_fail(", "a new"),
+    ],
+)
+def test_a_fault_in_a_claim_file_is_one_line_that_names_it(paper, old, new, said):
+    path = paper / "claims" / "q10_toy.py"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    if said is None:
+        (row,) = run_claim(registry.load_claims()[-1], toys.case())
+        assert row.verdict == "error"
+        return
+    with pytest.raises(registry.InputError) as caught:
+        registry.load_claims()
+    assert re.search(said, str(caught.value)), caught.value
+
+
+def test_a_paper_without_its_header_is_refused_and_one_without_figures_is_not(paper):
+    (paper / "figures" / "toy.py").unlink()
+    (paper / "figures" / "__init__.py").unlink()
+    (paper / "figures").rmdir()
+    assert list(figures.found())
+    (paper / "__init__.py").write_text("")
+    for name in [name for name in sys.modules if name.startswith(f"verify.papers.{paper.name}")]:
+        del sys.modules[name]
+    with pytest.raises(registry.InputError, match="defines PAPER"):
+        registry.load_claims()
+
+
+def test_the_page_on_claims_can_be_followed_to_the_letter(paper):
+    page = (registry.ROOT / "docs" / "your_claim.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (paper / "claims" / "x_99_tail.py").write_text(code, encoding="utf-8")
+    (entry,) = registry.select(registry.load_claims(), ["X99"])
+    (row,) = run_claim(entry, toys.case())
+    assert (row.verdict, [c.verdict for c in row.mutants]) == ("holds", ["fails"])

@@ -255,6 +255,7 @@ def test_drift_is_a_changed_or_missing_verdict_of_a_claim_that_ran(case, tmp_pat
     record(case, recorded, tmp_path)
     assert find_drift(case, recorded, tmp_path) == []
     assert find_drift(case, rows_of({"G.2": "fails", "X9": "holds"}), tmp_path) == []
+    assert find_drift(case, rows_of({"X9": "fails"}), tmp_path) is None
     (change,) = find_drift(case, rows_of({"G.2": "holds"}), tmp_path)
     assert change == "toy: G.2 [exact] was fails, is holds"
     other_basis = [{"id": "G.1", "basis": "sampled", "verdict": "holds"}]

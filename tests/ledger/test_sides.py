@@ -11,7 +11,7 @@ from tests import toys
 from verify.ledger import rows, runner
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
-from verify.ledger.sides import Facts, NotApplicable, Side, Tolerance
+from verify.ledger.sides import Facts, NotApplicable, Side, Tolerance, each_part
 from verify.ledger.verdict import Basis, Hypothesis, Table
 
 DOC = toys.doc(Hypotheses="- common_sigma: one sigma. - near: it is near.")
@@ -215,3 +215,10 @@ def test_a_refusal_of_the_engine_is_one_row_of_the_claim(claim, case):
 def test_a_control_is_of_a_registered_function(claim):
     with pytest.raises(InputError, match=r"G\.9"):
         claim.must_fail(print, "anything")
+
+
+def test_sides_that_do_not_broadcast_and_parts_of_no_kind_are_one_line():
+    with pytest.raises(InputError, match=r"tail: \(4,\), \(3,\)"):
+        Side("tail", np.ones(4), at_most=np.ones(3), tolerance=Tolerance(rtol=1e-9))
+    with pytest.raises(InputError, match="a row is made of"):
+        list(each_part([3]))

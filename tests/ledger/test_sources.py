@@ -39,8 +39,8 @@ def tree(tmp_path_factory):
 
 def digests(tree):
     """Of every claim's rows and of every measurement for a figure."""
-    runner = tree / "verify/ledger/runner.py"
-    claims = {n: digest_of(tree / PLACES[n], runner, root=tree) for n in CLAIMS}
+    judges = [tree / f"verify/ledger/{name}.py" for name in ("runner", "rows")]
+    claims = {n: digest_of(tree / PLACES[n], *judges, root=tree) for n in CLAIMS}
     return claims | {n: digest_of(tree / path, root=tree) for n, path in MEASURED.items()}
 
 
@@ -71,7 +71,7 @@ def test_no_two_files_depend_on_the_same(tree):
             "verify/measure/interpolation/detector.py",
             {"m_5_detector", "hal_paths", "hal_populations"},
         ),
-        ("verify/ledger/runner.py", set(CLAIMS)),
+        *((f"verify/ledger/{n}.py", set(CLAIMS)) for n in ("runner", "rows", "controls")),
         ("mixdyn/support/errors.py", {*CLAIMS, *MEASURED}),
         ("mixdyn/cli/main.py", set()),
         ("verify/data/checkpoints/README.md", set()),

@@ -69,3 +69,10 @@ def test_the_status_is_1_where_a_field_differs(monkeypatch, capsys):
     monkeypatch.setattr(same_rows, "ledger_rows", lambda checkout, words: [{**ROW, "n": 3}])
     assert same_rows.main(["G.1", "--random", "2"]) == 1
     assert "exact.n\n  Ellipsis\n  3\n" in capsys.readouterr().out
+
+
+def test_a_revision_that_git_does_not_know_is_no_difference(capsys):
+    with pytest.raises(SystemExit) as left:
+        same_rows.git("rev-parse", "--verify", "no-such-revision")
+    assert left.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err

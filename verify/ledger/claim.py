@@ -7,6 +7,7 @@ shows one. A verdict is one row of the ledger, for a claim, a case and a kind of
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -147,6 +148,12 @@ class Claim:
 
     def _registers(self, basis: Basis, unit: str, of: Source) -> Decorator:
         def register(measure: Measure) -> Measure:
+            if any(other.basis is basis for other in self.measurements):
+                raise InputError(
+                    f"{self.id} has one row on each kind of evidence",
+                    f"{measure.__name__}, another one that is {basis}",
+                    "Make it a side of the other, or a claim of its own.",
+                )
             self.measurements.append(Measurement(basis, measure, unit, of))
             self.basis = tuple(dict.fromkeys([*self.basis, basis]))
             return measure
@@ -163,7 +170,7 @@ class Claim:
         **changed: Any,
     ) -> None:
         """A row measured with changed keywords must not hold. when: on which cases it is false."""
-        self.controls.append(Control(self.measured_by(measure), name, changed, when))
+        self._controls(measure, Control(self.measured_by(measure), name, changed, when))
 
     def must_fail_narrowly(
         self,
@@ -177,7 +184,13 @@ class Claim:
     ) -> None:
         """The same of the smallest fault that still fails: keywords as functions of its size, which
         is looked for below `gross` and stands in the name's {}."""
-        self.controls.append(Control(self.measured_by(measure), name, changed, when, gross))
+        if "{}" not in name:
+            raise InputError(
+                f"the name of a narrow control of {self.id} has a place {{}} for the size",
+                repr(name),
+                "Write it as in '(1 - {}) of the error'.",
+            )
+        self._controls(measure, Control(self.measured_by(measure), name, changed, when, gross))
 
     def must_fail_each(
         self, measure: Measure, controls: Callable[[Case], Mapping[str, Mapping[str, Any]]], /
@@ -189,6 +202,20 @@ class Claim:
             return [Control(row, name, changed) for name, changed in controls(case).items()]
 
         self.controls.append(every)
+
+    def _controls(self, measure: Measure, control: Control) -> None:
+        """Register a control whose keywords the function has, under a name of its own."""
+        known = inspect.signature(measure).parameters
+        every = any(word.kind is word.VAR_KEYWORD for word in known.values())
+        unknown = [word for word in control.changed if word not in known and not every]
+        taken = [c.name for c in self.controls if isinstance(c, Control)]
+        if unknown or control.name in taken:
+            raise InputError(
+                f"a control of {self.id} changes keywords of {measure.__name__}, under a new name",
+                f"{control.name!r} with {', '.join(control.changed)}",
+                f"The function takes {', '.join(known)}.",
+            )
+        self.controls.append(control)
 
     def measured_by(self, measure: Measure) -> Measurement:
         """What is registered of a function."""

@@ -47,7 +47,8 @@ def row_key(row: Row) -> str:
 
 
 def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list[str] | None:
-    """What differs from the recorded verdicts, in words; None for a case without a record.
+    """What differs from the recorded verdicts, in words; None where none of the rows' claims is
+    recorded for the case.
 
     Only claims among `rows` are compared. A row the record does not know is no drift, nor is a
     derived row that is absent (it depends on the installed SymPy), nor a learned row where the
@@ -61,6 +62,8 @@ def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list
         return None
     now = {row_key(row): row["verdict"] for row in rows}
     ids = {key.rpartition(" [")[0] for key in now}
+    if not ids & {key.rpartition(" [")[0] for key in recorded}:
+        return None
     return [
         f"{case.name}: {key} was {recorded[key]}, is {now.get(key, 'missing')}"
         for key in recorded

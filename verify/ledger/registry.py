@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,8 @@ from mixdyn.support.errors import InputError
 from . import rows
 from .case import Case
 from .claim import Claim
+from .paper import Paper
+from .sources import ROOT
 from .verdict import Verdict
 
 
@@ -53,6 +56,18 @@ def _entry(module: ModuleType) -> Entry:
             module.__name__,
             "Write @CLAIM.exact, @CLAIM.sampled, ... above one.",
         )
+    if not claim.controls:
+        raise InputError(
+            "a claim ships a negative control, which must not hold",
+            f"{module.__name__} without one",
+            "Write CLAIM.must_fail(...) below its function.",
+        )
+    if claim.derivation is not None and not (ROOT / claim.derivation).is_file():
+        raise InputError(
+            "a claim names its derivation by its path from the root of the repository",
+            f"{claim.derivation} of {module.__name__}",
+            "Name a file of derivations, or none.",
+        )
     check, controls = functools.partial(rows.check, claim), functools.partial(rows.controls, claim)
     return Entry(claim, check, controls, path)
 
@@ -60,7 +75,7 @@ def _entry(module: ModuleType) -> Entry:
 def load_claims() -> list[Entry]:
     """Every claim of `verify/papers`, paper by paper. Raises InputError for a repeated id."""
     found: dict[str, Entry] = {}
-    for paper in sorted(modules_of("verify.papers"), key=lambda module: module.PAPER.place):
+    for paper in sorted(modules_of("verify.papers"), key=_place):
         entries = [_entry(module) for module in modules_of(f"{paper.__name__}.claims")]
         for entry in sorted(entries, key=lambda entry: reading_order(entry.claim.id)):
             other = found.setdefault(entry.claim.id, entry)
@@ -71,9 +86,32 @@ def load_claims() -> list[Entry]:
 
 
 def modules_of(package: str) -> list[ModuleType]:
-    """The modules and packages of a package's folder."""
-    folder = importlib.import_module(package).__path__
-    return [importlib.import_module(f"{package}.{i.name}") for i in pkgutil.iter_modules(folder)]
+    """The modules and packages of a package's folder, none where there is no such folder. Raises
+    InputError for one that cannot be imported."""
+    if importlib.util.find_spec(package) is None:
+        return []
+    folder = _import(package).__path__
+    return [_import(f"{package}.{found.name}") for found in pkgutil.iter_modules(folder)]
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as fault:  # a file that someone is writing may raise anything
+        raise InputError(
+            "a file of verify/papers can be imported",
+            f"{name}: {type(fault).__name__}: {fault}",
+            "Correct it.",
+        ) from fault
+
+
+def _place(paper: ModuleType) -> int:
+    header = getattr(paper, "PAPER", None)
+    if not isinstance(header, Paper):
+        raise InputError(
+            "a paper's folder defines PAPER", paper.__name__, "Write PAPER = Paper(...) in it."
+        )
+    return header.place
 
 
 def _normal(claim_id: str) -> str:

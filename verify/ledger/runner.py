@@ -43,12 +43,12 @@ def run_claim(entry: Entry, case: Case) -> list[Verdict]:
 
     A check that breaks gives one `error` row, a hypothesis the engine refuses one `not applicable`.
     """
-    obstacle = entry.claim.obstacle(case.mixture)
-    if obstacle is not None:
-        bases = [b for b in entry.claim.basis if b is not Basis.LEARNED or not case.random]
-        return [entry.claim.not_applicable(case, obstacle, basis) for basis in bases]
     start = time.perf_counter()
     try:
+        obstacle = entry.claim.obstacle(case.mixture)
+        if obstacle is not None:
+            bases = [b for b in entry.claim.basis if b is not Basis.LEARNED or not case.random]
+            return [entry.claim.not_applicable(case, obstacle, basis) for basis in bases]
         found = entry.check(case)
         verdicts = [found] if isinstance(found, Verdict) else list(found)
         _check_rows(entry, verdicts)

@@ -101,10 +101,19 @@ class Side:
         if self._counted is not None:
             left = right = 0.0
         self._relation = (tolerance or Tolerance(rtol=1.0)).of(kind)
-        points = np.broadcast_arrays(*(np.asarray(x, float) for x in (left, right, scale)))
-        self._shape = points[0].shape
-        mask = np.ones(self._shape, bool) if among is None else np.asarray(among, bool)
-        self._mask = np.broadcast_to(mask, self._shape)
+        sides = [np.asarray(x, float) for x in (left, right, scale)]
+        mask = np.asarray(True if among is None else among, bool)
+        try:
+            points = np.broadcast_arrays(*sides)
+            self._shape = points[0].shape
+            self._mask = np.broadcast_to(mask, self._shape)
+        except ValueError as fault:
+            shapes = ", ".join(str(x.shape) for x in (*sides, mask))
+            raise InputError(
+                "the sides, the scale and the mask of a comparison broadcast",
+                f"{name}: {shapes}",
+                "Give them one shape, or axes of length 1.",
+            ) from fault
         self._points = [x[self._mask] for x in points]
         self._pieces: Sequence[Side] = ()
         self.asked = among is None or bool(self._mask.any())
@@ -211,4 +220,12 @@ Part = Side | Comparison | Hypothesis | NotApplicable | Shown | Callable[[], Any
 def each_part(parts: Any) -> Iterator[Any]:
     """The parts that a function returned: one, or several."""
     single = isinstance(parts, (Mapping, str)) or not isinstance(parts, Iterable)
-    yield from [parts] if single else parts
+    known = (Side, Comparison, Hypothesis, NotApplicable, Table, Mapping, str, Facts)
+    for part in [parts] if single else parts:
+        if not isinstance(part, known) and not callable(part):
+            raise InputError(
+                "a row is made of sides, hypotheses, numbers by name, tables, sentences and facts",
+                repr(part),
+                "See docs/your_claim.md.",
+            )
+        yield part

@@ -15,7 +15,7 @@ from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
 from mixdyn.support.numbers import dump_json
 
-from . import runner
+from . import rows, runner
 from .case import Case
 from .derived import derived_row
 from .registry import Entry
@@ -29,7 +29,7 @@ Row = dict[str, Any]
 def code_digest(entry: Entry) -> str:
     """SHA-256 over all that a claim's rows depend on: what its file imports, shipped data included,
     and what makes rows of it."""
-    return digest_of(entry.path, Path(runner.__file__))
+    return digest_of(entry.path, Path(runner.__file__), Path(rows.__file__))
 
 
 @dataclass(frozen=True)
