@@ -68,8 +68,9 @@ class Level:
     def __post_init__(self) -> None:
         alpha = check_nonnegative(self.alpha, "alpha")
         check_nonnegative(self.noise_var, "noise_var")
-        if math.isnan(self.signal_var):
+        if isinstance(self.signal_var, float) and math.isnan(self.signal_var):
             object.__setattr__(self, "signal_var", alpha * alpha)
+        check_nonnegative(self.signal_var, "signal_var")
 
     @classmethod
     def of_rho(cls, rho: float) -> Level:

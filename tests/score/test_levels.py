@@ -131,6 +131,8 @@ def test_the_velocity_off_the_preserving_path_is_refused():
         (lambda: Level(-0.1, 1.0), "alpha must be >= 0"),
         (lambda: Level(1.0, -1.0), "noise_var must be >= 0"),
         (lambda: Level(math.nan, 1.0), "alpha must be a finite real number"),
+        (lambda: Level(1.0, 1.0, -5.0), "signal_var must be >= 0"),
+        (lambda: Level(1.0, 1.0, math.inf), "signal_var must be a finite real number"),
         (lambda: Level.of_rho(-1.0), "rho must be >= 0"),
         (lambda: ExactScore(presets.line(), SCHEDULE).eps([[0.0]], Level(1.0, 0.0)), "needs noise"),
         (lambda: as_model(np.add, takes_levels=True, index_base=0), "it has no index base"),
