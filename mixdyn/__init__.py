@@ -55,19 +55,28 @@ _MODULES = {
 _MOVED = {
     "adaptive": "samplers.adaptive",
     "calibration": "samplers.calibration",
+    "cumulative": "problem.cumulative",
     "files": "support.files",
     "flow": "samplers.flow",
     "generations": "retraining.generations",
+    "hull": "score.routes.low_rank",
     "inversion": "samplers.inversion",
+    "lattice": "score.routes.spaced_axes",
     "mixture": "problem.mixture",
     "models": "learned.loading",
+    "multistep": "solvers.multistep",
+    "named": "problem.named",
     "plans": "samplers.plan",
     "provenance": "support.provenance",
     "quantities": "support.numbers",
     "recursion": "retraining.recursion",
+    "references": "support.references",
     "retry": "samplers.retry",
     "sampling": "run.sampling",
+    "schedule_tables": "problem.schedule_tables",
+    "start": "run.start",
     "steppers": "samplers.step",
+    "tableaus": "solvers.tableaus",
 }
 
 
@@ -79,10 +88,12 @@ def __getattr__(name: str) -> Any:
         return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
     if name in _MODULES:
         return importlib.import_module(f".{_MODULES[name]}", __name__)
+    if name in _MOVED:
+        return importlib.import_module(f".{name}", __name__)
     if not name.startswith("_"):
         from .support.finding import class_in
 
-        return class_in(f"{__name__}.{_HOME['*']}", name)
+        return class_in(f"{__name__}.{_HOME['*']}", name, __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

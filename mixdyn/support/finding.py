@@ -28,14 +28,14 @@ def classes_in(package: str, *attributes: str) -> list[Any]:
     ]
 
 
-def class_in(package: str, name: str) -> Any:
+def class_in(package: str, name: str, asked: str | None = None) -> Any:
     """The class that a module of a package defines; no other of its modules is imported.
 
-    Raises AttributeError where there is none.
+    Raises AttributeError of the module that was `asked` (the package itself) where there is none.
     """
     module = module_of(importlib.import_module(package).__path__, name)
     if module is None:
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise AttributeError(f"module {asked or package!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{package}.{module}"), name)
 
 
