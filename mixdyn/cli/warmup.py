@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from mixdyn.samplers.options import Options, samplers
-from mixdyn.support.errors import FileError
+from mixdyn.support.errors import FileError, InputError
 from mixdyn.support.numbers import dump_json
 
 _KERNELS = Path(__file__).resolve().parents[1] / "kernels"  # their folder of code is theirs alone
@@ -75,9 +75,14 @@ def check_cache() -> str | None:
 
 
 def cache_folder() -> Path:
-    """Where Numba keeps the kernels of this process (imports them)."""
+    """Where Numba keeps the kernels of this process (imports them). InputError where it compiles
+    nothing: a kernel is then the plain function."""
     from mixdyn import kernels
 
+    if not hasattr(kernels.rollout, "stats"):
+        raise InputError(
+            "warmup compiles the kernels", "NUMBA_DISABLE_JIT, which has none compiled", "Unset it."
+        )
     return Path(kernels.rollout.stats.cache_path)
 
 

@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -117,3 +119,17 @@ def test_a_damaged_or_full_cache_is_one_line_with_its_remedy(
     assert result.exit_code == 2
     assert remedy in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_without_the_compiler_it_says_in_one_line_that_there_is_nothing_to_compile():
+    done = subprocess.run(
+        [sys.executable, "-m", "mixdyn", "warmup"],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: warmup compiles the kernels; received NUMBA_DISABLE_JIT")
+    assert done.stderr.count("\n") == 1
