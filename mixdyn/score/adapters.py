@@ -10,7 +10,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from ..problem.schedule import NoiseSchedule
-from ..support.checks import Array, check_integer, describe
+from ..support.checks import Array, check_flag, check_integer, check_kind, describe
 from ..support.errors import InputError
 from .conversions import Predicts, check_predicts, to_eps
 from .protocol import Level, ScoreModel, lent, level, like_states
@@ -34,6 +34,7 @@ class _AdaptedAtLevels(_AdaptedModel):
     takes_levels = True
 
     def eps(self, x: Array, at: Level) -> Array:  # type: ignore[override]
+        check_kind(at, Level, "at", "This model takes levels: ask at level(schedule, t).")
         value = like_states(self._f(lent(x), at), x, "the model")
         return to_eps(value, x, at, self._predicts)
 
@@ -61,7 +62,7 @@ def as_model(
         raise InputError("f must be callable as f(x, t)", describe(f), "Pass a function.")
     check_predicts(predicts)
     shift = 1 - check_integer(index_base, "index_base", 0, 1)
-    if takes_levels and (shift or is_torch_module(f)):
+    if check_flag(takes_levels, "takes_levels") and (shift or is_torch_module(f)):
         raise InputError(
             "takes_levels is for a function f(x, level): it has no index base and is no module",
             f"index_base = {index_base}, f = {describe(f)}",

@@ -26,6 +26,7 @@ from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import (
     Array,
+    check_flag,
     check_integer,
     check_nonnegative,
     describe,
@@ -143,7 +144,7 @@ class AtLevels:
 
 def takes_levels(model: object) -> bool:
     """Whether a model says that it is asked at a Level."""
-    return getattr(model, "takes_levels", False) is True
+    return check_flag(getattr(model, "takes_levels", False), "a model's takes_levels")
 
 
 def at_levels(model: ScoreModel, schedule: NoiseSchedule) -> ScoreModel:

@@ -153,6 +153,12 @@ def check_kind(value: object, kind: type | UnionType, name: str, remedy: str) ->
     return value
 
 
+def check_flag(value: object, name: str) -> bool:
+    """`value`, which must be True or False themselves: any other would be read as one of them."""
+    flag: bool = check_kind(value, bool, name, "Write True or False.")
+    return flag
+
+
 def check_points(x: ArrayLike, d: int, name: str = "x") -> Array:
     """`x` as an (n, d) float64 array with n >= 1, entries at most LARGEST in size."""
     points = check_array(x, name, ndim=2, largest=LARGEST)

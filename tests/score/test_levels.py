@@ -48,6 +48,13 @@ class Continuous(AtTimesOnly):
         return self.exact.eps(x, at)
 
 
+class Saying(AtTimesOnly):
+    """A model that says so of what it takes."""
+
+    def __init__(self, takes_levels):
+        self.takes_levels = takes_levels
+
+
 @pytest.mark.parametrize("precision", ["double", "single"])
 @pytest.mark.parametrize("t", [1, 7, 50])
 @pytest.mark.parametrize("name", MIXTURES)
@@ -136,6 +143,10 @@ def test_the_velocity_off_the_preserving_path_is_refused():
         (lambda: Level.of_rho(-1.0), "rho must be >= 0"),
         (lambda: ExactScore(presets.line(), SCHEDULE).eps([[0.0]], Level(1.0, 0.0)), "needs noise"),
         (lambda: as_model(np.add, takes_levels=True, index_base=0), "it has no index base"),
+        (lambda: as_model(np.add, takes_levels="yes"), "takes_levels must be a bool"),
+        (lambda: as_model(np.add, takes_levels=True).eps(np.ones((1, 2)), 5), "at must be a Level"),
+        (lambda: model_for(Saying(1), SCHEDULE), "takes_levels must be a bool"),
+        (lambda: model_for(Saying(np.True_), SCHEDULE), "takes_levels must be a bool"),
     ],
 )
 def test_bad_levels_are_refused(build, rule):
