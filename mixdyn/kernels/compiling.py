@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import resources
@@ -42,6 +43,14 @@ class _FolderCache(FunctionCache):
             super().__init__(function)
             own = self.locator.get_source_stamp()
             self.locator.get_source_stamp = lambda: (own, _folder_digest())
+
+    def load_overload(self, *asked: Any) -> Any:
+        """What is kept, or None; a file cut short holds nothing, and is written anew."""
+        try:
+            return super().load_overload(*asked)
+        except (pickle.UnpicklingError, EOFError):
+            self.flush()
+            return None
 
 
 def cached(function: Callable[..., Any], **options: Any) -> Any:

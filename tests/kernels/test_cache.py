@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 from mixdyn import kernels
+from mixdyn.kernels.compiling import cached
 
 UNCACHED = """
 import numba.core.caching as caching
@@ -52,6 +54,28 @@ def test_kernels_run_uncached_with_one_warning():
     done = run(UNCACHED)
     assert done.stdout.strip() == "(2, 1)"
     assert done.stderr.count("no folder for compiled kernels is writable") == 1
+
+
+def next_one(x):
+    return x + 1
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is kept without the compiler")
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_kept_file_that_is_cut_short_is_written_anew(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def loads():
+        """How many compiled forms a new process would find."""
+        kernel = cached(next_one)
+        assert kernel(1) == 2
+        return sum(kernel.stats.cache_hits.values())
+
+    assert [loads(), loads()] == [0, 1]
+    (path,) = tmp_path.rglob(f"*.{kind}")
+    for size in (path.stat().st_size - 7, 0):
+        os.truncate(path, size)
+        assert [loads(), loads()] == [0, 1]
 
 
 @pytest.mark.slow
