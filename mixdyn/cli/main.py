@@ -13,7 +13,7 @@ import typer
 
 from mixdyn import __version__
 from mixdyn.samplers.options import samplers
-from mixdyn.support.errors import MixdynError
+from mixdyn.support.errors import MixdynError, one_line
 
 from .options import AsJson, asks
 from .requests import USUAL, CheckOptions, RecurseRequest, SampleRequest, TrainRequest
@@ -53,7 +53,7 @@ def _exit_codes() -> Iterator[None]:
     try:
         yield
     except MixdynError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        typer.echo(one_line(error), err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from mixdyn.samplers.options import Offer, Options
+from mixdyn.support.errors import InputError
 
 from .inputs import options_of
 
@@ -21,12 +22,14 @@ def asks(
     request: type[Any], kinds: Iterable[type[Options]] = (), without: Collection[str] = ()
 ) -> Callable[[_Command], Callable[..., None]]:
     """A command f(request, as_json) that takes the fields of a request as options. In the place of
-    a field `options` it takes those of these samplers, all None by default."""
+    a field `options` it takes those of these samplers, all None by default. InputError where one of
+    these has the name of another option, or not one type."""
     offers: dict[str, dict[str, Offer]] = {}
     for kind in kinds:
         for name, offer in options_of(kind).items():
             if name not in without:
                 offers.setdefault(name, {})[kind.name] = offer
+    _check(offers, {"json", "as_json", "help"} | {own.name for own in dataclasses.fields(request)})
     hints = get_type_hints(request, include_extras=True)
     taken: dict[str, tuple[Any, Any]] = {}
     for own in dataclasses.fields(request):
@@ -55,6 +58,24 @@ def asks(
 
 
 _BY_NAME = inspect.Parameter.KEYWORD_ONLY
+
+
+def _check(offers: dict[str, dict[str, Offer]], reserved: Collection[str]) -> None:
+    for name, by_sampler in offers.items():
+        (one, first), *others = by_sampler.items()
+        if name in reserved:
+            raise InputError(
+                "an option of a sampler has a name that the command itself does not use",
+                f"--{name} of the sampler {one}",
+                "Rename the field, or offer it to the library alone.",
+            )
+        for other, offer in others:
+            if offer.kind != first.kind:
+                raise InputError(
+                    "an option has one type, whichever the sampler",
+                    f"--{name}: {first.kind} of {one}, {offer.kind} of {other}",
+                    "Rename the field of one of them.",
+                )
 
 
 def _annotation(offers: dict[str, Offer]) -> Any:

@@ -95,9 +95,27 @@ class Options(Sampler):
 
 
 def samplers() -> dict[str, type[Options]]:
-    """The samplers of this folder that need no argument, by name."""
-    found = {kind.name: kind for kind in classes_in(str(__package__), "name", "grid", "stepper")}
+    """The samplers of this folder that need no argument, by name. InputError for a class that is
+    none, and for two of one name."""
+    found: dict[str, type[Options]] = {}
+    for kind in classes_in(str(__package__), "name", "grid", "stepper"):
+        if not (issubclass(kind, Options) and hasattr(kind, "__dataclass_fields__")):
+            raise InputError(
+                "a sampler of the folder is a dataclass on Options",
+                _place(kind),
+                "Write @dataclass above class NAME(Options), or begin its name with _.",
+            )
+        if (other := found.setdefault(kind.name, kind)) is not kind:
+            raise InputError(
+                f"one sampler has the name {kind.name!r}",
+                f"{_place(other)} and {_place(kind)}",
+                "Rename one of them.",
+            )
     return {name: kind for name, kind in found.items() if all(map(_has_default, _fields(kind)))}
+
+
+def _place(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:

@@ -14,6 +14,11 @@ def printable(value: object) -> str:
         return f"a value of type {type(value).__name__} too long to print"
 
 
+def one_line(error: Exception) -> str:
+    """What a command says of an error."""
+    return f"error: {' '.join(str(error).split())}"
+
+
 class MixdynError(Exception):
     """Base class: catch it to catch everything mixdyn raises deliberately."""
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+from .errors import FileError, MixdynError
 
 
 def classes_in(package: str, *attributes: str) -> list[Any]:
     """The classes with all of these attributes that the modules of a package define, by the names
-    of the files; a name that begins with _ is private."""
+    of the files; a name that begins with _ is private. FileError: a file fails."""
     modules = [
-        importlib.import_module(f"{package}.{found.name}")
+        _imported(package, found.name)
         for found in pkgutil.iter_modules(importlib.import_module(package).__path__)
     ]
     return [
@@ -36,7 +40,23 @@ def class_in(package: str, name: str, asked: str | None = None) -> Any:
     module = module_of(importlib.import_module(package).__path__, name)
     if module is None:
         raise AttributeError(f"module {asked or package!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{package}.{module}"), name)
+    return getattr(_imported(package, module), name)
+
+
+def _imported(package: str, name: str) -> ModuleType:
+    """A module of a package. FileError, with its file, for whatever it raises: it may be a
+    user's."""
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except MixdynError:
+        raise
+    except Exception as error:
+        spec = importlib.util.find_spec(f"{package}.{name}")
+        raise FileError(
+            f"every file of {package} must be importable",
+            f"{spec and spec.origin} ({type(error).__name__}: {error})",
+            "Correct the file, or take it out of the folder.",
+        ) from error
 
 
 def module_of(folders: Iterable[str | Path], name: str) -> str | None:

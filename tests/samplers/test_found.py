@@ -120,3 +120,40 @@ def test_a_sampler_is_one_file_in_the_folder(tmp_path):
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+
+
+REFUSED = """
+import sys
+from mixdyn import samplers
+samplers.__path__.append(sys.argv[1])
+from mixdyn.__main__ import main
+sys.argv[1:] = ["presets"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "instead", "said"),
+    [
+        ('"louder"', '"ddim"', "one sampler has the name 'ddim'; received mixdyn.samplers.ddim.DD"),
+        ("gain", "seed", "itself does not use; received --seed of the sampler louder"),
+        ("gain", "z", "an option has one type, whichever the sampler"),
+        ("@dataclasses.dataclass(frozen=True)\nclass Louder(Options)", "class Louder", "dataclass"),
+        ("import dataclasses", "import nowhere", "louder.py (ModuleNotFoundError: No module"),
+        ("import dataclasses", "import = 3", "louder.py (SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_file_that_is_no_sampler_of_its_own_is_one_line(tmp_path, text, instead, said):
+    assert text in FILE
+    (tmp_path / "louder.py").write_text(FILE.replace(text, instead))
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
