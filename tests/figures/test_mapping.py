@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mixdyn.support.errors import InputError
+from mixdyn.support.errors import FileError, InputError
+from verify.drawing.spec import FigureSpec
 from verify.drawing.style import LOOKS, PALETTE
+from verify.ledger import cases
 from verify.ledger.registry import load_claims
 from verify.ledger.sources import ROOT
-from verify.report.figures import FIGURES, select
+from verify.report.figures import FIGURES, draw_figures, select
 
 FILES = {path.stem: path for path in ROOT.glob("verify/papers/*/figures/[a-z]*.py")}
 CLAIMS = {entry.claim.id for entry in load_claims()}
@@ -101,3 +103,10 @@ def test_looks_differ_in_colour_and_in_marker():
     assert len({look.color for look in LOOKS.values()}) == len(LOOKS)
     assert len({look.marker for look in LOOKS.values()}) == len(LOOKS)
     assert {look.color for look in LOOKS.values()} <= set(PALETTE)
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    (tmp_path / "figures").write_text("in the way")
+    monkeypatch.setattr(FigureSpec, "result", lambda self, case: pytest.fail("measured"))
+    with pytest.raises(FileError, match="folder must be creatable"):
+        draw_figures(["D.1"], cases.standard(), tmp_path)

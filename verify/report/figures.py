@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
+from mixdyn.support.files import check_output, make_folder
 from verify.ledger.case import Case
 from verify.ledger.registry import load_claims, modules_of
 
@@ -66,12 +67,15 @@ def draw_figures(
     progress: Callable[[str], None] = lambda stage: None,
 ) -> list[Drawn]:
     """Measure what is missing, draw the figures named by `ids` (all if empty), write SVG and PNG to
-    out_dir/figures. progress is told, in words, what starts. Raises InputError for an unknown id.
+    out_dir/figures. progress is told, in words, what starts. Raises InputError for an unknown id,
+    FileError, before anything is measured, where no figure can be written.
     """
-    return [_draw(spec, case, Path(out_dir), progress) for spec in select(ids)]
+    chosen, folder = select(ids), make_folder(Path(out_dir) / "figures")
+    check_output(folder / "fig.svg")
+    return [_draw(spec, case, folder, progress) for spec in chosen]
 
 
-def _draw(spec: FigureSpec, case: Case, out_dir: Path, progress: Callable[[str], None]) -> Drawn:
+def _draw(spec: FigureSpec, case: Case, folder: Path, progress: Callable[[str], None]) -> Drawn:
     start = time.perf_counter()
     progress(f"{spec.name}: measuring")
     try:
@@ -80,5 +84,5 @@ def _draw(spec: FigureSpec, case: Case, out_dir: Path, progress: Callable[[str],
         return Drawn(spec.id, (), time.perf_counter() - start, str(refusal))
     progress(f"{spec.name}: drawing")
     with style.settings():
-        paths = style.save(spec.draw(result), out_dir / "figures", spec.stem, spec.title)
+        paths = style.save(spec.draw(result), folder, spec.stem, spec.title)
     return Drawn(spec.id, tuple(paths), time.perf_counter() - start)
