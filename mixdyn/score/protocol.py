@@ -158,14 +158,26 @@ def at_levels(model: ScoreModel, schedule: NoiseSchedule) -> ScoreModel:
 
 @functools.singledispatch
 def model_for(model: object, schedule: NoiseSchedule) -> ScoreModel:
-    """The model that `sample` runs, asked at times: a mixture stands for its exact score."""
+    """The model that `sample` runs, asked at times: a mixture stands for its exact score.
+
+    InputError for what is no model, and for a score of ours at the times of another schedule.
+    """
     if not is_model(model):
         raise InputError(
             "a model is a GaussianMixture or an object with eps(x, t)",
             describe(model),
             "Adapt a function with as_model.",
         )
-    return AtLevels(model, schedule) if takes_levels(model) else model
+    if takes_levels(model):
+        return AtLevels(model, schedule)
+    own = getattr(model, "schedule", schedule) if is_ours(model) else schedule
+    if own != schedule:  # its time t is another noise
+        raise InputError(
+            "a score must be of the schedule that it is run on",
+            f"{type(model).__name__} of {own!r}, run on {schedule!r}",
+            "Pass the mixture, or the score of this schedule.",
+        )
+    return model
 
 
 @model_for.register

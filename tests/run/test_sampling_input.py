@@ -9,7 +9,6 @@ from mixdyn import (
     DDIM,
     DDPM,
     ExactReverse,
-    ExactScore,
     NoiseSchedule,
     TimeGrid,
     as_model,
@@ -144,13 +143,6 @@ def test_a_trajectory_beyond_the_memory_limit_is_refused_before_anything_runs():
 
 def test_streaming_without_keeping_has_no_limit_on_memory():
     assert run(n=3, keep="none", memory_limit=1).x is None
-
-
-def test_an_exact_score_of_another_schedule_is_run_as_the_model_it_is():
-    other = ExactScore(MIXTURE, NoiseSchedule.linear(10, 0.2, 0.5))
-    wrapped = as_model(other.eps)
-    a, b = (run(model, n=None, x=np.ones((2, 2))).x for model in (other, wrapped))
-    assert (a == b).all()
 
 
 @pytest.mark.parametrize("limit", [float("nan"), 0.0, -1.0, True, "2e9", None])

@@ -7,7 +7,16 @@ import pytest
 
 from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, as_model, presets, sample
 from mixdyn.learned.loading import SizedModel
-from mixdyn.score import AtLevels, Level, at_levels, from_eps, level, model_for, to_eps
+from mixdyn.score import (
+    AtLevels,
+    Level,
+    PerturbedScore,
+    at_levels,
+    from_eps,
+    level,
+    model_for,
+    to_eps,
+)
 from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.errors import InputError
 
@@ -106,6 +115,25 @@ def test_a_model_that_takes_levels_runs_as_the_model_of_times_does(sampler):
     sized = SizedModel(model_for(Continuous(), SCHEDULE), 2)
     runs = {run(model) for model in (AtTimesOnly(), Continuous(), adapted, sized)}
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        ExactScore,
+        lambda mixture, schedule: PerturbedScore(mixture, schedule, lambda x, t: 0 * x),
+        lambda mixture, schedule: at_levels(AtTimesOnly(), schedule),
+    ],
+)
+def test_a_score_of_another_schedule_is_refused(of):
+    for other in (NoiseSchedule.linear(100, 1e-4, 0.3), NoiseSchedule.cosine(50)):
+        model = of(MIXTURES["per-mode sigma"], other)
+        with pytest.raises(
+            InputError, match=r"of the schedule that it is run on.*Pass the mixture"
+        ):
+            sample(model, SCHEDULE, DDIM(5), n=4, rng=0)
+    same = of(MIXTURES["per-mode sigma"], NoiseSchedule.linear(50, 1e-4, 0.3))
+    assert sample(same, SCHEDULE, DDIM(5), n=4, rng=0).x.shape == (4, 2)
 
 
 @pytest.mark.parametrize("kind", ["eps", "x0", "v", "score"])
