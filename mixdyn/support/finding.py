@@ -11,19 +11,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .errors import FileError, MixdynError
+from .errors import FileError
+
+
+def modules_in(package: str) -> list[ModuleType]:
+    """The modules and packages of a package's folder, by the names of the files; none where there
+    is no such folder. FileError: a file fails."""
+    if importlib.util.find_spec(package) is None:
+        return []
+    folders = importlib.import_module(package).__path__
+    return [_imported(package, found.name) for found in pkgutil.iter_modules(folders)]
 
 
 def classes_in(package: str, *attributes: str) -> list[Any]:
     """The classes with all of these attributes that the modules of a package define, by the names
     of the files; a name that begins with _ is private. FileError: a file fails."""
-    modules = [
-        _imported(package, found.name)
-        for found in pkgutil.iter_modules(importlib.import_module(package).__path__)
-    ]
     return [
         value
-        for module in modules
+        for module in modules_in(package)
         for name, value in vars(module).items()
         if isinstance(value, type)
         and value.__module__ == module.__name__
@@ -48,9 +53,7 @@ def _imported(package: str, name: str) -> ModuleType:
     user's."""
     try:
         return importlib.import_module(f"{package}.{name}")
-    except MixdynError:
-        raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         spec = importlib.util.find_spec(f"{package}.{name}")
         raise FileError(
             f"every file of {package} must be importable",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mixdyn.support.errors import InputError
+from mixdyn.support.finding import modules_in
 
 from . import rows
 from .case import Case
@@ -75,34 +73,14 @@ def _entry(module: ModuleType) -> Entry:
 def load_claims() -> list[Entry]:
     """Every claim of `verify/papers`, paper by paper. Raises InputError for a repeated id."""
     found: dict[str, Entry] = {}
-    for paper in sorted(modules_of("verify.papers"), key=_place):
-        entries = [_entry(module) for module in modules_of(f"{paper.__name__}.claims")]
+    for paper in sorted(modules_in("verify.papers"), key=_place):
+        entries = [_entry(module) for module in modules_in(f"{paper.__name__}.claims")]
         for entry in sorted(entries, key=lambda entry: reading_order(entry.claim.id)):
             other = found.setdefault(entry.claim.id, entry)
             if other is not entry:
                 both = f"{entry.claim.id} in {other.path.name} and {entry.path.name}"
                 raise InputError("every claim has one file", both, "Give one another id.")
     return list(found.values())
-
-
-def modules_of(package: str) -> list[ModuleType]:
-    """The modules and packages of a package's folder, none where there is no such folder. Raises
-    InputError for one that cannot be imported."""
-    if importlib.util.find_spec(package) is None:
-        return []
-    folder = _import(package).__path__
-    return [_import(f"{package}.{found.name}") for found in pkgutil.iter_modules(folder)]
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as fault:  # a file that someone is writing may raise anything
-        raise InputError(
-            "a file of verify/papers can be imported",
-            f"{name}: {type(fault).__name__}: {fault}",
-            "Correct it.",
-        ) from fault
 
 
 def _place(paper: ModuleType) -> int:

@@ -15,8 +15,9 @@ from types import MappingProxyType
 
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 from mixdyn.support.files import check_output, make_folder
+from mixdyn.support.finding import modules_in
 from verify.ledger.case import Case
-from verify.ledger.registry import load_claims, modules_of
+from verify.ledger.registry import load_claims
 
 from ..drawing import style
 from ..drawing.spec import FigureSpec
@@ -24,7 +25,7 @@ from ..drawing.spec import FigureSpec
 
 def found() -> Iterator[FigureSpec]:
     """What the papers' folders define, in the order of the claims."""
-    modules = [m for p in modules_of("verify.papers") for m in modules_of(f"{p.__name__}.figures")]
+    modules = [m for p in modules_in("verify.papers") for m in modules_in(f"{p.__name__}.figures")]
     specs = [v for m in modules for v in vars(m).values() if isinstance(v, FigureSpec)]
     place = {entry.claim.id: k for k, entry in enumerate(load_claims())}
     yield from sorted(specs, key=lambda spec: (place[spec.claims[0]], spec.part))
