@@ -64,11 +64,8 @@ class Measurement(Generic[P, Value]):
     def __call__(self, case: Case, *args: P.args, **kwargs: P.kwargs) -> Value:
         """The value kept, else measured now."""
         key = self.key(case, *args, **kwargs)
-        if key not in case.workspace:
-            case.workspace[key] = self._obtain(
-                case, key, functools.partial(self._measure, case, *args, **kwargs)
-            )
-        return case.workspace[key]
+        measure = functools.partial(self._measure, case, *args, **kwargs)
+        return case.memo(key, lambda: self._obtain(case, key, measure))
 
     @property
     def source(self) -> Path:

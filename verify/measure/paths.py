@@ -213,7 +213,7 @@ def states_at_nodes(case: Case, first: int, most: int) -> Iterator[tuple[Array, 
     """Every state y (n, d) and v at up to `most` nodes from the `first` on, of the flow, then of
     the reverse SDE."""
     for paths in (flow_paths(case), reverse_paths(case)):
-        for k in np.unique(np.linspace(first, len(paths.times) - 1, most).astype(int)):
+        for k in thinned(np.arange(first, len(paths.times)), most):
             yield paths.y[k], float(paths.v[k])
 
 
@@ -334,9 +334,14 @@ def orthogonal_remainders(case: Case, tails: Tails) -> Array:
     return tails.per_path(lambda i, j: float(orthogonal_remainder(case.mixture, i, j, tails.kappa)))
 
 
+def pair_lengths(case: Case, tails: Tails) -> Array:
+    """Length of each path's own pair, (n,), NaN without one."""
+    return tails.per_path(lambda i, j: geometry_pair(case.mixture, i, j).length)
+
+
 def told_by_tube(case: Case, tails: Tails) -> Iterator[Part]:
     """The paths about which a tube of radius R says something: R is below their pair's distance."""
-    length = tails.per_path(lambda i, j: geometry_pair(case.mixture, i, j).length)
+    length = pair_lengths(case, tails)
     if np.nanmax(tails.distance) > 1e-9 * np.nanmax(length):
         within = orthogonal_remainders(case, tails) < length
         yield Facts(nonvacuous=float(np.mean(within[tails.dominated])))

@@ -33,6 +33,7 @@ from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
+from verify.measure.paths import thinned
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -142,7 +143,7 @@ def _problems(case: Case) -> list[Problem]:
     pair = neighbour_pairs(case.mixture, 1)[0]
     own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
     v = node_variances(case)
-    nodes = v[np.unique(np.linspace(0, len(v) - 1, MAX_NODES).astype(int))]
+    nodes = thinned(v, MAX_NODES)
     at_nodes = (pair.length**2 / nodes).tolist()
     found = []
     # Beyond k = 500 the lighter weight at the threshold leaves the range of doubles.

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mixdyn import bounds, geometry
+from mixdyn import bounds
 from mixdyn.oracles import affine_hull
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
@@ -44,6 +44,7 @@ from verify.measure.paths import (
     flow_tolerance,
     node_of_tau_2,
     orthogonal_remainders,
+    pair_lengths,
     pair_margins,
     tail_place,
     told_by_tube,
@@ -89,7 +90,7 @@ def tube(
     if node is not None:
         yield _high_probability(case, flow, tails, node, start)
     yield from told_by_tube(case, tails)
-    length = tails.per_path(lambda i, j: geometry.pair(case.mixture, i, j).length)
+    length = pair_lengths(case, tails)
     yield {
         "median R over the pair's distance": float(
             np.nanmedian(orthogonal_remainders(case, tails) / length)

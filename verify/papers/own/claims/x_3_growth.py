@@ -69,7 +69,7 @@ from verify.measure.networks.traps import (
     strip_mass,
     traps,
 )
-from verify.measure.paths import FLOW_RTOL
+from verify.measure.paths import FLOW_RTOL, thinned
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -156,8 +156,7 @@ def _windows(case: Case) -> Iterator[Window]:
     v = node_variances(case)
     for pair in of_distinct_length(neighbour_pairs(case.mixture, 12))[:MAX_LENGTHS]:
         first = _node_from(case, pair.length**2 / 2.7)
-        nodes = np.unique(np.linspace(first, len(v) - 1, MAX_NODES).astype(int))
-        for a, b in itertools.combinations(v[nodes].tolist(), 2):
+        for a, b in itertools.combinations(thinned(v[first:], MAX_NODES).tolist(), 2):
             k_a, k_b = pair.length**2 / a, pair.length**2 / b
             traps = flow_of_log_distance(np.log(FRACTIONS), k_b, k_a)
             ends = flow_of_log_distance(LOG_STARTS, k_a, k_b)

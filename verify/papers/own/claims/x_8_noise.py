@@ -44,7 +44,7 @@ from verify.measure.midpoint.stretch import first_pair
 from verify.measure.networks.adaptive_rows import Trial, shown, sums_of, trials_of
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.rates import compare_order
-from verify.measure.paths import ddim_grid
+from verify.measure.paths import ddim_grid, thinned
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -120,7 +120,7 @@ def _pairs(case: Case) -> list[tuple[int, int]]:
     pairs = [(t, s) for t, s in ddim_grid(case).pairs if s > 0]
     if not pairs:
         return [(case.schedule.T, 0)]
-    return [pairs[k] for k in np.unique(np.linspace(0, len(pairs) - 1, 12).astype(int))]
+    return [pairs[k] for k in thinned(np.arange(len(pairs)), 12)]
 
 
 def _steps(case: Case) -> list[Step]:
