@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import sys
 import warnings
 from typing import Any, ClassVar
@@ -90,7 +91,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{_MODULES[name]}", __name__)
     if name in _MOVED:
         return importlib.import_module(f".{name}", __name__)
-    if not name.startswith("_"):
+    # A room that is not imported yet is asked for here first: it is no sampler.
+    if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is None:
         from .support.finding import class_in
 
         return class_in(f"{__name__}.{_HOME['*']}", name, __name__)

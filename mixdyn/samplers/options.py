@@ -74,7 +74,7 @@ class Options(Sampler):
 
     @classmethod
     def offers(cls) -> dict[str, Offer]:
-        """What the command line offers of it, by option; where there is a spacing, times too."""
+        """What the command line offers of it, by option."""
         found = {
             field.name: field.metadata["offer"]._replace(default=field.default)
             for field in _fields(cls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -37,6 +38,7 @@ def classes_in(package: str, *attributes: str) -> list[Any]:
     ]
 
 
+@functools.cache
 def class_in(package: str, name: str, asked: str | None = None) -> Any:
     """The class that a module of a package defines; no other of its modules is imported.
 

@@ -65,3 +65,10 @@ def test_a_mixture_pickled_under_the_old_name_is_read():
     sys.modules.pop("mixdyn.mixture", None)
     with pytest.warns(DeprecationWarning, match="mixdyn.problem.mixture now"):
         assert pickle.loads(old) == mixture
+
+
+def test_a_mixtures_density_looks_for_no_sampler():
+    code = (
+        "import sys, mixdyn; mixture = mixdyn.presets.grid(); mixture.log_density(mixture.means); "
+    )
+    assert run(code + "print(*[m for m in sys.modules if m.startswith('mixdyn.samplers')])") == []
