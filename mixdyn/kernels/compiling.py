@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
 import pickle
+import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from numba import config, get_num_threads, njit, set_num_threads
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.compiler_lock import global_compiler_lock
 
 # The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
 inlined = njit(inline="always", error_model="numpy")
@@ -33,10 +38,72 @@ def _folder_digest() -> str:
     return digest.hexdigest()
 
 
+_LOCKS = "compiling.lock"  # beside the kept kernels, empty: its bytes are what is locked
+_INDEX = 0  # the byte of whoever writes
+_LISTENERS: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def on_compile(say: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block, `say(name)` before a kernel that is not kept is compiled here, which takes
+    seconds; what another process compiles meanwhile is waited for and loaded, and not said."""
+    _LISTENERS.append(say)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(say)
+
+
+@functools.cache  # kept open: POSIX drops all locks of a file when any handle of it closes
+def _lock_file(folder: str) -> int:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return os.open(Path(folder, _LOCKS), os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _lock(file: int, byte: int, take: bool) -> None:
+    """Take a byte of a file for this process, or give it back; BlockingIOError or PermissionError
+    where another process has it. The operating system gives back what a dead process held."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        import msvcrt
+
+        os.lseek(file, byte, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK if take else msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    else:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB if take else fcntl.LOCK_UN, 1, byte)
+
+
+@contextlib.contextmanager
+def _alone(folder: str, byte: int) -> Iterator[None]:
+    """One process at a time inside the block, of those that share the folder and the byte. Where
+    no file can be made or locked nobody waits: at worst two processes then compile the same."""
+    try:
+        file = _lock_file(folder)
+        while True:
+            try:
+                _lock(file, byte, take=True)
+                break
+            except (BlockingIOError, PermissionError):
+                time.sleep(0.02)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        _lock(file, byte, take=False)
+
+
 class _FolderCache(FunctionCache):
     """Numba's cache of a kernel, which is stale when any file of the folder has changed: Numba's
     own stamp is of the kernel's file alone, not of those whose functions it calls. Where code is
-    kept stays Numba's choice."""
+    kept stays Numba's choice.
+
+    Processes that miss the same kernel take turns: the first compiles, the others load. Each
+    signature is a turn of its own; the index, which all signatures of a kernel share, is written by
+    one process at a time.
+    """
 
     class _impl_class(CompileResultCacheImpl):  # noqa: N801 - the name that Numba reads
         def __init__(self, function: Callable[..., Any]) -> None:
@@ -44,13 +111,43 @@ class _FolderCache(FunctionCache):
             own = self.locator.get_source_stamp()
             self.locator.get_source_stamp = lambda: (own, _folder_digest())
 
-    def load_overload(self, *asked: Any) -> Any:
-        """What is kept, or None; a file cut short holds nothing, and is written anew."""
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._function, self._turn = function, contextlib.ExitStack()
+
+    def compiled_by(self, compile_: Callable[..., Any]) -> Callable[..., Any]:
+        """Numba's `compile_` of a signature, at whose end the turn passes on."""
+
+        def run(signature: Any) -> Any:
+            with global_compiler_lock, self._turn:
+                return compile_(signature)
+
+        return run
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """What is kept, by now or when the process that compiles it has finished; or None, and it
+        is this process's turn."""
+        found = self._kept(signature, context)
+        if found is None:
+            turn = zlib.crc32(f"{self._cache_file._index_name} {signature}".encode())
+            self._turn.enter_context(_alone(self.cache_path, 1 + turn % 2**30))
+            found = self._kept(signature, context)
+            for say in _LISTENERS if found is None else ():
+                say(self._function.__name__)
+        return found
+
+    def _kept(self, *asked: Any) -> Any:
+        """A file cut short holds nothing, and is written anew."""
         try:
             return super().load_overload(*asked)
         except (pickle.UnpicklingError, EOFError):
-            self.flush()
+            with _alone(self.cache_path, _INDEX):
+                self.flush()
             return None
+
+    def save_overload(self, *kept: Any) -> None:
+        with _alone(self.cache_path, _INDEX):
+            super().save_overload(*kept)
 
 
 def cached(function: Callable[..., Any], **options: Any) -> Any:
@@ -58,9 +155,11 @@ def cached(function: Callable[..., Any], **options: Any) -> Any:
     kernel = njit(error_model="numpy", **options)(function)
     if not config.DISABLE_JIT:
         try:
-            kernel._cache = _FolderCache(function)  # what `njit(cache=True)` does with its own
+            kernel._cache = cache = _FolderCache(function)  # as `njit(cache=True)` does
         except RuntimeError:  # no folder that Numba may write to
             _warn_uncached()
+        else:
+            kernel.compile = cache.compiled_by(kernel.compile)
     return kernel
 
 

@@ -35,6 +35,37 @@ kernels.normals(xi, *np.array([0, 1, 0, 7], np.uint64))
 print(xi[0, 0].hex(), xi[0, 1].hex())
 """
 
+ASKING = """
+import sys, time
+
+from mixdyn.kernels import compiling
+from tests.kernels.test_cache import next_one
+
+def say(name):
+    print("compiling", name, flush=True)
+    sys.stdin.readline()
+
+def sleep(seconds, waits=[], inner=time.sleep):
+    waits or print("waiting", flush=True)
+    waits.append(seconds)
+    inner(seconds)
+
+time.sleep = sleep
+kernel = compiling.cached(next_one)
+with compiling.on_compile(say):
+    answer = kernel(1)
+print(answer, "loaded", sum(kernel.stats.cache_hits.values()))
+"""
+
+
+def start(code, **settings):
+    """A process that is spoken to."""
+    options = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
+    pipes = dict.fromkeys(("stdin", "stdout"), subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], text=True, env=options | settings, **pipes
+    )
+
 
 def run(code, *arguments, **settings):
     options = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA_")}
@@ -76,6 +107,23 @@ def test_a_kept_file_that_is_cut_short_is_written_anew(tmp_path, monkeypatch, ki
     for size in (path.stat().st_size - 7, 0):
         os.truncate(path, size)
         assert [loads(), loads()] == [0, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dies", [False, True], ids=["finishes", "dies"])
+def test_a_kernel_that_two_processes_miss_waits_for_the_first_until_it(tmp_path, dies):
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    with start(ASKING, **settings) as first:
+        assert first.stdout.readline() == "compiling next_one\n"
+        with start(ASKING, **settings) as second:
+            assert second.stdout.readline() == "waiting\n"
+            if dies:
+                first.kill()
+                assert second.stdout.readline() == "compiling next_one\n"
+                assert second.communicate("go on\n")[0] == "2 loaded 0\n"
+            else:
+                assert first.communicate("go on\n")[0] == "2 loaded 0\n"
+                assert second.communicate()[0] == "2 loaded 1\n"
 
 
 @pytest.mark.slow
