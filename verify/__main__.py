@@ -13,6 +13,7 @@ from mixdyn.support.checks import check_integer
 from mixdyn.support.errors import FileError, InputError, MixdynError
 from mixdyn.support.files import check_output, make_folder, write_text
 from mixdyn.support.numbers import dump_json
+from mixdyn.support.provenance import usable_cores
 
 from .ledger import cases, recorded, registry, store
 from .ledger.case import Case, Profile
@@ -110,7 +111,7 @@ def _finish(
 
 
 def _run(
-    entries: list[registry.Entry], chosen: list[Case], outputs: Outputs, fresh: bool
+    entries: list[registry.Entry], chosen: list[Case], outputs: Outputs, fresh: bool, jobs: int
 ) -> list[Row]:
     make_folder(outputs.store.folder)  # before minutes of work, not after
     progress = terminal.Progress(terminal.make_console(), len(entries) * len(chosen))
@@ -121,8 +122,8 @@ def _run(
             chosen,
             outputs.store,
             fresh=fresh,
-            report=progress.start,
-            finished=progress.finish,
+            jobs=jobs,
+            watcher=progress,
             unkept=lost.append,
         )
     if lost:
@@ -222,6 +223,10 @@ def main(  # noqa: PLR0917 - typer calls it by name
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Check again, and measure again, what is kept.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Claims checked at a time, in as many processes.", show_default="cores"),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report and of finished rows.")] = Path(
         "report"
     ),
@@ -239,6 +244,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
     try:
         files = UserFiles(mixture, schedule, model, predicts, index_base)
         check_integer(seed, "--seed", 0, 2**63 - 1)
+        jobs = check_integer(usable_cores() if jobs is None else jobs, "--jobs", 1, 1024)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)
         if search_claim is not None:
@@ -260,7 +266,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
         outputs = Outputs(out, json_file, record, summary=n_random is not None)
         if json_file is not None:  # before minutes of work, not after
             check_output(json_file)
-        status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh), outputs)
+        status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh, jobs), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)
         status = EXIT_ERROR

@@ -40,7 +40,8 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may run on; no more than OMP_NUM_THREADS, where that is set."""
+    free = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if free else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores

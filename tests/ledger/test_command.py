@@ -47,7 +47,7 @@ def run(monkeypatch, tmp_path):
 
     def invoke(entries, *arguments, out="out"):
         monkeypatch.setattr(registry, "load_claims", lambda: entries)
-        words = [*map(str, arguments), "--out", str(tmp_path / out)]
+        words = ["--jobs", "1", *map(str, arguments), "--out", str(tmp_path / out)]
         return CliRunner().invoke(command.app, words)
 
     return invoke
@@ -75,6 +75,7 @@ def test_the_four_exit_states(run, tmp_path):
         ["--schedule", "absent.npz"],
         ["--seed", "-1"],
         ["--random", "-1"],
+        ["--jobs", "0"],
         ["--profile", "slow"],
         ["--mixture", "MIXTURE", "--random", "2"],
         ["--mixture", "BROKEN"],
@@ -184,6 +185,20 @@ def test_the_table_goes_to_the_terminal_with_reasons_for_what_does_not_hold(run)
     assert "G.9" in found.output
     assert "a note with | and <b>" in found.output
     assert "No recorded verdicts: standard." in found.output
+
+
+def test_where_the_output_is_no_terminal_every_finished_claim_is_a_line(run):
+    entries = [entry("G.9", 1.0), entry("G.8", 0.9)]
+    lines = run(entries, "--random", 1).output.splitlines()[:4]
+    patterns = [
+        r"\[1/4\] G\.9 on standard: holds, .* s",
+        r"\[2/4\] G\.8 on standard: fails, .* s",
+        r"\[3/4\] G\.9 on random-1: holds, .* s",
+        r"\[4/4\] G\.8 on random-1: fails, .* s",
+    ]
+    assert all(map(re.fullmatch, patterns, lines))
+    kept = run(entries[:1], "--random", 0).output
+    assert kept.startswith("[1/1] G.9 on standard: holds, kept\n")
 
 
 def test_a_share_says_all_only_when_it_is_all():

@@ -245,7 +245,8 @@ def run(monkeypatch, tmp_path):
 
     def invoke(*entries):
         monkeypatch.setattr(registry, "load_claims", lambda: list(entries))
-        return CliRunner().invoke(command.app, ["--random", "0", "--out", str(tmp_path / "out")])
+        words = ["--random", "0", "--jobs", "1", "--out", str(tmp_path / "out")]
+        return CliRunner().invoke(command.app, words)
 
     return invoke
 

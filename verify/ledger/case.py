@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -35,7 +37,9 @@ class Case:
     score model of the user's, as `mixdyn.learned.loading` takes it, in place of the shipped ones;
     predicts, index_base: what it is told of a model, None for its defaults.
     workspace memoises what several claims measure on this case; folder keeps measurements from run
-    to run (`verify.measure.measurement`), none if None. Neither is part of the case's identity.
+    to run (`verify.measure.measurement`), none if None; turn is entered to look there for one and
+    else to make it, which one process of several does at a time. None of them is part of the case's
+    identity.
     """
 
     name: str
@@ -50,6 +54,9 @@ class Case:
     index_base: int | None = None
     workspace: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     folder: Path | None = field(default=None, compare=False, repr=False)
+    turn: Callable[[str], AbstractContextManager[Any]] = field(
+        default=contextlib.nullcontext, compare=False, repr=False
+    )
 
     @functools.cached_property
     def digest(self) -> str:

@@ -1,9 +1,9 @@
-"""Recorded verdicts, and whether a run reproduces them."""
+"""Recorded verdicts, whether a run reproduces them, and how long each claim took."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,18 @@ def find_drift(case: Case, rows: Iterable[Row], folder: Path = RECORDED) -> list
     ]
 
 
+def seconds_taken() -> Callable[[str, Case], float]:
+    """How long a claim took on a problem of that name, or else on the standard one, when it was
+    last recorded; a moment where it never was."""
+    contents = [_read(path) for path in RECORDED.glob("*.json")]
+    took = {content["case"]: content.get("seconds", {}) for content in contents}
+
+    def seconds(claim_id: str, case: Case) -> float:
+        return took.get(case.name, took.get("standard", {})).get(claim_id, 0.1)
+
+    return seconds
+
+
 def record(case: Case, rows: Sequence[Row], folder: Path = RECORDED) -> Path | None:
     """Store the verdicts of `rows` for this case and profile; rows of other claims stay.
 
@@ -87,11 +99,15 @@ def record(case: Case, rows: Sequence[Row], folder: Path = RECORDED) -> Path | N
     old = content["verdicts"].get(case.profile.value, {})
     kept = {key: v for key, v in old.items() if key.rpartition(" [")[0] not in ids}
     new = kept | {row_key(row): row["verdict"] for row in rows}
+    took = content.get("seconds", {}) | {
+        row["id"]: float(f"{row['seconds']:.1g}") for row in rows if row.get("seconds")
+    }
     content = {
         "case": case.name,
         "origin": case.origin,
         "digest": case.digest,
         "verdicts": {**content["verdicts"], case.profile.value: dict(sorted(new.items()))},
+        "seconds": dict(sorted(took.items())),
     }
     make_folder(folder)
     write_text(path, dump_json(content))

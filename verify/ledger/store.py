@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -15,13 +16,14 @@ from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
 from mixdyn.support.numbers import dump_json
 
-from . import rows, runner
+from . import recorded, rows, runner
 from .case import Case
 from .derived import derived_row
 from .registry import Entry
 from .relations import Outcome
 from .sources import digest_of
 from .verdict import Basis, Origin
+from .workers import Task, Watcher, check_all, worth
 
 Row = dict[str, Any]
 
@@ -55,11 +57,12 @@ class Store:
         if Basis.LEARNED in entry.claim.basis:
             parts.append(learned.available())
         key = hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:16]
-        slug = re.sub(r"\W+", "-", f"{case.name}-{entry.claim.id}").strip("-").lower()
-        return self.folder / f"{slug}-{key}.json"
+        return self.folder / f"{_slug(entry, case)}-{key}.json"
 
     def load(self, entry: Entry, case: Case) -> list[Row] | None:
         """The saved rows, or None where there are none (or the file is damaged)."""
+        if not any(self.folder.glob(f"{_slug(entry, case)}-*")):  # known without the code's digest
+            return None
         try:
             rows = json.loads(self.path(entry, case).read_text(encoding="utf-8"))["rows"]
             stored = Origin.STORED
@@ -73,6 +76,10 @@ class Store:
             return
         make_folder(self.folder)
         write_text(self.path(entry, case), dump_json({"rows": rows}))
+
+
+def _slug(entry: Entry, case: Case) -> str:
+    return re.sub(r"\W+", "-", f"{case.name}-{entry.claim.id}").strip("-").lower()
 
 
 def _derived(entry: Entry, case: Case, rows: Sequence[Row]) -> list[Row]:
@@ -90,28 +97,35 @@ def run_all(
     store: Store,
     *,
     fresh: bool = False,
-    report: Callable[[Entry, Case], None] = lambda entry, case: None,
-    finished: Callable[[list[Row]], None] = lambda rows: None,
+    jobs: int = 1,
+    watcher: Watcher | None = None,
     unkept: Callable[[FileError], None] = lambda fault: None,
 ) -> list[Row]:
-    """All rows, case by case. `report` is told what starts, `finished` the rows of each claim,
-    `unkept` why finished rows could not be written.
+    """All rows, case by case. `watcher` is told how it goes, `unkept` why finished rows could not
+    be written.
 
-    What claims share on a case is dropped before the next one begins.
+    At most `jobs` claims are checked at a time. What claims share on a case is dropped before the
+    next one begins.
     """
-    rows: list[Row] = []
-    for case in cases:
-        for entry in entries:
-            report(entry, case)
-            found = None if fresh else store.load(entry, case)
-            if found is None:
-                found = [verdict.as_row() for verdict in runner.run_claim(entry, case)]
-                try:
-                    store.save(entry, case, found)
-                except FileError as fault:  # a full disk is no reason to lose the others
-                    unkept(fault)
-            found = found + _derived(entry, case, found)
-            rows.extend(found)
-            finished(found)
-        case.workspace.clear()
-    return rows
+    watcher = watcher or Watcher()
+    took = recorded.seconds_taken()
+    tasks = [Task(entry, case, took(entry.claim.id, case)) for case in cases for entry in entries]
+    rows: dict[Task, list[Row]] = {}
+
+    def finish(task: Task, found: list[Row]) -> None:
+        rows[task] = found + _derived(task.entry, task.case, found)
+        watcher.finished(task, rows[task])
+
+    for task in tasks:
+        kept = None if fresh else store.load(task.entry, task.case)
+        if kept is not None:
+            finish(task, kept)
+    left = [task for task in tasks if task not in rows]
+    with contextlib.closing(check_all(left, worth(jobs, left), watcher)) as checked:
+        for task, found in checked:
+            try:
+                store.save(task.entry, task.case, found)
+            except FileError as fault:  # a full disk is no reason to lose the others
+                unkept(fault)
+            finish(task, found)
+    return [row for task in tasks for row in rows[task]]

@@ -87,16 +87,18 @@ class Measurement(Generic[P, Value]):
         name = f"{case.name}-{self._measure.__name__}"
         digest = hashlib.sha256(f"{key}, {code}".encode()).hexdigest()[:16]
         path = case.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{digest}.npz"
-        with contextlib.suppress(*_DAMAGE):
-            return unpack(get_type_hints(self._measure)["return"], _load(path))
-        start = time.perf_counter()
-        value = measure()
-        seconds = round(time.perf_counter() - start, 2)
-        recipe = {"key": key, "code": code, "origin": case.origin, "seconds": seconds}
-        # A full disk is no reason to lose a verdict; rows and figures are written to it as well.
-        with contextlib.suppress(FileError):
-            _save(path, {**recipe, "versions": package_versions(_PACKAGES)}, dict(pack(value)))
-        return value
+        with case.turn(path.name):
+            with contextlib.suppress(*_DAMAGE):
+                return unpack(get_type_hints(self._measure)["return"], _load(path))
+            start = time.perf_counter()
+            value = measure()
+            seconds = round(time.perf_counter() - start, 2)
+            recipe = {"key": key, "code": code, "origin": case.origin, "seconds": seconds}
+            recipe["versions"] = package_versions(_PACKAGES)
+            # A full disk is no reason to lose a verdict; rows and figures are written to it too.
+            with contextlib.suppress(FileError):
+                _save(path, recipe, dict(pack(value)))
+            return value
 
 
 def _said(value: Any) -> str:

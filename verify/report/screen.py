@@ -1,17 +1,16 @@
-"""What the ledger prints: a progress line on a terminal, the verdict table everywhere."""
+"""What the ledger prints: how far it is, and the verdict table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.numbers import show_number, show_share
 
-from ..ledger.case import Case
-from ..ledger.registry import Entry
 from ..ledger.relations import Outcome
 from ..ledger.verdict import Origin
+from ..ledger.workers import Task, Watcher
 from .document import relation_symbol, show, show_count
 from .legend import MARKS, words_on_controls
 
@@ -52,8 +51,8 @@ def status() -> Iterator[Callable[[str], None]]:
         yield line.update
 
 
-class Progress:
-    """Counts finished claims; drawn on a terminal only."""
+class Progress(Watcher):
+    """Counts finished claims: a bar on a terminal, elsewhere a line for each."""
 
     def __init__(self, console: Console, total: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -64,6 +63,7 @@ class Progress:
         hidden = not console.is_terminal
         self._bar = Bar(*columns, text, console=console, transient=True, disable=hidden)
         self._task = self._bar.add_task("", total=total)
+        self._total, self._done, self._compiling = total, 0, False
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
@@ -71,13 +71,39 @@ class Progress:
         with self._bar:
             yield self
 
-    def start(self, entry: Entry, case: Case) -> None:
+    def running(self, tasks: Sequence[Task]) -> None:
         """Name what is being checked."""
-        self._bar.update(self._task, description=f"{entry.claim.id} on {case.name}")
+        self._bar.update(self._task, description=", ".join(map(_name, tasks)))
 
-    def finish(self, rows: list[Row]) -> None:
+    def compiling(self, kernel: str) -> None:
+        """Say so, the first time."""
+        if not self._compiling:
+            self._print("compiling kernels, once")
+        self._compiling = True
+
+    def finished(self, task: Task, rows: Sequence[Row]) -> None:
         """Count one claim."""
+        self._done += 1
         self._bar.advance(self._task)
+        if self._bar.disable:
+            place = f"[{self._done:{len(str(self._total))}}/{self._total}]"
+            self._print(f"{place} {_name(task)}: {_outcome(rows)}")
+
+    def _print(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, soft_wrap=True)
+
+
+def _name(task: Task) -> str:
+    return f"{task.entry.claim.id} on {task.case.name}"
+
+
+def _outcome(rows: Sequence[Row]) -> str:
+    """The verdicts of a claim's rows, and how long they took."""
+    if not rows:
+        return "nothing to measure"
+    row = rows[0]
+    took = _ORIGINS.get(row["origin"]) or f"{show_number(row['seconds'], 2)} s"
+    return f"{', '.join(dict.fromkeys(row['verdict'] for row in rows))}, {took}"
 
 
 def print_table(console: Console, rows: list[Row]) -> None:
