@@ -35,6 +35,8 @@ def log_kl_inverse(divergence: ArrayLike, log_p: ArrayLike) -> Array:
     low, high = log_small.astype(float), np.zeros(log_small.shape)
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
+        if ((middle <= low) | (middle >= high)).all():
+            break
         below = _divergence_from(middle, log_small) <= allowed
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return np.where(allowed >= -log_small, 0.0, high)
@@ -114,6 +116,8 @@ def bounded_mean_limit(mean: float, largest: float, count: int, miss: float) -> 
     low, high = share, 1.0
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
         low, high = (middle, high) if _coin(share, middle) <= allowed else (low, middle)
     return high * size
 

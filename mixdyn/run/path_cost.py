@@ -28,7 +28,7 @@ from ..support.errors import InputError, NotApplicableError
 @dataclasses.dataclass(frozen=True, eq=False)
 class PathCosts:
     """cost (n,) of each path up to time t, x (n, d) its state there, by_step (K,) mean cost of each
-    of the K noisy steps, in the order they are taken."""
+    of the K noisy steps, in the order they are taken; at m prices (n, m) and (K, m)."""
 
     cost: Array
     x: Array
@@ -41,15 +41,27 @@ def noisy_steps(plan: StepPlan) -> int:
     return int(np.argmin(plan.noise_std > 0.0))
 
 
+def step_prices(plan: StepPlan) -> Array:
+    """(K,) what each noisy step charges for |eps - eps_ex|^2 = 1."""
+    _, c_eps, c_noise = (part[: noisy_steps(plan)] for part in plan.eps_form())
+    return 0.5 * np.square(c_eps / c_noise)
+
+
 class PathDivergence:
     """Observer of C and of the state at the end of the noisy steps; result: `PathCosts`.
 
     exact: the mixture, or any model that plays the exact score. plan: of the sampler that runs, on
-    the grid that it runs on. Raises NotApplicableError for a plan whose first step has no noise:
-    deterministic samplers have no such cost, and no guarantee from it.
+    the grid that it runs on. prices: in place of `step_prices`, (K,) or several at once, (K, m).
+    Raises NotApplicableError for a plan whose first step has no noise: deterministic samplers have
+    no such cost, and no guarantee from it.
     """
 
-    def __init__(self, exact: GaussianMixture | ScoreModel, plan: StepPlan) -> None:
+    def __init__(
+        self,
+        exact: GaussianMixture | ScoreModel,
+        plan: StepPlan,
+        prices: Array | None = None,
+    ) -> None:
         steps = noisy_steps(plan)
         if steps == 0:
             raise NotApplicableError(
@@ -59,8 +71,7 @@ class PathDivergence:
             )
         self.plan = plan
         self.exact = model_for(exact, plan.schedule)
-        _, c_eps, c_noise = (part[:steps] for part in plan.eps_form())
-        self._weight = 0.5 * np.square(c_eps / c_noise)
+        self._prices = step_prices(plan) if prices is None else prices
         self._end = int(plan.s[steps - 1])
 
     def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:
@@ -71,18 +82,18 @@ class PathDivergence:
                 f"{grid.steps} steps from {grid.times[0]}, the plan's {self.plan.grid.steps}",
                 "Take sampler.plan(schedule, sampler.grid(schedule)).",
             )
-        steps = len(self._weight)
-        return {"cost": None, "by_step": np.zeros(steps), "done": [], "x": [], "k": 0}
+        nothing = np.zeros_like(self._prices)
+        return {"cost": None, "by_step": nothing, "done": [], "x": [], "k": 0}
 
     def step(
         self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
     ) -> Any:
         """Add the cost of a noisy step; keep the state where they end."""
         k = state["k"]
-        if k < len(self._weight) and eps is not None:
+        if k < len(self._prices) and eps is not None:
             square = np.square(eps - checked_eps(self.exact, x, t)).sum(axis=1)
-            cost = self._weight[k] * square
-            state["by_step"][k] += cost.sum()
+            cost = np.multiply.outer(square, self._prices[k])
+            state["by_step"][k] += cost.sum(axis=0)
             state["cost"] = cost if state["cost"] is None else state["cost"] + cost
         if t == self._end:
             state["done"].append(state["cost"])

@@ -127,7 +127,7 @@ def test_a_point_is_in_a_gap_between_grid_lines_only():
 def test_a_push_costs_every_path_what_it_says_and_moves_them_all_its_way():
     case = small_case()
     pushed = push(CHAIN, 0.05, 0, 3.0)
-    model = pushed.model(MIXTURE, SCHEDULE)
+    model = pushed.model(ExactScore(MIXTURE, SCHEDULE))
     ends = []
     for score in (model, ExactScore(MIXTURE, SCHEDULE)):
         observer = PathDivergence(MIXTURE, CHAIN.plan)
@@ -173,7 +173,7 @@ def test_cells_next_to_a_hit_count_too():
 
 def test_the_exact_last_step_gives_back_the_exact_probability_up_to_a_cell():
     case = small_case()
-    after = terms.log_gap_after(case, CHAIN, ExactScore(MIXTURE, SCHEDULE))
+    after = terms.log_gap_after(case, CHAIN, ("exact", ExactScore(MIXTURE, SCHEDULE)))
     before = log_gap(case, CHAIN)
     assert before <= after + 1e-9
     assert after < before + 4.0
@@ -181,7 +181,7 @@ def test_the_exact_last_step_gives_back_the_exact_probability_up_to_a_cell():
 
 def test_outside_two_dimensions_the_last_step_is_not_examined():
     line = Case("line", GaussianMixture([[0.0], [1.0]], 0.02), SCHEDULE)
-    assert terms.log_gap_after(line, CHAIN, None) is None
+    assert terms.log_gap_after(line, CHAIN, ("none", None)) is None
 
 
 def test_blurs_and_pushes_cover_what_the_docstring_says():

@@ -30,6 +30,7 @@ from ..paths import DDIM_STEPS
 BoolArray = NDArray[np.bool_]
 ETAS = (0.5, 1.0, 1.25, 1.5)
 RADIUS = 5.0  # sigma: what counts as a mode
+_SPACING = 1.0  # of `oracles.chain_law`: log P to 2e-5, far inside what any count resolves
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def exact_laws(case: Case, chain: Chain) -> Sequence[oracles.AxisLaw]:
             chain.plan.grid.times,
             chain.eta,
             noise_var=schedule.noise_var,
+            spacing=_SPACING,
         ),
     )
 

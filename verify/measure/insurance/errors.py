@@ -16,12 +16,12 @@ from ...ledger.case import Case, Profile
 from ..score_errors.blurred import blurred_score
 from .chains import Chain, Gaps, exact_laws
 from .score_pushes import push
-from .terms import Insured, insure
+from .terms import Insured, exact_score, insure
 
 BLURS = (0.05, 0.1, 0.25)  # of the shortest distance between two modes
 PUSHES = (0.6, 1.3)  # cost over L: within the pathwise budget, and beyond L
-_WORK = 3_000_000  # samples times steps of one run in the quick profile
-_MOST = 10_000
+_WORK = 1_500_000  # samples times steps of one run in the quick profile
+_MOST = 2_500
 _LEAST_SHARE = 0.05  # of the exact chain's outputs that lie in the gap by which its law is checked
 _PRECISE, _PRECISE_FULL = 0.12, 0.05  # to which the count of them must know that share
 _LAW_MISS = 2e-9  # with which a correct law is taken for a wrong one
@@ -35,18 +35,17 @@ def _size(case: Case, chain: Chain) -> int:
 def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | None]]:
     """Runs with the cost that every path must have, None where it varies."""
     found: list[tuple[Insured, float | None]] = []
-    mixture, schedule = case.mixture, case.schedule
     laws = exact_laws(case, chains[0])
     axis = int(np.argmax([len(law.axis.values) for law in laws]))
+    blurred = {w: blurred_score(case.mixture, case.schedule, w) for w in BLURS}
     for chain in chains:
         n = _size(case, chain)
-        for width in BLURS:
-            model = blurred_score(mixture, schedule, width)
+        for width, model in blurred.items():
             found.append((insure(case, chain, (f"blur {width:g}", model), n), None))
         rarity = -found[-1][0].log_p
         for share in PUSHES:
-            pushed = push(chain, float(mixture.sigma), axis, share * rarity)
-            label = (f"push {share:g} L", pushed.model(mixture, schedule))
+            pushed = push(chain, float(case.mixture.sigma), axis, share * rarity)
+            label = (f"push {share:g} L", pushed.model(exact_score(case)))
             found.append((insure(case, chain, label, n), pushed.cost))
     return found
 

@@ -22,7 +22,7 @@ from .chains import Chain, coarse_name, find_chains, find_gaps
 from .terms import Insured, after_last_step, insure
 
 # Samples that all models together draw in the quick profile; those stopped early, each.
-_DDPM, _COARSE = 3600, 15_000
+_DDPM, _COARSE = 2000, 6000
 _DDPM_EARLY, _COARSE_EARLY = 300, 2000
 _FULL = 20
 

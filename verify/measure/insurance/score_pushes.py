@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixdyn.problem.mixture import GaussianMixture
-from mixdyn.problem.schedule import NoiseSchedule
-from mixdyn.score import PerturbedScore
+from mixdyn.score import ExactScore, PerturbedScore
 from mixdyn.support.checks import Array, IntArray
 
 from .chains import Chain
@@ -30,7 +28,7 @@ class Push:
     size: Array
     cost: float
 
-    def model(self, mixture: GaussianMixture, schedule: NoiseSchedule) -> PerturbedScore:
+    def model(self, exact: ExactScore) -> PerturbedScore:
         """The exact score and the push."""
         sizes = dict(zip(self.times.tolist(), self.size.tolist(), strict=True))
 
@@ -39,7 +37,7 @@ class Push:
             out[:, self.axis] = sizes.get(t, 0.0)
             return out
 
-        return PerturbedScore(mixture, schedule, error)
+        return PerturbedScore(exact, exact.schedule, error)
 
 
 def push(chain: Chain, sigma: float, axis: int, cost: float) -> Push:

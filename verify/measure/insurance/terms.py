@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.run.path_cost import PathDivergence
+from mixdyn.run.path_cost import PathDivergence, step_prices
 from mixdyn.run.sampling import sample
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
@@ -106,14 +107,19 @@ def _share(hits: BoolArray) -> Proportion:
     return Proportion(int(np.count_nonzero(hits)), len(hits))
 
 
+def exact_score(case: Case) -> ExactScore:
+    """The case's own, which keeps what it knows of each level from run to run."""
+    return case.memo("exact score", lambda: ExactScore(case.mixture, case.schedule))
+
+
 def insure(case: Case, chain: Chain, model: tuple[str, Any], n: int, first: int = 0) -> Insured:
     """Run (name, score) under the chain, n samples from index `first` on, and count.
 
     Raises NotApplicableError where the exact chain's law is not known.
     """
     log_p, gaps = log_gap(case, chain), find_gaps(case, chain)
-    plan, exact = chain.plan, ExactScore(case.mixture, case.schedule)
-    confused = dataclasses.replace(plan, noise_std=np.sqrt(plan.noise_std))
+    exact, prices = exact_score(case), step_prices(chain.plan)
+    confused = prices * chain.plan.noise_std[: len(prices)]
     run = sample(
         model[1],
         case.schedule,
@@ -121,28 +127,29 @@ def insure(case: Case, chain: Chain, model: tuple[str, Any], n: int, first: int 
         n=n,
         rng=case.stream("insurance"),
         first=first,
-        observers=[PathDivergence(exact, plan), PathDivergence(exact, confused)],
+        observers=[PathDivergence(exact, chain.plan, np.column_stack([prices, confused]))],
     )
-    costs, mixed_up = run.observations
+    (paths,) = run.observations
     return Insured(
         model=model[0],
         chain=chain,
         log_p=log_p,
         budget=budget_for(log_p),
-        cost=costs.cost,
-        mixed_up=mixed_up.cost,
-        gap=gaps.hold(exact.x0(costs.x, costs.t)),
+        cost=paths.cost[:, 0],
+        mixed_up=paths.cost[:, 1],
+        gap=gaps.hold(exact.x0(paths.x, paths.t)),
         final=gaps.hold(np.asarray(run.x)),
     )
 
 
 # -- the last step, which has no noise -------------------------------------------------------------
 
-_CELLS = 121  # of the mesh, a coordinate and mode
-_HALF_WIDTH = 0.3  # of the mesh, over the shortest distance between two grid lines
+_CELLS = 81  # of the mesh, a coordinate and mode
+_DEVIATIONS = 12.0  # of p_t to the mesh's end: beyond lie e^-72
+_HALF_WIDTH = 0.3  # of the mesh at most, over the shortest distance between two grid lines
 
 
-def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
+def log_gap_after(case: Case, chain: Chain, model: tuple[str, Any]) -> float | None:
     """log of the exact chain's probability of the states that the model's own last step sends into
     a gap; None unless d = 2.
 
@@ -151,9 +158,11 @@ def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
     """
     if case.mixture.d != 2:
         return None
-    laws, gaps = exact_laws(case, chain), find_gaps(case, chain)
+    laws, gaps, t = exact_laws(case, chain), find_gaps(case, chain), int(chain.plan.t[-1])
     shortest = min(float(np.diff(v).min()) for v in gaps.values if len(v) > 1)
-    edges = _HALF_WIDTH * shortest * np.linspace(-1.0, 1.0, _CELLS + 1)
+    spread = math.sqrt(case.schedule.effective_variance(float(case.mixture.sigma))[t])
+    reach = min(_HALF_WIDTH * shortest, _DEVIATIONS * spread)
+    edges = reach * np.linspace(-1.0, 1.0, _CELLS + 1)
     log_cells = case.memo(
         f"X11 cells {chain.name}",
         lambda: [
@@ -161,23 +170,28 @@ def log_gap_after(case: Case, chain: Chain, model: Any) -> float | None:
             for law, line in zip(laws, gaps.values, strict=True)
         ],
     )
-    found = [oracles.log_away_probability(laws, _HALF_WIDTH * shortest)]
-    for i, j in itertools.product(*(range(len(line)) for line in gaps.values)):
-        mean = np.array([gaps.values[0][i], gaps.values[1][j]])
-        hit = dilated(_lands_in_gap(case, chain, model, gaps, mean, edges))
+    hits = case.memo(  # chains that end at the same time share it
+        f"X11 last step from {t} {model[0]}", lambda: _land_in_gap(case, t, model[1], gaps, edges)
+    )
+    found = [oracles.log_away_probability(laws, reach)]
+    for (i, j), hit in hits.items():
         found.extend((log_cells[0][i][:, None] + log_cells[1][j])[hit])
     return min(float(np.logaddexp.reduce(found)), 0.0)
 
 
-def _lands_in_gap(
-    case: Case, chain: Chain, model: Any, gaps: Gaps, mean: Array, edges: Array
-) -> BoolArray:
-    """Whether the model's last step sends the middle of each cell into a gap, (cells, cells)."""
-    t, middle = int(chain.plan.t[-1]), 0.5 * (edges[:-1] + edges[1:])
-    y = mean + np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
+def _land_in_gap(
+    case: Case, t: int, model: Any, gaps: Gaps, edges: Array
+) -> dict[tuple[int, int], BoolArray]:
+    """Per mode, by its place on both axes, the cells (cells, cells) whose middle, or a neighbour's,
+    the model's step from t to 0 sends into a gap."""
+    middle, found = 0.5 * (edges[:-1] + edges[1:]), {}
+    offset = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
     alpha_t, noise_std = case.schedule.alpha[t], np.sqrt(case.schedule.noise_var[t])
-    x_0 = y - (noise_std / alpha_t) * model.eps(alpha_t * y, t)
-    return gaps.hold(x_0).reshape(len(middle), len(middle))
+    for i, j in itertools.product(*(range(len(line)) for line in gaps.values)):
+        y = offset + np.array([gaps.values[0][i], gaps.values[1][j]])
+        x_0 = y - (noise_std / alpha_t) * model.eps(alpha_t * y, t)
+        found[i, j] = dilated(gaps.hold(x_0).reshape(len(middle), len(middle)))
+    return found
 
 
 def dilated(hit: BoolArray) -> BoolArray:
@@ -189,7 +203,7 @@ def dilated(hit: BoolArray) -> BoolArray:
 
 def after_last_step(case: Case, found: Insured, model: Any) -> Insured | None:
     """The same paths asked about gaps of the output; None unless d = 2."""
-    log_p = log_gap_after(case, found.chain, model)
+    log_p = log_gap_after(case, found.chain, (found.model, model))
     return None if log_p is None else found.for_event(log_p, found.final)
 
 
