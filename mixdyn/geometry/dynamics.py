@@ -48,8 +48,7 @@ __all__ = [
 def _static_law(mixture: GaussianMixture, v: float) -> GaussianMixture:
     """The marginal in static coordinates: the same means and weights at variance v."""
     check_common_sigma(mixture, "the dynamics in static coordinates")
-    std = math.sqrt(check_positive(v, "v"))
-    return GaussianMixture(mixture.means, std, mixture.weights, allow_duplicates=True)
+    return mixture.rescaled(1.0, math.sqrt(check_positive(v, "v")))
 
 
 def static_responsibilities(mixture: GaussianMixture, y: Array, v: float) -> Array:

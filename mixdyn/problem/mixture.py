@@ -192,10 +192,18 @@ class GaussianMixture:
             return self
         var = abar * np.square(self.sigmas) + nu
         sigma_t = float(np.sqrt(var[0])) if self.has_common_sigma else np.sqrt(var)
-        # Means that differ by less than an ulp may coincide after scaling: that is no slip.
-        return GaussianMixture(
-            math.sqrt(abar) * self.means, sigma_t, self.weights, allow_duplicates=True
-        )
+        return self.rescaled(math.sqrt(abar), sigma_t)
+
+    def rescaled(self, factor: float, sigma: float | ArrayLike) -> GaussianMixture:
+        """The same modes and weights, means times a factor in (0, 1], at another sigma. Neither is
+        checked again, nor whether modes coincide: after scaling that is no slip."""
+        law = object.__new__(GaussianMixture)
+        put = functools.partial(object.__setattr__, law)
+        put("means", self.means if factor == 1.0 else frozen(factor * self.means + 0.0))
+        put("sigma", _check_sigma(sigma, self.N))
+        put("weights", self.weights)
+        put("_allow_duplicates", True)
+        return law
 
     # -- density -----------------------------------------------------------------------------
 
