@@ -27,6 +27,8 @@ _HOME = {
     "integrate_sde": "solvers.integrators",
     "sample": "run.sampling",
     "invert": "samplers.inversion",
+    "transcribe": "affine.impulses",
+    "Plan": "affine.plan",
     "classify": "geometry",
     "MixdynError": "support.errors",
     "InputError": "support.errors",

@@ -38,7 +38,7 @@ from .calibration import Width, kernel_variance, width_of
 from .options import Options, offer
 from .plan import StepPlan, bridge_plan, stepped_grid
 from .retry import RetryStepper, check_testing
-from .step import Rows, Stepper, step_noise, walk
+from .step import Rows, Stepper, walk
 
 _SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
 # The pilot's samples and steps.
@@ -138,7 +138,7 @@ class LateNoiseStepper:
         moved = self._keep[k] * x + self._denoise[k] * self._extrapolated(x0_hat, k, rows)
         std = self._noise_std[k]
         if std > 0.0:
-            moved += std * step_noise(self.schedule, self.grid, k, rows, x.shape)
+            moved += std * rows.of_step(self.schedule, self.grid.pairs[k], x.shape)
         x[...] = moved
 
     def _extrapolated(self, x0_hat: Array, k: int, rows: Rows) -> Array:

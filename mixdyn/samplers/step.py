@@ -62,6 +62,17 @@ class Rows:
         drawn = standard_normals(self.seed, n, d, word, stream=Stream.EXTRA, first=self.first)
         return drawn if self.chosen is None else drawn[self.chosen]
 
+    def of_step(
+        self, schedule: NoiseSchedule, step: tuple[int, int], shape: tuple[int, ...]
+    ) -> Array:
+        """The normals of this shape (n, d) of the step (t, s)."""
+        t, _ = step
+        if self.attempt > 0:
+            return self.normals(Use.STEP, t, shape)
+        if self.noise == "path":
+            return path_normals(self.seed, *shape, schedule, step, first=self.first)
+        return standard_normals(self.seed, *shape, t, first=self.first)
+
 
 class Stepper(Protocol):
     """Carries blocks of samples along a grid. `needs_eps`: whether a step uses the prediction.
@@ -156,21 +167,9 @@ class PlanStepper:
 
         factors = self._coefficients[k].astype(self._dtype, copy=False)
         noisy = factors[2] != 0.0
-        xi = step_noise(self.plan.schedule, self.grid, k, rows, x.shape) if noisy else x
+        xi = rows.of_step(self.plan.schedule, self.grid.pairs[k], x.shape) if noisy else x
         states, *rest = (np.asarray(part, self._dtype) for part in (x, eps, xi))
         kernels.step(states, *rest, *factors)
         if states is not x:
             x[...] = states
 
-
-def step_noise(
-    schedule: NoiseSchedule, grid: TimeGrid, k: int, rows: Rows, shape: tuple[int, ...]
-) -> Array:
-    """The normals of step k for a block of samples, or for those that are tried again."""
-    t, s = grid.pairs[k]
-    if rows.attempt > 0:
-        return rows.normals(Use.STEP, t, shape)
-    n, d = shape
-    if rows.noise == "path":
-        return path_normals(rows.seed, n, d, schedule, (t, s), first=rows.first)
-    return standard_normals(rows.seed, n, d, t, first=rows.first)

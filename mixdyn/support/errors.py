@@ -5,6 +5,8 @@ An input error says three things: the rule, the value that broke it, and the rem
 
 from __future__ import annotations
 
+from typing import Any
+
 
 def printable(value: object) -> str:
     """str(value), also for integers beyond Python's limit on decimal digits."""
@@ -42,6 +44,12 @@ class FileError(InputError):
 
 class NotApplicableError(InputError):
     """A theorem or closed form does not apply to this (valid) input."""
+
+
+class NotAffineError(InputError):
+    """A sampler has no plan; `driver` (mixdyn.affine.drivers) still runs it on any model."""
+
+    driver: Any = None
 
 
 class MemoryLimitError(InputError):
