@@ -166,7 +166,7 @@ def machine() -> dict[str, Any]:
         "vectors": isa,
         "architecture": platform.machine(),
         "cores": usable_cores(),
-        "numba_threads": numba.get_num_threads(),
+        "numba_threads": numba.config.NUMBA_NUM_THREADS,
         "memory_gb": round(memory / 1e9, 1),
         "allocator": os.environ.get("LD_PRELOAD") or f"{library} malloc",
         "allocator_settings": tuned,

@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 
-from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, sample
+from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, kernels, sample
+from mixdyn.support.provenance import usable_cores
 
 from . import harness, style
 
@@ -43,12 +43,8 @@ def on_threads(count: int, run: Run) -> Run:
     """`run` on so many of the kernels' threads."""
 
     def call() -> None:
-        before = numba.get_num_threads()
-        numba.set_num_threads(count)
-        try:
+        with kernels.threads(count):
             run()
-        finally:
-            numba.set_num_threads(before)
 
     return call
 
@@ -58,7 +54,7 @@ def series(small: bool) -> dict[str, dict[int, Run]]:
     if small:
         threads = {1: on_threads(1, rollout(n=256, steps=5))}
         return {"n": {s: rollout(n=s, steps=5) for s in (128, 256)}, "threads": threads}
-    most = numba.config.NUMBA_NUM_THREADS
+    most = usable_cores()
     counts = [count for count in (1, 2, 4, 8, 16) if count <= most]
     return {
         "n": {s: rollout(n=s) for s in (100, 1_000, 10_000, 100_000, 1_000_000)},

@@ -37,14 +37,15 @@ REQUIRE_ALL = "MIXDYN_REQUIRE_ALL"
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
+def one_thread() -> Iterator[None]:
     """Tests run many tiny batches, beside one another under xdist: threads would only wait for
     each other. That the number of threads changes no bit is tested in processes of their own."""
-    import numba
+    from mixdyn import kernels
 
-    numba.set_num_threads(1)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+    with kernels.threads(1):
+        yield
 
 
 class FalseAlarmBudget:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 from mixdyn.samplers.options import Options, samplers
 from mixdyn.support.errors import FileError, InputError
 from mixdyn.support.numbers import dump_json
+from mixdyn.support.provenance import usable_cores
 
 _KERNELS = Path(__file__).resolve().parents[1] / "kernels"  # their folder of code is theirs alone
 _REMEDY = "Set NUMBA_CACHE_DIR to a folder you may write to."
@@ -79,11 +82,12 @@ def cache_folder() -> Path:
     nothing: a kernel is then the plain function."""
     from mixdyn import kernels
 
-    if not hasattr(kernels.rollout, "stats"):
+    folder = kernels.cache_folder()
+    if folder is None:
         raise InputError(
             "warmup compiles the kernels", "NUMBA_DISABLE_JIT, which has none compiled", "Unset it."
         )
-    return Path(kernels.rollout.stats.cache_path)
+    return folder
 
 
 def kept_files(folder: Path) -> list[Path]:
@@ -128,14 +132,15 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     def few(kind: type[Options]) -> Options:
         return kind.chosen({"steps": 4} if "steps" in kind.offers() else {}, schedule)
 
-    return [
-        ("noise", lambda: standard_normals(0, 4, 2, 1)),
-        ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
+    return [  # what takes longest first, for two processes to share
         ("general mixture", run(general, DDPM())),
         ("product mixture", run(product, DDPM())),
         ("general mixture, float32", run(single(general), DDPM())),
         ("product mixture, float32", run(single(product), DDPM())),
+        ("noise", lambda: standard_normals(0, 4, 2, 1)),
+        ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
         ("steps of any model", run(foreign)),
+        ("steps in float32", run(single(general), keep="trajectory")),
         ("steps of a general mixture", run(general, keep="trajectory")),
         ("steps of a product mixture", run(product, keep="trajectory")),
         ("means in a hull", lambda: sample(hull, schedule, ddim, x=wide, rng=0)),
@@ -150,6 +155,25 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     ]
 
 
+def _run(work: list[tuple[str, Callable[[], object]]]) -> Iterator[str]:
+    """The name of each task before it is waited for: they are shared among a process a core, which
+    all keep what they compile in one folder and never compile the same."""
+    processes = min(usable_cores(), len(work))
+    if processes == 1:
+        for name, task in work:
+            yield name
+            task()
+        return
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for name, done in [(name, pool.submit(_do, name)) for name, _ in work]:
+            yield name
+            done.result()
+
+
+def _do(name: str) -> None:
+    dict(tasks())[name]()
+
+
 def warm_up(fresh: bool, progress: Callable[[int, int, str], None]) -> WarmupSummary:
     """Compile what is not kept yet; with `fresh`, everything.
 
@@ -159,20 +183,19 @@ def warm_up(fresh: bool, progress: Callable[[int, int, str], None]) -> WarmupSum
     folder = cache_folder()
     removed = clear(folder) if fresh else 0
     work = tasks()
-    for k, (name, task) in enumerate(work):
-        progress(k, len(work), f"compiling: {name}")
-        try:
-            task()
-        except OSError as error:
-            raise FileError(
-                "compiled kernels must fit the disk", f"{folder} ({error.strerror})", _REMEDY
-            ) from None
-        except _DAMAGE as error:
-            raise FileError(
-                "kept kernels must be whole",
-                f"damaged files in {folder} ({type(error).__name__})",
-                "Run `mixdyn warmup --fresh`.",
-            ) from None
+    try:
+        for k, name in enumerate(_run(work)):
+            progress(k, len(work), f"compiling: {name}")
+    except OSError as error:
+        raise FileError(
+            "compiled kernels must fit the disk", f"{folder} ({error.strerror})", _REMEDY
+        ) from None
+    except _DAMAGE as error:
+        raise FileError(
+            "kept kernels must be whole",
+            f"damaged files in {folder} ({type(error).__name__})",
+            "Run `mixdyn warmup --fresh`.",
+        ) from None
     progress(len(work), len(work), "compiled")
     kept = kept_files(folder)
     size = sum(path.stat().st_size for path in kept)

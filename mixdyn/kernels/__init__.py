@@ -21,8 +21,8 @@ kept bears the digest of this whole folder (`compiling`).
 """
 
 from .arithmetic import EXP2_FLOOR, EXP2_FLOOR_SINGLE
-from .axes import BLOCK, HEAD, MODES, NEAREST, POLYNOMIAL, product_pull
-from .compiling import SERIAL_BELOW, TILE, threads
+from .axes import BLOCK, HEAD, MODES, NEAREST, POLYNOMIAL
+from .compiling import TILE, cache_folder, forms, on_compile, threads
 from .evaluation import (
     ModeTable,
     bits,
@@ -36,4 +36,4 @@ from .evaluation import (
     score_jacobian,
 )
 from .noise import normals, path_normals, philox4x32
-from .rollouts import reverse_draw, rollout, rollout_product, step
+from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step

@@ -9,11 +9,10 @@ twice as many coefficients as whole blocks hold.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from .arithmetic import exp2, exp2_of, fma, larger, nearest, smaller, wide, with_sign_of
-from .compiling import TILE, inlined, on_tile, parallel
-from .modes import QUARTER, begin_of, load, moves_1d, rows_of, scale_tile, store
+from .compiling import TILE, inlined, on_tile
+from .modes import QUARTER, begin_of, moves_1d, rows_of
 
 MODES, POLYNOMIAL, NEAREST = 0.0, 1.0, 2.0  # forms of an axis
 HEAD, BLOCK = 8, 5
@@ -54,11 +53,11 @@ def _place(p, c):
 
 
 @on_tile
-def _few_symmetric(x, j, rows, q, move, m):
+def _few_symmetric(x, j, rows, q, move):
     """Five modes or fewer whose weights are symmetric about their centre."""
     wide()
     centre, g, rate, largest, half = rows[q, 1], rows[q, 2], rows[q, 3], rows[q, 4], rows[q, 6]
-    c5, first, to = _five_of(rows, q, HEAD), begin_of(j), begin_of(m)
+    c5, first = _five_of(rows, q, HEAD), begin_of(j)
     for b in range(QUARTER):
         b1, b2, b3 = b + QUARTER, b + 2 * QUARTER, b + 3 * QUARTER
         y0, y1 = x[first + b] - centre, x[first + b1] - centre
@@ -67,19 +66,19 @@ def _few_symmetric(x, j, rows, q, move, m):
             (_exponent(y0, rate, largest), _exponent(y1, rate, largest)),
             (_exponent(y2, rate, largest), _exponent(y3, rate, largest)),
         )
-        move[to + b] = fma(with_sign_of(g, y0), half - _place(p0, c5), -y0)
-        move[to + b1] = fma(with_sign_of(g, y1), half - _place(p1, c5), -y1)
-        move[to + b2] = fma(with_sign_of(g, y2), half - _place(p2, c5), -y2)
-        move[to + b3] = fma(with_sign_of(g, y3), half - _place(p3, c5), -y3)
+        move[first + b] = fma(with_sign_of(g, y0), half - _place(p0, c5), -y0)
+        move[first + b1] = fma(with_sign_of(g, y1), half - _place(p1, c5), -y1)
+        move[first + b2] = fma(with_sign_of(g, y2), half - _place(p2, c5), -y2)
+        move[first + b3] = fma(with_sign_of(g, y3), half - _place(p3, c5), -y3)
 
 
 @on_tile
-def _many(x, j, rows, q, work, move, m):
+def _many(x, j, rows, q, work, move):
     """Any number of modes: coefficients five at a time, from the highest down, those of the
     sample's side. Rows 0, 1 and 2 of `work` hold F, the sum and its derivative."""
     wide()
     centre, g, rate, largest, half = rows[q, 1], rows[q, 2], rows[q, 3], rows[q, 4], rows[q, 6]
-    first, to, width = begin_of(j), begin_of(m), (rows.shape[1] - HEAD) // 2
+    first, width = begin_of(j), (rows.shape[1] - HEAD) // 2
     for b in range(TILE):
         work[0, b] = exp2(_exponent(x[first + b] - centre, rate, largest))
         work[1, b] = 0.0
@@ -98,7 +97,7 @@ def _many(x, j, rows, q, work, move, m):
     for b in range(TILE):
         y = x[first + b] - centre
         place = work[2, b] * work[0, b] / work[1, b]
-        move[to + b] = fma(with_sign_of(g, y), half - place, -y)
+        move[first + b] = fma(with_sign_of(g, y), half - place, -y)
 
 
 @inlined
@@ -121,11 +120,11 @@ def _drawn(e, u, w, one):
 
 
 @on_tile
-def _nearest_two(x, j, rows, q, move, m):
+def _nearest_two(x, j, rows, q, move):
     """Narrow modes: the nearest and the next one on the sample's side."""
     wide()
     (first, g, inverse, last, h), one = _five_of(rows, q, 1), rows[q, 6]
-    begin, to = begin_of(j), begin_of(m)
+    begin = begin_of(j)
     for b in range(QUARTER):
         b1, b2, b3 = b + QUARTER, b + 2 * QUARTER, b + 3 * QUARTER
         u0, w0, z0 = _beside(x[begin + b], first, g, inverse, last, h, one)
@@ -133,53 +132,39 @@ def _nearest_two(x, j, rows, q, move, m):
         u2, w2, z2 = _beside(x[begin + b2], first, g, inverse, last, h, one)
         u3, w3, z3 = _beside(x[begin + b3], first, g, inverse, last, h, one)
         (e0, e1), (e2, e3) = exp2_of((z0, z1), (z2, z3))
-        move[to + b], move[to + b1] = _drawn(e0, u0, w0, one), _drawn(e1, u1, w1, one)
-        move[to + b2], move[to + b3] = _drawn(e2, u2, w2, one), _drawn(e3, u3, w3, one)
+        move[begin + b], move[begin + b1] = _drawn(e0, u0, w0, one), _drawn(e1, u1, w1, one)
+        move[begin + b2], move[begin + b3] = _drawn(e2, u2, w2, one), _drawn(e3, u3, w3, one)
 
 
 @on_tile
-def axis_move(x, j, axes, alpha, size, h, lw, rows, q, work, move, m):
-    """Row m of `move`: `moves` of row j of x on its axis of `size` values alpha axes[j]. work
-    (3 + M, TILE), M the largest size, is a place to compute in."""
+def axis_move(x, j, axes, alpha, size, h, lw, rows, q, work, move):
+    """Row j of `move`: `moves` of row j of x on its axis of `size` values alpha axes[j]. work
+    (3, TILE) is a place to compute in."""
     wide()
     if size == 1:
-        a, first, to = x.dtype.type(alpha * axes[j, 0]), begin_of(j), begin_of(m)
+        a, first = x.dtype.type(alpha * axes[j, 0]), begin_of(j)
         for b in range(TILE):
-            move[to + b] = a - x[first + b]
+            move[first + b] = a - x[first + b]
     elif rows[q, 0] == POLYNOMIAL:
         if rows[q, 5] == 1.0 and rows.shape[1] == HEAD + 2 * BLOCK:
-            _few_symmetric(x, j, rows, q, move, m)
+            _few_symmetric(x, j, rows, q, move)
         else:
-            _many(x, j, rows, q, work, move, m)
+            _many(x, j, rows, q, work, move)
     elif rows[q, 0] == NEAREST:
-        _nearest_two(x, j, rows, q, move, m)
+        _nearest_two(x, j, rows, q, move)
     else:
-        _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m)
+        _mode_by_mode(x, j, axes, alpha, size, h, lw, move)
 
 
 @on_tile
-def _mode_by_mode(x, j, axes, alpha, size, h, lw, work, move, m):
-    a, h_k, ones = np.empty((size, 1), x.dtype), np.empty(size, x.dtype), np.ones(size, x.dtype)
+def _mode_by_mode(x, j, axes, alpha, size, h, lw, move):
+    a, h_k, one = np.empty((size, 1), x.dtype), np.empty(size, x.dtype), np.empty(size, x.dtype)
     for k in range(size):
         a[k, 0] = alpha * axes[j, k]
-        h_k[k] = h
-    logit, to = work[2 : 2 + size].reshape(-1), rows_of(move, m, 1)
-    moves_1d(rows_of(x, j, 1), a, h_k, lw[j, :size], ones, logit, work[0], work[1], to)
-
-
-@parallel
-def product_pull(x, axes, alpha, h, lw, scale, lattice, out):
-    """`scaled_pull` of a product mixture, with the operations of `rollout_product`: axes (d, M)
-    and alpha double, lattice (axes of two values or more, W); the rest in the precision of x."""
-    n, d = x.shape
-    sizes = axis_sizes(lw)
-    for tile in prange((n + TILE - 1) // TILE):
-        rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
-        work = np.empty((3 + axes.shape[1], TILE), x.dtype)
-        load(x, tile * TILE, rows)
-        q = 0
-        for j in range(d):
-            axis_move(rows, j, axes, alpha, sizes[j], h, lw, lattice, q, work, move, j)
-            q += sizes[j] > 1
-        scale_tile(scale, move)
-        store(move, tile * TILE, out)
+        h_k[k], one[k] = h, 1.0
+    logit, top, total = (
+        np.empty(size * TILE, x.dtype),
+        np.empty(TILE, x.dtype),
+        np.empty(TILE, x.dtype),
+    )
+    moves_1d(rows_of(x, j, 1), a, h_k, lw[j], one, logit, top, total, rows_of(move, j, 1))

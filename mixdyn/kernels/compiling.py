@@ -5,23 +5,65 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import pickle
 import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from numba import config, get_num_threads, njit, set_num_threads
+import numpy as np
+from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 
+
 # The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
-inlined = njit(inline="always", error_model="numpy")
-on_tile = njit(error_model="numpy")
+class _PartLibrary(JITCodeLibrary):
+    """Code that only ever runs inside a kernel: optimised and made native there, not here too."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return self
+
+    def set_env(self, *of_name: Any) -> None:
+        pass
+
+
+class _PartCompiler(Compiler):
+    def compile_extra(self, func: Any) -> Any:
+        self.state.library = _PartLibrary(self.state.targetctx.codegen(), func.__qualname__)
+        return super().compile_extra(func)
+
+
+_part = functools.partial(
+    njit,
+    error_model="numpy",
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    pipeline_class=_PartCompiler,
+)
+on_tile = _part()
+inlined = _part(forceinline=True)  # by LLVM: Numba types it once, not at each of its calls
+view = njit(inline="always", error_model="numpy")  # where LLVM would be left a count of references
 TILE = 4 if config.DISABLE_JIT else 128  # samples that are worked on at a time
 
 
@@ -150,9 +192,10 @@ class _FolderCache(FunctionCache):
             super().save_overload(*kept)
 
 
-def cached(function: Callable[..., Any], **options: Any) -> Any:
+def cached(function: Callable[..., Any]) -> Any:
     """`function` compiled at its first call, and kept on disk where Numba finds a folder."""
-    kernel = njit(error_model="numpy", **options)(function)
+    kernel = njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True)(function)
+    _KERNELS.append(kernel)
     if not config.DISABLE_JIT:
         try:
             kernel._cache = cache = _FolderCache(function)  # as `njit(cache=True)` does
@@ -163,40 +206,78 @@ def cached(function: Callable[..., Any], **options: Any) -> Any:
     return kernel
 
 
+_KERNELS: list[Any] = []
+
+
+def forms() -> dict[str, int]:
+    """How many forms of each kernel, one a signature, this process has compiled or loaded."""
+    return {kernel.__name__: len(kernel.overloads) for kernel in _KERNELS}
+
+
+def cache_folder() -> Path | None:
+    """Where the kernels of this process are kept; None where they are not compiled."""
+    return None if config.DISABLE_JIT else Path(_KERNELS[0].stats.cache_path)
+
+
 @functools.cache  # every kernel meets it: say it once
 def _warn_uncached() -> None:
     text = "no folder for compiled kernels is writable, so every process compiles its own"
     warnings.warn(f"{text}. Set NUMBA_CACHE_DIR.", RuntimeWarning, stacklevel=2)
 
 
-cached_parallel = functools.partial(cached, parallel=True)
-# Rows below which one thread does a single evaluation alone: waking a second one costs as much as
-# the work, and hundreds of times more while another process holds its core.
-SERIAL_BELOW = 1024
+# Work, in multiply-adds, below which one thread does a call alone: handing a part of it to another
+# costs as much.
+_WORTH = 200_000
+_ALLOWED: ContextVar[int] = ContextVar("threads", default=config.NUMBA_NUM_THREADS)
 
 
 @contextlib.contextmanager
 def threads(count: int | None) -> Iterator[None]:
     """Kernels on so many threads inside the block; None leaves the number as it is.
 
-    Idle threads wait in a busy loop for their next kernel. Between the calls of a model that
-    computes on threads of its own they would take the cores from it.
+    Between the calls of a model that computes on threads of its own they would take its cores.
     """
-    before = get_num_threads()
-    set_num_threads(before if count is None else count)
+    most = _ALLOWED.get() if count is None else min(count, config.NUMBA_NUM_THREADS)
+    token = _ALLOWED.set(most)
     try:
         yield
     finally:
-        set_num_threads(before)
+        _ALLOWED.reset(token)
 
 
-def parallel(function: Callable[..., None]) -> Callable[..., None]:
-    """A parallel kernel over the rows of its first argument, on one thread where they are few."""
-    kernel = cached_parallel(function)
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(config.NUMBA_NUM_THREADS)
 
-    @functools.wraps(function)
-    def run(rows: Any, *arguments: Any) -> None:
-        with threads(None if rows.shape[0] >= SERIAL_BELOW else 1):
-            kernel(rows, *arguments)
 
-    return run
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def over_rows(kernel: Any, each: float, out: Any, *given: Any) -> None:
+    """kernel(begin, end, out, *given) for all rows of `out`, each of some `each` multiply-adds, on
+    as many threads as pay: whole tiles to each. Threads of Python, since a kernel holds no lock of
+    it, and Numba's own loops over threads take three times as long to compile.
+
+    A kernel is compiled for one layout of arrays: those given are copied where they have another.
+    """
+    if not out.flags.c_contiguous:
+        whole = out.copy()
+        over_rows(kernel, each, whole, *given)
+        out[...] = whole
+        return
+    n, tiles = len(out), -(-len(out) // TILE)
+    arguments = [_plain(one) if isinstance(one, np.ndarray) else one for one in given]
+    count = max(1, min(_ALLOWED.get(), tiles, int(n * each) // _WORTH))
+    edges = [min(n, TILE * (tiles * k // count)) for k in range(count + 1)]
+    others = itertools.pairwise(edges[1:])
+    parts = [_pool().submit(kernel, begin, end, out, *arguments) for begin, end in others]
+    kernel(0, edges[1], out, *arguments)
+    for part in parts:
+        part.result()
+
+
+def _plain(array: Any) -> Any:
+    """An array in rows that may be written to, which are types of their own to the compiler."""
+    flags = array.flags
+    return array if flags.c_contiguous and flags.writeable else np.array(array, order="C")

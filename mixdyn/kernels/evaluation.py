@@ -6,11 +6,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
 from .arithmetic import LN2, LOG2E, exp2, fma, wide
-from .compiling import TILE, on_tile, parallel
-from .modes import load, logits, moves, rows_of, scale_tile, store
+from .compiling import TILE, cached, on_tile, over_rows
+from .modes import load, load_columns, logits, rows_of, store
+from .rollouts import mode_pull
 
 
 class ModeTable(NamedTuple):
@@ -44,61 +44,39 @@ def bits(logarithm: Any) -> Any:
     return LOG2E * logarithm
 
 
-@parallel
-def _density_tiles(x, a, h, lw, out):
-    n, d = x.shape
-    for tile in prange((n + TILE - 1) // TILE):
-        rows, logit = np.empty(d * TILE), np.empty(a.shape[0] * TILE)
-        top = np.empty(TILE)
-        load(x, tile * TILE, rows)
-        logits(rows, a, h, lw, logit, top)
-        for b in range(min(TILE, n - tile * TILE)):
-            total = 0.0
-            for k in range(a.shape[0]):
-                total += exp2(logit[k * TILE + b] - top[b])
-            out[tile * TILE + b] = LN2 * (top[b] + math.log2(total))
-
-
-@parallel
-def _score_tiles(x, table, scale, out):
-    """out (n, d) = scale * move."""
-    a, h, lw, ratio = table
-    n, d = x.shape
-    for tile in prange((n + TILE - 1) // TILE):
-        rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
-        logit = np.empty(a.shape[0] * TILE, x.dtype)
-        top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
-        load(x, tile * TILE, rows)
-        moves(rows, a, h, lw, ratio, logit, top, total, move)
-        scale_tile(scale, move)
-        store(move, tile * TILE, out)
-
-
-@parallel
-def _responsibility_tiles(x, a, h, lw, out):
-    n, d = x.shape
+@cached
+def logit_tiles(begin, end, out, x, a, h, lw, density):
+    """Rows begin..end: log-densities to out (n, 1), of tables in bits, or with no `density` the
+    modes' probabilities to out (n, N), of tables in nats."""
     n_modes = a.shape[0]
-    for tile in prange((n + TILE - 1) // TILE):
-        rows, logit = np.empty(d * TILE), np.empty(n_modes * TILE)
-        top = np.empty(TILE)
-        load(x, tile * TILE, rows)
+    rows, logit = np.empty(x.shape[1] * TILE), np.empty(n_modes * TILE)
+    top = np.empty(TILE)
+    for start in range(begin, end, TILE):
+        load(x, start, rows)
         logits(rows, a, h, lw, logit, top)
-        for b in range(min(TILE, n - tile * TILE)):
+        for b in range(min(TILE, end - start)):
             total = 0.0
+            if density:
+                for k in range(n_modes):
+                    total += exp2(logit[k * TILE + b] - top[b])
+                out[start + b, 0] = LN2 * (top[b] + math.log2(total))
+                continue
             for k in range(n_modes):
                 # math.exp, not exp2: a far mode's share is reported down to zero, unfloored.
                 e = math.exp(logit[k * TILE + b] - top[b])
-                out[tile * TILE + b, k] = e
+                out[start + b, k] = e
                 total += e
             for k in range(n_modes):
-                out[tile * TILE + b, k] /= total
+                out[start + b, k] /= total
 
 
-@parallel
-def _jacobian_rows(x, means, var, gamma, out):
-    n, d = x.shape
-    for i in prange(n):
-        score, s_k = np.zeros(d), np.empty(d)
+@cached
+def jacobian_rows(begin, end, out, x, means, var, gamma):
+    """Rows begin..end of out (n, d, d), zero before, of probabilities gamma (n, N)."""
+    d = x.shape[1]
+    score, s_k = np.empty(d), np.empty(d)
+    for i in range(begin, end):
+        score[:] = 0.0
         for k in range(means.shape[0]):
             for j in range(d):
                 score[j] += gamma[i, k] * ((means[k, j] - x[i, j]) / var[k])
@@ -119,58 +97,70 @@ def _jacobian_rows(x, means, var, gamma, out):
 _COLUMNS = 32  # of a tile in one piece: they and the sums stay in the first-level cache
 
 
-@parallel
-def project(x, centre, directions, z):
-    """z (n, r) = directions (x - centre), directions (r, d)."""
-    n, d = x.shape
-    rank = directions.shape[0]
-    for tile in prange((n + TILE - 1) // TILE):
-        rows, sums = np.empty(_COLUMNS * TILE), np.zeros(rank * TILE)
+@cached
+def project_tiles(begin, end, z, x, centre, directions):
+    """`project` of rows begin..end."""
+    d, rank = x.shape[1], directions.shape[0]
+    rows, sums = np.empty(_COLUMNS * TILE), np.empty(rank * TILE)
+    for start in range(begin, end, TILE):
+        sums[:] = 0.0
         for first in range(0, d, _COLUMNS):
-            piece = x[:, first : first + _COLUMNS]
-            load(piece, tile * TILE, rows)
+            last = min(first + _COLUMNS, d)
+            load_columns(x, start, first, last, rows)
             for q in range(rank):
-                _add_multiples(
-                    rows, centre[first:], directions[q, first:], rows_of(sums, q, 1), piece
-                )
-        store(sums, tile * TILE, z)
+                _add_multiples(rows, centre, directions, q, first, last, sums)
+        store(sums, start, z)
 
 
 @on_tile
-def _add_multiples(rows, centre, factors, total, piece):
-    """total (TILE,) += sum_j factors_j (rows_j - centre_j), j over the columns of `piece`."""
+def _add_multiples(rows, centre, directions, q, first, last, sums):
+    """Row q of sums += sum_j directions_qj (rows_j - centre_j), j from `first` to `last`."""
     wide()
-    for j in range(piece.shape[1]):
-        row, c, f = rows_of(rows, j, 1), centre[j], factors[j]
+    total = rows_of(sums, q, 1)
+    for j in range(first, last):
+        row, c, f = rows_of(rows, j - first, 1), centre[j], directions[q, j]
         for b in range(TILE):
             total[b] = fma(f, row[b] - c, total[b])
 
 
-@parallel
-def lift(x, factor, shift, directions, along, out):
-    """out (n, d) = factor x + shift + along directions, shift (d,), along (n, r)."""
-    for i in prange(x.shape[0]):
-        _lift_row(x[i], factor, shift, directions, along[i], out[i])
+def project(x: Any, centre: Any, directions: Any) -> Any:
+    """z (n, r) = directions (x - centre), directions (r, d)."""
+    z = np.empty((len(x), len(directions)))
+    over_rows(project_tiles, directions.size, z, x, centre, directions)
+    return z
+
+
+@cached
+def lift_rows(begin, end, out, x, factor, shift, directions, along):
+    """`lift` of rows begin..end."""
+    for i in range(begin, end):
+        _lift_row(i, x, factor, shift, directions, along, out)
 
 
 @on_tile
-def _lift_row(x, factor, shift, directions, along, out):
+def _lift_row(i, x, factor, shift, directions, along, out):
     wide()
-    for j in range(x.shape[0]):
-        out[j] = fma(factor, x[j], shift[j])
+    for j in range(x.shape[1]):
+        out[i, j] = fma(factor, x[i, j], shift[j])
     for q in range(directions.shape[0]):
-        row, a = directions[q], along[q]
-        for j in range(x.shape[0]):
-            out[j] = fma(a, row[j], out[j])
+        a = along[i, q]
+        for j in range(x.shape[1]):
+            out[i, j] = fma(a, directions[q, j], out[i, j])
+
+
+def lift(x: Any, factor: float, shift: Any, directions: Any, along: Any) -> Any:
+    """(n, d) = factor x + shift + along directions, shift (d,), along (n, r)."""
+    out = np.empty(x.shape)
+    over_rows(lift_rows, directions.size, out, x, float(factor), shift, directions, along)
+    return out
 
 
 def log_density(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
     """log p at x (n, d) -> (n,)."""
     lw = _over_powers(log_weights, var / var.min(), 0.5 * means.shape[1])
-    out = np.empty(len(x))
-    _density_tiles(x, means, bits(0.5 / var), bits(lw), out)
-    out -= 0.5 * x.shape[1] * math.log(2 * math.pi * var.min())
-    return out
+    out = np.empty((len(x), 1))
+    over_rows(logit_tiles, means.size, out, x, means, bits(0.5 / var), bits(lw), True)
+    return out[:, 0] - 0.5 * x.shape[1] * math.log(2 * math.pi * var.min())
 
 
 def score(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
@@ -180,23 +170,20 @@ def score(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
 
 def scaled_pull(x: Any, table: ModeTable, scale: float) -> Any:
     """scale * sum_k gamma_k (a_k - x) var_ref/var_k: x (n, d) -> (n, d), in the precision of x."""
-    out = np.empty_like(x)
-    _score_tiles(
-        x, tuple(part.astype(x.dtype, copy=False) for part in table), x.dtype.type(scale), out
-    )
-    return out
+    return mode_pull(x, scale, *table)
 
 
 def responsibilities(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
     """Posterior mode probabilities at x (n, d) -> (n, N)."""
     lw = _over_powers(log_weights, var / var.min(), 0.5 * means.shape[1])
     out = np.empty((len(x), len(means)))
-    _responsibility_tiles(x, means, 0.5 / var, lw, out)
+    over_rows(logit_tiles, 4 * means.size, out, x, means, 0.5 / var, lw, False)
     return out
 
 
 def score_jacobian(x: Any, means: Any, var: Any, log_weights: Any) -> Any:
     """Hessian of log p at x (n, d) -> (n, d, d)."""
     out = np.zeros((len(x), x.shape[1], x.shape[1]))
-    _jacobian_rows(x, means, var, responsibilities(x, means, var, log_weights), out)
+    gamma = responsibilities(x, means, var, log_weights)
+    over_rows(jacobian_rows, x.shape[1] * means.size, out, x, means, var, gamma)
     return out

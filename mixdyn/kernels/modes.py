@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arithmetic import exp2, exp2_of, fma, is_faint, is_wide, larger, wide
-from .compiling import TILE, inlined, on_tile
+from .compiling import TILE, inlined, on_tile, view
 
 # In these loops an array that is written must be told apart from those that are read before LLVM
 # vectorises, and it gives up beyond eight such pairs. So the rows of a tile lie in one flat array,
@@ -29,7 +29,7 @@ from .compiling import TILE, inlined, on_tile
 HALF, QUARTER = TILE // 2, TILE // 4
 
 
-@inlined
+@view
 def rows_of(flat, j, count):
     """Rows j..j + count - 1 of a flat array."""
     return flat[j * TILE : (j + count) * TILE]
@@ -249,7 +249,7 @@ def moves_1d(x, a, h, lw, ratio, logit, top, total, move):
     _sums_1d(x, a, h, lw, ratio, total, move)
     if not _sums_hold(ratio, total):
         _sum_again(x, a, h, lw, ratio, logit, top, total, move)
-    _divide(1, total, move)
+    _divide(a.shape[1], total, move)
 
 
 @on_tile
@@ -285,13 +285,14 @@ def _sums_hold(ratio, total):
 def _sum_again(x, a, h, lw, ratio, logit, top, total, pull):
     """`_sums_1d` or `_sums_2d` of a tile with a maximum taken off where a sum did not hold; the
     other samples come to the same bits as before."""
+    none = 0 * a.shape[0]  # a number to the compiler, which makes another form for a written 0
     logit[: a.shape[0] * TILE] = 0.0
-    _squares(x, a, 0, 0, logit)
+    _squares(x, a, none, none, logit)
     _logits_of_squares(h, lw, logit, top)
     _drop_unneeded(ratio, total, top)
     total[:] = 0.0
     pull[: a.shape[1] * TILE] = 0.0
-    _add_pull(x, a, ratio, logit, top, 0, total, pull)
+    _add_pull(x, a, ratio, logit, top, none, total, pull)
 
 
 @on_tile
@@ -339,16 +340,22 @@ def _add_pull_by_5(x, a, weight, pull):
 
 @on_tile
 def load(points, start, x):
-    """x (d TILE,) = rows start.. of points (n, d); past the end, the last row again.
+    """x (d TILE,) = rows start.. of points (n, d); past the end, the last row again."""
+    load_columns(points, start, 0 * start, points.shape[1], x)
+
+
+@on_tile
+def load_columns(points, start, begin, end, x):
+    """`load` of columns begin..end alone.
 
     Eight columns at a time: one cache line of `points` then feeds eight of x that stay in reach.
     """
-    n, d = points.shape
-    for first in range(0, d, 8):
+    n = points.shape[0]
+    for first in range(begin, end, 8):
         for b in range(TILE):
             i = min(start + b, n - 1)
-            for j in range(first, min(first + 8, d)):
-                x[j * TILE + b] = points[i, j]
+            for j in range(first, min(first + 8, end)):
+                x[(j - begin) * TILE + b] = points[i, j]
 
 
 @on_tile

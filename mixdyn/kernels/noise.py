@@ -4,18 +4,20 @@ holds."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import prange
 
 from .arithmetic import fma, log, sincos_turn, wide
-from .compiling import TILE, cached, inlined, on_tile, parallel
+from .compiling import TILE, cached, inlined, on_tile, over_rows
+from .modes import begin_of, store
 
 _U12, U32, LOW32 = np.uint64(12), np.uint64(32), np.uint64(0xFFFFFFFF)
 # Multipliers and Weyl increments of Philox4x32 (Salmon et al., SC11).
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 STREAM_STEP, STREAM_EXTRA = np.uint64(1 << 24), np.uint64(2 << 24)  # of `Stream`
+NORMAL_COST = 4.0  # of a normal, in multiply-adds
 
 
 @inlined
@@ -89,7 +91,7 @@ def box_muller(u, v):
 def normal_rows(xi, uniform, first, t, stream, seed):
     """Fill xi with the normals of samples first.. at time t: rows 2p, 2p + 1 are the two normals
     of block p, so that xi has one row more than the data where their d is odd. uniform (2, TILE)
-    is a place to work: doubles, whatever xi holds.
+    is a place to work.
 
     Two loops: the counters' multiplications need other units than square roots and divisions.
     """
@@ -110,31 +112,40 @@ def normal_rows(xi, uniform, first, t, stream, seed):
             odd[b] = z1
 
 
-@parallel
-def normals(out, first, t, stream, seed):
-    """Fill out (n, d) with the normals of samples first..first + n - 1 at time t."""
-    n, d = out.shape
-    for tile in prange((n + TILE - 1) // TILE):
-        xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
-        normal_rows(xi, uniform, first + np.uint64(tile * TILE), t, stream, seed)
-        for b in range(min(TILE, n - tile * TILE)):
-            for j in range(d):
-                out[tile * TILE + b, j] = xi[j, b]
-
-
-@parallel
-def path_normals(out, first, times, weights, seed):
-    """Fill out (n, d) with sum_r weights[r] xi(times[r]), xi the step normals of `normals`."""
-    n, d = out.shape
-    for tile in prange((n + TILE - 1) // TILE):
-        xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
-        total = np.zeros((d, TILE))
+@cached
+def normal_tiles(begin, end, out, first, times, weights, stream, seed):
+    """Rows begin..end of out (n, d) = sum_r weights[r] xi(times[r])."""
+    d = out.shape[1]
+    xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
+    total = np.empty(d * TILE)
+    for start in range(begin, end, TILE):
+        total[:] = 0.0
         for r in range(times.shape[0]):
-            at = first + np.uint64(tile * TILE)
-            normal_rows(xi, uniform, at, times[r], STREAM_STEP, seed)
-            for j in range(d):
-                for b in range(TILE):
-                    total[j, b] = fma(weights[r], xi[j, b], total[j, b])
-        for b in range(min(TILE, n - tile * TILE)):
-            for j in range(d):
-                out[tile * TILE + b, j] = total[j, b]
+            normal_rows(xi, uniform, first + np.uint64(start), times[r], stream, seed)
+            _add_rows(weights[r], xi, total)
+        store(total, start, out)
+
+
+@on_tile
+def _add_rows(weight, xi, total):
+    """total (d TILE,) += weight xi."""
+    wide()
+    for j in range(total.shape[0] // TILE):
+        first = begin_of(j)
+        for b in range(TILE):
+            total[first + b] = fma(weight, xi[j, b], total[first + b])
+
+
+def normals(out: Any, first: Any, t: Any, stream: Any, seed: Any) -> None:
+    """Fill out (n, d) with the normals of samples first..first + n - 1 at time t."""
+    _fill(out, first, np.array([t], np.uint64), np.ones(1), stream, seed)
+
+
+def path_normals(out: Any, first: Any, times: Any, weights: Any, seed: Any) -> None:
+    """Fill out (n, d) with sum_r weights[r] xi(times[r]), xi the step normals of `normals`."""
+    _fill(out, first, times, weights, STREAM_STEP, seed)
+
+
+def _fill(out: Any, first: Any, times: Any, weights: Any, stream: Any, seed: Any) -> None:
+    each = NORMAL_COST * out.shape[1] * len(times)
+    over_rows(normal_tiles, each, out, first, times, weights, stream, seed)

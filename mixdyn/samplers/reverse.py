@@ -111,5 +111,6 @@ class ReverseStepper:
             sch.alpha_bar[t] * square + sch.noise_var[t],
             keep,
             noise_std,
-            (sch.alpha[t], alpha_s),
+            sch.alpha[t],
+            alpha_s,
         )

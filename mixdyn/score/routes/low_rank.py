@@ -40,17 +40,13 @@ class Hull:
 
     def project(self, x: Array, alpha: float) -> Array:
         """z (n, r) = U^T (x - alpha c)."""
-        z = np.empty((len(x), len(self.directions)))
-        kernels.project(x, alpha * self.centre, self.directions, z)
-        return z
+        return kernels.project(x, alpha * self.centre, self.directions)
 
     def lift(self, x: Array, along: Array, factor: float, alphas: tuple[float, float]) -> Array:
         """factor (x - alpha_from c) + alpha_to c + U along: (n, d) from x (n, d), along (n, r)."""
-        out = np.empty_like(x)
         alpha_from, alpha_to = alphas
         shift = (alpha_to - factor * alpha_from) * self.centre
-        kernels.lift(x, factor, shift, self.directions, along, out)
-        return out
+        return kernels.lift(x, factor, shift, self.directions, along)
 
 
 def find_hull(mixture: GaussianMixture) -> Hull | None:

@@ -65,10 +65,8 @@ class SpacedAxes:
         states, kind = rounded(x, self.dtype), self.dtype
         var = at.signal_var * self._data_var + at.noise_var
         h, row = kind(kernels.bits(0.5 / var)), self._row(at.alpha, var)
-        out = np.empty_like(states)
         axes = (self._values, at.alpha, h, self._log_weights)
-        kernels.product_pull(states, *axes, kind(scale), row, out)
-        return out.astype(np.float64, copy=False)
+        return kernels.product_pull(states, scale, *axes, row).astype(np.float64, copy=False)
 
     def rollout(self, steps: StepTable) -> Rollout | None:
         """One kernel call for the whole grid."""
