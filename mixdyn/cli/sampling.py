@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mixdyn import __version__, kernels, learned
+from mixdyn import __version__, kernels
 from mixdyn.geometry import Indices, Region, within_modes
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
@@ -102,8 +102,6 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     mixture, schedule = read_problem(request)
     sampler = build_sampler(request.sampler, request.options, schedule)
     model = build_model(request, mixture, schedule)
-    if request.is_checkpoint:
-        learned.use_threads()
     began = time.perf_counter()
     with warnings.catch_warnings(), kernels.threads(_threads(request.threads)):
         warnings.simplefilter("ignore", StartWarning)  # the summary says it

@@ -5,7 +5,7 @@ Nothing else imports Numba; the facades (`mixture`, `score`, `noise`, `samplers`
 compiling   how kernels are compiled, kept and threaded      arithmetic   single operations
 noise       counter-based normals                            modes        sums over modes on a tile
 evaluation  densities and scores of many points              axes         equally spaced modes
-rollouts    the steps of a sampler
+rollouts    the steps of a sampler                       networks     a residual MLP
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -35,5 +35,6 @@ from .evaluation import (
     score,
     score_jacobian,
 )
+from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step

@@ -14,7 +14,7 @@ from ..support.checks import check_integer
 from ..support.errors import MissingExtraError
 
 _HOME = {
-    "Architecture": "networks",
+    "Architecture": "architecture",
     "LearnedScore": "adapter",
     "Checkpoint": "checkpoints",
     "load_checkpoint": "checkpoints",

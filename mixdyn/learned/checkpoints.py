@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import itertools
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
 from .. import __version__
 from ..problem.mixture import GaussianMixture
@@ -19,10 +20,14 @@ from ..support.checks import check_integer, check_real
 from ..support.errors import FileError, InputError
 from ..support.files import as_path
 from ..support.provenance import commit
+from .architecture import Architecture, Quality, Tensors, Weights
 from .files import read_tensors, write_tensors
-from .networks import Architecture, Network
-from .objective import Quality
-from .training import Trainer
+
+if TYPE_CHECKING:
+    import torch
+
+    from .networks import Network
+    from .training import Trainer
 
 FORMAT = "mixdyn.checkpoint.1"
 _TEXT_KEYS = ("beta_digest", "mixture_digest", "predicts", "commit", "hardware", "command")
@@ -32,15 +37,14 @@ _TEXT_KEYS = ("beta_digest", "mixture_digest", "predicts", "commit", "hardware",
 class Checkpoint:
     """A loaded checkpoint.
 
-    network : float32, on the CPU, in evaluation mode. architecture : its shape. mixture, schedule :
-    what it was trained on. recipe : the recipe's values. seed : of the training run. quality :
+    weights : the network's shape and tensors, as arrays. mixture, schedule : what it was trained
+    on. recipe : the recipe's values. seed : of the training run. quality :
     measured at the end of training. about : everything else in the file (commit, hardware,
     versions, command).
     """
 
     path: Path
-    network: Network
-    architecture: Architecture
+    weights: Weights
     mixture: GaussianMixture
     schedule: NoiseSchedule
     recipe: dict[str, Any]
@@ -53,11 +57,23 @@ class Checkpoint:
         """The file's name without its ending."""
         return self.path.stem
 
+    @property
+    def architecture(self) -> Architecture:
+        """The network's shape."""
+        return self.weights.architecture
+
+    @functools.cached_property
+    def network(self) -> Network:
+        """The network in torch: float32, on the CPU, in evaluation mode."""
+        return self.weights.build(self.schedule)
+
 
 def save_checkpoint(
     path: str | os.PathLike[str], trainer: Trainer, quality: Quality, *, command: str = ""
 ) -> None:
     """Write a trained network with its provenance, atomically."""
+    import torch
+
     mixture, schedule = trainer.mixture, trainer.schedule
     about = {
         "format": FORMAT,
@@ -96,7 +112,7 @@ def load_checkpoint(
     architecture, or made for another mixture or schedule than the ones given.
     """
     source = as_path(path)
-    tensors, about = read_tensors(source)
+    tensors, about = read_tensors(source, "np")
     if about.get("format") != FORMAT:
         raise FileError(
             f"a checkpoint has format {FORMAT}",
@@ -119,7 +135,7 @@ def load_checkpoint(
     return loaded
 
 
-def _layers(tensors: dict[str, torch.Tensor]) -> str:
+def _layers(tensors: Tensors) -> str:
     """What shapes tell of foreign tensors: the widths of a plain MLP, never its activation nor how
     it takes the time."""
     maps = [tuple(value.shape) for value in tensors.values() if value.ndim == 2]
@@ -131,7 +147,7 @@ def _layers(tensors: dict[str, torch.Tensor]) -> str:
     return f"{len(tensors)} tensors"
 
 
-def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> Checkpoint:
+def _assemble(path: Path, tensors: Tensors, about: dict[str, Any]) -> Checkpoint:
     architecture = Architecture(**about["architecture"])
     mixture = GaussianMixture(**about["mixture"])
     schedule = NoiseSchedule.from_parameters(about["schedule"])
@@ -143,17 +159,12 @@ def _assemble(path: Path, tensors: dict[str, torch.Tensor], about: dict[str, Any
         "a checkpoint predicts eps at times counted from 1",
         f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
     )
-    finite = all(bool(torch.isfinite(value).all()) for value in tensors.values())
+    finite = all(bool(np.isfinite(value).all()) for value in tensors.values())
     _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
-    _check_size(architecture, tensors)
-    with torch.random.fork_rng(devices=[]):
-        network = architecture.build(schedule)
-    network.load_state_dict(tensors)
-    network.eval().requires_grad_(requires_grad=False)
+    _check_tensors(architecture, tensors)
     return Checkpoint(
         path,
-        network,
-        architecture,
+        Weights(architecture, tensors),
         mixture,
         schedule,
         dict(about["recipe"]),
@@ -173,14 +184,15 @@ def _quality(held: dict[str, Any]) -> Quality:
     return quality
 
 
-def _check_size(architecture: Architecture, tensors: dict[str, torch.Tensor]) -> None:
-    """Refuse an architecture larger than the tensors that came with it, before it is built."""
-    held = sum(value.numel() for value in tensors.values())
-    _require(
-        architecture.weights() <= held,
-        "a checkpoint must hold every tensor of its architecture",
-        f"{held} numbers for an architecture of {architecture.weights()} and more",
-    )
+def _check_tensors(architecture: Architecture, tensors: Tensors) -> None:
+    rule = "a checkpoint must hold every tensor of its architecture"
+    held = sum(value.size for value in tensors.values())
+    asked = architecture.weights()
+    # First the sum: the names of a network far larger than its tensors are not worth writing out.
+    _require(asked <= held, rule, f"{held} numbers for an architecture of {asked} and more")
+    shapes, found = architecture.shapes(), {key: value.shape for key, value in tensors.items()}
+    odd = sorted({key for key, _ in shapes.items() ^ found.items()})
+    _require(not odd, rule, f"others, or others in shape: {', '.join(odd)}"[:200])
 
 
 def _require(condition: bool, rule: str, received: str) -> None:
@@ -212,6 +224,8 @@ def _check_match(
 
 def hardware(device: torch.device) -> str:
     """One line about what computes on `device`."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {platform.machine()}, {torch.get_num_threads()} thread(s)"

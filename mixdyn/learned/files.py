@@ -5,22 +5,25 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import safetensors
-import safetensors.torch
-import torch
 
 from ..support.errors import FileError
 from ..support.files import as_path, clipped, write_atomically
 from ..support.references import CHECKPOINT
 from .headers import about_of
 
+if TYPE_CHECKING:
+    import torch
+
 
 def write_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]
 ) -> None:
     """Write named tensors and JSON values; the values are strict JSON (NaN is refused)."""
+    from safetensors.torch import save
+
     target = as_path(path)
     if target.suffix != CHECKPOINT:
         raise FileError(
@@ -28,12 +31,15 @@ def write_tensors(
         )
     metadata = {key: json.dumps(value, allow_nan=False) for key, value in about.items()}
     plain = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    data = safetensors.torch.save(plain, metadata)
+    data = save(plain, metadata)
     write_atomically(target, lambda handle: handle.write(data))
 
 
-def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The tensors and the JSON values of a file written by `write_tensors`.
+def read_tensors(
+    path: str | os.PathLike[str], framework: Literal["pt", "np"] = "pt"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The tensors, of torch or as arrays of NumPy ("np"), and the JSON values of a file written by
+    `write_tensors`.
 
     Raises FileError if it is missing, truncated, a pickle, or of another kind.
     """
@@ -45,7 +51,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, torch.Tensor],
     if not found:
         raise FileError("a file of tensors must exist", clipped(source), "Check the path.")
     try:
-        with safetensors.safe_open(source, framework="pt") as handle:
+        with safetensors.safe_open(source, framework=framework) as handle:
             metadata = handle.metadata() or {}
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
         return tensors, about_of(metadata)

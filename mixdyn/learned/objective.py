@@ -7,14 +7,13 @@ E[eps | x_t], which a mixture gives in closed form; the loss splits into what no
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
+from .architecture import Quality
 from .networks import Network
 
 _CHUNK = 8192
@@ -67,21 +66,6 @@ def exact_eps(mixture: GaussianMixture, schedule: NoiseSchedule, x: Tensor, t: T
     )
     pull = torch.softmax(log_joint, dim=1) / var
     return noise_var.sqrt() * (pull[:, :, None] * away).sum(1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """What a network loses on fresh data. All are means over samples, times and coordinates.
-
-    loss : of the network. irreducible : of the exact posterior mean on the same draws. excess :
-    mean squared distance between the two predictions. excess_std : its standard error. n : draws.
-    """
-
-    loss: float
-    irreducible: float
-    excess: float
-    excess_std: float
-    n: int
 
 
 class Validation:

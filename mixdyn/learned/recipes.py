@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..support.checks import check_choice, check_integer, check_positive
-from .networks import Architecture, Kind
+from .architecture import Architecture, Kind
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..support.files import as_path, check_output
 from ..support.references import CHECKPOINT
+from .architecture import Quality
 from .checkpoints import save_checkpoint
-from .objective import Quality
 from .training import Report, Trainer, train
 
 

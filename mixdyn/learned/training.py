@@ -20,9 +20,10 @@ from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import Array, check_integer
 from ..support.errors import ConvergenceError, FileError, InputError
+from .architecture import Quality
 from .files import read_tensors, write_tensors
 from .networks import Network
-from .objective import NoisyData, Quality, Validation, loss
+from .objective import NoisyData, Validation, loss
 from .recipes import Recipe
 
 _SAVE_EVERY = 60.0  # seconds between saves of an unfinished run

@@ -8,6 +8,7 @@ uses that one alone. Finding needs no torch, using does.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +118,6 @@ def high_dimensional_state() -> str:
 
 def load(checkpoint: Shipped) -> TrainedModel:
     """The model in a checkpoint. Raises MissingExtraError without torch."""
-    learned.use_threads()
     score = learned.LearnedScore.load(checkpoint.path)
     about = checkpoint.about
     return TrainedModel(
@@ -172,7 +172,7 @@ def _user_model(case: Case, reference: str) -> TrainedModel:
         predicts=case.predicts,
         index_base=case.index_base,
     )
-    if learned.available():  # the model may be torch's whatever its name
+    if "torch" in sys.modules:  # the model is torch's, whatever its name
         learned.use_threads()
     return TrainedModel(Path(reference).name, score)
 

@@ -1,0 +1,266 @@
+"""A residual MLP in single precision, a tile of samples at a time through all of its layers.
+
+    h = enter(x);  h += second(leaky(first(norm(h) + e)))  per block;  leave(leaky(norm(h)))
+
+with e the embedding of the time, the same for all samples. A tile lies feature by feature,
+(features COLUMNS,), so that norms and activations are passes over samples. A linear map takes ROWS
+of its outputs at a time: their sums stay in registers while its inputs stream by, once.
+
+What depends on no sample is done before, in double: a norm's own scale and shift go into the map
+behind it, with the time and its bias. The first block's first map is composed with `enter`, as
+between them there is only centring and a scale: in two dimensions that saves a sixth of all
+operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import config, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .arithmetic import wide
+from .compiling import inlined, on_tile, parallel
+
+# As many sums as leave room in the registers for the inputs and a weight.
+ROWS, COLUMNS = (8, 32) if binding.get_host_cpu_features().get("avx512f") else (6, 16)
+GROUP = 8 * COLUMNS  # samples that share their arrays
+NORM_EPS, SLOPE = 1e-5, 0.01  # of the norms; of the activation below zero
+
+
+class Weights(NamedTuple):
+    """A network of L blocks of width H as the kernel reads it, float32; see `packed`.
+
+    Maps are packed, (outputs/ROWS, inputs, ROWS), biases padded to whole ROWS. enter: d -> H.
+    opening: (x, 1) -> H, `enter`, centring and the first map of the first block in one. first (L -
+    1, ...), second (L, ...): the maps of the blocks. scale, shift (H,): of the last norm. leave: H
+    -> d.
+    """
+
+    enter: Any
+    enter_bias: Any
+    opening: Any
+    first: Any
+    second: Any
+    second_bias: Any
+    scale: Any
+    shift: Any
+    leave: Any
+    leave_bias: Any
+
+
+def padded(values: Any) -> Any:
+    """(..., m) as float32, filled up with zeros to whole ROWS."""
+    fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % ROWS)]
+    return np.pad(values, fill).astype(np.float32)
+
+
+def packed(weight: Any) -> Any:
+    """A map (..., outputs, inputs) with ROWS of its outputs side by side, (..., outputs/ROWS,
+    inputs, ROWS) float32."""
+    columns = padded(np.swapaxes(weight, -1, -2))
+    split = columns.reshape(*columns.shape[:-1], columns.shape[-1] // ROWS, ROWS)
+    return np.ascontiguousarray(np.swapaxes(split, -3, -2))
+
+
+if config.DISABLE_JIT:
+
+    def _leaky(y: Any, slope: Any) -> Any:
+        return np.where(y > 0.0, y, slope * y)
+
+    def _map_rows(weights: Any, bias: Any, x: Any, slope: Any, add: bool, out: Any) -> None:
+        rows = out[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)
+        y = weights.T @ x[: len(weights) * COLUMNS].reshape(-1, COLUMNS) + bias[:ROWS, None]
+        rows[:] = _leaky(rows + y if add else y, slope)
+
+    def _normalise(h: Any, count: int, x: Any, rows: int, centred: bool, out: Any) -> None:
+        held = h[: count * COLUMNS].reshape(count, COLUMNS)
+        scale = 1.0 / np.sqrt(held.var(axis=0) + NORM_EPS)
+        y = x[: rows * COLUMNS].reshape(rows, COLUMNS) - (held.mean(axis=0) if centred else 0.0)
+        out[: rows * COLUMNS] = (y * scale).ravel()
+
+    def _activate(z: Any, count: int, factor: Any, shift: Any, slope: Any) -> None:
+        rows = z[: count * COLUMNS].reshape(count, COLUMNS)
+        rows[:] = _leaky(factor[:, None] * rows + shift[:, None], slope)
+
+else:
+    _LANES = ir.VectorType(ir.FloatType(), COLUMNS)
+    _ZERO = ir.Constant(_LANES, [0.0] * COLUMNS)
+
+    def _data(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+        """Every array among the arguments as the pointer to its numbers, the rest as it is."""
+        return [
+            context.make_array(kind)(context, builder, arg).data
+            if isinstance(kind, types.Array)
+            else arg
+            for kind, arg in zip(sig.args, args, strict=True)
+        ]
+
+    def _row(builder: Any, data: Any, index: Any) -> Any:
+        """Where row `index` of a tile begins."""
+        begin = builder.mul(index, index.type(COLUMNS))
+        return builder.bitcast(builder.gep(data, [begin]), _LANES.as_pointer())
+
+    def _load(builder: Any, pointer: Any) -> Any:
+        return builder.load(pointer, align=4)
+
+    def _store(builder: Any, value: Any, pointer: Any) -> None:
+        builder.store(value, pointer, align=4)
+
+    def _leaky(builder: Any, y: Any, slope: Any) -> Any:
+        positive = builder.fcmp_ordered(">", y, _ZERO)
+        return builder.select(positive, y, builder.fmul(slope, y))
+
+    def _everywhere(builder: Any, number: Any) -> Any:
+        """One number in all lanes."""
+        none = ir.Constant(_LANES, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), [0] * COLUMNS)
+        one = builder.insert_element(none, number, ir.IntType(32)(0))
+        return builder.shuffle_vector(one, none, zeros)
+
+    def _call(builder: Any, name: str, *args: Any) -> Any:
+        """LLVM's own function `name`, lane by lane."""
+        signature = ir.FunctionType(_LANES, [_LANES] * len(args))
+        name = f"llvm.{name}.v{COLUMNS}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), args)
+
+    @intrinsic
+    def _map_rows(typing_context, weights, inputs, bias, x, slope, add, out):
+        """The first ROWS rows of out <- leaky(weights x + bias), weights (inputs, ROWS), below zero
+        with this slope; `add`: what they were is added before."""
+
+        def generate(context, builder, sig, args):
+            weights, inputs, bias, x, slope, add, out = _data(context, builder, sig, args)
+            word, sums, places = inputs.type, [], []
+            for k in range(ROWS):
+                place = _row(builder, out, word(k))
+                number = builder.load(builder.gep(bias, [word(k)]))
+                before = builder.select(add, _load(builder, place), _ZERO)
+                start = builder.fadd(before, _everywhere(builder, number))
+                sums.append(cgutils.alloca_once_value(builder, start))
+                places.append(place)
+            with cgutils.for_range(builder, inputs) as loop:
+                column = _load(builder, _row(builder, x, loop.index))
+                begin = builder.mul(loop.index, word(ROWS))
+                for k, sum_ in enumerate(sums):
+                    number = builder.load(builder.gep(weights, [builder.add(begin, word(k))]))
+                    product = (_everywhere(builder, number), column, builder.load(sum_))
+                    builder.store(_call(builder, "fma", *product), sum_)
+            slope = _everywhere(builder, slope)
+            for sum_, place in zip(sums, places, strict=True):
+                _store(builder, _leaky(builder, builder.load(sum_), slope), place)
+            return context.get_dummy_value()
+
+        return types.void(weights, inputs, bias, x, slope, add, out), generate
+
+    @intrinsic
+    def _normalise(typing_context, h, count, x, rows, centred, out):
+        """out <- (x - mean)/standard deviation, of `rows` rows, by the moments of the first `count`
+        rows of h; without the mean unless `centred`."""
+
+        def generate(context, builder, sig, args):
+            h, count, x, rows, centred, out = _data(context, builder, sig, args)
+            real = ir.FloatType()
+            share = builder.fdiv(real(1.0), builder.sitofp(count, real))
+            share = _everywhere(builder, share)
+            total, square = (cgutils.alloca_once_value(builder, _ZERO) for _ in range(2))
+            with cgutils.for_range(builder, count) as loop:
+                row = _load(builder, _row(builder, h, loop.index))
+                builder.store(builder.fadd(builder.load(total), row), total)
+            mean = builder.fmul(builder.load(total), share)
+            with cgutils.for_range(builder, count) as loop:
+                apart = builder.fsub(_load(builder, _row(builder, h, loop.index)), mean)
+                builder.store(_call(builder, "fma", apart, apart, builder.load(square)), square)
+            eps = _everywhere(builder, real(NORM_EPS))
+            root = _call(builder, "sqrt", _call(builder, "fma", builder.load(square), share, eps))
+            scale = builder.fdiv(_everywhere(builder, real(1.0)), root)
+            mean = builder.select(centred, mean, _ZERO)
+            with cgutils.for_range(builder, rows) as loop:
+                apart = builder.fsub(_load(builder, _row(builder, x, loop.index)), mean)
+                place = _row(builder, out, loop.index)
+                _store(builder, builder.fmul(apart, scale), place)
+            return context.get_dummy_value()
+
+        return types.void(h, count, x, rows, centred, out), generate
+
+    @intrinsic
+    def _activate(typing_context, z, count, factor, shift, slope):
+        """z <- leaky(factor z + shift), a factor and a shift for each of `count` rows."""
+
+        def generate(context, builder, sig, args):
+            z, count, factor, shift, slope = _data(context, builder, sig, args)
+            slope = _everywhere(builder, slope)
+            with cgutils.for_range(builder, count) as loop:
+                place = _row(builder, z, loop.index)
+                f, s = (
+                    _everywhere(builder, builder.load(builder.gep(values, [loop.index])))
+                    for values in (factor, shift)
+                )
+                y = _call(builder, "fma", f, _load(builder, place), s)
+                _store(builder, _leaky(builder, y, slope), place)
+            return context.get_dummy_value()
+
+        return types.void(z, count, factor, shift, slope), generate
+
+
+@inlined
+def _begin(j):
+    """Where row j begins; see `modes.begin_of`."""
+    return (j & 0x7FFFFFFF) * COLUMNS
+
+
+@on_tile
+def _apply(weights, bias, x, slope, add, out):
+    """out <- leaky(weights x + bias), `_map_rows` for all rows: weights (outputs/ROWS, inputs,
+    ROWS), x (inputs COLUMNS,)."""
+    wide()
+    for r in range(weights.shape[0]):
+        first = r * ROWS
+        _map_rows(weights[r], weights.shape[1], bias[first:], x, slope, add, out[_begin(first) :])
+
+
+@on_tile
+def _sample_tile(first, x, weights, times, work, out):
+    """The network for the samples from `first` on, which a last tile repeats."""
+    wide()
+    n, d = x.shape
+    width, one, slope = weights.scale.shape[0], np.float32(1.0), np.float32(SLOPE)
+    state, h, z, a = work
+    for b in range(COLUMNS):
+        i = min(first + b, n - 1)
+        for j in range(d):
+            state[j * COLUMNS + b] = x[i, j]
+        state[d * COLUMNS + b] = one
+    _apply(weights.enter, weights.enter_bias, state, one, False, h)
+    _normalise(h, width, state, d + 1, False, state)
+    _apply(weights.opening, times[0], state, slope, False, z)
+    _apply(weights.second[0], weights.second_bias[0], z, one, True, h)
+    for block in range(1, times.shape[0]):
+        _normalise(h, width, h, width, True, a)
+        _apply(weights.first[block - 1], times[block], a, slope, False, z)
+        _apply(weights.second[block], weights.second_bias[block], z, one, True, h)
+    _normalise(h, width, h, width, True, a)
+    _activate(a, width, weights.scale, weights.shift, slope)
+    _apply(weights.leave, weights.leave_bias, a, one, False, state)
+    for b in range(min(COLUMNS, n - first)):
+        for j in range(d):
+            out[first + b, j] = state[j * COLUMNS + b]
+
+
+@parallel
+def residual_mlp(x, weights, times, out):
+    """The network at x (n, d) float32 and at one time into out (n, d) float64. times (L, H padded):
+    what a block's first map adds at that time."""
+    n, d = x.shape
+    rows = times.shape[1] * COLUMNS
+    ends = (d + ROWS) * COLUMNS  # a state with its one, or the noise and what fills up its map
+    for group in prange((n + GROUP - 1) // GROUP):
+        work = (
+            np.empty(ends, np.float32), np.empty(rows, np.float32),
+            np.empty(rows, np.float32), np.empty(rows, np.float32),
+        )  # fmt: skip
+        for first in range(group * GROUP, min((group + 1) * GROUP, n), COLUMNS):
+            _sample_tile(first, x, weights, times, work, out)
