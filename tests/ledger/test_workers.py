@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from tests import toys
-from verify.ledger import cases, recorded, registry
-from verify.ledger.store import Store, run_all
+from verify.ledger import cases, recorded, registry, store
 from verify.ledger.workers import Task, Watcher, check_all, worth
 from verify.measure.measurement import Measurement
 
@@ -96,19 +95,21 @@ def case(tmp_path):
     return dataclasses.replace(toys.case(), folder=tmp_path)
 
 
-def test_rows_and_their_order_do_not_depend_on_the_number_of_processes(tmp_path):
-    chosen = registry.select(registry.load_claims(), ["G.5", "T4.2", "D.1", "M1'"])
+@pytest.mark.slow
+def test_rows_and_their_order_do_not_depend_on_the_number_of_processes(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "worth", lambda jobs, tasks: jobs)
+    chosen = registry.select(registry.load_claims(), ["G.5", "T4.2", "D.1"])
     small = toys.case(), cases.random(1)
 
     def rows(jobs):
-        found = run_all(chosen, small, Store(tmp_path / str(jobs)), jobs=jobs)
+        found = store.run_all(chosen, small, store.Store(tmp_path / str(jobs)), jobs=jobs)
         return [row | {"seconds": None} for row in found]
 
     alone = rows(1)
     places = dict.fromkeys((row["case"], row["id"]) for row in alone)
     assert list(places) == [(c.name, entry.claim.id) for c in small for entry in chosen]
     assert {row["verdict"] for row in alone} >= {"holds", "not applicable"}
-    assert rows(2) == rows(3) == alone
+    assert rows(3) == alone
 
 
 def test_one_process_makes_what_several_ask_for_while_the_others_do_something_else(case):
@@ -170,7 +171,7 @@ def test_more_processes_than_are_worth_it_are_not_started(case):
         return worth(jobs, [Task(None, case, expected) for expected in seconds])
 
     assert workers() == 1
-    assert workers(20.0, 1.0, 1.0) == 1
+    assert workers(20.0, 1.0, 1.0) == workers(1.0, 1.0) == 1
     assert workers(20.0, 15.0, 5.0) == 2
     assert workers(*[1.0] * 9) == 4
 

@@ -53,11 +53,14 @@ class Watcher:
         """One is done."""
 
 
+_START = 2.0  # seconds of work that are worth the start of a process, which imports for one
+
+
 def worth(jobs: int, tasks: Sequence[Task]) -> int:
     """How many processes, at most `jobs`, make the tasks finish earlier: a claim that takes as long
     as all others together had better have all threads of one."""
     seconds = [task.seconds for task in tasks]
-    return max(1, min(jobs, int(sum(seconds) / max(seconds)))) if seconds else 1
+    return max(1, min(jobs, int(sum(seconds) / max(_START, *seconds)))) if seconds else 1
 
 
 def check_all(
