@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .checks import check_integer, check_positive
+import numpy as np
+
+from .checks import Array, IntArray, check_integer, check_positive
 from .errors import InputError
 
 VERDICT_MISS = 1e-6
@@ -90,6 +92,25 @@ def log_binomial_tail(successes: int, trials: int, rate: float) -> float:
     # Underflowed, so far above the mean that the terms fall off faster than 0.999^j.
     terms = binom.logpmf(range(k, min(n, k + _TAIL_TERMS) + 1), n, rate)
     return float(logsumexp(terms))
+
+
+def log_order_tail(first: Proportion, second: Proportion) -> float:
+    """log of the chance that the first has as many of all successes, or more, were both rates
+    equal; the two counts are independent.
+
+    Hypergeometric given the sum of the successes, and smaller still where the first rate is the
+    lower one. Source: Fisher's exact test, J. Royal Stat. Soc. 98 (1935).
+    """
+    from scipy.special import betaln, logsumexp
+
+    def log_choose(n: int, k: IntArray) -> Array:
+        return np.asarray(-math.log(n + 1) - betaln(n - k + 1, k + 1))
+
+    k, total = first.successes, first.successes + second.successes
+    counts = np.arange(max(k, total - second.trials), min(total, first.trials) + 1)
+    ways = log_choose(first.trials, counts) + log_choose(second.trials, total - counts)
+    every = log_choose(first.trials + second.trials, np.array(total))
+    return min(float(logsumexp(ways) - every), 0.0)
 
 
 def trials_to_bound(rate: float, miss: float = VERDICT_MISS) -> int:

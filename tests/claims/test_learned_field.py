@@ -6,7 +6,6 @@ shipped networks are measured once, for the verdicts.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -114,10 +113,12 @@ def test_paths_see_a_constant_error_in_its_size_and_direction():
     case = pair_case()
     direction = np.array([0.6, 0.8])
     model = with_error(case, 0.01, Ridge(1.0, direction, 0.0 * N, Curve.CONSTANT))
-    found = field.path_errors(dataclasses.replace(case), model)
-    for sizes, shares, _ in (*found["DDIM"], *found["DDPM"]):
-        assert sizes == pytest.approx(0.01, rel=1e-6)
-        assert shares == pytest.approx(0.36, rel=1e-6)
+    found = field.path_errors(case, model)
+    assert list(found) == ["DDIM-50", "DDPM-400"]
+    for errors, n in zip(found.values(), (1000, 200), strict=True):
+        assert errors.shape == (len(field.late_nodes(case)), 3, n)
+        assert errors[:, 0] == pytest.approx(0.01, rel=1e-6)
+        assert errors[:, 1] == pytest.approx(0.36, rel=1e-6)
 
 
 def test_a_case_whose_modes_are_never_apart_is_refused():

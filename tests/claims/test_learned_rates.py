@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, fisher_exact
 
 from mixdyn.geometry import Region
 from mixdyn.problem.mixture import GaussianMixture
@@ -28,6 +29,7 @@ from verify.measure.networks import ablated, rate_sweeps
 from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
 from verify.measure.networks.rate_sweeps import (
+    common_rates,
     ddim_name,
     eta_name,
     rates_over_eta,
@@ -36,9 +38,11 @@ from verify.measure.networks.rate_sweeps import (
 from verify.measure.networks.rates import (
     STEPS_ALONE,
     Draws,
+    Order,
     Rates,
     Run,
     compare_fall,
+    compare_independent,
     compare_order,
     count_models,
     over_seeds,
@@ -91,6 +95,9 @@ def case_with(steps=OVER_STEPS, etas=OVER_ETAS, exact_hits=0, settings=()) -> Ca
     for setting, hits in settings:
         key = ablated.model_rates.key(ablated.case_of(case, setting), MADE_UP)
         case.workspace[key] = made_up(SAMPLERS, [hits], exact_hits)
+        if setting == BASE:  # counted among the case's own networks
+            counted = dataclasses.replace(case.workspace.pop(key), models=(MADE_UP.name,))
+            case.workspace[common_rates.key(case)] = counted
     return case
 
 
@@ -134,6 +141,33 @@ def test_an_order_of_two_rates_is_decided_only_where_their_intervals_lie_apart(
     assert found.measured == larger / N
 
 
+@pytest.mark.parametrize(("few", "many"), [(0, 20), (3, 33), (5, 22), (60, 140), (700, 800)])
+def test_two_independent_counts_are_ordered_where_fishers_test_is(few, many):
+    one, other = Proportion(few, N), Proportion(many, 2 * N // 3)
+    table = [[many, other.trials - many], [few, N - few]]
+    p = fisher_exact(table, alternative="greater").pvalue
+    found = compare_independent("", other, one)
+    assert found.excess == pytest.approx(-math.log(p) / math.log(5e-7), rel=1e-8)
+    assert (found.outcome is Outcome.HOLDS) == (p <= 5e-7)
+    turned = compare_independent("", one, other)
+    assert turned.excess == -found.excess
+    assert (turned.outcome is Outcome.FAILS) == (p <= 5e-7)
+    # What intervals can tell apart the test can, and with less.
+    assert (compare_order("", other, one).outcome is Outcome.HOLDS) <= (p <= 5e-7)
+
+
+@pytest.mark.parametrize("ratio", [3.0, 30.0])
+def test_the_trials_that_an_order_needs_show_it_nine_times_in_ten_and_fewer_do_not(ratio):
+    counted, relation = Proportion(120, 6000), Order()
+    n = relation.needed(counted, ratio, 100_000)
+    for trials, shown in ((n, True), (n - 1, False)):
+        hits = np.arange(trials + 1)
+        decides = [relation.against(counted, Proportion(int(k), trials)) <= -1.0 for k in hits[:60]]
+        chance = binom.pmf(hits[:60], trials, counted.rate / ratio)[decides].sum()
+        assert (chance >= 0.9) == shown
+    assert relation.needed(counted, ratio, 100) == 100
+
+
 def test_the_bound_of_an_order_is_the_facing_end_of_the_other_interval():
     above, below = Proportion(100, N), Proportion(10, N)
     assert compare_order("", above, below).bound == below.interval(1e-6)[1]
@@ -156,20 +190,21 @@ def test_a_fall_counts_a_rise_between_neighbours_against_it_and_says_what_it_can
     assert "2 are undecided: at some of them no rise, however large, would have been seen" in words
 
 
+@pytest.mark.parametrize("compare", [compare_order, compare_independent])
 @pytest.mark.parametrize("first", [0, 40, 400])
-def test_the_resolution_of_an_order_is_the_rise_that_fails_nine_times_in_ten(first):
+def test_the_resolution_of_an_order_is_the_rise_that_fails_nine_times_in_ten(first, compare):
     here, n = Proportion(first, N), 2 * N
-    found = compare_order("", here, Proportion(2 * first, n))
+    found = compare("", here, Proportion(2 * first, n))
     assert found.outcome is Outcome.INCONCLUSIVE
     least = bisect.bisect_left(
         range(n),
         True,
         lo=2 * first,
-        key=lambda k: compare_order("", here, Proportion(k, n)).outcome is Outcome.FAILS,
+        key=lambda k: compare("", here, Proportion(k, n)).outcome is Outcome.FAILS,
     )
     true_rate = here.rate + found.resolution
     assert binom.sf(least - 1, n, true_rate) == pytest.approx(0.9, abs=1e-9)
-    assert compare_order("", Proportion(1, 3), Proportion(1, 3)).resolution is None
+    assert compare("", Proportion(1, 3), Proportion(1, 3)).resolution is None
 
 
 def test_the_interval_over_seeds_is_students_and_absent_where_seeds_do_not_differ():
@@ -183,25 +218,35 @@ def test_the_interval_over_seeds_is_students_and_absent_where_seeds_do_not_diffe
 # -- counting ------------------------------------------------------------------------------------
 
 
-def test_models_draw_samples_of_their_own_and_the_exact_score_draws_those_of_all():
+def test_models_and_samplers_draw_samples_of_their_own_and_the_exact_score_those_of_all():
     case = cases.standard()
     score = blurred_score(case.mixture, case.schedule)
     models = [TrainedModel(name, score) for name in ("a", "b")]
     few = DDIM(10)
-    rates = count_models(case, models, [Run("few", few, 300), Run("block", few, 400)])
+    rates = count_models(case, models, [Run("few", few, 300), Run("more", few, 400)])
     assert rates.counts.shape == (2, 2, 3)
-    draws = Draws(case.schedule, 800, case.stream("rates"))
+    drawn = Draws(case.schedule, 1400, case.stream("rates"))
     np.testing.assert_array_equal(
-        rates.counts[:, 1].sum(axis=0), draws.count_and_spread(score, case.mixture, few)[0]
+        rates.counts.sum(axis=(0, 1)), drawn.ends(score, case.mixture, few)[0]
     )
     np.testing.assert_array_equal(
-        rates.from_exact().counts[0, 1], draws.count_and_spread(case.mixture, case.mixture, few)[0]
+        rates.exact.sum(axis=(0, 1)), drawn.ends(case.mixture, case.mixture, few)[0]
     )
-    first = dataclasses.replace(draws, n=300)
-    np.testing.assert_array_equal(
-        rates.counts[0, 0], first.count_and_spread(score, case.mixture, few)[0]
+    last = dataclasses.replace(drawn, n=400, first=1000)
+    np.testing.assert_array_equal(rates.counts[1, 1], last.ends(score, case.mixture, few)[0])
+    assert len(np.unique(rates.spread)) == rates.spread.size
+
+
+def test_counts_under_further_samplers_stand_beside_the_first_ones():
+    rates = made_up(("a", "b", "c"), [[10, 1, 5], [30, 3, 7]])
+    turned = rates.only(2).beside(rates.only(0), rates.only(1))
+    assert turned.samplers == ("c", "a", "b")
+    assert [p.successes for p in turned.each("c")] == [5, 7]
+    one = turned.of_model("grid-reduced-1")
+    assert (one.models, [one.of(0, name).successes for name in "abc"]) == (
+        ("grid-reduced-1",),
+        [30, 3, 7],
     )
-    assert rates.counts[0, 1, Region.INTERPOLATION] != rates.counts[1, 1, Region.INTERPOLATION]
 
 
 def test_exchanging_two_samplers_of_one_model_leaves_the_others_alone():
@@ -349,11 +394,11 @@ def test_a_setting_is_counted_on_its_own_grid_and_schedule(monkeypatch):
     case = cases.standard()
     found = ablated.ablated_rates(case)[short]
     draws = Draws(short.schedule, 300, case.stream("rates"))
-    few = draws.count_and_spread(score, short.mixture, DDIM(50))[0]
+    few = draws.ends(score, short.mixture, DDIM(50))[0]
     np.testing.assert_array_equal(found.counts[0, 0], few)
     assert found.counts[0, 1].sum() == 40
     assert few[Region.INTERPOLATION] > 0
-    exact = draws.count_and_spread(short.mixture, short.mixture, DDIM(50))[0]
+    exact = draws.ends(short.mixture, short.mixture, DDIM(50))[0]
     np.testing.assert_array_equal(found.exact[0, 0], exact)
 
 
@@ -406,12 +451,12 @@ def test_a_shipped_network_interpolates_under_ddim_and_hardly_with_full_noise():
     rates = count_models(case, [model], runs)
     plain, noisy = rates.of(0, "ddim"), rates.of(0, "full noise")
     # 1500 samples: 33 expected of DDIM and 0.6 with noise, so about 5.6 standard deviations apart.
-    assert compare_order("", plain, noisy).outcome is Outcome.HOLDS
+    assert compare_independent("", plain, noisy).outcome is Outcome.HOLDS
     assert 15 <= plain.successes <= 60
     assert rates.from_exact().of(0, "ddim").successes == 0
 
 
-def test_ddpm_of_a_shipped_network_makes_fewer_interpolations_than_ddim_on_the_same_noise():
+def test_ddpm_of_a_shipped_network_makes_fewer_interpolations_than_ddim():
     case = cases.standard()
     model = load(next(s for s in shipped() if s.name == "grid-reduced-2"))
     rates = count_models(case, [model], [Run("ddim", DDIM(50), 1500), Run("ddpm", DDPM(), 300)])

@@ -38,6 +38,7 @@ def case():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Case, "pick", lambda self, quick, full: max(quick // 300, 40))
         patch.setattr(models, "trained_models", blurred)
+        patch.setattr(ablated, "trained_models", blurred)
         patch.setattr(ablated, "AXES", {"T": (500,), "sigma": (0.02,), "spacing": (2.0,)})
         patch.setattr(frontier, "elsewhere", lambda case: models.elsewhere(case)[:2])
         for module in (line_densities, smoothing):

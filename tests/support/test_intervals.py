@@ -1,6 +1,7 @@
 """Clopper-Pearson intervals and sample sizes, against the binomial law itself."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from mixdyn.support.statistics import (
     detectable_rate,
     heterogeneity,
     log_binomial_tail,
+    log_order_tail,
     trials_to_bound,
     trials_to_tell,
 )
@@ -53,6 +55,20 @@ def test_log_tail_reaches_below_the_smallest_double():
     assert log_binomial_tail(2, 3, 0.5) == pytest.approx(math.log(0.5), rel=1e-12)
     assert log_binomial_tail(100, 100, 1e-9) == pytest.approx(100 * math.log(1e-9), rel=1e-12)
     assert log_binomial_tail(0, 5, 0.2) == 0.0
+
+
+@pytest.mark.parametrize(("one", "two"), [((3, 7), (1, 9)), ((0, 4), (2, 3)), ((5, 5), (3, 3))])
+def test_the_order_tail_counts_the_ways_to_share_the_successes(one, two):
+    (k, m), (j, n) = one, two
+    ways = [math.comb(m, i) * math.comb(n, k + j - i) for i in range(k + j + 1)]
+    chance = Fraction(sum(ways[k:]), sum(ways))
+    found = log_order_tail(Proportion(*one), Proportion(*two))
+    assert found == pytest.approx(math.log(chance), rel=1e-12, abs=1e-12)
+
+
+def test_the_order_tail_reaches_below_the_smallest_double():
+    found = log_order_tail(Proportion(400, 400), Proportion(0, 4000))
+    assert found == pytest.approx(-math.log(math.comb(4400, 400)), rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,13 @@ from ...ledger.case import Case
 from ..measurement import Measurement
 from ..score_errors.blurred import BLUR, BlurredScore
 from .models import BLURRED, NETWORKS, TrainedModel, trained_models
-from .rates import Rates, Run, count_models, ddim
+from .rate_sweeps import common_rates
+from .rates import Order, Rates, Run, count_models, ddim
 
 _SYNTHETIC = (10_000, 100_000)  # samples with the synthetic error: quick, full
-# Samples of each network under DDIM and DDPM in the quick profile; DDPM's steps are limited too.
-_DDIM_SAMPLES, _DDPM_SAMPLES, _DDPM_STEPS = 10_000, 2_500, 4_000_000
+# Samples of each network under DDIM in the quick profile, and at most under DDPM, which draws as
+# many as show that a share so many times smaller than the one counted under DDIM is below it.
+_DDIM_SAMPLES, _DDPM_SAMPLES, _RATIO = 6_000, 2_500, 30.0
 _FULL = 15  # the full profile draws so many times more
 SAMPLERS = ("DDIM", "DDPM")
 
@@ -110,10 +112,17 @@ def ablated_rates(case: Case, scores: str = NETWORKS) -> Mapping[Setting, Rates]
     """
     if scores == BLURRED:
         return {s: model_rates(case_of(case, s), _blurred(s)) for s in every_setting()}
-    models = ablated_models(case)
+    models, shipped = ablated_models(case), dataclasses.replace(case, model=None)
     if not models.keys() - {BASE}:
         return {}
-    return {s: model_rates(case_of(case, s), model) for s, model in models.items()}
+    return {s: _of_setting(case_of(shipped, s), s, model) for s, model in models.items()}
+
+
+def _of_setting(case: Case, setting: Setting, model: TrainedModel) -> Rates:
+    """Of the standard problem's network what all claims about rates count."""
+    if setting == BASE:
+        return common_rates(case).of_model(model.name).reordered(SAMPLERS)
+    return model_rates(case, model)
 
 
 def _blurred(setting: Setting) -> TrainedModel:
@@ -125,11 +134,16 @@ def _blurred(setting: Setting) -> TrainedModel:
 @Measurement
 def model_rates(case: Case, model: TrainedModel) -> Rates:
     """Of one model on its own problem."""
-    ddpm = min(_DDPM_SAMPLES, _DDPM_STEPS // case.schedule.T)
-    sizes = [case.pick(n, _FULL * n) for n in (_DDIM_SAMPLES, ddpm)]
-    few, every = [case.pick(*_SYNTHETIC)] * 2 if model.name == BLURRED else sizes
-    runs = [Run(SAMPLERS[0], ddim(case.schedule), few), Run(SAMPLERS[1], DDPM(), every)]
-    return count_models(case, [model], runs)
+    samplers = dict(zip(SAMPLERS, (ddim(case.schedule), DDPM()), strict=True))
+
+    def count(**sizes: int) -> Rates:
+        return count_models(case, [model], [Run(n, samplers[n], k) for n, k in sizes.items()])
+
+    if model.name == BLURRED:
+        return count(**dict.fromkeys(SAMPLERS, case.pick(*_SYNTHETIC)))
+    most, few = (case.pick(n, _FULL * n) for n in (_DDPM_SAMPLES, _DDIM_SAMPLES))
+    plain = count(DDIM=few)
+    return plain.beside(count(DDPM=Order().needed(plain.of(0, "DDIM"), _RATIO, most)))
 
 
 @Measurement

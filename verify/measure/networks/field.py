@@ -18,9 +18,6 @@ import numpy as np
 from mixdyn import geometry
 from mixdyn.geometry import dynamics
 from mixdyn.learned.loading import SizedModel
-from mixdyn.problem.schedule import TimeGrid
-from mixdyn.run.sampling import sample
-from mixdyn.samplers import DDIM, DDPM
 from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
@@ -31,10 +28,11 @@ from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..paths import ddim_grid, thinned
 from .models import TrainedModel
+from .paths import runs_of, samplers
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
-SLOPE_PLACES = np.linspace(-0.4, 0.4, 9)
+SLOPE_PLACES = np.linspace(-0.4, 0.4, 5)
 _DIFFERENCE, _SINGLE_DIFFERENCE = 1e-6, 1e-3  # steps of numerical derivatives over l
 
 
@@ -223,38 +221,6 @@ def segment_errors(case: Case, model: TrainedModel) -> SegmentErrors:
 # -- along paths ---------------------------------------------------------------------------------
 
 
-class ErrorAlongPaths:
-    """|E|/l, share of |E|^2 along n, and whether delta points to the midpoint, at given times.
-
-    n and l are those of each state's two nearest modes. The result is (K, 3, n).
-    """
-
-    def __init__(self, flow: LearnedFlow, times: IntArray) -> None:
-        self.flow = flow
-        self.times = [int(t) for t in times]
-
-    def init(self, grid: TimeGrid, d: int) -> list[list[Array]]:
-        """Nothing seen."""
-        return [[] for _ in self.times]
-
-    def step(
-        self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
-    ) -> Any:
-        """Add the block at one of the times."""
-        if t in self.times:
-            y = x / self.flow.case.schedule.alpha[t]
-            state[self.times.index(t)].append(_describe(self.flow, y, t))
-        return state
-
-    def merge(self, a: Any, b: Any) -> Any:
-        """Append."""
-        return [p + q for p, q in zip(a, b, strict=True)]
-
-    def result(self, state: Any) -> Array:
-        """(K, 3, n)."""
-        return np.array([np.concatenate(blocks, axis=1) for blocks in state])
-
-
 def _describe(flow: LearnedFlow, y: Array, t: int) -> Array:
     means = flow.case.mixture.means
     first, second, _, _ = geometry.two_nearest(means, y)
@@ -268,28 +234,16 @@ def _describe(flow: LearnedFlow, y: Array, t: int) -> Array:
 
 
 def path_errors(case: Case, model: TrainedModel) -> dict[str, Array]:
-    """(M, 3, n) at the late nodes, of DDIM on the papers' nodes and of DDPM with the model."""
-
-    def run() -> dict[str, Array]:
-        flow, found = flow_of(case, model), {}
-        for name, sampler, n in (
-            ("DDIM", DDIM(spacing=ddim_grid(case)), case.pick(1000, 10_000)),
-            ("DDPM", DDPM(), case.pick(200, 4000)),
-        ):
-            observer = ErrorAlongPaths(flow, late_nodes(case))
-            out = sample(
-                model.score,
-                case.schedule,
-                sampler,
-                n=n,
-                rng=case.stream("learned paths"),
-                observers=[observer],
-                keep="none",
-            )
-            found[name] = np.asarray(out.observations[0])
-        return found
-
-    return case.memo(f"path errors {model.name}", run)
+    """Of runs of DDIM and of DDPM with the model, (M, 3, n) at the late nodes: |E|/l, share of
+    |E|^2 along n, and whether delta points to the midpoint; n and l are those of each state's two
+    nearest modes."""
+    flow, late = flow_of(case, model), late_nodes(case).tolist()
+    sizes, found = (case.pick(1000, 10_000), case.pick(200, 4000)), {}
+    for name, n in zip(samplers(case), sizes, strict=True):
+        paths = runs_of(case, model, name, range(n)).paths
+        y = dict(zip(paths.times.tolist(), paths.y, strict=True))
+        found[name] = np.array([_describe(flow, y[t], t) for t in late])
+    return found
 
 
 # -- for the ledger ------------------------------------------------------------------------------
@@ -354,8 +308,8 @@ def error_table(case: Case, models: Sequence[TrainedModel]) -> Table:
         "towards the midpoint": [e.share_towards for e in found],
         "Lipschitz, max": [e.lipschitz.max(axis=(1, 2)) for e in found],
     }
-    for name in ("DDIM", "DDPM"):
-        sizes = [p[name][:, 0] for p in paths]
+    for name in paths[0]:
+        sizes = [each[name][:, 0] for each in paths]
         columns[f"{name} paths: median"] = [np.median(s, axis=1) for s in sizes]
         columns[f"{name} 99 %"] = [np.quantile(s, 0.99, axis=1) for s in sizes]
         columns[f"{name} max"] = [s.max(axis=1) for s in sizes]

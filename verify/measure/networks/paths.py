@@ -1,8 +1,9 @@
-"""Reverse runs of trained models from noise, once each, for every claim about learned paths.
+"""Reverse runs of trained models from noise, once each, for every claim about learned paths or the
+rates of the two samplers.
 
 DDIM with the papers' 50 quadratic steps and DDPM, on the same counter-based noise for every score:
 sample i starts from the same point and meets the same noise with the exact and with each learned
-score.
+score. The two samplers share no normals: they start at different times, and DDIM adds no noise.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ from .visits import STEPS_LEFT, MidpointVisits, Visits, window_time
 # tau_3 in DDIM steps, the longest window first.
 WINDOWS = tuple(range(25, 4, -1))
 WINDOW = WINDOWS.index(STEPS_LEFT)
-# Runs of all models together in the quick profile; the full one draws more.
-_DDIM_RUNS, _DDPM_RUNS = 60_000, 8_192
+STREAM = "learned paths"
+# Runs of all models together in the quick profile; the full one draws more. DDPM's are as many as
+# E.11 needs in its last window, which some 34 of them visit.
+_DDIM_RUNS, _DDPM_RUNS = 32_000, 8_192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class SampledRuns:
 
     visits: of all runs, one window for each of WINDOWS. interpolates (n,): H, the end is an
     interpolation. paths: the first runs at the papers' nodes. counted: interpolations among all,
-    streamed during the run.
+    streamed during the run. first: the index of the first sample.
     """
 
     sampler: str
@@ -48,6 +51,7 @@ class SampledRuns:
     interpolates: geometry.Mask
     paths: Paths
     counted: Proportion
+    first: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,49 +111,50 @@ def reverse_runs(case: Case, models: Sequence[TrainedModel]) -> list[ReverseRuns
     ]
 
 
+def samplers(case: Case) -> dict[str, Sampler]:
+    """The two by name, DDIM first."""
+    grid = ddim_grid(case)
+    return {f"DDIM-{grid.steps}": DDIM(spacing=grid), f"DDPM-{case.schedule.T}": DDPM()}
+
+
 @Measurement
 def sampled_runs(case: Case, model: TrainedModel, block: int, share: int) -> list[SampledRuns]:
     """DDIM and DDPM of one score on its block of samples, one of `share` blocks."""
-    grid, n_steps = ddim_grid(case), case.schedule.T
-    n_ddim = case.pick(_DDIM_RUNS, 10 * _DDIM_RUNS) // share
-    n_ddpm = case.pick(_DDPM_RUNS, 10 * _DDPM_RUNS) // share
-    plans: list[tuple[str, Sampler, int]] = [
-        (f"DDIM-{grid.steps}", DDIM(spacing=grid), n_ddim),
-        (f"DDPM-{n_steps}", DDPM(), n_ddpm),
+    sizes = [case.pick(n, 10 * n) // share for n in (_DDIM_RUNS, _DDPM_RUNS)]
+    return [
+        runs_of(case, model, name, range(block * max(sizes), block * max(sizes) + n))
+        for name, n in zip(samplers(case), sizes, strict=True)
     ]
-    return [_run(case, model, plan, block * n_ddim) for plan in plans]
 
 
-def _run(
-    case: Case, model: TrainedModel, plan: tuple[str, Sampler, int], first: int
-) -> SampledRuns:
+def runs_of(case: Case, model: TrainedModel, name: str, rows: range) -> SampledRuns:
+    """One of the `samplers` with one score on some samples."""
     times = ddim_grid(case).times
     latest = [window_time(case, steps) for steps in WINDOWS]
-    label, sampler, n = plan
     seen = sample(
         model.score,
         case.schedule,
-        sampler,
-        n=n,
-        rng=case.stream("learned paths"),
-        first=first,
+        samplers(case)[name],
+        n=len(rows),
+        rng=case.stream(STREAM),
+        first=rows.start,
         observers=[
             MidpointVisits(case.mixture, case.schedule, latest),
-            NodeStates(case.schedule, times, first, case.pick(4_000, 20_000)),
+            NodeStates(case.schedule, times, rows.start, case.pick(4_000, 20_000)),
             ClassCounts(case.mixture),
         ],
         keep="none",
     )
     visits, y, counts = seen.observations
     v = case.schedule.effective_variance(float(case.mixture.sigmas.max()))[times]
-    hits = int(counts[geometry.Region.INTERPOLATION])
     ends = np.asarray(geometry.classify(case.mixture, visits.end) == geometry.Region.INTERPOLATION)
     return SampledRuns(
-        sampler=label,
+        sampler=name,
         visits=visits,
         interpolates=ends,
         paths=Paths(times, v, y),
-        counted=Proportion(hits, n),
+        counted=Proportion(int(counts[geometry.Region.INTERPOLATION]), len(rows)),
+        first=rows.start,
     )
 
 

@@ -32,6 +32,9 @@ RADII = (0.01, 0.02, 0.03, 0.04, 0.05, 0.075, *(0.1 + 0.05 * k for k in range(9)
 HYBRIDS = (2, 5, 8)
 NEAR = 0.05  # the paper's nearest start
 LATE_STEPS = 3  # DDIM steps left where the budget of noise decides
+# From every radius, of all models together in the quick profile: two neighbours in the order of F5
+# are told apart with `POWER`.
+_RUNS = 1_600
 # The paper's radii, and one next to the midpoint.
 LEARNED_RADII = (0.01, *(round(0.05 * k, 2) for k in range(1, 11)))
 
@@ -133,15 +136,19 @@ class Sweep:
 @Measurement
 def sweep(case: Case, scores: Sequence[str], radii: Sequence[float], steps_left: int) -> Sweep:
     """`named_scores` from the node with so many DDIM steps left. Each of NETWORKS has runs of its
-    own, which it shares with no other; the exact score makes those of the first."""
+    own under each sampler, which share neither starts nor noise with any other; the exact score
+    makes those of the first."""
     found, t = named_scores(case, scores), window_time(case, steps_left)
     learned = [model for model in found if model.name != EXACT]
-    shared = case.pick(4_500, 45_000) // max(len(learned), 1)
+    shared = case.pick(_RUNS, 20 * _RUNS) // max(len(learned), 1)
     n = shared if NETWORKS in scores else case.pick(4_000, 20_000)
-    rows = []
+    rows, how = [], samplers(case).values()
     for model in found:
-        start = Start(t, n, learned.index(model) if model in learned else 0)
-        rows.append([outcomes(model.score, case, s, start, radii) for s in samplers(case).values()])
+        block = len(how) * (learned.index(model) if model in learned else 0)
+        starts = [Start(t, n, block + k) for k in range(len(how))]
+        rows.append(
+            [outcomes(model.score, case, s, a, radii) for s, a in zip(how, starts, strict=True)]
+        )
     hits, ends = (np.array([[pair[k] for pair in row] for row in rows]) for k in (0, 1))
     names = tuple(model.name for model in found)
     return Sweep(names, tuple(samplers(case)), tuple(radii), steps_left, t, n, hits, ends)

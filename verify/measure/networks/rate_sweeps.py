@@ -1,35 +1,36 @@
 """Rates of a case's scores under DDIM and DDPM: over the number of steps, and over eta.
 
 Of its trained models, or of the score with a synthetic error (`blurred`); the exact one runs on the
-same samples. arXiv 2605.06831 v1, figures 1 and 3 show the first sweep, figure E.13 the second:
-the rate of DDIM falls with its number of steps and stays above that of DDPM, and noise lowers it.
+same samples. DDIM with 50 steps and DDPM are counted on the runs that all claims about learned
+paths share. arXiv 2605.06831 v1, figures 1 and 3 show the first sweep, figure E.13 the second: the
+rate of DDIM falls with its number of steps and stays above that of DDPM, and noise lowers it.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from mixdyn.problem.schedule import NoiseSchedule
-from mixdyn.samplers import DDPM
+from mixdyn.samplers import DDPM, Sampler
 
 from ...ledger.case import Case
 from ..measurement import Measurement, pack
 from ..midpoint.stretch import require_window
 from ..paths import DDIM_STEPS, recursion_end
 from ..score_errors.blurred import BLUR
-from .models import BLURRED, NETWORKS, named_scores
-from .rates import Rates, Run, count_models, ddim
+from .models import BLURRED, NETWORKS, named_scores, require_models
+from .paths import STREAM, ReverseRuns, by_sampler, reverse_runs, samplers
+from .rates import Draws, Ends, Rates, Run, count_models, ddim, sort_ends
 
-# Steps of DDIM, and how many samples all models together draw with them in the quick profile.
-_STEPS = {DDIM_STEPS: 24_000, 100: 16_000, 200: 8_000, 500: 4_000, 1000: 5_000}
+# Steps of DDIM beyond 50, and how many samples all models together draw with them in the quick
+# profile: with 1000, as many as tell its share from those with 50 and of DDPM with `POWER`, with
+# fewer steps as many as show a rise at a step by what it shows at the last one.
+_STEPS = {100: 6_000, 200: 4_000, 500: 2_800, 1000: 2_800}
 _FEW = (10, 20)  # with which the exact score interpolates as well
-_DDPM = 10_000
-_DDPM_LEAST = 2_500  # per model: none in so many is a rate below 0.58 % at the verdict's level
 ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)  # beyond 1: more noise than the exact bridge has
-_ETA_SAMPLES, _ETA_ENDS = 12_000, 24_000  # at eta = 0 and 1, which are judged one by one, more
+_ETA_SAMPLES = 6_000  # 1,500 a network: a share at eta = 1 a sixth of that at 0 is told from it
 _FULL = 15  # the full profile draws so many times more
 _SYNTHETIC = (20_000, 100_000)  # with the synthetic error, whose score costs little
 
@@ -46,28 +47,49 @@ def ddpm_name(schedule: NoiseSchedule) -> str:
 
 def allowed_steps(schedule: NoiseSchedule, scores: str = NETWORKS) -> list[int]:
     """The step counts of figure 3 that a schedule has, or its own T where it has none."""
-    every = [*_FEW, *_STEPS] if scores == BLURRED else _STEPS
+    every = [*(_FEW if scores == BLURRED else ()), DDIM_STEPS, *_STEPS]
     return [s for s in every if s <= schedule.T] or [schedule.T]
 
 
-def _samples(case: Case, scores: str, n_models: int, total: int, least: int = 1) -> int:
+def _samples(case: Case, scores: str, n_models: int, total: int) -> int:
     """How many samples each model draws, of a total in the quick profile."""
     if scores == BLURRED:
         return case.pick(*_SYNTHETIC)
-    return max(case.pick(total, _FULL * total) // n_models, case.pick(least, _FULL * least))
+    return case.pick(total, _FULL * total) // n_models
+
+
+@Measurement
+def common_rates(case: Case) -> Rates:
+    """DDIM with 50 steps and DDPM, of the case's models on the samples of `reverse_runs`."""
+    models, mixture = require_models(case), case.mixture
+    groups = by_sampler(reverse_runs(case, models))
+    of_models = list(zip(*groups.values(), strict=True))
+
+    def exact(run: ReverseRuns, sampler: Sampler) -> Ends:
+        n, seed = len(run.visits.end), case.stream(STREAM)
+        return Draws(case.schedule, n, seed, run.first).ends(mixture, mixture, sampler)
+
+    return Rates.counted(
+        models,
+        list(groups),
+        [[sort_ends(mixture, run.visits.end) for run in runs] for runs in of_models],
+        [[*map(exact, runs, samplers(case).values())] for runs in of_models],
+    )
 
 
 @Measurement
 def rates_over_steps(case: Case, scores: str = NETWORKS) -> Rates:
     """DDIM with each of `allowed_steps`, then DDPM with all T. scores: as in `named_scores`."""
     schedule, models = case.schedule, named_scores(case, [scores])
-    each = functools.partial(_samples, case, scores, len(models))
     runs = [
-        Run(ddim_name(s), ddim(schedule, s), each(_STEPS.get(s, _DDPM)))
+        Run(ddim_name(s), ddim(schedule, s), _samples(case, scores, len(models), _STEPS.get(s, 0)))
         for s in allowed_steps(schedule, scores)
     ]
-    ddpm = Run(ddpm_name(schedule), DDPM(), each(_DDPM, _DDPM_LEAST))
-    return count_models(case, models, [*runs, ddpm])
+    if scores == BLURRED:
+        ddpm = Run(ddpm_name(schedule), DDPM(), runs[0].n)
+        return count_models(case, models, [*runs, ddpm])
+    common = common_rates(case)
+    return common.only(0).beside(count_models(case, models, runs[1:]), common.only(1))
 
 
 def largest_eta(schedule: NoiseSchedule, steps: int = DDIM_STEPS) -> float:
@@ -96,14 +118,15 @@ def eta_name(eta: float) -> str:
 @Measurement
 def rates_over_eta(case: Case, scores: str = NETWORKS) -> Rates:
     """DDIM with 50 steps at each of `allowed_etas`. scores: as in `named_scores`."""
-    schedule, models = case.schedule, named_scores(case, [scores])
-    totals = {0.0: _ETA_ENDS, 1.0: _ETA_ENDS}
+    models = named_scores(case, [scores])
+    n = _samples(case, scores, len(models), _ETA_SAMPLES)
     runs = [
-        Run(eta_name(eta), ddim(schedule, eta=eta), _samples(case, scores, len(models), n))
-        for eta in allowed_etas(schedule)
-        for n in [totals.get(eta, _ETA_SAMPLES)]
+        Run(eta_name(eta), ddim(case.schedule, eta=eta), n) for eta in allowed_etas(case.schedule)
     ]
-    return count_models(case, models, runs)
+    if scores == BLURRED:
+        return count_models(case, models, runs)
+    plain = common_rates(case).only(0)
+    return plain.reordered([runs[0].name]).beside(count_models(case, models, runs[1:]))
 
 
 # -- for figures ---------------------------------------------------------------------------------

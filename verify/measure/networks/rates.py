@@ -1,8 +1,8 @@
 """How often samplers miss the modes: counts, and the order of two rates.
 
-Trained models are counted once per case; claims and figures read the same counts. A sample starts
-from the same noise under every sampler, and the exact score runs on the samples of every model.
-Models get samples of their own, so that their counts add up: a sum of independent trials of
+Trained models are counted once per case; claims and figures read the same counts. A model has
+samples of its own under each sampler, so that the counts of models add up and those of samplers are
+independent; the exact score runs on the samples of every model. A sum of independent trials of
 unequal rates strays no farther than a binomial count of the mean rate (Hoeffding, Ann. Math.
 Statist. 27 (1956)), and that count's Clopper-Pearson interval covers the mean of these models: what
 it leaves open is another model, see `over_networks`.
@@ -10,12 +10,13 @@ it leaves open is another model, see `over_networks`.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +26,14 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, Sampler
 from mixdyn.support.checks import Array, IntArray
-from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion, detectable_rate
+from mixdyn.support.statistics import (
+    DISPLAY_MISS,
+    POWER,
+    VERDICT_MISS,
+    Proportion,
+    detectable_rate,
+    log_order_tail,
+)
 
 from ...ledger.case import Case
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
@@ -36,6 +44,7 @@ from .models import TrainedModel
 from .pooled import Shares, variation_table
 
 Cell = float | str | None
+_ARRAYS = ("counts", "exact", "spread", "exact_spread")  # of `Rates`, by model and sampler
 COLUMNS = (
     *("model", "sampler", "samples", "interpolation", "from", "to"),
     *("invalid", "from", "to"),
@@ -48,28 +57,30 @@ def ddim(schedule: NoiseSchedule, steps: int = DDIM_STEPS, eta: float = 0.0) -> 
     return DDIM(steps, eta=eta).within(schedule)
 
 
+Ends = tuple[IntArray, float]
+
+
+def sort_ends(mixture: GaussianMixture, x: Array) -> Ends:
+    """(3,) final states x (n, d) by `Region`, and the standard deviation per coordinate within the
+    true modes."""
+    codes, nearest, offset = within_modes(mixture, x)
+    counts: IntArray = np.bincount(codes, minlength=len(Region))
+    return counts, float(np.sqrt(np.square(offset).mean())) if len(nearest) else math.nan
+
+
 @dataclass(frozen=True)
 class Draws:
-    """How many samples a rate rests on, and the seed that they share with every other rate.
-
-    Sample i starts from the same noise for every model and every sampler; `first` is the index of
-    the first one here.
-    """
+    """n samples from a seed; `first` is the index of the first one."""
 
     schedule: NoiseSchedule
     n: int
     seed: int
     first: int = 0
 
-    def count_and_spread(
-        self, model: Any, mixture: GaussianMixture, sampler: Sampler
-    ) -> tuple[IntArray, float]:
-        """(3,) final states from noise by `Region`, and the standard deviation per coordinate
-        within the true modes."""
+    def ends(self, model: Any, mixture: GaussianMixture, sampler: Sampler) -> Ends:
+        """What a model and a sampler make of them."""
         out = sample(model, self.schedule, sampler, n=self.n, rng=self.seed, first=self.first)
-        codes, nearest, offset = within_modes(mixture, np.asarray(out.x))
-        counts: IntArray = np.bincount(codes, minlength=len(Region))
-        return counts, float(np.sqrt(np.square(offset).mean())) if len(nearest) else math.nan
+        return sort_ends(mixture, np.asarray(out.x))
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,34 @@ class Rates:
     spread: Array
     exact_spread: Array
 
+    @classmethod
+    def counted(
+        cls,
+        models: Sequence[TrainedModel],
+        samplers: Sequence[str],
+        learned: Sequence[Sequence[Ends]],
+        exact: Sequence[Sequence[Ends]],
+    ) -> Rates:
+        """Of the ends of every model under every sampler, and of the exact score on its samples."""
+        shape = len(models), len(samplers)
+        counts, by_exact = (
+            np.array([[c for c, _ in row] for row in ends], dtype=np.int64)
+            for ends in (learned, exact)
+        )
+        spread, exact_spread = (
+            np.array([[s for _, s in row] for row in ends]).reshape(shape)
+            for ends in (learned, exact)
+        )
+        return cls(
+            models=tuple(model.name for model in models),
+            recipes=tuple(model.recipe for model in models),
+            samplers=tuple(samplers),
+            counts=counts.reshape(*shape, len(Region)),
+            exact=by_exact.reshape(*shape, len(Region)),
+            spread=spread,
+            exact_spread=exact_spread,
+        )
+
     @property
     def n(self) -> IntArray:
         """(K,) samples of each model by sampler, (1,) where these agree."""
@@ -115,6 +154,26 @@ class Rates:
     def each(self, sampler: str, region: Region = Region.INTERPOLATION) -> list[Proportion]:
         """The share of every model."""
         return [self.of(k, sampler, region) for k in range(len(self.models))]
+
+    def only(self, sampler: int) -> Rates:
+        """The counts under one sampler."""
+        arrays = {name: getattr(self, name)[:, [sampler]] for name in _ARRAYS}
+        return dataclasses.replace(self, samplers=(self.samplers[sampler],), **arrays)
+
+    def of_model(self, model: str) -> Rates:
+        """The counts of one model."""
+        k = [self.models.index(model)]
+        arrays = {name: getattr(self, name)[k] for name in _ARRAYS}
+        return dataclasses.replace(self, models=(model,), recipes=(self.recipes[k[0]],), **arrays)
+
+    def beside(self, *others: Rates) -> Rates:
+        """These samplers, then the others', of the same models."""
+        every = (self, *others)
+        arrays = {
+            name: np.concatenate([getattr(r, name) for r in every], axis=1) for name in _ARRAYS
+        }
+        samplers = tuple(name for r in every for name in r.samplers)
+        return dataclasses.replace(self, samplers=samplers, **arrays)
 
     def reordered(self, samplers: Sequence[str]) -> Rates:
         """The same counts under other samplers' names: a negative control."""
@@ -147,26 +206,20 @@ def _proportion(counts: IntArray, region: Region) -> Proportion:
 
 
 def count_models(case: Case, models: Sequence[TrainedModel], runs: Sequence[Run]) -> Rates:
-    """Every model and the exact score under every sampler; model k draws the k-th block of
-    samples of the stream "rates"."""
-    block = max(run.n for run in runs)
-    learned: list[tuple[IntArray, float]] = []
-    exact: list[tuple[IntArray, float]] = []
-    for k, model in enumerate(models):
-        for kept, score in ((learned, model.score), (exact, case.mixture)):
-            for run in runs:
-                draws = Draws(case.schedule, run.n, case.stream("rates"), first=k * block)
-                kept.append(draws.count_and_spread(score, case.mixture, run.sampler))
-    shape = len(models), len(runs)
-    return Rates(
-        models=tuple(model.name for model in models),
-        recipes=tuple(model.recipe for model in models),
-        samplers=tuple(run.name for run in runs),
-        counts=np.array([counts for counts, _ in learned]).reshape(*shape, len(Region)),
-        exact=np.array([counts for counts, _ in exact]).reshape(*shape, len(Region)),
-        spread=np.array([spread for _, spread in learned]).reshape(shape),
-        exact_spread=np.array([spread for _, spread in exact]).reshape(shape),
-    )
+    """Every model under every sampler, each time on the next samples of the stream "rates", and
+    the exact score on the same."""
+    *begins, every = np.cumsum([0, *(run.n for run in runs)]).tolist()
+
+    def ends(score: Any, k: int) -> list[Ends]:
+        places = [
+            (run, Draws(case.schedule, run.n, case.stream("rates"), k * every + begin))
+            for run, begin in zip(runs, begins, strict=True)
+        ]
+        return [draws.ends(score, case.mixture, run.sampler) for run, draws in places]
+
+    learned = [ends(model.score, k) for k, model in enumerate(models)]
+    exact = [ends(case.mixture, k) for k in range(len(models))]
+    return Rates.counted(models, [run.name for run in runs], learned, exact)
 
 
 # -- comparing -----------------------------------------------------------------------------------
@@ -178,9 +231,8 @@ def compare_order(
     """Whether one true rate is above another: decided only if their intervals lie apart.
 
     Each interval misses with probability `miss` (Clopper-Pearson); the two counts may depend on
-    each other. The bound is the end of the smaller rate's interval that faces the larger one's;
-    resolution: by how much the second rate would have to lie above the first, as it was counted, to
-    come out as `fails` with probability `POWER`.
+    each other: for others see `compare_independent`. The bound is the end of the smaller rate's
+    interval that faces the larger one's; resolution: as in `Order.unseen`.
     """
     relation = Statistical("lower", miss)
     low, high = larger.interval(relation.miss)
@@ -198,6 +250,74 @@ def compare_order(
     seen = detectable_rate(high, smaller.trials, "upper", miss)
     resolution = None if seen is None else seen - larger.rate
     return dataclasses.replace(found, outcome=outcome, excess=excess, resolution=resolution)
+
+
+@dataclass(frozen=True)
+class Order(Statistical):
+    """One rate is above another, of two independent counts, by Fisher's exact test: holds or fails
+    only if so many of all successes would lie on its side with probability at most miss/2 were the
+    rates equal. Two intervals that each miss as often take twice the samples to lie apart."""
+
+    side: str = "lower"
+
+    kind: ClassVar[str] = "order"
+
+    def against(self, larger: Proportion, smaller: Proportion) -> float:
+        """The evidence against the order over the evidence that decides."""
+        ahead = larger.rate >= smaller.rate
+        counts = (larger, smaller) if ahead else (smaller, larger)
+        evidence = log_order_tail(*counts) / math.log(self.miss / 2.0)
+        return -evidence if ahead else evidence
+
+    def unseen(self, larger: Proportion, trials: int) -> float | None:
+        """By how much a second rate, counted in so many trials, would have to lie above the first,
+        as it was counted, to come out as `fails` with probability `POWER`; None where none does."""
+        from scipy.stats import beta
+
+        least = bisect.bisect_left(
+            range(trials + 1),
+            True,
+            lo=math.ceil(larger.rate * trials),
+            key=lambda k: self.against(larger, Proportion(k, trials)) >= 1.0,
+        )
+        if least > trials:
+            return None
+        return float(beta.ppf(POWER, least, trials - least + 1)) - larger.rate
+
+    def needed(self, larger: Proportion, ratio: float, most: int) -> int:
+        """The fewest trials, at most so many, in which a rate `ratio` times smaller than the first
+        is seen to be below it with probability `POWER`."""
+        from scipy.stats import binom
+
+        def seen(trials: int) -> bool:
+            hits = int(binom.ppf(POWER, trials, larger.rate / ratio))
+            return self.against(larger, Proportion(hits, trials)) <= -1.0
+
+        return bisect.bisect_left(range(1, most), True, key=seen) + 1
+
+
+def compare_independent(
+    name: str, larger: Proportion, smaller: Proportion, miss: float = VERDICT_MISS
+) -> Comparison:
+    """Whether one true rate is above another by `Order`; the two counts must be independent (no
+    common noise)."""
+    relation = Order(miss=miss)
+    excess, outcome = relation.against(larger, smaller), Outcome.INCONCLUSIVE
+    if abs(excess) >= 1.0:
+        outcome = Outcome.FAILS if excess > 0.0 else Outcome.HOLDS
+    return Comparison(
+        name=name,
+        relation=relation,
+        measured=larger.rate,
+        bound=smaller.rate,
+        outcome=outcome,
+        n=larger.trials,
+        n_held=larger.trials - larger.successes,
+        excess=excess,
+        tightness=smaller.rate / larger.rate if larger.successes else None,
+        interval=larger.interval(),
+        resolution=relation.unseen(larger, smaller.trials),
+    )
 
 
 @dataclass(frozen=True)
@@ -243,7 +363,7 @@ def compare_fall(rates: Rates, names: Sequence[str]) -> Trend:
     every single step."""
 
     def above(here: str, there: str) -> Comparison:
-        return compare_order(f"{here} above {there}", rates.mean(here), rates.mean(there))
+        return compare_independent(f"{here} above {there}", rates.mean(here), rates.mean(there))
 
     steps = tuple(above(here, there) for here, there in itertools.pairwise(names))
     return Trend(above(names[0], names[-1]), steps)

@@ -13,7 +13,7 @@ from ...ledger.relations import Comparison
 from ..measurement import Measurement
 from .models import TrainedModel, require_models
 from .paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
-from .rates import Cell, compare_order, over_seeds
+from .rates import Cell, compare_independent, compare_order, over_seeds
 from .visits import STEPS_LEFT, THETA, Decomposition, window_time
 
 THETAS = (0.15, 0.2, 0.25, 0.35, 0.45)  # in lengths l
@@ -79,7 +79,7 @@ def compare_visits(where: str, ddim: Decomposition, ddpm: Decomposition) -> Iter
         yield compare_order(name, ddim.visit_given_hit, ddim.p_visit)
     if ddim.hit_given_visit is not None and ddpm.hit_given_visit is not None:
         name = f"P(H|M) of DDIM above DDPM's, {where}"
-        yield compare_order(name, ddim.hit_given_visit, ddpm.hit_given_visit)
+        yield compare_independent(name, ddim.hit_given_visit, ddpm.hit_given_visit)
 
 
 def over_models(parts: Sequence[Decomposition], name: str) -> list[Cell]:

@@ -10,10 +10,11 @@ Hypotheses:
     - counted: both samplers have visits and DDIM has interpolations: else the rates mean nothing.
 Measured: $P(M)$, $P(H|M)$, $P(H|M^c)$ and $P(M|H)$, H = interpolation, of DDIM with 50 quadratic
     steps and DDPM from noise, for 21 windows at $\theta$ = 0.35 and 5 radii at $\tau_3$ = 11.
-Predicted: both inequalities at every window and radius. Rates differ where their intervals lie
-    apart.
-Evidence: learned; Clopper-Pearson intervals that miss with probability 1e-6. Those of the models'
-    counts together are over runs, for the mean of these models; a table says how far they differ.
+Predicted: both inequalities at every window and radius.
+Evidence: learned; $P(M|H) > P(M)$ where their Clopper-Pearson intervals, each missing with
+    probability 1e-6, lie apart, and the two samplers by Fisher's exact test of independent counts,
+    which errs as rarely. The models' counts together are over runs, for the mean of these models; a
+    table says how far they differ.
 Source: arXiv 2605.06831 v1, Figure E.11
 """
 

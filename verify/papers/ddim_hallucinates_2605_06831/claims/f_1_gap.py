@@ -5,14 +5,14 @@ Statement: With each shipped network as the score, the share of samples that end
 Hypotheses:
     - steps: with the exact score, on the same noise, DDIM with 50 steps makes at most one
       interpolation in 1,000 samples, so that what is seen is the network's.
-Measured: per trained network, from the same noise under either sampler: the share of
+Measured: per trained network, on samples of its own under either sampler: the share of
     interpolations under DDIM, with that of invalid samples beside it. Networks whose training was
     stopped early are not asked.
 Predicted: more than the share of interpolations under DDPM: for every network, and for the network
     with the fewest under DDIM against the one with the most under DDPM.
-Evidence: learned; decided only where the Clopper-Pearson intervals of two shares, each missing
-    with probability 1e-6, lie apart. These intervals are over samples, network by network; how far
-    networks differ is in a table of its own, with Student's interval over training seeds.
+Evidence: learned; two independent counts, ordered by Fisher's exact test, which errs with
+    probability at most 1e-6. It is over samples, network by network; how far networks differ is in
+    a table of its own, with Student's interval over training seeds.
 Source: arXiv 2605.06831 v1, figure 1
 """
 
@@ -32,7 +32,7 @@ from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import rates_over_steps
 from verify.measure.networks.rates import (
     Rates,
-    compare_order,
+    compare_independent,
     over_seeds,
     seeds_of,
     show_rates,
@@ -76,7 +76,7 @@ def _comparisons(rates: Rates, few: str, every: str) -> list[Comparison]:
     """The weakest network against the strongest, then each network by itself."""
     ddim, ddpm = rates.each(few), rates.each(every)
     own = [
-        compare_order(f"{few} above {every}, {name}", ddim[k], ddpm[k])
+        compare_independent(f"{few} above {every}, {name}", ddim[k], ddpm[k])
         for k, name in enumerate(rates.models)
     ]
     least = min(range(len(ddim)), key=lambda k: ddim[k].rate)
@@ -84,7 +84,7 @@ def _comparisons(rates: Rates, few: str, every: str) -> list[Comparison]:
     if least == most:
         return own
     name = f"{few} of {rates.models[least]} above {every} of {rates.models[most]}"
-    return [compare_order(name, ddim[least], ddpm[most]), *own]
+    return [compare_independent(name, ddim[least], ddpm[most]), *own]
 
 
 def _gaps(rates: Rates, few: str, every: str) -> dict[str, float]:

@@ -12,8 +12,9 @@ Measured: DDIM with 50 quadratic steps and DDPM from noise, $\theta = 0.35$, $\t
 Predicted: the two conditional parts, counted node by node on the same runs; for trained models also
     $P(H|M) P(M) = P(M|H) P(H)$. There hallucinations come from midpoints and noise frees paths from
     them: of each model, DDIM's P(M|H) exceeds P(M), and its P(H|M) exceeds DDPM's.
-Evidence: sampled; counts must agree exactly, and two rates differ where their Clopper-Pearson
-    intervals, each missing with probability 1e-6, lie apart. The rates, with 95 % intervals, and
+Evidence: sampled; counts must agree exactly. $P(M|H)$ differs from $P(M)$ where their
+    Clopper-Pearson intervals, each missing with probability 1e-6, lie apart; the two samplers are
+    ordered by Fisher's exact test, which errs as rarely. The rates, with 95 % intervals, and
     their means over training seeds are in the tables.
 Source: arXiv 2605.06831 v1, Appendix I.1
 """
