@@ -161,24 +161,24 @@ def _axis_law(
         keep = math.sqrt((1.0 - change) * kept_share(float(eta), change))
         std = float(eta) * math.sqrt(rho_s * change)
         step = _Step(axis, sigma2, float(rho_t), keep, law.std, std)
-        y, log_mass, log_lost = _spread(law, step, spacing)
+        moved, log_mass, log_lost = _spread(law, step, spacing)
         kept = log_mass > log_mass.max() - 0.5 * REACH**2
         dropped = log_sum(np.append(log_mass[~kept], [_LOG_OUTSIDE, log_lost, log_missing]))
-        law, log_missing = _Normals(log_mass[kept], step.move(y[kept])[0], std), float(dropped)
+        law, log_missing = _Normals(log_mass[kept], moved[kept], std), float(dropped)
     return AxisLaw(law.log_mass, law.centers, law.std, log_missing, axis, sigma2, float(rho[-1]))
 
 
 def _spread(law: _Normals, step: _Step, spacing: float) -> tuple[Array, Array, float]:
-    """Points y (n,) for a step, log of the mass on each, and log of what is off in their sum: -inf
-    where the mass is kept, else after the finest spacing allowed."""
+    """Where a step takes its points (n,), log of the mass on each, and log of what is off in their
+    sum: -inf where the mass is kept, else after the finest spacing allowed."""
     before = float(np.exp(log_sum(law.log_mass)))
     for halving in range(_HALVINGS + 1):
-        y, weight = step.points(law.low, law.high, spacing * 0.5**halving)
+        y, moved, weight = step.points(law.low, law.high, spacing * 0.5**halving)
         log_mass = law.log_at(y) + np.log(weight)
         off = abs(float(np.exp(log_sum(log_mass))) - before)
         if off <= KEPT * before:
-            return y, log_mass, -math.inf
-    return y, log_mass, math.log(off)
+            return moved, log_mass, -math.inf
+    return moved, log_mass, math.log(off)
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,18 +266,18 @@ class _Step:
         at = np.array([corner(a, b) for a, b in steep.tolist()]).reshape(-1, 1)
         return at, v / (values[steep[:, 1]] - values[steep[:, 0]])[:, None]
 
-    def place(self, y: Array) -> tuple[Array, Array]:
-        """u(y) and u'(y)."""
+    def place(self, y: Array) -> tuple[Array, Array, Array]:
+        """u(y), u'(y) and f(y)."""
         f, slope = self.move(y)
         at, width = self.separatrices
         distance = (y - at) / width
         graded = _GRADING * np.arcsinh(distance).sum(axis=0)
         density = _GRADING * (1.0 / (width * np.hypot(1.0, distance))).sum(axis=0)
         u = y / self.std_t + f / self.std_s + graded
-        return u, 1.0 / self.std_t + slope / self.std_s + density
+        return u, 1.0 / self.std_t + slope / self.std_s + density, f
 
-    def points(self, low: float, high: float, spacing: float) -> tuple[Array, Array]:
-        """Points y (n,) of [low, high], equally spaced in u, and their weights."""
+    def points(self, low: float, high: float, spacing: float) -> tuple[Array, Array, Array]:
+        """Points y (n,) of [low, high], equally spaced in u, where they move, and their weights."""
         table = np.linspace(low, high, 2 + int((high - low) / (spacing * self.std_t)))
         u = self.place(table)[0]
         while (wide := np.diff(u) > 4.0 * spacing).any():
@@ -286,22 +286,25 @@ class _Step:
             table, u = np.insert(table, at, middle), np.insert(u, at, self.place(middle)[0])
         target = np.arange(math.ceil(u[0] / spacing), math.floor(u[-1] / spacing) + 1) * spacing
         k = np.clip(np.searchsorted(u, target) - 1, 0, len(u) - 2)
-        y = self._solve(target, table[k], table[k + 1])
-        return y, spacing / self.place(y)[1]
+        y, slope, moved = self._solve(target, np.interp(target, u, table), (table[k], table[k + 1]))
+        return y, moved, spacing / slope
 
-    def _solve(self, target: Array, low: Array, high: Array) -> Array:
-        """u(y) = target by Newton's method, bisecting where it would leave the bracket."""
-        y = 0.5 * (low + high)
+    def _solve(
+        self, target: Array, y: Array, bracket: tuple[Array, Array]
+    ) -> tuple[Array, Array, Array]:
+        """u(y) = target by Newton's method from a guess, bisecting where it would leave the
+        bracket; u' and f there."""
+        low, high = bracket
         tolerance = 1e-10 + 8.0 * np.finfo(float).eps * float(np.abs(target).max())
         for _ in range(100):
-            value, slope = self.place(y)
+            value, slope, moved = self.place(y)
             gap = value - target
             if np.abs(gap).max() < tolerance:
                 break
             low, high = np.where(gap < 0, y, low), np.where(gap > 0, y, high)
             trial = y - gap / slope
             y = np.where((trial >= low) & (trial <= high), trial, 0.5 * (low + high))
-        return y
+        return y, slope, moved
 
 
 def log_gap_probability(laws: Sequence[AxisLaw], radius: float) -> float:

@@ -18,6 +18,7 @@ Source: arXiv 2605.06831 v1, Proposition B.1 (1); the existence condition in thi
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -160,6 +161,7 @@ def _on_the_edge(problem: Problem) -> bool:
     return critical > 0.0 and abs(abs(problem.b) - critical) < 1e-6 * critical
 
 
+@functools.cache  # most strengths and ratios are those of every case
 def _problem(k: float, b: float) -> Problem:
     two, v = two_modes(1.0, 1.0, b), 1.0 / k
     z = _fine_grid(k, b)
@@ -181,6 +183,7 @@ def _fine_grid(k: float, b: float) -> Array:
     return np.asarray(np.unique(z[np.abs(z) <= 0.7]))
 
 
+@functools.cache
 def _table() -> Table:
     """Where the saddle lies, by weight ratio and k."""
     rows = []

@@ -21,6 +21,7 @@ Source: arXiv 2605.06831 v1, Proposition B.1 (2); the basin boundary is ours
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def displacement(case: Case, factor: float = 1.0, towards: float = 0.0) -> Itera
     yield from sides
     (first,) = next(side for side in sides if side.asked).worst
     yield Facts(sharper_bound=held[first].response)
-    limits = case.memo("B.1 (2) boundaries", lambda: [_boundary(ratio) for ratio in RATIOS])
+    limits = [_boundary(ratio) for ratio in RATIOS]
     yield from _divides(limits, towards)
     yield lambda: _boundary_table(limits)
 
@@ -272,6 +273,7 @@ def _box(case: Case, pair: Pair, k: float, b: float, a: float) -> tuple[float, f
 # -- two modes -----------------------------------------------------------------------------------
 
 
+@functools.cache  # the same two modes for every case
 def _boundary(ratio: float) -> Boundary:
     """The boundary at K_START of two modes at distance 1: bisected, as a level, in closed form."""
     b, v_start, v_end = math.log(ratio), 1.0 / K_START, 1.0 / K_END
