@@ -18,16 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import config, prange, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .arithmetic import wide
-from .compiling import inlined, on_tile, parallel
+from .compiling import cached, inlined, on_tile, over_rows
 
 # As many sums as leave room in the registers for the inputs and a weight.
 ROWS, COLUMNS = (8, 32) if binding.get_host_cpu_features().get("avx512f") else (6, 16)
-GROUP = 8 * COLUMNS  # samples that share their arrays
 NORM_EPS, SLOPE = 1e-5, 0.01  # of the norms; of the activation below zero
 
 
@@ -223,14 +222,14 @@ def _apply(weights, bias, x, slope, add, out):
 
 
 @on_tile
-def _sample_tile(first, x, weights, times, work, out):
-    """The network for the samples from `first` on, which a last tile repeats."""
+def _sample_tile(first, end, x, weights, times, work, out):
+    """The network for the samples first..end; the last fills a tile that is not whole."""
     wide()
-    n, d = x.shape
+    d = x.shape[1]
     width, one, slope = weights.scale.shape[0], np.float32(1.0), np.float32(SLOPE)
     state, h, z, a = work
     for b in range(COLUMNS):
-        i = min(first + b, n - 1)
+        i = min(first + b, end - 1)
         for j in range(d):
             state[j * COLUMNS + b] = x[i, j]
         state[d * COLUMNS + b] = one
@@ -245,22 +244,26 @@ def _sample_tile(first, x, weights, times, work, out):
     _normalise(h, width, h, width, True, a)
     _activate(a, width, weights.scale, weights.shift, slope)
     _apply(weights.leave, weights.leave_bias, a, one, False, state)
-    for b in range(min(COLUMNS, n - first)):
+    for b in range(end - first):
         for j in range(d):
             out[first + b, j] = state[j * COLUMNS + b]
 
 
-@parallel
-def residual_mlp(x, weights, times, out):
+@cached
+def network_rows(begin, end, out, x, weights, times):
+    """`residual_mlp` of rows begin..end."""
+    rows = times.shape[1] * COLUMNS
+    ends = (x.shape[1] + ROWS) * COLUMNS  # a state with its one, or the noise and what fills up
+    work = (
+        np.empty(ends, np.float32), np.empty(rows, np.float32),
+        np.empty(rows, np.float32), np.empty(rows, np.float32),
+    )  # fmt: skip
+    for first in range(begin, end, COLUMNS):
+        _sample_tile(first, min(first + COLUMNS, end), x, weights, times, work, out)
+
+
+def residual_mlp(x: Any, weights: Weights, times: Any, out: Any) -> None:
     """The network at x (n, d) float32 and at one time into out (n, d) float64. times (L, H padded):
     what a block's first map adds at that time."""
-    n, d = x.shape
-    rows = times.shape[1] * COLUMNS
-    ends = (d + ROWS) * COLUMNS  # a state with its one, or the noise and what fills up its map
-    for group in prange((n + GROUP - 1) // GROUP):
-        work = (
-            np.empty(ends, np.float32), np.empty(rows, np.float32),
-            np.empty(rows, np.float32), np.empty(rows, np.float32),
-        )  # fmt: skip
-        for first in range(group * GROUP, min((group + 1) * GROUP, n), COLUMNS):
-            _sample_tile(first, x, weights, times, work, out)
+    maps = (weights.enter, weights.opening, weights.first, weights.second, weights.leave)
+    over_rows(network_rows, sum(part.size for part in maps), out, x, weights, times)

@@ -172,4 +172,3 @@ class PlanStepper:
         kernels.step(states, *rest, *factors)
         if states is not x:
             x[...] = states
-
