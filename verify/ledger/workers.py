@@ -8,12 +8,13 @@ measurement that several ask for: the others read it from the case's folder.
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing as mp
 import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -65,7 +66,7 @@ def worth(jobs: int, tasks: Sequence[Task]) -> int:
 
 def check_all(
     tasks: Sequence[Task], jobs: int, watcher: Watcher, load: Load = load_claims
-) -> Iterator[tuple[Task, list[Row]]]:
+) -> Generator[tuple[Task, list[Row]], None, None]:
     """Every task with its rows, as they are finished; case by case.
 
     With one job here, in the given order. Else in so many processes, each of which calls `load` for
@@ -76,18 +77,18 @@ def check_all(
         with tempfile.TemporaryDirectory() as shared:
             yield from _Crew(tasks, watcher, load, Path(shared)).check(jobs)
         return
-    case = None
+    last = None
     for task in tasks:
-        case = _turn_to(task.case, case)
+        last = _leave(last, task.case)
         watcher.running([task])
         with compiling.on_compile(watcher.compiling):
-            rows = _rows(task.entry, case)
+            rows = _rows(task.entry, task.case)
         yield task, rows
-    _turn_to(None, case)
+    _leave(last, None)
 
 
-def _turn_to(case: Case | None, last: Case | None) -> Case | None:
-    """The case, what claims share on the last one dropped."""
+def _leave(last: Case | None, case: Case | None) -> Case | None:
+    """The case; what claims share on the last one is dropped if that was another."""
     if last is not None and last is not case:
         last.workspace.clear()
     return case
@@ -156,7 +157,7 @@ class _Crew:
         by_length = sorted(tasks, key=lambda task: -task.seconds)
         self.left = [[t for t in by_length if t.case == case] for case in self.cases]
         sent = [replace(c, workspace={}, folder=c.folder or shared) for c in self.cases]
-        self.hire = lambda: _Worker(load, sent)
+        self.hire: Callable[[], _Worker] = functools.partial(_Worker, load, sent)
         self.watcher = watcher
         self.workers: list[_Worker] = []
         self.makers: dict[str, _Worker] = {}
@@ -243,13 +244,13 @@ def _work(pipe: Connection, load: Load, cases: Sequence[Case]) -> None:
 
     entries = {entry.claim.id: entry for entry in load()}
     cases = [replace(case, turn=turn) for case in cases]
-    case = None
+    last = None
     with compiling.on_compile(lambda kernel: pipe.send(("compiling", kernel))):
         while True:
             place, claim_id = pipe.recv()
-            case = _turn_to(cases[place], case)
+            last = _leave(last, cases[place])
             try:
-                pipe.send(("rows", _rows(entries[claim_id], case)))
+                pipe.send(("rows", _rows(entries[claim_id], cases[place])))
             except Elsewhere as other:
                 pipe.send(("elsewhere", str(other)))
 
