@@ -17,6 +17,7 @@ from verify.ledger import recorded, registry
 from verify.ledger.relations import Upper, compare
 from verify.ledger.verdict import Finding
 from verify.report import document as report
+from verify.report import screen as terminal
 
 DOC = toys.doc("A toy of $k < 4$ & more.", Statement="$\\frac{1}{2} \\le 1$ for <all> modes.")
 
@@ -199,6 +200,13 @@ def test_where_the_output_is_no_terminal_every_finished_claim_is_a_line(run):
     assert all(map(re.fullmatch, patterns, lines))
     kept = run(entries[:1], "--random", 0).output
     assert kept.startswith("[1/1] G.9 on standard: holds, kept\n")
+
+
+def test_that_kernels_are_compiled_is_said_once(capsys):
+    progress = terminal.Progress(terminal.make_console(), 2)
+    for kernel in ("score", "step"):
+        progress.compiling(kernel)
+    assert capsys.readouterr().out == "compiling kernels, once\n"
 
 
 def test_a_share_says_all_only_when_it_is_all():

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mixdyn.kernels import compiling
 from tests import toys
 from verify.ledger import cases, recorded, registry, store
 from verify.ledger.workers import Task, Watcher, check_all, worth
@@ -53,6 +55,15 @@ def never_ends(case):
     time.sleep(300.0)
 
 
+def compiles(case):
+    path = case.folder / "new.py"
+    path.write_text("def following(n):\n    return n + 1\n", encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("new", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert compiling.cached(module.following)(1) == 2
+
+
 def raises(case):
     raise KeyError("missing")
 
@@ -66,6 +77,7 @@ WHAT = {
     "G.6": never_ends,
     "G.7": raises,
     "G.8": lambda case: None,
+    "G.9": compiles,
 }
 
 
@@ -128,6 +140,23 @@ def test_a_process_that_dies_leaves_an_error_row_and_the_others_go_on(case):
     assert "signal 9" in found["G.5"][0]["note"]
     assert "KeyError" in found["G.7"][0]["note"]
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_watcher_hears_what_runs_and_what_is_compiled(case, jobs):
+    heard, asked = [], tasks(case, {"G.9": 3.0, "G.8": 1.0})
+
+    class Listener(Watcher):
+        def running(self, tasks):
+            heard.append({task.entry.claim.id for task in tasks})
+
+        def compiling(self, kernel):
+            heard.append(kernel)
+
+    rows = dict(check_all(asked, jobs, Listener(), made_up))
+    assert {row["verdict"] for (row,) in rows.values()} == {"holds"}
+    assert heard.count("following") == 1
+    assert ({"G.9", "G.8"} in heard) == (jobs == 2)
 
 
 def test_an_interrupt_ends_all_processes(case, tmp_path):
