@@ -20,7 +20,7 @@ from .traps import (
     Trap,
     end_reach,
     exact_traps,
-    fine_trap,
+    fine_interval,
     observed,
     observed_fine,
     start_nodes,
@@ -57,7 +57,6 @@ def _numbers(
     case: Case, models: Sequence[TrainedModel], found: Sequence[Sequence[Trap]]
 ) -> dict[str, Number | None]:
     first = found[0][0].t
-    fine = [fine_trap(case, model) for model in models]
     exact = exact_traps(case)[0].interval
     numbers: dict[str, Number | None] = {
         "first start, raw time": first,
@@ -70,7 +69,7 @@ def _numbers(
         "rate of DDIM predicted": [strip_mass(case, every[0].interval, first) for every in found],
         "rate of DDIM observed": [observed(case, model).ended.rate for model in models],
         "rate at every late time predicted": [
-            strip_mass(case, trap.interval, trap.t) for trap in fine
+            strip_mass(case, fine_interval(case, model), first) for model in models
         ],
         "rate at every late time observed": [observed_fine(case, model).rate for model in models],
     }

@@ -35,7 +35,7 @@ from .models import TrainedModel
 from .paths import NodeStates
 
 MAX_STARTS = 6
-_MAX_BISECTIONS, _RESOLVED = 40, 1e-3  # halvings, or until a width is known to this share of it
+_MAX_BISECTIONS, _RESOLVED = 40, 3e-3  # halvings, or until a width is known to this share of it
 _CURVE = np.linspace(0.0, 1.0, 9)  # places of the interval whose images bound the growth
 
 
@@ -98,16 +98,22 @@ def exact_traps(case: Case) -> list[Trap]:
     return traps(case, TrainedModel("exact score", ExactScore(case.mixture, case.schedule)))
 
 
-def fine_trap(case: Case, model: TrainedModel) -> Trap:
-    """From the first start node, under DDIM at every time."""
+def fine_interval(case: Case, model: TrainedModel) -> Array:
+    """`Trap.interval` from the first start node, under DDIM at every time."""
     times = fine_times(int(start_nodes(case)[0]))
     return case.memo(
-        f"fine learned trap {model.name}", lambda: find_trap(flow_of(case, model), times)
+        f"fine learned trap {model.name}", lambda: find_interval(flow_of(case, model), times)
     )
 
 
 def find_trap(flow: LearnedFlow, times: IntArray) -> Trap:
     """The trap under DDIM on `times`, from the first of them to the clean data."""
+    interval = find_interval(flow, times)
+    return Trap(int(times[0]), interval, *_growth(flow, interval, times))
+
+
+def find_interval(flow: LearnedFlow, times: IntArray) -> Array:
+    """Its `interval`, by bisection."""
     case, segments = flow.case, find_segments(flow.case)
     reach = np.array([-1.0, 1.0]) * end_reach(case)
     low, high = np.full((2, len(segments.midpoints), 2), 0.5) * np.array([-1.0, 1.0])[:, None, None]
@@ -117,8 +123,7 @@ def find_trap(flow: LearnedFlow, times: IntArray) -> Trap:
             break
         beyond = _ends(flow, segments, z, times) > reach
         low, high = np.where(beyond, low, z), np.where(beyond, z, high)
-    interval = 0.5 * (low + high)
-    return Trap(int(times[0]), interval, *_growth(flow, segments, interval, times))
+    return 0.5 * (low + high)
 
 
 def images(flow: LearnedFlow, y: Array, times: IntArray) -> Iterator[tuple[Array, int, float]]:
@@ -138,10 +143,9 @@ def _ends(flow: LearnedFlow, segments: Segments, z: Array, times: IntArray) -> A
     return segments.along(end.reshape(y.shape) - segments.midpoints[:, None])
 
 
-def _growth(
-    flow: LearnedFlow, segments: Segments, interval: Array, times: IntArray
-) -> tuple[Array, Array]:
+def _growth(flow: LearnedFlow, interval: Array, times: IntArray) -> tuple[Array, Array]:
     """`Trap.growth` and `Trap.middle`."""
+    segments = find_segments(flow.case)
     y = segments.points(interval[:, :1] + _CURVE * np.diff(interval, axis=1))
     count, d = y.shape[0], y.shape[2]
     n, unit = segments.directions, np.eye(d)
@@ -149,11 +153,10 @@ def _growth(
     for state, t, h in images(flow, y.reshape(-1, d), times):
         if t == 0:
             break
-        jacobian = unit + h * flow.jacobian(state, t)
-        norm = np.linalg.norm(jacobian, 2, axis=(1, 2)).reshape(count, -1).max(axis=1)
-        centre = unit + h * flow.jacobian(segments.midpoints, t)
-        growth += np.log(np.maximum(norm, np.linalg.norm(centre, 2, axis=(1, 2))))
-        middle += np.log(np.abs(np.einsum("pi,pij,pj->p", n, centre, n)))
+        step = unit + h * flow.jacobian(np.concatenate([segments.midpoints, state]), t)
+        norm = np.linalg.norm(step, 2, axis=(1, 2))
+        growth += np.log(np.maximum(norm[:count], norm[count:].reshape(count, -1).max(axis=1)))
+        middle += np.log(np.abs(np.einsum("pi,pij,pj->p", n, step[:count], n)))
     return growth, middle
 
 
@@ -225,7 +228,7 @@ def observed_fine(case: Case, model: TrainedModel) -> Proportion:
 
 
 def _runs(case: Case) -> int:
-    return case.pick(10_000, 100_000)
+    return case.pick(5_000, 100_000)
 
 
 def _run(

@@ -62,7 +62,7 @@ from verify.measure.networks.learned_growth import shown
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.networks.traps import (
     end_reach,
-    fine_trap,
+    fine_interval,
     observed,
     observed_fine,
     start_nodes,
@@ -320,17 +320,17 @@ def learned(case: Case, models: Sequence[TrainedModel], growth: float = 1.0) -> 
     )
     runs = [observed(case, model).ended for model in models]
     rates = {
-        "papers' nodes": (runs, [every[0] for every in found]),
+        "papers' nodes": (runs, [every[0].interval for every in found]),
         "every late time": (
             [observed_fine(case, model) for model in models],
-            [fine_trap(case, model) for model in models],
+            [fine_interval(case, model) for model in models],
         ),
     }
     for nodes, (seen, trapped) in rates.items():
         yield Side(
             f"interpolation rate of DDIM against the mass of the learned trap, {nodes}",
             [share.rate for share in seen],
-            equals=[strip_mass(case, trap.interval, trap.t) for trap in trapped],
+            equals=[strip_mass(case, interval, found[0][0].t) for interval in trapped],
             tolerance=Tolerance(rtol=0.5, atol=10.0),  # to a half of it and ten runs
             scale=1.0 / runs[0].trials,
             where={"model": np.array([model.name for model in models])},
