@@ -35,9 +35,9 @@ def radius_factor(mixture: GaussianMixture) -> float:
 
 def tail_mass(mixture: GaussianMixture) -> float:
     """Q = P(chi^2_d > r^2/sigma^2): what a mode has outside its own radius."""
-    from scipy.stats import chi2
+    from scipy.special import gammaincc
 
-    return float(chi2.sf(radius_factor(mixture) ** 2, mixture.d))
+    return float(gammaincc(0.5 * mixture.d, 0.5 * radius_factor(mixture) ** 2))
 
 
 def closest_pair(mixture: GaussianMixture) -> tuple[int, int]:

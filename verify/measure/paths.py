@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class Level:
         """Effective variance sigma^2 + (1 - abar)/abar; needs a common sigma."""
         return float(self.mixture.sigma) ** 2 + self.noise_var / self.abar
 
-    @property
+    @functools.cached_property
     def marginal(self) -> GaussianMixture:
         """p_t."""
         return self.mixture.diffused(self.abar, noise_var=self.noise_var)
@@ -241,6 +242,7 @@ class Tails:
     distance (S + 1, n): d_perp of y to the line of the path's own pair, NaN where it has none.
     """
 
+    mixture: GaussianMixture
     kappa: float
     start: IntArray
     pair: IntArray
@@ -264,25 +266,39 @@ class Tails:
     def per_path(self, value: Callable[[int, int], float]) -> Array:
         """(n,) values of a function of the pair, NaN where a path has none."""
         out = np.full(len(self.start), np.nan)
-        for (i, j), rows in self.groups():
+        for (i, j), rows in self.groups:
             out[rows] = value(i, j)
         return out
+
+    @functools.cached_property
+    def remainders(self) -> Array:
+        """R of each path's own pair, (n,), NaN without one."""
+        return self.per_path(
+            lambda i, j: float(orthogonal_remainder(self.mixture, i, j, self.kappa))
+        )
+
+    @functools.cached_property
+    def lengths(self) -> Array:
+        """Length of each path's own pair, (n,), NaN without one."""
+        return self.per_path(lambda i, j: geometry_pair(self.mixture, i, j).length)
 
     def along(self, paths: Paths, value: Callable[[int, int, Array], Array]) -> Array:
         """(S + 1, n) values of a function of the pair and of states (m, d), NaN where a path has
         none."""
         out = np.full(paths.y.shape[:2], np.nan)
-        for (i, j), rows in self.groups():
+        for (i, j), rows in self.groups:
             states = paths.y[:, rows]
             out[:, rows] = value(i, j, states.reshape(-1, states.shape[2])).reshape(-1, len(rows))
         return out
 
-    def groups(self) -> Iterator[tuple[tuple[int, int], IntArray]]:
+    @functools.cached_property
+    def groups(self) -> list[tuple[tuple[int, int], IntArray]]:
         """Each pair with the indices of the paths that it dominates."""
         dominated = np.flatnonzero(self.pair[:, 0] >= 0)
         pairs, label = np.unique(self.pair[dominated], axis=0, return_inverse=True)
-        for k, (i, j) in enumerate(pairs.tolist()):
-            yield (i, j), dominated[label.reshape(-1) == k]
+        return [
+            ((i, j), dominated[label.reshape(-1) == k]) for k, (i, j) in enumerate(pairs.tolist())
+        ]
 
 
 def pair_margins(case: Case, paths: Paths, pair: IntArray) -> Array:
@@ -315,7 +331,7 @@ def dominated_tails(case: Case, paths: Paths, kappa: float = KAPPA) -> Tails:
         y = paths.y[start[alone], alone]
         first, second, _, _ = two_nearest(case.mixture.means, y)
         pair[alone, 1] = np.where(first == pair[alone, 0], second, first)
-    tails = Tails(kappa, start, pair, np.empty(0))
+    tails = Tails(case.mixture, kappa, start, pair, np.empty(0))
 
     def distance(i: int, j: int, y: Array) -> Array:
         return geometry_pair(case.mixture, i, j).orthogonal_distance(y)
@@ -329,21 +345,15 @@ def flow_tails(case: Case, kappa: float) -> Tails:
     return case.memo(key, lambda: dominated_tails(case, flow_paths(case), kappa))
 
 
-def orthogonal_remainders(case: Case, tails: Tails) -> Array:
-    """R of each path's own pair, (n,), NaN without one."""
-    return tails.per_path(lambda i, j: float(orthogonal_remainder(case.mixture, i, j, tails.kappa)))
+def ddim_tails(case: Case) -> Tails:
+    """`dominated_tails` of `ddim_paths`."""
+    return case.memo("DDIM tails", lambda: dominated_tails(case, ddim_paths(case)))
 
 
-def pair_lengths(case: Case, tails: Tails) -> Array:
-    """Length of each path's own pair, (n,), NaN without one."""
-    return tails.per_path(lambda i, j: geometry_pair(case.mixture, i, j).length)
-
-
-def told_by_tube(case: Case, tails: Tails) -> Iterator[Part]:
+def told_by_tube(tails: Tails) -> Iterator[Part]:
     """The paths about which a tube of radius R says something: R is below their pair's distance."""
-    length = pair_lengths(case, tails)
-    if np.nanmax(tails.distance) > 1e-9 * np.nanmax(length):
-        within = orthogonal_remainders(case, tails) < length
+    if np.nanmax(tails.distance) > 1e-9 * np.nanmax(tails.lengths):
+        within = tails.remainders < tails.lengths
         yield Facts(nonvacuous=float(np.mean(within[tails.dominated])))
     else:
         yield Facts(nonvacuous=0.0)

@@ -82,6 +82,7 @@ def _growth_and_outward(case: Case, window: Window) -> tuple[Hypothesis, Hypothe
     rng, d = case.rng("P5.1"), case.mixture.d
     pairs = geometry.nearest_pairs(case.mixture)[:MAX_PAIRS]
     times = np.unique(np.linspace(1, window.t, min(window.t, 24)).astype(int)).tolist()
+    levels = [level_at(case, t) for t in times]
     n = case.pick(20_000, 400_000) // (len(pairs) * len(times))
     n = max(8, min(n, case.pick(10**7, 10**9) // (len(pairs) * len(times) * d * case.mixture.N)))
     step_noise, reach = elapsed_noise(case, window.t), 2.0 * bound.theta
@@ -92,8 +93,7 @@ def _growth_and_outward(case: Case, window: Window) -> tuple[Hypothesis, Hypothe
 
     for i, j in pairs:
         pair = geometry.pair(case.mixture, i, j)
-        for t in times:
-            level = level_at(case, t)
+        for level in levels:
             xi = level.sigma_t * rng.standard_normal((n, d))
             xi -= (xi @ pair.direction)[:, None] * pair.direction
             a = rng.uniform(-reach, reach, n)
@@ -104,7 +104,7 @@ def _growth_and_outward(case: Case, window: Window) -> tuple[Hypothesis, Hypothe
             b = bisector_drift(level, pair, a, xi)
             kept = np.abs(a) >= bound.theta
             a, b = a[kept], b[kept]
-            outward.append(b / a * step_noise[t - 1] - bound.rate)
+            outward.append(b / a * step_noise[level.t - 1] - bound.rate)
             both.append((outward[-1] >= 0.0) & ((np.abs(a) > reach) | (room(level, b) >= 0.0)))
     grows = Hypothesis.from_slack("growth", np.concatenate(growth))
     together = min(float(np.concatenate(both).mean()), grows.held_share)

@@ -122,19 +122,19 @@ def drift_range(case: Case, pair: geometry.Pair, theta: float, t: int, n: int = 
     a = 2.0 * theta * np.concatenate([[1e-6], np.arange(1, n + 1) / n])
     far = np.tile(a >= theta * (1.0 - 1e-12), 2)
     both = np.concatenate([a, -a])
+    places = np.append(both, 0.0)
     rows = []
     for s in range(1, t + 1):
         level = level_at(case, s)
-        b = bisector_drift(level, pair, both)
-        ratio = b / both
-        middle = abs(float(bisector_drift(level, pair, np.zeros(1))[0]))
+        drift = bisector_drift(level, pair, places)
+        b, ratio = drift[:-1], drift[:-1] / both
         rows.append(
             (
                 np.abs(b).max() / (2.0 * theta),
                 np.abs(ratio).max(),
                 np.abs(ratio[far]).max(),
                 ratio[far].min(),
-                middle / (2.0 * theta),
+                abs(drift[-1]) / (2.0 * theta),
             )
         )
     return DriftRange(*np.array(rows).T)

@@ -122,7 +122,7 @@ def _floor(case: Case, paths: Paths, tails: Tails, tau: IntArray) -> tuple[Array
     """Lengths (K, n) of what DDIM's steps leave of the offset at tau, and of the difference."""
     n_nodes, n, d = paths.y.shape
     offset = np.full((n_nodes, n, d), np.nan)
-    for (i, j), rows in tails.groups():
+    for (i, j), rows in tails.groups:
         frame = geometry.pair(case.mixture, i, j)
         flat = frame.coordinates(paths.y[:, rows].reshape(-1, d))[1]
         offset[:, rows] = flat.reshape(n_nodes, len(rows), d)

@@ -50,7 +50,7 @@ Runs = Mapping[str, Paths]
 def dominated_runs(case: Case) -> Runs | NotApplicable:
     """Trajectories by sampler, if any of them meets the assumption."""
     runs = {"DDIM": ddim_paths(case), "reverse SDE": reverse_paths(case)}
-    if any((_times(case, paths, KAPPA).last_fixed >= 1).any() for paths in runs.values()):
+    if any((_times(case, run, KAPPA).last_fixed >= 1).any() for run in runs.items()):
         return runs
     return NotApplicable(
         "No trajectory has one dominant pair with margin 7 before it reaches clean data."
@@ -63,7 +63,7 @@ def dominance(case: Case, runs: Runs, kappa: float = KAPPA, from_time: int = 1) 
     for name, paths in runs.items():
         yield Side(
             f"raw time from which one pair dominates, {name}",
-            _times(case, paths, kappa).last_fixed,
+            _times(case, (name, paths), kappa).last_fixed,
             at_least=from_time,
             tolerance=Tolerance(atol=0.5),
             where={"y_first": paths.y[0], "y_last_noisy": paths.y[-2], "kappa": kappa},
@@ -84,13 +84,18 @@ def _controls(case: Case) -> Mapping[str, Mapping[str, Any]]:
 CLAIM.must_fail_each(dominance, _controls)
 
 
-def _times(case: Case, paths: Paths, kappa: float) -> DominanceTimes:
-    return tau_1(case.mixture, case.schedule, paths.times, paths.states(case), kappa)
+def _times(case: Case, run: tuple[str, Paths], kappa: float) -> DominanceTimes:
+    """When two modes dominate the paths of a sampler, by its name."""
+    name, paths = run
+    return case.memo(
+        f"A4.1 {name} {kappa!r}",
+        lambda: tau_1(case.mixture, case.schedule, paths.times, paths.states(case), kappa),
+    )
 
 
 def _table(case: Case, runs: Runs) -> Table:
     rows: list[tuple[float | str, ...]] = [
-        (level, name, *_summary(paths.times, _times(case, paths, level)))
+        (level, name, *_summary(paths.times, _times(case, (name, paths), level)))
         for level in REPORTED
         for name, paths in runs.items()
     ]

@@ -28,7 +28,7 @@ from verify.ledger.needs import modes, one_sigma
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
-from verify.measure.paths import KAPPA, ddim_grid, ddim_paths, dominated_tails, level_at
+from verify.measure.paths import KAPPA, ddim_grid, ddim_tails, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -118,7 +118,7 @@ def _numbers(case: Case) -> dict[str, float | None]:
     numbers: dict[str, float | None] = {
         "largest κ separated at clean data": length.min() ** 2 / (4.0 * case.mixture.d * sigma**2)
     }
-    pair = dominated_tails(case, ddim_paths(case)).pair
+    pair = ddim_tails(case).pair
     own = pair[pair[:, 1] >= 0]
     if len(own):
         name = "median over trajectories of τ₂ of their own pair"

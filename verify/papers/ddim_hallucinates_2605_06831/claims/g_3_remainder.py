@@ -45,6 +45,7 @@ CLAIM = Claim.from_docstring(
 )
 
 LEAST_MARGIN = 1.0
+MAX_NODES = 8
 States = dict[str, Array]
 
 
@@ -52,7 +53,7 @@ States = dict[str, Array]
 def drift(case: Case, counted: float = 1.0, others: float = 1.0) -> Iterator[Part]:
     """Responsibilities and remainders against their bounds, the parallel drift against its sum.
     counted, others: factors on the margin and on the other modes' pull."""
-    at = case.memo("G.3 states", lambda: stacked(_at_pair(case, *group) for group in _groups(case)))
+    at = case.memo("G.3 states", lambda: stacked(_states(case)))
     kappa, bound = at["kappa"], at["R"]
     held, extra = kappa >= LEAST_MARGIN, (counted - 1.0) * kappa
     seen = held & np.isfinite(at["log gamma over bound"])
@@ -101,24 +102,26 @@ CLAIM.must_fail_narrowly(
 )
 
 
-def _groups(case: Case) -> Iterator[tuple[Array, float, int, int]]:
-    """States y of one node and v, with the two nearest modes that they share (i nearer than j)."""
-    count = case.pick(256, 2048)
-    for every, v in states_at_nodes(case, 1, 12):
+def _states(case: Case) -> Iterator[States]:
+    """What `_at_pair` says of the states y of a node by the two nearest modes that they share (i
+    nearer than j)."""
+    count, means = case.pick(256, 2048), case.mixture.means
+    for every, v in states_at_nodes(case, 1, MAX_NODES):
         y = every[:count]
-        first, second, _, _ = geometry.two_nearest(case.mixture.means, y)
+        first, second, _, _ = geometry.two_nearest(means, y)
+        gamma = dynamics.static_responsibilities(case.mixture, y, v)
         codes, label = np.unique(first * case.mixture.N + second, return_inverse=True)
         for m, code in enumerate(codes.tolist()):
-            yield y[label == m], v, *divmod(code, case.mixture.N)
+            own = label == m
+            yield _at_pair(case, y[own], v, divmod(code, case.mixture.N), gamma[own])
 
 
-def _at_pair(case: Case, y: Array, v: float, i: int, j: int) -> States:
-    mixture = case.mixture
+def _at_pair(case: Case, y: Array, v: float, nearest: tuple[int, int], gamma: Array) -> States:
+    mixture, (i, j) = case.mixture, nearest
     pair = geometry.pair(mixture, i, j)
     kappa = dominance_times.dominance_margin(mixture, y, v, (i, j))
-    gamma = dynamics.static_responsibilities(mixture, y, v)
     split = dynamics.split_drift(mixture, pair, y, v)
-    velocity = dynamics.mean_field(mixture, y, v) - y
+    velocity = gamma @ mixture.means - y
     bound = bounds.responsibility_bound(mixture, i, j, kappa, np.full(len(y), i))
     others = np.setdiff1d(np.arange(mixture.N), (i, j))
     a_modes = pair.coordinates(mixture.means)[0]

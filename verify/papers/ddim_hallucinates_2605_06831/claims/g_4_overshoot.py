@@ -33,7 +33,6 @@ from verify.measure.paths import (
     flow_paths,
     flow_tails,
     flow_tolerance,
-    pair_lengths,
     stacked,
     states_at_nodes,
     tail_place,
@@ -88,7 +87,7 @@ def _along_flow(case: Case, epsilon: Array, speed: float) -> Iterator[Side]:
     distance = _distance(a, epsilon)
     at_start = tails.at_start(distance)
     contracted = (paths.v[:, None] / tails.at_start(paths.v)) ** (0.5 * speed) * at_start
-    length = pair_lengths(case, tails)
+    length = tails.lengths
     for name, chosen in (("outside", at_start > 0.0), ("inside", at_start == 0.0)):
         yield Side(
             f"distance of a to the interval, from {name}",

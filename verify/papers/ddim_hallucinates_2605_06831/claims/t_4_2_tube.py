@@ -38,13 +38,11 @@ from verify.measure.paths import (
     Paths,
     Tails,
     ddim_paths,
-    dominated_tails,
+    ddim_tails,
     flow_paths,
     flow_tails,
     flow_tolerance,
     node_of_tau_2,
-    orthogonal_remainders,
-    pair_lengths,
     pair_margins,
     tail_place,
     told_by_tube,
@@ -89,12 +87,9 @@ def tube(
     node = node_of_tau_2(case, KAPPA)
     if node is not None:
         yield _high_probability(case, flow, tails, node, start)
-    yield from told_by_tube(case, tails)
-    length = pair_lengths(case, tails)
+    yield from told_by_tube(tails)
     yield {
-        "median R over the pair's distance": float(
-            np.nanmedian(orthogonal_remainders(case, tails) / length)
-        ),
+        "median R over the pair's distance": float(np.nanmedian(tails.remainders / tails.lengths)),
         "nodes after τ, mean": float((tails.later() & dominated).sum() / dominated.sum()),
         "share dominated from the node of τ₂ on": (
             None if node is None else float(np.mean(tails.start <= node))
@@ -118,14 +113,13 @@ def _flow(case: Case, paths: Paths, tails: Tails, speed: float, remainder: float
     u = 0.5 * np.log(tails.at_start(paths.v) / paths.v[:, None])
     parts = (tails.at_start(tails.distance), speed * u)
     name = f"distance to the line, flow, κ = {tails.kappa:g}"
-    radius = remainder * orthogonal_remainders(case, tails)
+    radius = remainder * tails.remainders
     return _within(name, paths, tails, (*parts, radius), flow_tolerance(case))
 
 
 def _ddim(case: Case, speed: float, remainder: float) -> Side:
     """Every DDIM step of a path's tail, with the margin at the step's own node."""
-    paths = ddim_paths(case)
-    tails = case.memo("DDIM tails", lambda: dominated_tails(case, paths))
+    paths, tails = ddim_paths(case), ddim_tails(case)
     radius = case.memo("DDIM remainders", lambda: _remainders(case, paths, tails))
     rho = case.schedule.rho[paths.times]
     keep = (paths.v[-1] + np.sqrt(rho[:-1] * rho[1:])) / paths.v[:-1]
@@ -155,7 +149,7 @@ def _remainders(case: Case, paths: Paths, tails: Tails) -> Array:
     margin = pair_margins(case, paths, tails.pair)
     remainder = np.zeros(margin.shape)
     if case.mixture.N > 2:  # else there is no other mode, and the margin is infinite
-        for (i, j), rows in tails.groups():
+        for (i, j), rows in tails.groups:
             remainder[:, rows] = bounds.orthogonal_remainder(case.mixture, i, j, margin[:, rows])
     return remainder
 
@@ -163,7 +157,7 @@ def _remainders(case: Case, paths: Paths, tails: Tails) -> Array:
 def _high_probability(case: Case, paths: Paths, tails: Tails, node: int, start: float) -> Side:
     """Paths dominated from the node of tau_2 on that leave the high-probability tube later."""
     dominated = tails.start <= node
-    radius = np.where(dominated, orthogonal_remainders(case, tails), 0.0)
+    radius = np.where(dominated, tails.remainders, 0.0)
     outside = np.zeros(paths.n, dtype=bool)
     for t, distance in zip(paths.times[node:], tails.distance[node:], strict=True):
         alpha_t = float(case.schedule.alpha[t])

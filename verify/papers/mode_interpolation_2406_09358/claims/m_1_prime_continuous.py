@@ -30,7 +30,7 @@ Source: our correction of arXiv 2406.09358 v1, section 3
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,11 +155,11 @@ def _measure(case: Case, line: GaussianMixture, model: GaussianMixture, finer: i
     rho, sigma = float(schedule.rho[-1]), float(line.sigma)
     coarse = math.ceil(math.log1p(rho / sigma**2) / COARSEST)
 
+    def once(what: object, measure: Callable[[], Array]) -> Array:
+        return case.memo(f"M1' {line.digest} {what}", measure)
+
     def after(steps: int) -> Array:
-        return case.memo(
-            f"M1' {line.digest} {steps}",
-            lambda: outside.after_ddim(even_schedule(sigma, rho, steps)),
-        )
+        return once(steps, lambda: outside.after_ddim(even_schedule(sigma, rho, steps)))
 
     counts = [coarse * finer**k for k in range(3)]
     log_bound = bounds.log_start_probability(
@@ -171,8 +171,8 @@ def _measure(case: Case, line: GaussianMixture, model: GaussianMixture, finer: i
     return Measured(
         float(flow.sum()),
         float(np.exp(log_bound)),
-        float(outside.after_ddim(schedule).sum()),
-        float(outside.after_last_step(schedule).sum()),
+        float(once("every step", lambda: outside.after_ddim(schedule)).sum()),
+        float(once("last step", lambda: outside.after_last_step(schedule)).sum()),
         bounds.last_step_probability(line, float(schedule.rho[1]), radius),
         [(steps, float(np.abs(after(steps) - flow).sum())) for steps in counts],
     )
@@ -292,9 +292,9 @@ def _tails(case: Case) -> Array:
 
 def _factors(case: Case) -> Array:
     """Radius over sigma at which a mode has these tail masses."""
-    from scipy.stats import chi2
+    from scipy.special import gammainccinv
 
-    return np.asarray(np.sqrt(chi2.isf(_tails(case), case.mixture.d)))
+    return np.asarray(np.sqrt(2.0 * gammainccinv(0.5 * case.mixture.d, _tails(case))))
 
 
 def _counts(case: Case, x: Array) -> list[Proportion]:

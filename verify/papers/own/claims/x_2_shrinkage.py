@@ -34,7 +34,6 @@ from verify.measure.paths import (
     flow_paths,
     flow_tails,
     flow_tolerance,
-    orthogonal_remainders,
     tail_place,
     told_by_tube,
 )
@@ -65,7 +64,7 @@ def shrinkage(case: Case, power: float = 1.0) -> Iterator[Part]:
         return
     above, below = _sides(case, paths, tails, power)
     yield from (above, below, *_sides(case, paths, flow_tails(case, STRICT), power))
-    yield from told_by_tube(case, tails)
+    yield from told_by_tube(tails)
     yield lambda: Facts(truth=_truth(case, paths, tails, *above.worst))
 
 
@@ -83,7 +82,7 @@ def _sides(case: Case, paths: Paths, tails: Tails, power: float) -> tuple[Side, 
     sigma_t = alpha * np.sqrt(paths.v)
     distance, alpha = alpha[:, None] * tails.distance, alpha[:, None]
     at_start = np.where(later, tails.at_start(distance), 0.0)
-    remainder = np.where(later, orthogonal_remainders(case, tails), 0.0)
+    remainder = np.where(later, tails.remainders, 0.0)
     start_std = tails.at_start(sigma_t)
     # Another power of the ratio, written as another standard deviation at the end.
     end_std = start_std * (sigma_t[:, None] / start_std) ** power
