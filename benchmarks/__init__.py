@@ -20,6 +20,7 @@ ORDER = (
     "startup",
     "memory",
     "learned",
+    "ledger",
 )
 
 

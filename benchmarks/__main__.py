@@ -1,8 +1,10 @@
-"""python -m benchmarks [NAME ...] [--small] [--json FILE|DIR] [--plots DIR] [--page]."""
+"""python -m benchmarks [NAME ...] [--small] [--json FILE|DIR] [--plots DIR] [--page]
+[--against COMMIT]."""
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="keep results and plots in benchmarks/ and write the pages from all that is kept; "
         "with --page alone nothing is measured",
     )
+    parser.add_argument("--against", metavar="COMMIT", help="run it in turn, where NAME can")
     return parser.parse_args(arguments)
 
 
@@ -42,6 +45,11 @@ def check(options: argparse.Namespace) -> None:
         raise InputError("one file holds one result", str(options.json), "Name a folder.")
     if options.page and options.small:
         raise InputError("pages show full results", "--small --page", "Leave one out.")
+    if options.against:
+        able = [name for name in names() if harness.load(name).against]
+        if options.small or not options.names or not {*options.names} <= {*able}:
+            said = " ".join([*options.names, *["--small"] * options.small]) or "all"
+            raise InputError(f"--against is of full runs of {', '.join(able)}", said, "Name one.")
 
 
 def print_result(result: harness.Result) -> None:
@@ -79,8 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check(options)
         measure = options.names or ([] if options.page and not options.json else names())
+        turns = {"against": options.against} if options.against else {}
         for name in measure:
-            result = harness.run(name, options.small)
+            result = harness.run(name, options.small, **turns)
             print_result(result)
             keep(result, options.json, options.plots)
             if options.page:
@@ -94,4 +103,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no process is left behind
     sys.exit(main())

@@ -9,9 +9,11 @@ ratios are taken within a round.
 # ruff: noqa: PLC0415 (what only some benchmarks need is imported where it is used)
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -19,18 +21,21 @@ import re
 import statistics
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mixdyn.support.errors import InputError
 from mixdyn.support.provenance import commit, package_versions, usable_cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Result = Mapping[str, Any]
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 _PEERS = ("torch", "torchdiffeq", "torchsde", "jax", "diffrax")
 _REST = 0.1  # s between turns
 _PACKAGES = ("numpy", "numba", "llvmlite", "scipy", *_PEERS)
@@ -46,13 +51,15 @@ class Benchmark:
     conclude : the answer in one sentence, computed from the result.
     columns : keys of a row shown in tables, with their headings.
     draw : a figure of the result, where a table is not enough.
+    against : `measure` also takes `against`, a commit that it runs in turn with this checkout.
     """
 
     question: str
-    measure: Callable[[bool], dict[str, Any]]
+    measure: Callable[..., dict[str, Any]]
     conclude: Callable[[Result], str]
     columns: Mapping[str, str]
     draw: Callable[[Result], Figure] | None = None
+    against: bool = False
 
 
 # -- timing --------------------------------------------------------------------------------------
@@ -126,15 +133,26 @@ def fresh(target: str, environment: Mapping[str, str] | None = None, **arguments
 
 def run_python(code: str, environment: Mapping[str, str] | None = None) -> str:
     """Standard output of `python -c code` from the root of the checkout."""
-    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     variables = {**os.environ, "PYTHONPATH": path, **(environment or {})}
     run = [sys.executable, "-c", code]
-    done = subprocess.run(
-        run, check=False, env=variables, cwd=_ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run(run, check=False, env=variables, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"a fresh process failed:\n{done.stderr}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """A folder with the files of a commit of this repository, as long as it is needed."""
+    command = ["git", "-C", str(ROOT), "archive", f"{commit}^{{commit}}"]
+    done = subprocess.run(command, check=False, capture_output=True)
+    if done.returncode:
+        raise InputError("a commit must be known to git here", commit, "Name one of its log.")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 # -- where it was measured -----------------------------------------------------------------------
@@ -188,10 +206,10 @@ def load(name: str) -> Benchmark:
     return importlib.import_module(f"benchmarks.{name}").BENCHMARK  # type: ignore[no-any-return]
 
 
-def run(name: str, small: bool) -> dict[str, Any]:
+def run(name: str, small: bool, **options: Any) -> dict[str, Any]:
     """Measure one benchmark: its question, rows, sentence, and where and when it ran."""
     benchmark, begin = load(name), time.perf_counter()
-    result = benchmark.measure(small)
+    result = benchmark.measure(small, **options)
     return {
         "name": name,
         "question": benchmark.question,

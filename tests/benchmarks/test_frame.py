@@ -61,6 +61,14 @@ def test_a_failing_process_is_an_error_with_its_own_words():
         harness.run_python("raise ValueError('no such luck')")
 
 
+def test_a_commit_is_checked_out_as_long_as_it_is_needed():
+    with harness.checkout("HEAD") as folder:
+        assert (folder / "benchmarks" / "harness.py").is_file()
+    assert not folder.exists()
+    with pytest.raises(InputError, match="known to git"), harness.checkout("no-such-commit"):
+        pass
+
+
 def test_every_benchmark_asks_and_has_columns():
     assert len(benchmarks.names()) >= 7
     for name in benchmarks.names():
@@ -192,6 +200,8 @@ def test_both_pages_say_what_the_saved_results_say():
         (["nothing"], "a benchmark is one of"),
         (["--small", "--page"], "full results"),
         (["memory", "startup", "--json", "one.json"], "one result"),
+        (["startup", "--against", "HEAD"], "--against is of full runs of ledger"),
+        (["ledger", "--small", "--against", "HEAD"], "--against is of full runs of ledger"),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_code_two(arguments, said, capsys):
