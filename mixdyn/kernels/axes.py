@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arithmetic import exp2, exp2_of, fma, larger, nearest, smaller, wide, with_sign_of
-from .compiling import TILE, inlined, on_tile
+from .compiling import TILE, on_tile, pasted
 from .modes import QUARTER, begin_of, moves_1d, rows_of
 
 MODES, POLYNOMIAL, NEAREST = 0.0, 1.0, 2.0  # forms of an axis
@@ -30,18 +30,18 @@ def axis_sizes(lw):
     return sizes
 
 
-@inlined
+@pasted
 def _five_of(rows, q, k):
     return rows[q, k], rows[q, k + 1], rows[q, k + 2], rows[q, k + 3], rows[q, k + 4]
 
 
-@inlined
+@pasted
 def _exponent(y, rate, largest):
     """log2 F = -|rate y|, not below -largest."""
     return larger(-with_sign_of(rate * y, largest), -largest)
 
 
-@inlined
+@pasted
 def _place(p, c):
     """(sum_i i c_i p^i)/(sum_i c_i p^i) of five c_i, the derivative beside Horner's scheme."""
     v = fma(c[4], p, c[3])
@@ -100,7 +100,7 @@ def _many(x, j, rows, q, work, move):
         move[first + b] = fma(with_sign_of(g, y), half - place, -y)
 
 
-@inlined
+@pasted
 def _beside(x, first, g, inverse, last, h, one):
     """x - a_k of the nearest mode, a_n - a_k of the next, and the exponent of their odds.
 
@@ -113,7 +113,7 @@ def _beside(x, first, g, inverse, last, h, one):
     return u, w, (h * w) * ((u - w) + u)
 
 
-@inlined
+@pasted
 def _drawn(e, u, w, one):
     """The move of a sample at u from one mode and u - w from another, of weights 1 : e."""
     return fma(e, w - u, -u) / (one + e)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from .arithmetic import exp2, exp2_of, fma, is_faint, is_wide, larger, wide
-from .compiling import TILE, inlined, on_tile, view
+from .compiling import TILE, inlined, on_tile, pasted
 
 # In these loops an array that is written must be told apart from those that are read before LLVM
 # vectorises, and it gives up beyond eight such pairs. So the rows of a tile lie in one flat array,
@@ -29,7 +29,7 @@ from .compiling import TILE, inlined, on_tile, view
 HALF, QUARTER = TILE // 2, TILE // 4
 
 
-@view
+@pasted
 def rows_of(flat, j, count):
     """Rows j..j + count - 1 of a flat array."""
     return flat[j * TILE : (j + count) * TILE]

@@ -10,7 +10,6 @@ import numpy as np
 
 from .arithmetic import fma, log, sincos_turn, wide
 from .compiling import TILE, cached, inlined, on_tile, over_rows
-from .modes import begin_of, store
 
 _U12, U32, LOW32 = np.uint64(12), np.uint64(32), np.uint64(0xFFFFFFFF)
 # Multipliers and Weyl increments of Philox4x32 (Salmon et al., SC11).
@@ -117,23 +116,18 @@ def normal_tiles(begin, end, out, first, times, weights, stream, seed):
     """Rows begin..end of out (n, d) = sum_r weights[r] xi(times[r])."""
     d = out.shape[1]
     xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
-    total = np.empty(d * TILE)
+    total = np.empty((d, TILE))
+    alone = times.shape[0] == 1 and weights[0] == 1.0
+    rows = xi if alone else total
     for start in range(begin, end, TILE):
-        total[:] = 0.0
         for r in range(times.shape[0]):
             normal_rows(xi, uniform, first + np.uint64(start), times[r], stream, seed)
-            _add_rows(weights[r], xi, total)
-        store(total, start, out)
-
-
-@on_tile
-def _add_rows(weight, xi, total):
-    """total (d TILE,) += weight xi."""
-    wide()
-    for j in range(total.shape[0] // TILE):
-        first = begin_of(j)
-        for b in range(TILE):
-            total[first + b] = fma(weight, xi[j, b], total[first + b])
+            for j in range(0 if alone else d):
+                for b in range(TILE):
+                    total[j, b] = fma(weights[r], xi[j, b], total[j, b] if r > 0 else 0.0)
+        for b in range(min(TILE, end - start)):
+            for j in range(d):
+                out[start + b, j] = rows[j, b]
 
 
 def normals(out: Any, first: Any, t: Any, stream: Any, seed: Any) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arithmetic import fma, wide
 from .axes import axis_move, axis_sizes
-from .compiling import TILE, cached, inlined, on_tile, over_rows
+from .compiling import TILE, cached, on_tile, over_rows, pasted
 from .modes import begin_of, load, moves, scale_tile, store
 from .noise import (
     LOW32,
@@ -30,7 +30,7 @@ from .noise import (
 )
 
 
-@inlined
+@pasted
 def _advance(x, eps, xi, c_x, c_eps, c_noise):
     return fma(c_x, x, fma(c_eps, eps, c_noise * xi))
 
@@ -50,15 +50,14 @@ def step(x: Any, eps: Any, xi: Any, c_x: Any, c_eps: Any, c_noise: Any) -> None:
 
 
 @on_tile
-def _advance_tile(x, move, xi, plan, s):
-    """x (d TILE,) by its moves and normals, in step s of a plan."""
+def _advance_row(x, j, move, xi, plan, s):
+    """Row j of x by its moves and normals, in step s of a plan."""
     wide()
     c_x, c_eps, c_noise, eps_scale = plan[s, 0], plan[s, 1], plan[s, 2], plan[s, 3]
-    for j in range(x.shape[0] // TILE):
-        first = begin_of(j)
-        for b in range(TILE):
-            eps, z = eps_scale * move[first + b], x.dtype.type(xi[j, b])
-            x[first + b] = _advance(x[first + b], eps, z, c_x, c_eps, c_noise)
+    first = begin_of(j)
+    for b in range(TILE):
+        eps, z = eps_scale * move[first + b], x.dtype.type(xi[j, b])
+        x[first + b] = _advance(x[first + b], eps, z, c_x, c_eps, c_noise)
 
 
 @cached
@@ -86,7 +85,8 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
                 break
             if plan[s, 2] != 0.0:
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
-            _advance_tile(rows, move, xi, plan, s)
+            for j in range(d):
+                _advance_row(rows, j, move, xi, plan, s)
         _finish(only_eps, plan, rows, move, start, x)
 
 
@@ -113,18 +113,14 @@ def axis_tiles(begin, end, x, first, seed, plan, times, axes, alpha, h, lw, latt
         load(x, start, rows)
         xi[:] = 0.0
         for s in range(plan.shape[0]):
-            q, of_step = (
-                0 * d,
-                lattice[s],
-            )  # no written 0, for which the compiler makes another form
-            for j in range(d):
-                axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move)
-                q += sizes[j] > 1
-            if only_eps:
-                break
             if plan[s, 2] != 0.0:
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
-            _advance_tile(rows, move, xi, plan, s)
+            q, of_step = 0 * d, lattice[s]  # a written 0 is a type of its own to the compiler
+            for j in range(d):
+                axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move)
+                if not only_eps:
+                    _advance_row(rows, j, move, xi, plan, s)
+                q += sizes[j] > 1
         _finish(only_eps, plan, rows, move, start, x)
 
 
