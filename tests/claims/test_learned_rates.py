@@ -25,7 +25,7 @@ from verify.ledger import cases, registry, runner
 from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
-from verify.measure.networks import ablated, rate_sweeps
+from verify.measure.networks import ablated, paths, rate_sweeps
 from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
 from verify.measure.networks.rate_sweeps import (
@@ -247,6 +247,45 @@ def test_counts_under_further_samplers_stand_beside_the_first_ones():
         ("grid-reduced-1",),
         [30, 3, 7],
     )
+
+
+class Counting:
+    """A score that counts the states it is asked about."""
+
+    own_threads, d = True, 2
+
+    def __init__(self, score) -> None:
+        self.score, self.rows = score, 0
+
+    def eps(self, x, t):
+        self.rows += len(x)
+        return self.score.eps(x, t)
+
+
+def test_the_papers_samplers_are_counted_on_the_runs_that_claims_about_paths_share(monkeypatch):
+    case = Case("user", cases.standard().mixture, NoiseSchedule.linear(60, 1e-4, 0.3))
+    score = Counting(blurred_score(case.mixture, case.schedule))
+    models = [TrainedModel(name, score) for name in ("a", "b")]
+    monkeypatch.setattr(paths, "_DDIM_RUNS", 600)
+    monkeypatch.setattr(paths, "_DDPM_RUNS", 200)
+    monkeypatch.setattr(rate_sweeps, "require_models", lambda case: models)
+    monkeypatch.setattr(rate_sweeps, "named_scores", lambda case, names: models)
+    monkeypatch.setattr(rate_sweeps, "ETAS", (0.0, 0.5))
+    monkeypatch.setattr(rate_sweeps, "_ETA_SAMPLES", 80)
+    runs = paths.by_sampler(paths.reverse_runs(case, models))
+    shared = 600 * 50 + 200 * 60
+    assert score.rows == shared
+    steps, etas = rates_over_steps(case), rates_over_eta(case)
+    assert score.rows == shared + 80 * 50
+    assert (steps.samplers, etas.samplers) == (tuple(runs), ("eta = 0", "eta = 0.5"))
+    for name, group in runs.items():
+        assert [p.successes for p in steps.each(name)] == [r.counted.successes for r in group]
+    np.testing.assert_array_equal(etas.counts[:, 0], steps.counts[:, 0])
+    np.testing.assert_array_equal(steps.exact.sum(axis=2), [[300, 100]] * 2)
+    few = Draws(case.schedule, 600, case.stream(paths.STREAM)).ends(
+        case.mixture, case.mixture, DDIM(50)
+    )
+    np.testing.assert_array_equal(steps.from_exact().counts[0, 0], few[0])
 
 
 def test_exchanging_two_samplers_of_one_model_leaves_the_others_alone():

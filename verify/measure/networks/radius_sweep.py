@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,19 +137,17 @@ class Sweep:
 @Measurement
 def sweep(case: Case, scores: Sequence[str], radii: Sequence[float], steps_left: int) -> Sweep:
     """`named_scores` from the node with so many DDIM steps left. Each of NETWORKS has runs of its
-    own under each sampler, which share neither starts nor noise with any other; the exact score
-    makes those of the first."""
+    own under each sampler, which share neither starts nor noise with any other, and the exact score
+    those of the first; without them all samplers make the same runs."""
     found, t = named_scores(case, scores), window_time(case, steps_left)
     learned = [model for model in found if model.name != EXACT]
+    apart, how, rows = NETWORKS in scores, samplers(case).values(), []
     shared = case.pick(_RUNS, 20 * _RUNS) // max(len(learned), 1)
-    n = shared if NETWORKS in scores else case.pick(4_000, 20_000)
-    rows, how = [], samplers(case).values()
+    n = shared if apart else case.pick(4_000, 20_000)
     for model in found:
         block = len(how) * (learned.index(model) if model in learned else 0)
-        starts = [Start(t, n, block + k) for k in range(len(how))]
-        rows.append(
-            [outcomes(model.score, case, s, a, radii) for s, a in zip(how, starts, strict=True)]
-        )
+        starts = [Start(t, n, block + k if apart else 0) for k in range(len(how))]
+        rows.append([*map(partial(outcomes, model.score, case, radii=radii), how, starts)])
     hits, ends = (np.array([[pair[k] for pair in row] for row in rows]) for k in (0, 1))
     names = tuple(model.name for model in found)
     return Sweep(names, tuple(samplers(case)), tuple(radii), steps_left, t, n, hits, ends)

@@ -27,10 +27,10 @@ from .rates import Draws, Ends, Rates, Run, count_models, ddim, sort_ends
 # Steps of DDIM beyond 50, and how many samples all models together draw with them in the quick
 # profile: with 1000, as many as tell its share from those with 50 and of DDPM with `POWER`, with
 # fewer steps as many as show a rise at a step by what it shows at the last one.
-_STEPS = {100: 6_000, 200: 4_000, 500: 2_800, 1000: 2_800}
+_STEPS = {100: 6_000, 200: 4_000, 500: 2_800, 1000: 3_600}
 _FEW = (10, 20)  # with which the exact score interpolates as well
 ETAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25)  # beyond 1: more noise than the exact bridge has
-_ETA_SAMPLES = 6_000  # 1,500 a network: a share at eta = 1 a sixth of that at 0 is told from it
+_ETA_SAMPLES = 8_000  # 2,000 a network: a share at eta = 1 a seventh of that at 0 is told from it
 _FULL = 15  # the full profile draws so many times more
 _SYNTHETIC = (20_000, 100_000)  # with the synthetic error, whose score costs little
 

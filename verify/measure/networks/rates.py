@@ -14,7 +14,7 @@ import bisect
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -118,22 +118,21 @@ class Rates:
     ) -> Rates:
         """Of the ends of every model under every sampler, and of the exact score on its samples."""
         shape = len(models), len(samplers)
-        counts, by_exact = (
-            np.array([[c for c, _ in row] for row in ends], dtype=np.int64)
-            for ends in (learned, exact)
-        )
-        spread, exact_spread = (
-            np.array([[s for _, s in row] for row in ends]).reshape(shape)
-            for ends in (learned, exact)
-        )
+
+        def arrays(ends: Sequence[Sequence[Ends]]) -> tuple[IntArray, Array]:
+            counts = np.array([[found[0] for found in row] for row in ends], dtype=np.int64)
+            spread = np.array([[found[1] for found in row] for row in ends], dtype=float)
+            return counts.reshape(*shape, len(Region)), spread.reshape(shape)
+
+        (counts, spread), (by_exact, exact_spread) = arrays(learned), arrays(exact)
         return cls(
-            models=tuple(model.name for model in models),
-            recipes=tuple(model.recipe for model in models),
-            samplers=tuple(samplers),
-            counts=counts.reshape(*shape, len(Region)),
-            exact=by_exact.reshape(*shape, len(Region)),
-            spread=spread,
-            exact_spread=exact_spread,
+            tuple(model.name for model in models),
+            tuple(model.recipe for model in models),
+            tuple(samplers),
+            counts,
+            by_exact,
+            spread,
+            exact_spread,
         )
 
     @property
@@ -155,25 +154,28 @@ class Rates:
         """The share of every model."""
         return [self.of(k, sampler, region) for k in range(len(self.models))]
 
+    def _with(self, change: Callable[[str], Any], **names: Any) -> Rates:
+        return dataclasses.replace(self, **names | {name: change(name) for name in _ARRAYS})
+
     def only(self, sampler: int) -> Rates:
         """The counts under one sampler."""
-        arrays = {name: getattr(self, name)[:, [sampler]] for name in _ARRAYS}
-        return dataclasses.replace(self, samplers=(self.samplers[sampler],), **arrays)
+        name = self.samplers[sampler]
+        return self._with(lambda of: getattr(self, of)[:, [sampler]], samplers=(name,))
 
     def of_model(self, model: str) -> Rates:
         """The counts of one model."""
-        k = [self.models.index(model)]
-        arrays = {name: getattr(self, name)[k] for name in _ARRAYS}
-        return dataclasses.replace(self, models=(model,), recipes=(self.recipes[k[0]],), **arrays)
+        k = self.models.index(model)
+        names = {"models": (model,), "recipes": (self.recipes[k],)}
+        return self._with(lambda of: getattr(self, of)[[k]], **names)
 
     def beside(self, *others: Rates) -> Rates:
         """These samplers, then the others', of the same models."""
         every = (self, *others)
-        arrays = {
-            name: np.concatenate([getattr(r, name) for r in every], axis=1) for name in _ARRAYS
-        }
-        samplers = tuple(name for r in every for name in r.samplers)
-        return dataclasses.replace(self, samplers=samplers, **arrays)
+        samplers = tuple(name for rates in every for name in rates.samplers)
+        return self._with(
+            lambda of: np.concatenate([getattr(rates, of) for rates in every], axis=1),
+            samplers=samplers,
+        )
 
     def reordered(self, samplers: Sequence[str]) -> Rates:
         """The same counts under other samplers' names: a negative control."""
