@@ -23,6 +23,7 @@ from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.rows import check, row_of
 from verify.measure.networks import field, learned_growth
+from verify.measure.networks import paths as learned_paths
 from verify.measure.networks import traps as learned_traps
 from verify.measure.networks.models import TrainedModel, trained_models
 from verify.measure.saddles import learned as learned_saddles
@@ -113,12 +114,12 @@ def test_paths_see_a_constant_error_in_its_size_and_direction():
     case = pair_case()
     direction = np.array([0.6, 0.8])
     model = with_error(case, 0.01, Ridge(1.0, direction, 0.0 * N, Curve.CONSTANT))
-    found = field.path_errors(case, model)
-    assert list(found) == ["DDIM-50", "DDPM-400"]
-    for errors, n in zip(found.values(), (1000, 200), strict=True):
-        assert errors.shape == (len(field.late_nodes(case)), 3, n)
-        assert errors[:, 0] == pytest.approx(0.01, rel=1e-6)
-        assert errors[:, 1] == pytest.approx(0.36, rel=1e-6)
+    for name in ("DDIM-50", "DDPM-400"):
+        run = vars(learned_paths.runs_of(case, model, name, range(1100)))
+        found = field.path_errors(case, learned_paths.ReverseRuns(model=model, **run))
+        assert found.shape == (len(field.late_nodes(case)), 3, 1000)
+        assert found[:, 0] == pytest.approx(0.01, rel=1e-6)
+        assert found[:, 1] == pytest.approx(0.36, rel=1e-6)
 
 
 def test_a_case_whose_modes_are_never_apart_is_refused():

@@ -28,7 +28,7 @@ from ...ledger.verdict import Table
 from ..measurement import Measurement
 from ..paths import ddim_grid, thinned
 from .models import TrainedModel
-from .paths import runs_of, samplers
+from .paths import ReverseRuns, by_sampler, reverse_runs
 
 MAX_SEGMENTS, MAX_NODES = 40, 20
 PLACES = np.linspace(-0.6, 0.6, 97)  # z along a segment: the midpoint is among them
@@ -233,17 +233,13 @@ def _describe(flow: LearnedFlow, y: Array, t: int) -> Array:
     return np.array([size, np.square(delta / np.maximum(size, 1e-300)), delta * z < 0.0])
 
 
-def path_errors(case: Case, model: TrainedModel) -> dict[str, Array]:
-    """Of runs of DDIM and of DDPM with the model, (M, 3, n) at the late nodes: |E|/l, share of
+def path_errors(case: Case, run: ReverseRuns) -> Array:
+    """(M, 3, n) at the late nodes of the first runs of one sampler with one model: |E|/l, share of
     |E|^2 along n, and whether delta points to the midpoint; n and l are those of each state's two
     nearest modes."""
-    flow, late = flow_of(case, model), late_nodes(case).tolist()
-    sizes, found = (case.pick(1000, 10_000), case.pick(200, 4000)), {}
-    for name, n in zip(samplers(case), sizes, strict=True):
-        paths = runs_of(case, model, name, range(n)).paths
-        y = dict(zip(paths.times.tolist(), paths.y, strict=True))
-        found[name] = np.array([_describe(flow, y[t], t) for t in late])
-    return found
+    flow, most = flow_of(case, run.model), case.pick(1000, 10_000)
+    y = dict(zip(run.paths.times.tolist(), run.paths.y, strict=True))
+    return np.array([_describe(flow, y[t][:most], t) for t in late_nodes(case).tolist()])
 
 
 # -- for the ledger ------------------------------------------------------------------------------
@@ -300,7 +296,6 @@ def named(models: Sequence[TrainedModel]) -> str:
 def error_table(case: Case, models: Sequence[TrainedModel]) -> Table:
     """Size, slope and direction of the error by node: means over the models."""
     found = [segment_errors(case, model) for model in models]
-    paths = [path_errors(case, model) for model in models]
     columns = {
         "e along the segments: max": [e.size.max(axis=(1, 2)) for e in found],
         "median": [np.median(e.size, axis=(1, 2)) for e in found],
@@ -308,8 +303,8 @@ def error_table(case: Case, models: Sequence[TrainedModel]) -> Table:
         "towards the midpoint": [e.share_towards for e in found],
         "Lipschitz, max": [e.lipschitz.max(axis=(1, 2)) for e in found],
     }
-    for name in paths[0]:
-        sizes = [each[name][:, 0] for each in paths]
+    for name, runs in by_sampler(reverse_runs(case, models)).items():
+        sizes = [path_errors(case, run)[:, 0] for run in runs]
         columns[f"{name} paths: median"] = [np.median(s, axis=1) for s in sizes]
         columns[f"{name} 99 %"] = [np.quantile(s, 0.99, axis=1) for s in sizes]
         columns[f"{name} max"] = [s.max(axis=1) for s in sizes]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.geometry import Mask, dynamics
+from mixdyn.geometry import Mask
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import Number, show_share
 
@@ -36,6 +36,7 @@ from ..networks.field import (
     variances,
 )
 from ..networks.models import TrainedModel, require_models
+from ..paths import Paths, pair_margins
 
 _PANELS = 4  # times of the figure
 BETWEEN = 0.4  # |z| below which a point counts as lying between the two modes
@@ -158,12 +159,8 @@ def midpoint_slopes(flow: LearnedFlow, segments: Segments, t: int) -> tuple[Arra
 
 def _dominance(case: Case, segments: Segments, y: Array, t: int) -> Array:
     """Margin by which each segment's pair dominates at its own point y (P, d)."""
-    v = float(variances(case)[t])
-    margins = [
-        float(dynamics.dominance_margin(case.mixture, point[None], v, (int(i), int(j)))[0])
-        for point, (i, j) in zip(y, segments.modes, strict=True)
-    ]
-    return np.minimum(margins, 1e300)
+    at = Paths(np.array([t]), variances(case)[[t]], y[None])
+    return np.minimum(pair_margins(case, at, segments.modes)[0], 1e300)
 
 
 # -- for figures ---------------------------------------------------------------------------------
