@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mixdyn import AdaptiveNoise, GaussianMixture, NoiseSchedule, presets
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.ledger.claim import Control
 from verify.ledger.relations import Outcome
@@ -14,6 +15,7 @@ from verify.ledger.verdict import NegativeControl
 from verify.measure import exact_sampler
 from verify.measure.ends import Ends, ends_of
 from verify.measure.networks import adaptive_rows
+from verify.measure.networks.models import TrainedModel
 from verify.papers.own.claims import x_8_noise
 
 PROBLEMS = {
@@ -205,3 +207,26 @@ def test_final_samples_are_sorted_into_modes_and_measured_in_their_sigma():
     assert found.chi_square == pytest.approx(0.0, abs=1e-12)
     assert found.spread == pytest.approx(np.sqrt(0.5))
     assert found.n_eval == 7.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "drawn"), [(0.03, [6_000, 4_000]), (0.01, [6_000, 4_000, 12_000, 8_000])]
+)
+def test_a_network_elsewhere_draws_more_only_where_half_leaves_the_order_open(
+    monkeypatch, rate, drawn
+):
+    seen = []
+
+    def ends(problem, model, sampler, n, first=0):
+        seen.append(n)
+        return made_up(round(n * (0.003 if isinstance(sampler, AdaptiveNoise) else rate)), n)
+
+    monkeypatch.setattr(adaptive_rows, "_ends", ends)
+    found = adaptive_rows._elsewhere(case_of("standard"), TrainedModel("made up", None))
+    assert seen == drawn
+    assert (found.adaptive.counts.sum(), found.ddim.counts.sum()) == tuple(drawn[-2:])
+
+
+def test_nothing_lies_between_the_modes_of_one():
+    with pytest.raises(NotApplicableError, match="two modes"):
+        adaptive_rows.trials_of(case_of("one mode"), [])

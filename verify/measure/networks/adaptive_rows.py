@@ -11,25 +11,29 @@ from mixdyn.geometry import Region
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM, Sampler
 from mixdyn.samplers.adaptive import AdaptiveNoise
+from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
 from ...ledger.case import Case, Profile
-from ...ledger.relations import NotWorse
+from ...ledger.relations import NotWorse, Outcome
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..ends import Ends, ends_of
+from ..paths import ddim_grid
 from .models import TrainedModel, elsewhere, load
+from .paths import sampled_runs
 from .rate_sweeps import largest_eta, within_mode_std
-from .rates import ddim
+from .rates import compare_order, ddim
 
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
-_SAMPLES = {"AdaptiveNoise": (12_000, 200_000), "DDIM": (8_000, 100_000), "DDPM": (2_000, 40_000)}
+_ADAPTIVE, _DDIM, _DDPM_FULL = (12_000, 200_000), (8_000, 100_000), 40_000
+_CLEAR = 1e-9  # a look at half the samples that decides at this level spends none of the verdict's
 
 
 @dataclass(frozen=True)
 class Trial:
     """One model under AdaptiveNoise, DDIM and DDPM. ddpm is None where the profile has no time for
-    it; its samples share no noise with the others'. own: a network of the case, not of another
+    it; its samples share no noise with AdaptiveNoise's. own: a network of the case, not of another
     problem."""
 
     model: str
@@ -45,30 +49,52 @@ def _ends(problem: Case, model: TrainedModel, sampler: Sampler, n: int, first: i
     return ends_of(problem.mixture, np.asarray(run.x), run.n_eval)
 
 
-def _trial(problem: Case, model: TrainedModel, *, own: bool, with_ddpm: bool) -> Trial:
-    counts = {name: problem.pick(*sizes) for name, sizes in _SAMPLES.items()}
-    adaptive = _ends(
-        problem, model, AdaptiveNoise().within(problem.schedule), counts["AdaptiveNoise"]
+def _own(case: Case, model: TrainedModel, block: int, share: int) -> Trial:
+    """A model of the case: DDIM and DDPM as they ran for every claim about learned paths."""
+    noise = AdaptiveNoise().within(case.schedule)
+    adaptive = _ends(case, model, noise, case.pick(*_ADAPTIVE))
+    few, every = (
+        ends_of(case.mixture, run.visits.end, steps)
+        for run, steps in zip(
+            sampled_runs(case, model, block, share),
+            (ddim_grid(case).steps, case.schedule.T),
+            strict=True,
+        )
     )
-    few = _ends(problem, model, ddim(problem.schedule), counts["DDIM"])
-    # Samples of its own: the test of "not worse" is one of independent counts.
-    apart = counts["AdaptiveNoise"]
-    every = _ends(problem, model, DDPM(), counts["DDPM"], apart) if with_ddpm else None
-    return Trial(model.name, adaptive, few, every, own)
+    return Trial(model.name, adaptive, few, every)
+
+
+def _elsewhere(problem: Case, model: TrainedModel) -> Trial:
+    """A network of another problem: a half of the samples where they already show the order."""
+    noise, plain = AdaptiveNoise().within(problem.schedule), ddim(problem.schedule)
+    every = _ends(problem, model, DDPM(), _DDPM_FULL, _ADAPTIVE[1]) if _is_full(problem) else None
+    for parts in (2, 1):
+        adaptive = _ends(problem, model, noise, problem.pick(*_ADAPTIVE) // parts)
+        few = _ends(problem, model, plain, problem.pick(*_DDIM) // parts)
+        order = compare_order("", few.interpolation, adaptive.interpolation, _CLEAR)
+        if order.outcome is not Outcome.INCONCLUSIVE:
+            break
+    return Trial(model.name, adaptive, few, every, own=False)
+
+
+def _is_full(case: Case) -> bool:
+    return case.profile is Profile.FULL
 
 
 def trials_of(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
     """The case's models; on the standard problem also the shipped networks of other problems, on
     which nothing about the sampler was chosen but the median in `calibration` and the
     first steps of its grid."""
+    if case.mixture.N == 1:
+        raise NotApplicableError(
+            "an interpolation lies between two modes", "one mode", "Use a mixture of several."
+        )
 
     def measure() -> list[Trial]:
-        trials = [_trial(case, model, own=True, with_ddpm=True) for model in models]
+        trials = [_own(case, model, k, len(models)) for k, model in enumerate(models)]
         if case.name != "standard":
             return trials
-        full = case.profile is Profile.FULL
-        others = [(problem, load(checkpoint)) for problem, checkpoint in elsewhere(case)]
-        return trials + [_trial(p, model, own=False, with_ddpm=full) for p, model in others]
+        return trials + [_elsewhere(problem, load(other)) for problem, other in elsewhere(case)]
 
     return case.memo("X8 trials", measure)
 
@@ -143,7 +169,7 @@ def _row(trial: Trial, name: str, ends: Ends) -> tuple[float | str, ...]:
 
 def _over_noised(case: Case, models: Sequence[TrainedModel]) -> Table:
     """What more noise buys and costs: DDIM(eta) with few steps, and the price by the recursion."""
-    n, rows = case.pick(1_000, 20_000), []
+    n, rows = case.pick(500, 20_000), []
     for steps in (s for s in _STEPS if s <= case.schedule.T):
         for eta in (eta for eta in _ETAS if eta <= largest_eta(case.schedule, steps)):
             ends = [_ends(case, model, ddim(case.schedule, steps, eta), n) for model in models]

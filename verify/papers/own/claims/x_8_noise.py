@@ -13,8 +13,10 @@ Statement: In $y$ and along any direction the true reverse kernel from $t$ to $s
 Hypotheses: none.
 Measured: exact score: the kernel's covariance by its closed form (Bayes) at the midpoints of
     nearest pairs and at states of $p_t$, over the steps of the papers' grid; samples of
-    AdaptiveNoise. Trained networks: samples of AdaptiveNoise and DDIM from the same noise, of DDPM
-    from other noise.
+    AdaptiveNoise. Trained networks: samples of AdaptiveNoise, and the runs of DDIM and DDPM that
+    all claims about learned paths share, from other noise; networks of other problems under
+    AdaptiveNoise and DDIM from the same noise, with half the samples where these show the order
+    but for a chance of 1e-9.
 Predicted: the covariance from the Hessian of $\log p_t$ (Tweedie); the data; DDPM's samples.
 Evidence: sampled points of an identity; counts and moments, decided by intervals that miss with
     probability 1e-6 and must lie within the margin as a whole. Not worse than DDPM: exact
