@@ -98,12 +98,13 @@ def amplitude(v: float, sigma: float) -> float:
 class PerturbedField:
     """m - y + (sigma_t^2/alpha) e for the flow solvers of `mixdyn.solvers.integrators`.
 
-    length: the distance of the two closest modes (N >= 2).
+    errors: one, or several of which each has as many rows as the next, in their order, so that one
+    solve follows all. length: the distance of the two closest modes (N >= 2).
     """
 
-    def __init__(self, mixture: GaussianMixture, error: ErrorField) -> None:
+    def __init__(self, mixture: GaussianMixture, *errors: ErrorField) -> None:
         self.d = mixture.d
-        self.error = error
+        self.errors = errors
         self._sigma = float(mixture.sigma)
         self._exact = MixtureField(mixture)
         i, j = np.triu_indices(mixture.N, k=1)
@@ -111,12 +112,14 @@ class PerturbedField:
 
     def pull(self, y: Array, v: float) -> Array:
         """dy/du, (n, d)."""
-        scale = amplitude(v, self._sigma) * self.error.size(v)
-        return self._exact.pull(y, v) + scale * self.error.shape(y)
+        rows = zip(self.errors, np.split(y, len(self.errors)), strict=True)
+        pushes = [error.size(v) * error.shape(own) for error, own in rows]
+        return self._exact.pull(y, v) + amplitude(v, self._sigma) * np.concatenate(pushes)
 
     def jacobian(self, y: Array, v: float) -> Array:
         """Of the pull at y (n, d) by differences of fourth order, (n, d, d)."""
-        steepest = max((float(np.linalg.norm(r.wave)) for r in self.error.ridges), default=0.0)
+        waves = [r.wave for error in self.errors for r in error.ridges]
+        steepest = max(map(float, map(np.linalg.norm, waves)), default=0.0)
         step = 1e-2 / max(self.length / v, steepest, 1.0 / math.sqrt(v))
         columns = []
         for unit in np.eye(self.d):

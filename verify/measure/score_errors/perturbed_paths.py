@@ -94,18 +94,23 @@ def perturbed_paths(case: Case) -> list[PerturbedPaths]:
     window = find_window(case)
     if window is None:
         return []
-    return [_solve(case, window, error) for error in _errors(case, window)]
-
-
-def _solve(case: Case, window: Window, error: ErrorField) -> PerturbedPaths:
-    grid = ddim_grid(case).times
+    grid, errors = ddim_grid(case).times, [*_errors(case, window)]
     times = grid[grid <= window.t]
+    v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
+    starts = np.tile(_starts(case, window), (len(errors), 1))
+    solver = DormandPrince(rtol=_RTOL, atol=_RTOL * window.pair.length)
+    field = PerturbedField(case.mixture, *errors)
+    path = integrate_ode(field, starts, v, solver, keep="trajectory").trajectory
+    each = np.split(np.asarray(path), len(errors), axis=1)
+    return [
+        _paths(case, window.pair, error, times, np.ascontiguousarray(y))
+        for error, y in zip(errors, each, strict=True)
+    ]
+
+
+def _paths(case: Case, pair: Pair, error: ErrorField, times: IntArray, y: Array) -> PerturbedPaths:
     sigma = float(case.mixture.sigma)
     v = case.schedule.effective_variance(sigma)[times]
-    field, pair = PerturbedField(case.mixture, error), window.pair
-    solver = DormandPrince(rtol=_RTOL, atol=_RTOL * pair.length)
-    path = integrate_ode(field, _starts(case, window), v, solver, keep="trajectory").trajectory
-    y = np.asarray(path)
     flat = y.reshape(-1, case.mixture.d)
     a = pair.coordinates(flat)[0].reshape(y.shape[:2])
     distance = pair.orthogonal_distance(flat).reshape(y.shape[:2])
