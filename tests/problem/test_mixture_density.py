@@ -6,6 +6,7 @@ from numba import config
 from scipy import stats
 
 from mixdyn import GaussianMixture, presets
+from mixdyn.support.errors import InputError
 
 EPS = np.finfo(float).eps
 PER_MODE = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], [0.3, 0.5, 0.9], [0.2, 0.3, 0.5])
@@ -85,6 +86,19 @@ def test_a_marginal_takes_the_noise_variance_that_one_minus_alpha_bar_cannot_hol
     mixture = GaussianMixture([[0.0], [1.0]], 1e-9)
     marginal = mixture.diffused(1.0 - 1e-16, noise_var=1.2345e-18)
     assert np.isclose(marginal.sigma**2, 1e-18 + 1.2345e-18, rtol=4 * EPS)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+@pytest.mark.parametrize("sigma", [0.2, np.array([0.1, 0.2, 0.3])])
+def test_a_rescaled_mixture_is_the_one_built_anew(factor, sigma):
+    means, weights = [[0.0, -0.0], [1.0, 0.5], [0.3, 2.0]], [1.0, 2.0, 4.0]
+    found = GaussianMixture(means, 0.4, weights).rescaled(factor, sigma)
+    anew = GaussianMixture(factor * np.array(means), sigma, weights)
+    assert found == anew
+    assert found.has_common_sigma == anew.has_common_sigma
+    assert not found.means.flags.writeable
+    with pytest.raises(InputError):
+        found.rescaled(factor, 0.0)
 
 
 def test_marginals_compose_as_the_forward_process_does():

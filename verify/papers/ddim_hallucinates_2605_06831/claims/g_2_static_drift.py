@@ -18,6 +18,7 @@ Source: arXiv 2605.06831 v1, Lemmas G.1 and G.2
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -63,30 +64,63 @@ def velocity(
 ) -> Iterator[Part]:
     """The engine's velocity, in x and in y, against the closed-form posterior; then a step.
     growth: the drift coefficient c of the reverse SDE, dy = c (m - y) du + sqrt(2v) dB."""
-    states = case.memo("G.2 states", lambda: random_states(case, "G.2", 24, 512))
-    sides = [_sides(level, x, expected(level, x), growth) for level, x in states]
+    states = case.memo(
+        "G.2 states", lambda: [_moved(*s) for s in random_states(case, "G.2", 24, 512)]
+    )
+    wanted = case.memo(
+        f"G.2 {expected.__name__}", lambda: [expected(moved.level, moved.x) for moved in states]
+    )
+    sides = [_sides(*each, growth) for each in zip(states, wanted, strict=True)]
     yield from map(Side.joined, zip(*sides, strict=True))
 
 
-def _sides(level: Level, x: Array, expected: Array, growth: float) -> Iterator[Side]:
-    """Both sides at states x (n, d) of one level, expected (n, d) the flow's velocity there."""
-    y, v, step = x / level.alpha, level.v, _step(level)
-    drift = dynamics.mean_field(level.mixture, y, v) - y
-    velocity = level.sigma_t**2 * level.marginal.score(x) / level.alpha
-    mean, variance = _reverse_step(level, x, step)
+@dataclass(frozen=True)
+class Moved:
+    """States x (n, d) of one level; by the engine the flow's velocity there in y, from the score
+    and as m - y (n, d); of a reverse SDE step the mean's move (n, d) and the variance (1,); scale
+    (n,) of rounding."""
+
+    level: Level
+    x: Array
+    velocity: Array
+    drift: Array
+    step_mean: Array
+    step_variance: Array
+    scale: Array
+
+
+def _moved(level: Level, x: Array) -> Moved:
+    y = x / level.alpha
+    mean, variance = _reverse_step(level, x, _step(level))
+    return Moved(
+        level,
+        x,
+        velocity=level.sigma_t**2 * level.marginal.score(x) / level.alpha,
+        drift=dynamics.mean_field(level.mixture, y, level.v) - y,
+        step_mean=mean - y,
+        step_variance=variance,
+        scale=score_scale(level, x) * level.sigma_t**2 / level.alpha,  # accuracy of m - y
+    )
+
+
+def _sides(moved: Moved, expected: Array, growth: float) -> Iterator[Side]:
+    """Both sides, expected (n, d) the flow's velocity."""
+    level, step = moved.level, _step(moved.level)
     equal = {
-        "flow velocity from the score": (velocity, expected),
-        "mean field of the engine": (drift, expected),
-        "drift of a reverse SDE step": (mean - y, -np.expm1(-growth * step) * drift),
+        "flow velocity from the score": (moved.velocity, expected),
+        "mean field of the engine": (moved.drift, expected),
+        "drift of a reverse SDE step": (
+            moved.step_mean,
+            -np.expm1(-growth * step) * moved.drift,
+        ),
     }
-    scale = score_scale(level, x) * level.sigma_t**2 / level.alpha  # accuracy of m - y
-    where = {"t": level.t, "x": x[:, None]}
+    scale, where = moved.scale[:, None], {"t": level.t, "x": moved.x[:, None]}
     for name, (left, right) in equal.items():
-        yield Side(name, left, equals=right, tolerance=ROUNDING, scale=scale[:, None], where=where)
+        yield Side(name, left, equals=right, tolerance=ROUNDING, scale=scale, where=where)
     yield Side(
         "noise of a reverse SDE step",
-        variance,
-        equals=v * _linear_variance(growth, step),
+        moved.step_variance,
+        equals=level.v * _linear_variance(growth, step),
         tolerance=Tolerance(rtol=1e-12),
         where={"t": level.t},
     )
