@@ -15,7 +15,7 @@ from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import POWER, Proportion, heterogeneity
 
 from ...ledger.case import Case, Profile
-from ...ledger.relations import NotWorse, Outcome
+from ...ledger.relations import NotWorse
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..ends import Ends, ends_of
@@ -23,11 +23,11 @@ from ..paths import ddim_grid
 from .models import TrainedModel, elsewhere, load
 from .paths import sampled_runs
 from .rate_sweeps import largest_eta, within_mode_std
-from .rates import compare_order, ddim
+from .rates import Order, ddim
 
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
 _ADAPTIVE, _DDIM, _DDPM_FULL = (12_000, 200_000), (8_000, 100_000), 40_000
-_CLEAR = 1e-9  # a look at half the samples that decides at this level spends none of the verdict's
+_CLEAR = 1e-9  # a look at a quarter that decides at this level spends none of the verdict's
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ def _own(case: Case, model: TrainedModel, block: int, share: int) -> Trial:
 
 
 def _elsewhere(problem: Case, model: TrainedModel) -> Trial:
-    """A network of another problem: a half of the samples where they already show the order."""
+    """A network of another problem: a quarter of the samples where they show the order."""
     noise, plain = AdaptiveNoise().within(problem.schedule), ddim(problem.schedule)
-    every = _ends(problem, model, DDPM(), _DDPM_FULL, _ADAPTIVE[1]) if _is_full(problem) else None
-    for parts in (2, 1):
+    apart = _ADAPTIVE[1]  # samples of their own: the tests are of independent counts
+    every = _ends(problem, model, DDPM(), _DDPM_FULL, apart) if _is_full(problem) else None
+    for parts in (4, 1):
         adaptive = _ends(problem, model, noise, problem.pick(*_ADAPTIVE) // parts)
-        few = _ends(problem, model, plain, problem.pick(*_DDIM) // parts)
-        order = compare_order("", few.interpolation, adaptive.interpolation, _CLEAR)
-        if order.outcome is not Outcome.INCONCLUSIVE:
+        few = _ends(problem, model, plain, problem.pick(*_DDIM) // parts, apart)
+        if abs(Order(miss=_CLEAR).against(few.interpolation, adaptive.interpolation)) >= 1.0:
             break
     return Trial(model.name, adaptive, few, every, own=False)
 
