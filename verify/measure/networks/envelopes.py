@@ -89,22 +89,15 @@ class Followed:
 
 def follow(case: Case, run: ReverseRuns, envelope: Envelope | None = None) -> Followed:
     """The paths of one sampler with one score, from their own tau on."""
-    shape = envelope or Envelope()
-    paths = run.paths
-    tails = case.memo(
+    shape, paths = envelope or Envelope(), run.paths
+    tails, own_steps, floor = case.memo(
         f"learned tails {run.sampler} {run.model.name}",
-        functools.partial(dominated_tails, case, paths),
+        functools.partial(_tails_and_floor, case, paths),
     )
-    tau = np.minimum(tails.start, len(paths.times) - 1)
-    later = tails.later()
-    at_tau = np.take_along_axis(tails.distance, tau[None], axis=0)[0]
-    u = np.where(later, 0.5 * np.log(paths.v[tau] / paths.v[:, None]), 0.0)
-    radius = tails.per_path(
-        lambda i, j: float(bounds.orthogonal_remainder(case.mixture, i, j, tails.kappa))
-    )
+    later, at_tau = tails.later(), tails.at_start(tails.distance)
+    u = np.where(later, 0.5 * np.log(tails.at_start(paths.v) / paths.v[:, None]), 0.0)
     held = np.isfinite(at_tau)
-    start, rest = np.where(held, at_tau, 0.0), np.where(held, radius, 0.0)
-    own_steps, floor = _floor(case, paths, tails, tau)
+    start, rest = np.where(held, at_tau, 0.0), np.where(held, tails.remainders, 0.0)
     return Followed(
         times=paths.times,
         v=paths.v,
@@ -118,9 +111,12 @@ def follow(case: Case, run: ReverseRuns, envelope: Envelope | None = None) -> Fo
     )
 
 
-def _floor(case: Case, paths: Paths, tails: Tails, tau: IntArray) -> tuple[Array, Array]:
-    """Lengths (K, n) of what DDIM's steps leave of the offset at tau, and of the difference."""
+def _tails_and_floor(case: Case, paths: Paths) -> tuple[Tails, Array, Array]:
+    """With lengths (K, n) of what DDIM's steps leave of the offset at tau, and of the difference:
+    what no envelope changes."""
+    tails = dominated_tails(case, paths)
     n_nodes, n, d = paths.y.shape
+    tau = np.minimum(tails.start, n_nodes - 1)
     offset = np.full((n_nodes, n, d), np.nan)
     for (i, j), rows in tails.groups:
         frame = geometry.pair(case.mixture, i, j)
@@ -131,7 +127,7 @@ def _floor(case: Case, paths: Paths, tails: Tails, tau: IntArray) -> tuple[Array
     log_keep = np.concatenate([[0.0], np.cumsum(keep)])
     factor = np.exp(np.minimum(log_keep[:, None] - log_keep[tau], 0.0))
     left = factor[..., None] * offset[tau, np.arange(n)]
-    return np.linalg.norm(left, axis=2), np.linalg.norm(offset - left, axis=2)
+    return tails, np.linalg.norm(left, axis=2), np.linalg.norm(offset - left, axis=2)
 
 
 def _outside(case: Case, paths: Paths, tails: Tails, radius: Array, shape: Envelope) -> Mask:
