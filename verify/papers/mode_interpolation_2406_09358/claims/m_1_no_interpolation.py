@@ -207,8 +207,8 @@ def _with_few_steps(case: Case) -> dict[str, float]:
 
 
 def _sample_size(case: Case, steps: int) -> int:
-    """A quarter more than decides a rate of zero, which leaves room for one outside, within a
-    budget of (sample x step x mode x d).
+    """Three times what decides a rate of zero, within a budget of (sample x step x mode x d): of a
+    rate of a fifth of the bound, as steps leave on some problems, half as many decide nothing.
 
     A quarter of the budget where all of it would not decide.
     """
@@ -216,7 +216,7 @@ def _sample_size(case: Case, steps: int) -> int:
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
     affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
     needed = trials_to_bound(tail_mass(case.mixture))
-    return max(1000, min(5 * needed // 4, affordable if affordable >= needed else affordable // 4))
+    return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 
 
 def _count(case: Case, model: GaussianMixture, grid: TimeGrid, n: int) -> tuple[int, int]:
