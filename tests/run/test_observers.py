@@ -1,9 +1,21 @@
-"""Streamed statistics equal the same statistics of the stored trajectory, over several blocks."""
+"""Streamed statistics equal those of the stored trajectory; a streamed run holds one block."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from mixdyn import DDIM, DDPM, GaussianMixture, NoiseSchedule, TimeGrid, as_model, classify, sample
+from mixdyn import (
+    DDIM,
+    DDPM,
+    GaussianMixture,
+    NoiseSchedule,
+    TimeGrid,
+    as_model,
+    classify,
+    presets,
+    sample,
+)
 from mixdyn.run import sampling
 from mixdyn.run.observers import (
     ClassCounts,
@@ -172,3 +184,34 @@ def test_the_empty_state_is_neutral_and_merging_is_associative(observer):
 def test_bad_observers_are_refused(build, rule):
     with pytest.raises(InputError, match=rule):
         build()
+
+
+TWENTY = NoiseSchedule.linear(20, 1e-3, 0.3)
+
+
+def peak(n, keep):
+    mixture = presets.grid()
+    observers = [ClassCounts(mixture)]
+    tracemalloc.start()
+    try:
+        run = sample(mixture, TWENTY, DDIM(2), n=n, rng=0, observers=observers, keep=keep, first=5)
+        assert run.observations[0].sum() == n
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture(autouse=True)
+def compiled():
+    peak(200, "none")
+
+
+@pytest.mark.compiled
+def test_five_times_the_samples_stream_in_the_same_memory():
+    assert peak(1_000_000, "none") <= 1.01 * peak(200_000, "none") + 100_000
+
+
+@pytest.mark.compiled
+def test_keeping_the_samples_costs_their_own_size():
+    kept = peak(1_000_000, "final") - peak(1_000_000, "none")
+    assert kept == pytest.approx(1_000_000 * 2 * 8, rel=0.1)

@@ -1,7 +1,7 @@
 """Single precision: what it may differ by from double, and that it differs by nothing else.
 
-The bound is that of the docstring of `ExactScore`. Inside single precision the rules of double
-hold bit for bit: a fused run is its steps one by one, and a sample depends on its index alone.
+The bound is that of the docstring of `ExactScore`. Inside single precision the rules of double hold
+bit for bit: a fused run is its steps one by one, and a sample depends on its index alone.
 """
 
 import itertools
@@ -14,6 +14,7 @@ from numba import njit
 from mixdyn import (
     DDIM,
     DDPM,
+    ExactReverse,
     ExactScore,
     GaussianMixture,
     Hybrid,
@@ -24,8 +25,10 @@ from mixdyn import (
     sample,
 )
 from mixdyn.kernels.arithmetic import exp2, exp2_of
+from mixdyn.support.errors import InputError
 
-pytestmark = pytest.mark.compiled
+# -- what it may differ by -------------------------------------------------------------------------
+
 
 SCHEDULE, SHORT = NoiseSchedule.linear(), NoiseSchedule.linear(40, 1e-4, 0.3)
 EPS32 = float(np.finfo(np.float32).eps)
@@ -111,6 +114,7 @@ def units_of_bound(mixture, t, x, options):
     return gap / bound
 
 
+@pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("structure", [True, False], ids=["structure", "general"])
 @pytest.mark.parametrize("name", MIXTURES)
@@ -124,6 +128,7 @@ def test_the_score_errs_by_no_more_than_the_stated_bound(name, structure, record
     assert max(worst) <= 1.0
 
 
+@pytest.mark.compiled
 def test_the_bound_is_within_four_times_of_what_is_reached():
     reached = max(
         units_of_bound(mixture, 1000, states(mixture, 1000, seed), {}).max()
@@ -133,6 +138,7 @@ def test_the_bound_is_within_four_times_of_what_is_reached():
     assert reached > 0.25
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("t", [1, 100, 1000])
 def test_eps_is_minus_noise_std_times_the_score_to_rounding(t):
     single = ExactScore(MIXTURES["plane, 31 modes"], SCHEDULE, precision="single")
@@ -141,6 +147,7 @@ def test_eps_is_minus_noise_std_times_the_score_to_rounding(t):
     assert np.abs(single.eps(x, t) - scaled).max() <= 4 * EPS32 * np.abs(scaled).max()
 
 
+@pytest.mark.compiled
 def test_states_that_float32_holds_come_and_go_as_doubles_and_are_not_changed():
     single = ExactScore(presets.grid(), SCHEDULE, precision="single")
     x = states(single.mixture, 20, 0)
@@ -153,6 +160,7 @@ def test_states_that_float32_holds_come_and_go_as_doubles_and_are_not_changed():
     assert x.tobytes() == before.tobytes()
 
 
+@pytest.mark.compiled
 def test_two_to_a_power_is_within_one_ulp_of_float32_down_to_its_floor():
     rng = np.random.default_rng(0)
     z = np.concatenate([-rng.uniform(0, 110, 8000), -(10.0 ** rng.uniform(-9, 0, 2000))])
@@ -166,6 +174,7 @@ def test_two_to_a_power_is_within_one_ulp_of_float32_down_to_its_floor():
     assert (np.abs(alone.ravel() - truth) / ulp).max() <= 1.0
 
 
+@pytest.mark.compiled
 def test_two_to_a_power_below_the_floor_is_that_of_the_floor_which_no_sum_can_feel():
     below = np.full((1, 5), -np.inf, np.float32)
     floor = powers(below)[0][0, 0]
@@ -174,6 +183,7 @@ def test_two_to_a_power_below_the_floor_is_that_of_the_floor_which_no_sum_can_fe
     assert np.float32(1.0 + 1e7 * float(floor) * 1e8) == 1.0
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     "name", ["5x5 grid", "1-D", "plane, 31 modes", "3-D, per-mode sigma", "7-D", "line in 100-D"]
@@ -188,6 +198,7 @@ def test_a_fused_run_is_its_steps_one_by_one_bit_for_bit(name, sampler):
     assert (runs[0] == runs[0].astype(np.float32)).all()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["5x5 grid", "3-D, per-mode sigma"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_any_split_into_shards_and_threads_gives_the_same_bits(sampler, name):
@@ -204,6 +215,7 @@ def test_any_split_into_shards_and_threads_gives_the_same_bits(sampler, name):
         assert run(700, 50).tobytes() == whole.tobytes()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["5x5 grid", "7-D"])
 def test_a_prediction_for_one_point_is_its_row_of_the_batch(name):
     single = ExactScore(MIXTURES[name], SCHEDULE, precision="single")
@@ -212,6 +224,7 @@ def test_a_prediction_for_one_point_is_its_row_of_the_batch(name):
     assert all(single.eps(x[i : i + 1], 20).tobytes() == whole[i].tobytes() for i in range(150))
 
 
+@pytest.mark.compiled
 def test_a_run_draws_the_normals_of_double_rounded():
     """One step whose noise is all that is left: x_s = keep x + denoise x0_hat + noise_std xi."""
     runs = [
@@ -224,6 +237,7 @@ def test_a_run_draws_the_normals_of_double_rounded():
     assert steps[-1] > 0.0
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("structure", [True, False], ids=["product", "general"])
 @pytest.mark.parametrize(
     ("sampler", "n"), [(DDIM(), 40_000), (DDIM(eta=0.5), 20_000), (DDPM(), 4_000)]
@@ -242,6 +256,7 @@ def test_a_run_on_the_standard_grid_ends_where_the_run_in_double_does(sampler, n
     assert (modes[0] == modes[1]).all()
 
 
+@pytest.mark.compiled
 def test_along_a_hull_only_the_projected_mixture_is_single():
     mixture = in_a_plane()
     double, single = (sample(m, SHORT, DDIM(8), n=400, rng=1).x for m in both(mixture, SHORT))
@@ -250,3 +265,92 @@ def test_along_a_hull_only_the_projected_mixture_is_single():
     across = gap - (gap @ hull.directions.T) @ hull.directions
     assert 0.0 < np.abs(gap).max() <= 1e-4
     assert np.abs(across).max() <= 1e-12
+
+
+# -- what precision accepts, and what single precision refuses -------------------------------------
+
+
+EIGHT = NoiseSchedule.linear(8, 0.01, 0.3)
+PAIR = GaussianMixture([[0.0, 0.0], [1.0, 0.5]], 0.1)
+
+
+@pytest.mark.parametrize("precision", ["float32", "half", None, np.float32, 32])
+def test_an_unknown_precision_is_refused_with_the_two_there_are(precision):
+    with pytest.raises(InputError, match="precision must be one of double, single"):
+        ExactScore(PAIR, EIGHT, precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("means", "sigma"),
+    [
+        ([[0.0], [1.0]], 7e-6),
+        ([[3000.0], [3001.0]], 0.02),
+        ([[0.0], [1.0]], [0.1, 1e-6]),
+        ([[0.0], [2e8]], 1e7),
+        ([[0.0], [1.0]], [0.1, 2e8]),
+    ],
+    ids=["thin", "far from the origin", "one thin mode", "means too large", "a sigma too large"],
+)
+def test_a_mixture_that_float32_does_not_resolve_is_refused_in_single_alone(means, sigma):
+    mixture = GaussianMixture(means, sigma)
+    assert ExactScore(mixture, EIGHT).precision == "double"
+    with pytest.raises(InputError, match="single precision needs means and sigma up to 1e\\+08"):
+        ExactScore(mixture, EIGHT, precision="single")
+
+
+def test_the_smallest_sigma_in_single_is_64_spacings_of_float32():
+    smallest = 64 * float(np.finfo(np.float32).eps)
+    ExactScore(GaussianMixture([[0.0], [0.5]], smallest), EIGHT, precision="single")
+    with pytest.raises(InputError, match="64 spacings"):
+        ExactScore(GaussianMixture([[0.0], [0.5]], 0.999 * smallest), EIGHT, precision="single")
+
+
+@pytest.mark.parametrize("kind", ["eps", "score"])
+def test_states_beyond_the_range_of_single_are_refused_in_single_alone(kind):
+    x = np.array([[1.1e8, 0.0]])
+    assert np.isfinite(getattr(ExactScore(PAIR, EIGHT), kind)(x, 4)).all()
+    with pytest.raises(InputError, match="x must be at most 1e\\+08 in size"):
+        getattr(ExactScore(PAIR, EIGHT, precision="single"), kind)(x, 4)
+
+
+def test_a_run_from_states_beyond_the_range_of_single_is_refused():
+    single = ExactScore(PAIR, EIGHT, precision="single")
+    with pytest.raises(InputError, match="at most 1e\\+08"):
+        sample(single, EIGHT, DDIM(4), x=[[-2e8, 0.0]])
+
+
+def test_a_step_whose_factors_leave_no_digit_of_a_float32_is_refused_in_single_alone():
+    schedule, sampler = NoiseSchedule.from_betas([0.999] * 8), DDIM(1, "uniform")
+    double, single = (ExactScore(PAIR, schedule, precision=p) for p in ("double", "single"))
+    assert np.isfinite(sample(double, schedule, sampler, n=3, rng=0).x).all()
+    with pytest.raises(InputError, match="steps with alpha_s/alpha_t up to 1e\\+08"):
+        sample(single, schedule, sampler, n=3, rng=0)
+    assert np.isfinite(sample(single, schedule, DDPM(), n=3, rng=0).x).all()
+
+
+def test_exact_reverse_draws_refuse_a_score_in_single_precision():
+    single = ExactScore(PAIR, EIGHT, precision="single")
+    with pytest.raises(InputError, match="ExactReverse draws in double precision"):
+        sample(single, EIGHT, ExactReverse(), n=3, rng=0)
+
+
+@pytest.mark.parametrize("time", [-1, 9, 1.5])
+def test_the_score_in_single_refuses_times_off_the_schedule(time):
+    with pytest.raises(InputError, match="t must be an integer in 0"):
+        ExactScore(PAIR, EIGHT, precision="single").score([[0.0, 0.0]], time)
+
+
+@pytest.mark.parametrize("structure", [True, False])
+def test_a_short_run_in_single_is_the_run_in_double_to_rounding(structure):
+    """With and without the compiler."""
+    runs = [
+        sample(
+            ExactScore(PAIR, EIGHT, precision=precision, detect_product=structure),
+            EIGHT,
+            DDPM(),
+            n=9,
+            rng=0,
+        ).x
+        for precision in ("double", "single")
+    ]
+    assert 0.0 < np.abs(runs[0] - runs[1]).max() <= 1e-5
