@@ -60,7 +60,6 @@ BAD = {
     "dimension unknown": (lambda: run(as_model(lambda x, t: x)), "needs the dimension"),
     "model no model": (lambda: run("net"), "GaussianMixture or an object with eps"),
     "schedule and sampler swapped": (lambda: run(schedule=DDPM(), sampler=SCHEDULE), "this order"),
-    "no sampler": (lambda: run(sampler="ddim"), "this order"),
     "keep misspelt": (
         lambda: run(keep="last"),
         "keep must be one of 'final', 'none', 'trajectory'",
