@@ -17,6 +17,14 @@ from mixdyn.problem import presets
 SCHEDULE = NoiseSchedule.linear()
 
 
+def nodes(mixture: GaussianMixture, steps: int) -> np.ndarray:
+    """(steps + 1,) effective variances from time T to clean data, even in their logarithm."""
+    clean = float(mixture.sigma**2)
+    v = np.geomspace(clean + SCHEDULE.rho[SCHEDULE.T], clean, steps + 1)
+    v[[0, -1]] = clean + SCHEDULE.rho[SCHEDULE.T], clean
+    return v
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Problem:
     """A mixture, states x (n, d) at time T, and where the flow takes them, (n, d)."""
@@ -27,20 +35,9 @@ class Problem:
     end: np.ndarray
 
     @property
-    def v_from(self) -> float:
-        """Effective variance at time T."""
-        return float(self.mixture.sigma**2 + SCHEDULE.rho[SCHEDULE.T])
-
-    @property
     def v_to(self) -> float:
         """Effective variance of clean data."""
         return float(self.mixture.sigma**2)
-
-    def v(self, steps: int) -> np.ndarray:
-        """(steps + 1,) effective variances, evenly spaced in their logarithm."""
-        nodes = np.geomspace(self.v_from, self.v_to, steps + 1)
-        nodes[[0, -1]] = self.v_from, self.v_to
-        return nodes
 
     def summary(self, x: np.ndarray) -> dict[str, float]:
         """Median and 90 % quantile of the distance from the truth in sigma, and the share of

@@ -15,7 +15,7 @@ from mixdyn.problem.noise import standard_normals
 from mixdyn.solvers.integrators import EulerMaruyama, ExponentialSde, SdeMethod
 
 from . import harness
-from .problems import SCHEDULE, mixtures
+from .problems import SCHEDULE, mixtures, nodes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,18 +27,10 @@ STRONG_STEPS = (10, 30, 100, 300, 1000)
 Draw = Callable[[GaussianMixture, np.ndarray, int], np.ndarray]
 
 
-def _nodes(mixture: GaussianMixture, steps: int) -> np.ndarray:
-    """Effective variances even in their logarithm, from time T to clean data."""
-    clean = float(mixture.sigma**2)
-    v = np.geomspace(clean + SCHEDULE.rho[SCHEDULE.T], clean, steps + 1)
-    v[[0, -1]] = clean + SCHEDULE.rho[SCHEDULE.T], clean
-    return v
-
-
 def _static(method: SdeMethod) -> Draw:
     def run(mixture: GaussianMixture, x: np.ndarray, steps: int) -> np.ndarray:
         y = x / SCHEDULE.alpha[SCHEDULE.T]
-        return integrate_sde(mixture, y, _nodes(mixture, steps), method, rng=3).y
+        return integrate_sde(mixture, y, nodes(mixture, steps), method, rng=3).y
 
     return run
 
@@ -107,7 +99,7 @@ def strong_error(mixture: GaussianMixture, method: SdeMethod, n: int, finest: in
     start = mixture.sample(n, 5) + math.sqrt(SCHEDULE.rho[SCHEDULE.T]) * np.random.default_rng(
         6
     ).standard_normal((n, mixture.d))
-    fine = _nodes(mixture, finest)
+    fine = nodes(mixture, finest)
     truth = integrate_sde(mixture, start, fine, ExponentialSde(), rng=4).y
     points = []
     for steps in STRONG_STEPS:

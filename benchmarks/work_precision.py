@@ -23,7 +23,7 @@ from mixdyn.solvers.integrators import (
 )
 
 from . import harness
-from .problems import SCHEDULE, Problem, problems
+from .problems import SCHEDULE, Problem, nodes, problems
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,7 @@ def _static(method: Callable[[], OdeMethod], per_step: int) -> Run:
 
     def run(problem: Problem, evaluations: int) -> tuple[np.ndarray, int]:
         y = problem.x / SCHEDULE.alpha[SCHEDULE.T]
-        v = problem.v(max(1, evaluations // per_step))
+        v = nodes(problem.mixture, max(1, evaluations // per_step))
         solution = integrate_ode(problem.mixture, y, v, method())
         return solution.y, solution.n_eval
 
@@ -119,7 +119,7 @@ def _curve(problem: Problem, name: str, small: bool) -> list[dict[str, float]]:
         y = problem.x / SCHEDULE.alpha[SCHEDULE.T]
         for rtol in TOLERANCES[:2] if small else TOLERANCES:
             method = DormandPrince(rtol, rtol * problem.mixture.sigma)
-            found = integrate_ode(problem.mixture, y, [problem.v_from, problem.v_to], method)
+            found = integrate_ode(problem.mixture, y, nodes(problem.mixture, 1), method)
             points.append({"evaluations": found.n_eval, **problem.summary(found.y)})
         return points
     for evaluations in EVALUATIONS[:4] if small else EVALUATIONS:
