@@ -106,6 +106,7 @@ def clear(folder: Path) -> int:
 def tasks() -> list[tuple[str, Callable[[], object]]]:
     """Small runs that together meet every kernel, with what to call them."""
     from mixdyn.geometry import classify
+    from mixdyn.learned.architecture import Architecture
     from mixdyn.problem import presets
     from mixdyn.problem.mixture import GaussianMixture
     from mixdyn.problem.noise import path_normals, standard_normals
@@ -113,6 +114,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     from mixdyn.run.sampling import sample
     from mixdyn.samplers.ddim import DDIM, DDPM
     from mixdyn.score import ExactScore, as_model
+    from mixdyn.score.residual import ResidualNetwork
     from mixdyn.solvers.field import v_grid
     from mixdyn.solvers.integrators import EulerMaruyama, integrate_ode, integrate_sde
 
@@ -122,6 +124,8 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     foreign, wide = as_model(lambda points, _: points), np.zeros((4, 16))
     hull = GaussianMixture(np.eye(2, 16), 0.1)
     v = v_grid(schedule, ddim.grid(schedule), general)
+    zeros = {name: np.zeros(shape) for name, shape in Architecture(embedding=2).shapes().items()}
+    network = ResidualNetwork(zeros, np.zeros((9, 2)), "float32")
 
     def run(model: object, sampler: object = ddim, **options: object) -> Callable[[], object]:
         return lambda: sample(model, schedule, sampler, x=x, rng=0, **options)  # type: ignore[arg-type]
@@ -137,6 +141,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("product mixture", run(product, DDPM())),
         ("general mixture, float32", run(single(general), DDPM())),
         ("product mixture, float32", run(single(product), DDPM())),
+        ("residual network", lambda: network.eps(x, 4)),
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
         ("steps of any model", run(foreign)),

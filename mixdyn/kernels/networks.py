@@ -53,8 +53,10 @@ class Weights(NamedTuple):
 
 def padded(values: Any) -> Any:
     """(..., m) as float32, filled up with zeros to whole ROWS."""
-    fill = [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % ROWS)]
-    return np.pad(values, fill).astype(np.float32)
+    m = values.shape[-1]
+    filled = np.zeros((*values.shape[:-1], m + -m % ROWS), np.float32)
+    filled[..., :m] = values
+    return filled
 
 
 def packed(weight: Any) -> Any:
@@ -70,9 +72,9 @@ if config.DISABLE_JIT:
     def _leaky(y: Any, slope: Any) -> Any:
         return np.where(y > 0.0, y, slope * y)
 
-    def _map_rows(weights: Any, bias: Any, x: Any, slope: Any, add: bool, out: Any) -> None:
+    def _map_rows(weights: Any, n: int, bias: Any, x: Any, slope: Any, add: bool, out: Any) -> None:
         rows = out[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)
-        y = weights.T @ x[: len(weights) * COLUMNS].reshape(-1, COLUMNS) + bias[:ROWS, None]
+        y = weights.T @ x[: n * COLUMNS].reshape(n, COLUMNS) + bias[:ROWS, None]
         rows[:] = _leaky(rows + y if add else y, slope)
 
     def _normalise(h: Any, count: int, x: Any, rows: int, centred: bool, out: Any) -> None:
@@ -109,7 +111,7 @@ else:
     def _store(builder: Any, value: Any, pointer: Any) -> None:
         builder.store(value, pointer, align=4)
 
-    def _leaky(builder: Any, y: Any, slope: Any) -> Any:
+    def _activated(builder: Any, y: Any, slope: Any) -> Any:
         positive = builder.fcmp_ordered(">", y, _ZERO)
         return builder.select(positive, y, builder.fmul(slope, y))
 
@@ -150,7 +152,7 @@ else:
                     builder.store(_call(builder, "fma", *product), sum_)
             slope = _everywhere(builder, slope)
             for sum_, place in zip(sums, places, strict=True):
-                _store(builder, _leaky(builder, builder.load(sum_), slope), place)
+                _store(builder, _activated(builder, builder.load(sum_), slope), place)
             return context.get_dummy_value()
 
         return types.void(weights, inputs, bias, x, slope, add, out), generate
@@ -199,7 +201,7 @@ else:
                     for values in (factor, shift)
                 )
                 y = _call(builder, "fma", f, _load(builder, place), s)
-                _store(builder, _leaky(builder, y, slope), place)
+                _store(builder, _activated(builder, y, slope), place)
             return context.get_dummy_value()
 
         return types.void(z, count, factor, shift, slope), generate

@@ -60,7 +60,9 @@ class Architecture:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every tensor, by name."""
         width, d, m = self.hidden, self.d, self.embedding
-        square, norm, found = (width, width), {"norm": (width,)}, {}
+        norm: dict[str, tuple[int, ...]] = {"norm": (width,)}
+        found: dict[str, tuple[int, ...]] = {}
+        square = (width, width)
         if self.kind == "mlp":
             outer = {"time_first": (width, m), "time_second": square, "enter": (width, d)}
             block = {**norm, "first": square, "second": square}
