@@ -16,6 +16,11 @@ Precision. Float64, or float32 throughout where the arrays of a call are float32
 both from one text, and what has constants of its own (`exp2`) has two sets of them. Noise is drawn
 in double and rounded.
 
+Compiling. A kernel takes whole tiles of rows, which Python's threads share (`over_rows`), and is
+compiled once a precision: the functions beside it pass it arrays of one layout, and numbers where
+a written constant would be a type of its own. What it calls is compiled with it, once. An
+evaluation is a rollout that stops at its first eps.
+
 Each kernel calls functions of other files, which Numba's cache on disk does not look at: what is
 kept bears the digest of this whole folder (`compiling`).
 """
