@@ -181,7 +181,7 @@ def made(problem, tiny, tmp_path_factory):
 
 
 @pytest.fixture
-def checkpoint_file(made, tmp_path):
+def copied(made, tmp_path):
     """A copy of it."""
     return shutil.copy(made, tmp_path / made.name)
 
@@ -213,15 +213,15 @@ def _is_real_there(place, text):
     [(place, text) for place in PLACES for text in HUGE if not _is_real_there(place, text)],
     ids=lambda value: "/".join(value) if isinstance(value, tuple) else value[:8],
 )
-def test_a_number_that_is_none_is_a_file_error(checkpoint_file, place, text):
-    path = _with_number(checkpoint_file, place, text)
+def test_a_number_that_is_none_is_a_file_error(copied, place, text):
+    path = _with_number(copied, place, text)
     with pytest.raises(FileError) as caught:
         load_checkpoint(path)
     assert len(str(caught.value)) < 900
 
 
-def test_a_network_larger_than_its_tensors_is_never_built(checkpoint_file):
-    path = _with_number(checkpoint_file, ("architecture", "blocks"), "65536")
+def test_a_network_larger_than_its_tensors_is_never_built(copied):
+    path = _with_number(copied, ("architecture", "blocks"), "65536")
     with pytest.raises(FileError, match="every tensor of its architecture"):
         load_checkpoint(path)
 
