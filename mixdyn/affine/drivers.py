@@ -51,10 +51,14 @@ class Driver(Protocol):
     provenance : strings and numbers that name the sampler, its library, version and settings.
     """
 
-    predicts: str
-    start_std: float | None
-    end: Level
-    provenance: Mapping[str, Any]
+    @property
+    def predicts(self) -> str: ...  # noqa: D102
+    @property
+    def start_std(self) -> float | None: ...  # noqa: D102
+    @property
+    def end(self) -> Level: ...  # noqa: D102
+    @property
+    def provenance(self) -> Mapping[str, Any]: ...  # noqa: D102
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
         """The end (n, d) of a start x (n, d)."""

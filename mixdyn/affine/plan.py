@@ -10,17 +10,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..problem.checks import check_schedule
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..samplers.step import Stepper
+from ..score.protocol import ScoreModel
 from ..support.checks import (
     Array,
     IntArray,
     check_array,
     check_nonnegative,
     check_positive,
+    describe,
     frozen,
 )
 from ..support.errors import InputError
 from .gaussian import Clock, Start, clock, end_law
 from .predictions import check_asked
+from .recursion import Recursion, recursion
+from .stepper import PlanRun, grid_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +78,12 @@ class Plan:
                 "Match them.",
             )
         self._check_causal()
+        if len(np.unique(self.draw_times)) < self.draws or (self.draw_times < 0).any():
+            raise InputError(
+                "every draw of a plan has a time of its own, 0 or later",
+                describe(self.draw_times),
+                "Number them.",
+            )
 
     def _check_causal(self) -> None:
         """No input knows an output or a draw that comes after it."""
@@ -120,6 +133,22 @@ class Plan:
     def __repr__(self) -> str:
         name = self.provenance.get("sampler", "a sampler")
         return f"Plan({name}: {self.calls} calls, {self.draws} draws, predicts {self.predicts})"
+
+    # -- a sampler of ours -----------------------------------------------------------------------
+
+    @functools.cached_property
+    def recursion(self) -> Recursion:
+        """Its steps, each from the last few calls."""
+        return recursion(self)
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """The times of the calls on the schedule, where they all are times of it, else how many
+        calls are left; from `start`, where no later input looks back beyond it."""
+        return grid_of(self, check_schedule(schedule), start)
+
+    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
+        """The plan on this model; given states are the inputs of the grid's first call."""
+        return PlanRun(self, model, schedule, grid)
 
     # -- laws ------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 reverse draws.
 
 A plan row is (c_x, c_eps, c_noise, eps_scale): x_s = c_x x + c_eps eps + c_noise xi with eps =
-eps_scale move (eps_scale = -noise_std_t/var_ref_t, `modes` says what a move is). The generic loop
-calls `step` on the eps of any model; the rollouts do the same operations in the same order. An
-evaluation is a rollout that stops at the first eps: the kernels are compiled once for both.
+eps_scale move (eps_scale = -noise_std_t/var_ref_t, `modes` says what a move is). A method that
+looks back has 1 + H rows a step: row i is what x, eps and xi add to the state i steps later, and H
+sums of what earlier steps added are carried along. The generic loop calls `step` on the eps of any
+model; the rollouts do the same operations in the same order. An evaluation is a rollout that stops
+at the first eps: the kernels are compiled once for both.
 """
 
 from __future__ import annotations
@@ -53,11 +55,40 @@ def step(x: Any, eps: Any, xi: Any, c_x: Any, c_eps: Any, c_noise: Any) -> None:
 def _advance_row(x, j, move, xi, plan, s):
     """Row j of x by its moves and normals, in step s of a plan."""
     wide()
-    c_x, c_eps, c_noise, eps_scale = plan[s, 0], plan[s, 1], plan[s, 2], plan[s, 3]
+    c_x, c_eps, c_noise, eps_scale = plan[s, 0, 0], plan[s, 0, 1], plan[s, 0, 2], plan[s, 0, 3]
     first = begin_of(j)
     for b in range(TILE):
         eps, z = eps_scale * move[first + b], x.dtype.type(xi[j, b])
         x[first + b] = _advance(x[first + b], eps, z, c_x, c_eps, c_noise)
+
+
+@on_tile
+def _recall_row(x, j, move, xi, plan, s, sums, own):
+    """`_advance_row` of a method that looks back. sums (H d TILE,): row q d + j is sum q of
+    coordinate j. own (2 TILE,): a place to compute in, whose second half stays zero."""
+    wide()
+    lags, first, eps_scale = plan.shape[1] - 1, begin_of(j), plan[s, 0, 3]
+    d = sums.size // (lags * TILE)
+    for b in range(TILE):
+        own[b] = x[first + b]
+        move[first + b] *= eps_scale
+    for q in range(lags + 1):
+        c_x, c_eps, c_noise = plan[s, q, 0], plan[s, q, 1], plan[s, q, 2]
+        source, at = (sums, begin_of(q * d + j)) if q < lags else (own, TILE)
+        target, to = (sums, begin_of((q - 1) * d + j)) if q > 0 else (x, first)
+        for b in range(TILE):
+            z = x.dtype.type(xi[j, b])
+            added = _advance(own[b], move[first + b], z, c_x, c_eps, c_noise)
+            target[to + b] = added + source[at + b]
+
+
+@on_tile
+def _is_noisy(plan, s):
+    """Whether step s draws a normal."""
+    for q in range(plan.shape[1]):
+        if plan[s, q, 2] != 0.0:
+            return True
+    return False
 
 
 @cached
@@ -65,17 +96,19 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
     """Rows begin..end of a rollout in place on x (n, d), with the exact score of a general mixture;
     with `only_eps`, the eps of its only step in their place.
 
-    plan (S, 4), times (S,) uint64 the t of each step, alpha (S,), mode tables h, lw, ratio (S, N).
-    In the precision of x, which plan and tables share; means and alpha are double in either.
+    plan (S, 1 + H, 4), times (S,) uint64 the t of each step, alpha (S,), mode tables h, lw, ratio
+    (S, N). In the precision of x, which plan and tables share; means and alpha are double in
+    either.
     """
     d, n_modes = x.shape[1], means.shape[0]
     rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
     xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
     logit, a = np.empty(n_modes * TILE, x.dtype), np.empty((n_modes, d), x.dtype)
     top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
+    sums, own = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype), np.zeros(2 * TILE, x.dtype)
     for start in range(begin, end, TILE):
         load(x, start, rows)
-        xi[:] = 0.0
+        xi[:], sums[:] = 0.0, 0.0
         for s in range(plan.shape[0]):
             for k in range(n_modes):
                 for j in range(d):
@@ -83,17 +116,20 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
             moves(rows, a, h[s], lw[s], ratio[s], logit, top, total, move)
             if only_eps:
                 break
-            if plan[s, 2] != 0.0:
+            if _is_noisy(plan, s):
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
             for j in range(d):
-                _advance_row(rows, j, move, xi, plan, s)
+                if len(sums) == 0:
+                    _advance_row(rows, j, move, xi, plan, s)
+                else:
+                    _recall_row(rows, j, move, xi, plan, s, sums, own)
         _finish(only_eps, plan, rows, move, start, x)
 
 
 @on_tile
 def _finish(only_eps, plan, rows, move, start, x):
     if only_eps:
-        scale_tile(plan[0, 3], move)
+        scale_tile(plan[0, 0, 3], move)
         store(move, start, x)
     else:
         store(rows, start, x)
@@ -109,16 +145,19 @@ def axis_tiles(begin, end, x, first, seed, plan, times, axes, alpha, h, lw, latt
     rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
     xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
     work = np.empty((3, TILE), x.dtype)
+    sums, own = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype), np.zeros(2 * TILE, x.dtype)
     for start in range(begin, end, TILE):
         load(x, start, rows)
-        xi[:] = 0.0
+        xi[:], sums[:] = 0.0, 0.0
         for s in range(plan.shape[0]):
-            if plan[s, 2] != 0.0:
+            if _is_noisy(plan, s):
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
             q, of_step = 0 * d, lattice[s]  # a written 0 is a type of its own to the compiler
             for j in range(d):
                 axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move)
-                if not only_eps:
+                if len(sums) > 0:
+                    _recall_row(rows, j, move, xi, plan, s, sums, own)
+                elif not only_eps:
                     _advance_row(rows, j, move, xi, plan, s)
                 q += sizes[j] > 1
         _finish(only_eps, plan, rows, move, start, x)
@@ -161,7 +200,7 @@ _AXIS_COST = 4.0  # of the move along an axis, in multiply-adds
 def _only_step(x: Any, scale: float) -> tuple[Any, ...]:
     """first, seed, plan and times of a step that is not taken."""
     zero = np.uint64(0)
-    return zero, zero, np.array([[0.0, 0.0, 0.0, scale]], x.dtype), np.zeros(1, np.uint64)
+    return zero, zero, np.array([[[0.0, 0.0, 0.0, scale]]], x.dtype), np.zeros(1, np.uint64)
 
 
 @cached

@@ -113,7 +113,11 @@ def sample(
     check_noise(stepper, noise)
     count, width, given = _starting_points(target, n, x, d)
     seed = resolve_seed(rng)
-    lost = _lost_at_start(target, int(grid.times[0])) if given is None else None
+    counts_calls = getattr(stepper, "counts_calls", False)
+    _check_nodes(observers, counts_calls)
+    begin = getattr(stepper, "begin", None) if getattr(stepper, "begins", False) else None
+    usual = given is None and begin is None and not counts_calls
+    lost = _lost_at_start(target, int(grid.times[0])) if usual else None
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, width, grid, memory_limit)
     run = _Run.of(stepper, observers, out, noise)
@@ -127,6 +131,8 @@ def sample(
         else:
             block = given[rows].copy()
         where = _Block(rows, Rows(offset + rows.start, seed, noise))
+        if given is None and begin is not None:
+            begin(block, where.rows)
         with kernels.threads(alone):
             seen = run.block(block, where)
         states = [o.merge(a, b) for o, a, b in zip(observers, states, seen, strict=True)]
@@ -257,6 +263,16 @@ def _starting_points(
         )
     width = check_integer(d, "the dimension of a model", 1)
     return check_integer(n, "n", 1), width, None
+
+
+def _check_nodes(observers: Sequence[Observer], counts_calls: bool) -> None:
+    """Refuse observers of nodes where nodes are calls, at levels that no time has."""
+    if counts_calls and not all(getattr(observer, "final_only", False) for observer in observers):
+        raise InputError(
+            "an observer of nodes needs a sampler whose calls are at times of the schedule",
+            "a plan with other levels, or with two calls at one",
+            "Look at the end alone (ClassCounts), or keep the trajectory.",
+        )
 
 
 def _check_watchers(observers: object, progress: object) -> None:

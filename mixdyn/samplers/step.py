@@ -66,12 +66,12 @@ class Rows:
         self, schedule: NoiseSchedule, step: tuple[int, int], shape: tuple[int, ...]
     ) -> Array:
         """The normals of this shape (n, d) of the step (t, s)."""
-        t, _ = step
+        (t, _), (n, d) = step, shape
         if self.attempt > 0:
             return self.normals(Use.STEP, t, shape)
         if self.noise == "path":
-            return path_normals(self.seed, *shape, schedule, step, first=self.first)
-        return standard_normals(self.seed, *shape, t, first=self.first)
+            return path_normals(self.seed, n, d, schedule, step, first=self.first)
+        return standard_normals(self.seed, n, d, t, first=self.first)
 
 
 class Stepper(Protocol):
@@ -80,7 +80,9 @@ class Stepper(Protocol):
 
     What a stepper may have beside: `rollout(x, first, seed)`, all steps of a block at once, to the
     bits of one after the other (None where it cannot); `resumable`, whether some of a block's paths
-    may go on from any node with fresh noise; `step_noise_only`, why it knows no other noise.
+    may go on from any node with fresh noise; `step_noise_only`, why it knows no other noise;
+    `begins` and `begin(x, rows)`, which makes its start of standard normals in place, where it is
+    another; `counts_calls`, where the grid's times are no times of the schedule.
     """
 
     grid: TimeGrid
@@ -145,7 +147,7 @@ class PlanStepper:
         schedule, t = self.plan.schedule, self.plan.t
         levels = schedule.alpha[t], schedule.alpha_bar[t], schedule.noise_var[t]
         end = float(schedule.alpha[self.grid.times[-1]])
-        return self.model.route.rollout(StepTable(self._coefficients, t, *levels, end))
+        return self.model.route.rollout(StepTable(self._coefficients[:, None], t, *levels, end))
 
     def _check_range(self) -> None:
         """Refuse steps whose factors would leave no digit of a float32."""

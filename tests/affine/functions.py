@@ -75,3 +75,50 @@ def second_order(model, x, rng, steps=10):
         x = noise[k + 1] / noise[k] * x - alpha[k + 1] * np.expm1(-h) * mixed
         before = x0
     return x
+
+
+def churned(model, x, rng, steps=10):
+    """Euler with the churn of EDM: noise before every call, the first included."""
+    sigmas = karras(steps, high=20.0)
+    for now, then in itertools.pairwise(sigmas):
+        up = 1.2 * now
+        x = x + np.sqrt(up**2 - now**2) * rng.standard_normal(x.shape)
+        x = x + (x - model(x, up)) / up * (then - up)
+    return x
+
+
+def twice_noisy(model, x, rng, steps=10):
+    """Ancestral steps whose noise is drawn in two halves."""
+    sigmas = karras(steps)
+    for now, then in itertools.pairwise(sigmas):
+        up = min(then, np.sqrt(then**2 * (now**2 - then**2) / now**2))
+        x = x + (x - model(x, now)) / now * (np.sqrt(then**2 - up**2) - now)
+        if then > 0:
+            x = x + 0.6 * up * rng.standard_normal(x.shape)
+            x = x + 0.8 * up * rng.standard_normal(x.shape)
+    return x
+
+
+def adams(model, x, rng, steps=10):
+    """Adams-Bashforth of order four in sigma, equal weights: it looks back three calls."""
+    sigmas, past = np.append(np.linspace(10.0, 0.5, steps), 0.0), []
+    weights = (
+        [1.0],
+        [1.5, -0.5],
+        [23 / 12, -16 / 12, 5 / 12],
+        [55 / 24, -59 / 24, 37 / 24, -9 / 24],
+    )
+    for now, then in itertools.pairwise(sigmas):
+        past = [(x - model(x, now)) / now, *past][:4]
+        x = x + (then - now) * sum(w * d for w, d in zip(weights[len(past) - 1], past, strict=True))
+    return x
+
+
+def remembered_noise(model, x, rng, steps=10):
+    """Each step adds half of the last step's noise again."""
+    before = 0.0
+    for now, then in itertools.pairwise(karras(steps, high=5.0)):
+        x = x + (x - model(x, now)) / now * (then - now)
+        xi = rng.standard_normal(x.shape)
+        x, before = x + 0.1 * then * (xi + 0.5 * before), xi
+    return x

@@ -21,14 +21,16 @@ from ..precision import Real
 from ..protocol import Level
 
 _TABLE_BYTES = 2e9
+_SAME = 1e-9  # relative: a difference that is rounding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class StepTable:
     """S steps x_s = c_x x_t + c_eps eps + c_noise xi, as data.
 
-    coefficients (S, 3). times (S,): the counters of their noise. alpha, signal_var, noise_var (S,):
-    of the levels they start from; alpha_end of the last one's end.
+    coefficients (S, 1 + H, 3): row 0 that step, row i what it adds to the state i steps later, in
+    methods that remember H steps. times (S,): the counters of their noise. alpha, signal_var,
+    noise_var (S,): of the levels they start from; alpha_end of the last one's end.
     """
 
     coefficients: Array
@@ -39,10 +41,20 @@ class StepTable:
     alpha_end: float
 
     def with_scale(self, data_var: float) -> Array:
-        """(S, 4): the coefficients, and the factor of the pull in eps, -noise_std/s_ref^2, where
-        `data_var` is the smallest variance of the clean modes."""
+        """(S, 1 + H, 4): the coefficients, and the factor of the pull in eps, -noise_std/s_ref^2,
+        where `data_var` is the smallest variance of the clean modes."""
         smallest = self.signal_var * data_var + self.noise_var
-        return np.column_stack([self.coefficients, -np.sqrt(self.noise_var) / smallest])
+        scale = np.broadcast_to(-np.sqrt(self.noise_var) / smallest, self.coefficients.shape[1::-1])
+        return np.concatenate([self.coefficients, scale.T[..., None]], axis=2)
+
+    @property
+    def carries_points(self) -> bool:
+        """Whether each step, of a method that remembers nothing, takes alpha mu to the next alpha
+        mu for every point mu where eps is 0."""
+        alphas = np.append(self.alpha, self.alpha_end)
+        moved = self.coefficients[:, 0, 0] * alphas[:-1]
+        alone = self.coefficients.shape[1] == 1
+        return alone and bool((np.abs(moved - alphas[1:]) <= _SAME * alphas[1:]).all())
 
     def holds(self, mixture: GaussianMixture) -> bool:
         """Whether tables of every mode at every step are worth their memory: a mixture of very many

@@ -96,11 +96,13 @@ class LowRank:
 
     def rollout(self, steps: StepTable) -> Rollout | None:
         """Two passes over the data, whatever the steps. With noise none: along the hull it is the
-        projection of d normals, no fewer than the generic loop's."""
-        run_along = None if steps.coefficients[:, 2].any() else self.along.rollout(steps)
+        projection of d normals, no fewer than the generic loop's. None either where the centre does
+        not stay the centre."""
+        noisy = steps.coefficients[..., 2].any()
+        run_along = None if noisy or not steps.carries_points else self.along.rollout(steps)
         if run_along is None:
             return None
-        c_x, c_eps, _, scale = steps.with_scale(self._data_var).T
+        c_x, c_eps, _, scale = steps.with_scale(self._data_var)[:, 0].T
         across = float(np.prod(c_x - c_eps * scale))
         ends = float(steps.alpha[0]), steps.alpha_end
 
