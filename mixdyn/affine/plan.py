@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..problem.checks import check_schedule
+from ..problem.noise import Seed
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..samplers.step import Stepper
 from ..score.protocol import ScoreModel
@@ -18,14 +20,18 @@ from ..support.checks import (
     Array,
     IntArray,
     check_array,
+    check_kind,
     check_nonnegative,
     check_positive,
     describe,
     frozen,
 )
 from ..support.errors import InputError
+from .comparing import PlanDifference, difference, table
+from .files import load, save
 from .gaussian import Clock, Start, clock, end_law
 from .predictions import check_asked
+from .price import PathPrice, path_price
 from .recursion import Recursion, recursion
 from .stepper import PlanRun, grid_of
 
@@ -176,6 +182,45 @@ class Plan:
         mean_error, gain = self.response(std, mean, start=start)
         return float(np.sqrt(np.square(mean_error).sum() + np.square((gain - 1.0) * std).sum()))
 
+    def price(
+        self,
+        model: Any,
+        reference: Any,
+        schedule: NoiseSchedule | None = None,
+        *,
+        n: int = 4096,
+        rng: Seed = None,
+        d: int | None = None,
+    ) -> PathPrice:
+        """What this plan pays, in nats, for running `model` in place of `reference`: the KL of the
+        two path laws, on n paths of the model (a mixture or an object with eps, asked at times of
+        the schedule, linear by default, or at levels; d where neither knows its dimension).
+
+        Raises NotApplicableError for deterministic plans, which have no such price, and where an
+        input has two draws. By data processing an event of probability p under the reference has
+        at most p' under the model with kl(p' || p) <= nats, the binary divergence.
+        """
+        schedule = NoiseSchedule.linear() if schedule is None else check_schedule(schedule)
+        return path_price(self, model, reference, schedule, n, rng, d)
+
     def clock(self, *, start: Start = "true") -> Clock:
         """At which level each input and the end really stand, beside the one asked for."""
         return clock(self, start)
+
+    # -- beside others, and on disk --------------------------------------------------------------
+
+    def difference(self, other: Plan) -> PlanDifference:
+        """How far another plan of as many calls and draws is from this one, and where first."""
+        return difference(self, check_kind(other, Plan, "other", "Transcribe it."))
+
+    def __str__(self) -> str:
+        return table(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to .npz, with its provenance."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Plan:
+        """Read what `save` wrote, to the bit. FileError for anything else."""
+        return load(cls, path)
