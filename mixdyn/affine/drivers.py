@@ -7,6 +7,7 @@ of a user's function.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -243,7 +244,14 @@ _OTHER_DRAWS = frozenset(name for name in vars(np.random.Generator) if not name.
 
 
 def driver_of(sampler: Any, steps: int | None, settings: Mapping[str, Any]) -> Driver:
-    """The driver of a sampler: an object or class or name of ours, a driver, or a function."""
+    """The driver of a sampler: an object or class or name of ours, "library:sampler" or
+    "module:function", a driver, or a function."""
+    if isinstance(sampler, str) and ":" in sampler:
+        # By name: this room rests on no other library.
+        package = __name__.partition(".")[0]
+        adapters = importlib.import_module(f"{package}.audit.adapters")
+        named: Driver = adapters.driver_named(sampler, steps, settings)
+        return named
     if isinstance(sampler, str):
         known = samplers()
         sampler = known[check_choice(sampler, known, "sampler", "Name one, or pass an object.")]

@@ -32,8 +32,9 @@ def transcribe(sampler: Any, steps: int | None = None, **settings: Any) -> Plan:
     Parameters
     ----------
     sampler : a sampler of ours (an object; a class or a name, whose options are among the
-        settings), a driver (see `drivers.Driver`), or a function f(model, x_T, rng) that calls
-        model(x, level) and draws normals from rng, on NumPy arrays (n, d) of any n and d.
+        settings), of another library ("diffusers:DDIMScheduler", likewise), a driver (see
+        `drivers.Driver`), or a function f(model, x_T, rng), itself or as "module:function", that
+        calls model(x, level) and draws normals from rng, on NumPy arrays (n, d) of any n and d.
     steps : how many it takes; handed to a function that has the argument `steps`.
     settings : schedule= (the linear one by default); of a function level=, predicts=, start_std=,
         end= (see `drivers.UserFunction`), and the rest as its own arguments.

@@ -1,0 +1,8 @@
+"""Samplers of other libraries: adapters that drive them, one file a library; no arithmetic of ours.
+
+An adapter turns a public sampler into a `Driver` (mixdyn.affine.drivers), which is then read off,
+computed with and run like any other. A library is imported when its adapter is used, never before.
+
+adapters    what a library's samplers look like, a file each, found by the library's name
+tensors     noise and arrays of torch, as drivers hand them over
+"""

@@ -1,0 +1,47 @@
+"""One file a library, named as it is imported, with `driver(name, steps, settings)`; no arithmetic.
+
+`name` is what follows the colon of a spec such as "diffusers:DDIMScheduler", `settings` the
+keywords of `transcribe`. The file imports its library inside its functions, by `needed`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from ...affine.drivers import Driver, UserFunction
+from ...support.checks import check_callable
+from ...support.errors import InputError, MissingExtraError
+
+
+def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
+    """The driver of "library:sampler", for a library that has an adapter here, or of a user's
+    "module:function"."""
+    library, _, name = spec.partition(":")
+    plain = library.isidentifier() and not library.startswith("_")
+    if plain and importlib.util.find_spec(f"{__name__}.{library}") is not None:
+        adapter = importlib.import_module(f"{__name__}.{library}")
+        found: Driver = adapter.driver(name, steps, settings)
+        return found
+    try:
+        value = getattr(importlib.import_module(library), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            "a sampler is named as library:sampler or module:function",
+            f"{spec} ({type(error).__name__}: {error})",
+            "Check both names, and that the module is on Python's path.",
+        ) from None
+    return UserFunction(check_callable(value, spec, "Name a function."), steps, **settings)
+
+
+def needed(library: str, install: str) -> ModuleType:
+    """The library, imported. MissingExtraError with what to install where it is not there."""
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise MissingExtraError(
+            f"the samplers of {library} need {library} ({error}). Install it: {install}"
+        ) from None

@@ -1,0 +1,209 @@
+"""Schedulers of diffusers: set_timesteps, scale_model_input, step.
+
+The model's input is at the level that the scheduler's own table gives for the timestep it hands
+over. Tables of alphas_cumprod are read at integer timesteps as they are, between them linearly in
+log sigma (`_at_timestep`); those without one have a rule each (`_RULES`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...affine.drivers import CLEAN, Ask, Draw, Driver
+from ...score.protocol import Level
+from ...support.checks import Array, check_real
+from ...support.errors import InputError, MixdynError
+from . import needed
+
+INSTALL = "pip install diffusers==0.42.1"
+_PREDICTS = {
+    "epsilon": "eps",
+    "sample": "x0",
+    "v_prediction": "v",
+    "flow_prediction": "velocity",
+}
+
+
+def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
+    """The driver of a scheduler: settings of its constructor, of set_timesteps and of step."""
+    library = needed("diffusers", INSTALL)
+    kind = getattr(library, name, None)
+    if not (isinstance(kind, type) and hasattr(kind, "step") and hasattr(kind, "set_timesteps")):
+        raise InputError(
+            "a scheduler of diffusers has step and set_timesteps",
+            f"diffusers:{name}",
+            "Name one, for example diffusers:DDIMScheduler.",
+        )
+    return _Scheduler(kind, steps, settings, library.__version__)
+
+
+class _Scheduler:
+    """A scheduler, made anew for every run."""
+
+    end = CLEAN
+
+    def __init__(
+        self, kind: type[Any], steps: int | None, settings: Mapping[str, Any], version: str
+    ) -> None:
+        self._kind, self._steps = kind, steps
+        self._made, self._set, self._stepped = _sorted_out(kind, settings)
+        scheduler = self._fresh()
+        asked = str(getattr(scheduler.config, "prediction_type", "epsilon"))
+        self._preconditioned = hasattr(scheduler, "precondition_outputs")
+        flow = "FlowMatch" in kind.__name__ or getattr(scheduler.config, "use_flow_sigmas", False)
+        self.predicts = "velocity" if flow else _PREDICTS.get(asked, asked)
+        if self._preconditioned:
+            self.predicts = "x0"
+        self.start_std = float(getattr(scheduler, "init_noise_sigma", 1.0))
+        self._rule = _rule(scheduler, bool(flow))
+        self.provenance = {
+            "sampler": kind.__name__,
+            "library": "diffusers",
+            "version": version,
+            "steps": steps,
+            "settings": {name: repr(value) for name, value in settings.items()},
+            "level": (self._rule.__doc__ or "").strip(),
+        }
+
+    def _fresh(self) -> Any:
+        scheduler = _guarded(self._kind, **self._made)
+        count = {} if self._steps is None else {"num_inference_steps": self._steps}
+        _guarded(scheduler.set_timesteps, **count, **self._set)
+        return scheduler
+
+    def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
+        """See `Driver`."""
+        from ..tensors import HandedNoise, to_array, to_tensor
+
+        scheduler, state = self._fresh(), to_tensor(x)
+        scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
+        with HandedNoise(draw):
+            for t in scheduler.timesteps:
+                given = to_array(_guarded(scaling, state, t))
+                answer = to_tensor(self._answer(scheduler, given, t, ask))
+                state = _guarded(scheduler.step, answer, t, state, **self._stepped).prev_sample
+        return to_array(state)
+
+    def _answer(self, scheduler: Any, x: Array, t: Any, ask: Ask) -> Array:
+        """What the network would return for its input x at timestep t."""
+        at = self._rule(scheduler, check_real(float(t), "a timestep"))
+        answer = ask(x, at)
+        if not self._preconditioned:
+            return answer
+        # The network's own output F of x0 = c_skip y + c_out F, y = x/alpha in its frame.
+        data, sigma = float(scheduler.config.sigma_data), math.sqrt(at.rho)
+        total = sigma**2 + data**2
+        c_out = sigma * data / math.sqrt(total)
+        if scheduler.config.prediction_type == "v_prediction":
+            c_out = -c_out
+        found: Array = (answer - data**2 / total * (x / at.alpha)) / c_out
+        return found
+
+
+def _guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
+    """call(...); whatever a library raises as one line."""
+    try:
+        return call(*values, **named)
+    except MixdynError:
+        raise
+    except Exception as error:
+        raise InputError(
+            "a scheduler must run with the settings given",
+            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: "
+            f"{' '.join(str(error).split())[:200]}",
+            "Correct the settings, or leave this scheduler out.",
+        ) from error
+
+
+def _sorted_out(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """The settings of the constructor, of set_timesteps and of step, by their signatures."""
+    methods = (kind.__init__, kind.set_timesteps, kind.step)
+    taken: tuple[dict[str, Any], ...] = ({}, {}, {})
+    for name, value in settings.items():
+        for method, part in zip(methods, taken, strict=True):
+            if name in inspect.signature(method).parameters:
+                part[name] = value
+                break
+        else:
+            known = [list(inspect.signature(method).parameters)[1:] for method in methods]
+            raise InputError(
+                f"{kind.__name__} has the settings {', '.join(known[0])}",
+                name,
+                f"set_timesteps takes {', '.join(known[1])}, step {', '.join(known[2])}.",
+            )
+    return taken
+
+
+# -- levels --------------------------------------------------------------------------------------
+
+
+def _at_timestep(scheduler: Any, t: float) -> Level:
+    """alphas_cumprod at integer timesteps; linear in log sigma between them."""
+    table = np.asarray(scheduler.alphas_cumprod.double())
+    if not 0.0 <= t <= len(table) - 1:
+        raise InputError(
+            f"a model is asked at timesteps 0..{len(table) - 1} of the table",
+            f"t = {t:.6g}",
+            "Choose another number of steps or another spacing.",
+        )
+    if t == int(t):
+        abar = float(table[int(t)])
+        return Level(math.sqrt(abar), 1.0 - abar, abar)
+    log_sigma = 0.5 * np.log((1.0 - table) / table)
+    return Level.of_rho(math.exp(2.0 * np.interp(t, np.arange(len(table)), log_sigma)))
+
+
+def _at_flow_time(scheduler: Any, t: float) -> Level:
+    """x = (1 - s) x_0 + s eps at s = timestep/num_train_timesteps."""
+    s = t / float(scheduler.config.num_train_timesteps)
+    return Level(1.0 - s, s * s)
+
+
+def _preconditioned_at(scheduler: Any, sigma: float) -> Level:
+    data = float(scheduler.config.sigma_data)
+    alpha = 1.0 / math.sqrt(sigma**2 + data**2)
+    return Level(alpha, (alpha * sigma) ** 2)
+
+
+def _at_log_sigma(scheduler: Any, t: float) -> Level:
+    """sigma = exp(4 timestep), x = (x_0 + sigma eps)/sqrt(sigma^2 + sigma_data^2)."""
+    return _preconditioned_at(scheduler, math.exp(4.0 * t))
+
+
+def _at_angle(scheduler: Any, t: float) -> Level:
+    """sigma = tan(pi timestep/2), x = (x_0 + sigma eps)/sqrt(sigma^2 + sigma_data^2)."""
+    return _preconditioned_at(scheduler, math.tan(0.5 * math.pi * t))
+
+
+def _on_circle(scheduler: Any, t: float) -> Level:
+    """x = cos(pi timestep/2) x_0 + sin(pi timestep/2) eps."""
+    angle = 0.5 * math.pi * t
+    return Level(math.cos(angle), math.sin(angle) ** 2)
+
+
+_RULES: Mapping[str, Callable[[Any, float], Level]] = {
+    "EDMEulerScheduler": _at_log_sigma,
+    "EDMDPMSolverMultistepScheduler": _at_log_sigma,
+    "CosineDPMSolverMultistepScheduler": _at_angle,
+    "IPNDMScheduler": _on_circle,
+}
+
+
+def _rule(scheduler: Any, flow: bool) -> Callable[[Any, float], Level]:
+    name = type(scheduler).__name__
+    if flow:
+        return _at_flow_time
+    if name in _RULES:
+        return _RULES[name]
+    if getattr(scheduler, "alphas_cumprod", None) is None:
+        raise InputError(
+            "a scheduler needs a table that names the level of a timestep",
+            f"{name} without alphas_cumprod",
+            "Write its rule beside those of the adapter.",
+        )
+    return _at_timestep

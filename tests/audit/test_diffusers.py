@@ -1,0 +1,156 @@
+"""Schedulers of diffusers: their plans replay them, and have the figures measured on them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+pytest.importorskip("diffusers")
+
+from mixdyn import ExactScore, GaussianMixture, NoiseSchedule, sample, transcribe
+from mixdyn.affine.drivers import driver_of
+from mixdyn.affine.gaussian import convergence
+from mixdyn.problem.noise import Stream, standard_normals
+from mixdyn.support.errors import InputError, NotAffineError
+
+SCHEDULE = NoiseSchedule.linear()
+BIMODAL = GaussianMixture([[-0.5, 0.1], [0.5, 0.0]], 0.05)
+LINEAR = {"beta_start": 1e-4, "beta_end": 0.02}
+OWN = {"clip_sample": False}  # their default table is this one
+KARRAS = {**LINEAR, "use_karras_sigmas": True}
+DOUBLE = {
+    "DDIMScheduler": OWN,
+    "DDIMScheduler eta": {**OWN, "eta": 0.5},
+    "DDIMScheduler v": {
+        **OWN,
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+        "timestep_spacing": "trailing",
+    },
+    "DDIMScheduler x0": {**OWN, "prediction_type": "sample"},
+    "DDPMScheduler": OWN,
+    "DDPMScheduler large": {**OWN, "variance_type": "fixed_large"},
+    "DPMSolverMultistepScheduler": LINEAR,
+    "DPMSolverMultistepScheduler 3": {**LINEAR, "solver_order": 3},
+    "DPMSolverMultistepScheduler SDE": {**LINEAR, "algorithm_type": "sde-dpmsolver++"},
+    "DPMSolverMultistepScheduler Karras": KARRAS,
+    "DPMSolverSinglestepScheduler": LINEAR,
+    "DEISMultistepScheduler": LINEAR,
+    "UniPCMultistepScheduler": LINEAR,
+    "PNDMScheduler": LINEAR,
+    "IPNDMScheduler": {},
+    "SASolverScheduler": LINEAR,
+    "LCMScheduler": OWN,
+}
+SINGLE = {
+    "EulerDiscreteScheduler": LINEAR,
+    "EulerDiscreteScheduler Karras": KARRAS,
+    "EulerAncestralDiscreteScheduler": LINEAR,
+    "HeunDiscreteScheduler": LINEAR,
+    "LMSDiscreteScheduler": LINEAR,
+    "KDPM2DiscreteScheduler": LINEAR,
+    "KDPM2AncestralDiscreteScheduler": LINEAR,
+    "EDMEulerScheduler": {},
+    "EDMDPMSolverMultistepScheduler": {},
+    "FlowMatchEulerDiscreteScheduler": {},
+    "FlowMatchHeunDiscreteScheduler": {},
+}
+
+
+def spec(name):
+    return f"diffusers:{name.split()[0]}"
+
+
+def replayed(name, settings, steps=12):
+    """(ends of the scheduler itself, of its plan): exact predictions, our normals."""
+    plan = transcribe(spec(name), steps, **settings)
+    n, seed, t = 300, 5, int(plan.grid(SCHEDULE).times[0])
+    exact, draws = ExactScore(BIMODAL, SCHEDULE), itertools.count()
+
+    def ask(x, at):
+        if at.alpha == 0.0:
+            eps, x0 = x, BIMODAL.weights @ BIMODAL.means
+        else:
+            eps = exact.eps(x, at)
+            x0 = (x - at.noise_std * eps) / at.alpha
+        kinds = {"eps": eps, "x0": x0 + 0.0 * x, "velocity": eps - x0}
+        return {**kinds, "v": at.alpha * eps - at.noise_std * x0}[plan.predicts]
+
+    def draw(shape, time=None):
+        return standard_normals(seed, *shape, int(plan.draw_times[next(draws)]))
+
+    x_T = plan.start_std * standard_normals(seed, n, 2, t, stream=Stream.START)
+    ends = driver_of(spec(name), steps, settings).run(x_T, ask, draw)
+    return ends, sample(BIMODAL, SCHEDULE, plan, n=n, rng=seed).x
+
+
+@pytest.mark.parametrize("name", DOUBLE)
+def test_a_plan_replays_its_scheduler_on_a_mixture(name):
+    theirs, ours = replayed(name, DOUBLE[name])
+    assert np.abs(theirs - ours).max() < 1e-10
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_plan_replays_a_scheduler_that_casts_to_its_cast(name):
+    theirs, ours = replayed(name, SINGLE[name])
+    assert np.median(np.abs(theirs - ours)) < 1e-6
+
+
+FIGURES = {  # spread of N(0.7, 0.2^2) and of N(0.7, 0.007^2) after 50 steps
+    "DDIMScheduler": (OWN, 0.881, 0.496),
+    "DDIMScheduler trailing": ({**OWN, "timestep_spacing": "trailing"}, 0.869, 0.091),
+    "DDIMScheduler linspace": ({**OWN, "timestep_spacing": "linspace"}, 0.912, 0.535),
+    "DDIMScheduler eta": ({**OWN, "eta": 1.0}, 0.795, 0.474),
+    "DDPMScheduler": (OWN, 0.795, 0.474),
+    "EulerDiscreteScheduler": (LINEAR, 0.879, 0.496),
+    "EulerAncestralDiscreteScheduler": (LINEAR, 0.793, 0.474),
+    "HeunDiscreteScheduler": (LINEAR, 1.012, 0.973),
+    "LMSDiscreteScheduler": (LINEAR, 1.001, 0.561),
+    "DPMSolverMultistepScheduler": (LINEAR, 0.938, 0.088),
+    "UniPCMultistepScheduler": (LINEAR, 0.939, 0.088),
+    "DEISMultistepScheduler": (LINEAR, 1.03, 1.55),
+    "PNDMScheduler": (LINEAR, 0.998, 1.542),
+    "SASolverScheduler": (LINEAR, 0.974, 1.511),
+    "EDMEulerScheduler": ({}, 0.936, 0.873),
+    "EDMDPMSolverMultistepScheduler": ({}, 1.008, 0.968),
+    "FlowMatchEulerDiscreteScheduler": ({}, 0.950, 0.427),
+    "FlowMatchHeunDiscreteScheduler": ({}, 1.001, 1.724),
+    "CosineDPMSolverMultistepScheduler": ({}, 0.551, 0.023),
+    "KDPM2AncestralDiscreteScheduler": (LINEAR, 1.102, 1.251),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_spreads_of_two_gaussians_are_those_measured(name):
+    settings, wide, narrow = FIGURES[name]
+    plan = transcribe(spec(name), 50, **settings)
+    gain = plan.response([0.2, 0.007], 0.7)[1]
+    assert gain == pytest.approx([wide, narrow], abs=6e-3)
+
+
+def test_what_a_scheduler_does_to_its_table_is_found():
+    deis = [transcribe("diffusers:DEISMultistepScheduler", n, **LINEAR) for n in (10, 50, 200)]
+    narrow = [plan.response([0.007])[1][0] for plan in deis]
+    assert narrow == pytest.approx([1.45, 1.55, 1.66], abs=0.01)  # it does not end on clean data
+    euler = [
+        transcribe("diffusers:EDMEulerScheduler", n, prediction_type="epsilon") for n in (25, 50, 100)
+    ]
+    assert convergence(euler, [0.2]).order == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "settings", "kind", "rule"),
+    [
+        ("DDIMScheduler", 10, {}, NotAffineError, "off the sum"),
+        ("DDIMScheduler", 61, {**OWN, "timestep_spacing": "trailing"}, InputError, "t = -1"),
+        ("DDIMScheduler", 2000, OWN, InputError, "ValueError in DDIMScheduler.set_timesteps"),
+        ("DDIMScheduler", 10, {"colour": 1}, InputError, "set_timesteps takes"),
+        ("DPMSolverMultistepScheduler", 1000, LINEAR, InputError, "must be finite"),
+        ("UNet2DModel", 10, {}, InputError, "has step and set_timesteps"),
+        ("Nothing", 10, {}, InputError, "has step and set_timesteps"),
+    ],
+)
+def test_what_cannot_be_transcribed_is_one_line(name, steps, settings, kind, rule):
+    with pytest.raises(kind, match=rule) as error:
+        transcribe(f"diffusers:{name}", steps, **settings)
+    assert "\n" not in str(error.value)
