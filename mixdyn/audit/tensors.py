@@ -43,3 +43,35 @@ class HandedNoise(TorchFunctionMode):  # type: ignore[misc]
             std = given[1] if len(given) > 1 else named.get("std", 1.0)
             drawn = mean + std * drawn
         return out.copy_(drawn)
+
+
+class BrownianPath:
+    """f(a, b) = (W(b) - W(a))/sqrt|b - a| of one Brownian motion W in a scalar time, its values
+    drawn as they are asked for: in place of a sampler's own tree, which draws hidden numbers."""
+
+    def __init__(self, shape: tuple[int, ...], draw: Draw) -> None:
+        self._shape, self._draw = shape, draw
+        self._known: dict[float, Array] = {}
+
+    def __call__(self, a: Any, b: Any) -> Any:
+        """A tensor of normals, those of overlapping intervals with their correlation."""
+        a, b = float(a), float(b)
+        begin, end = self._at(a), self._at(b)
+        return torch.from_numpy((end - begin) / abs(b - a) ** 0.5)
+
+    def _at(self, t: float) -> Array:
+        if t not in self._known:
+            self._known[t] = self._new(t) if self._known else np.zeros(self._shape)
+        return self._known[t]
+
+    def _new(self, t: float) -> Array:
+        below = max((s for s in self._known if s < t), default=None)
+        above = min((s for s in self._known if s > t), default=None)
+        xi = self._draw(self._shape)
+        if below is None or above is None:
+            near = above if below is None else below
+            assert near is not None
+            return self._known[near] + abs(t - near) ** 0.5 * xi
+        share, length = (t - below) / (above - below), above - below
+        middle = (1.0 - share) * self._known[below] + share * self._known[above]
+        return middle + (share * (1.0 - share) * length) ** 0.5 * xi

@@ -30,10 +30,6 @@ DOUBLE = {
     "DDIMScheduler x0": {**OWN, "prediction_type": "sample"},
     "DDPMScheduler": OWN,
     "DDPMScheduler large": {**OWN, "variance_type": "fixed_large"},
-    "DPMSolverMultistepScheduler": LINEAR,
-    "DPMSolverMultistepScheduler 3": {**LINEAR, "solver_order": 3},
-    "DPMSolverMultistepScheduler SDE": {**LINEAR, "algorithm_type": "sde-dpmsolver++"},
-    "DPMSolverMultistepScheduler Karras": KARRAS,
     "DPMSolverSinglestepScheduler": LINEAR,
     "DEISMultistepScheduler": LINEAR,
     "UniPCMultistepScheduler": LINEAR,
@@ -43,6 +39,12 @@ DOUBLE = {
     "LCMScheduler": OWN,
 }
 SINGLE = {
+    "DPMSolverMultistepScheduler": LINEAR,
+    "DPMSolverMultistepScheduler 3": {**LINEAR, "solver_order": 3},
+    "DPMSolverMultistepScheduler SDE": {**LINEAR, "algorithm_type": "sde-dpmsolver++"},
+    "DPMSolverMultistepScheduler Karras": KARRAS,
+    "DPMSolverSDEScheduler": LINEAR,
+    "CosineDPMSolverMultistepScheduler": {},
     "EulerDiscreteScheduler": LINEAR,
     "EulerDiscreteScheduler Karras": KARRAS,
     "EulerAncestralDiscreteScheduler": LINEAR,
@@ -133,7 +135,8 @@ def test_what_a_scheduler_does_to_its_table_is_found():
     narrow = [plan.response([0.007])[1][0] for plan in deis]
     assert narrow == pytest.approx([1.45, 1.55, 1.66], abs=0.01)  # it does not end on clean data
     euler = [
-        transcribe("diffusers:EDMEulerScheduler", n, prediction_type="epsilon") for n in (25, 50, 100)
+        transcribe("diffusers:EDMEulerScheduler", n, prediction_type="epsilon")
+        for n in (25, 50, 100)
     ]
     assert convergence(euler, [0.2]).order == pytest.approx(1.0, abs=0.1)
 

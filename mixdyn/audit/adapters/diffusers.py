@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,14 +74,16 @@ class _Scheduler:
     def _fresh(self) -> Any:
         scheduler = _guarded(self._kind, **self._made)
         count = {} if self._steps is None else {"num_inference_steps": self._steps}
-        _guarded(scheduler.set_timesteps, **count, **self._set)
+        _guarded(lambda: scheduler.set_timesteps(**count, **self._set))
         return scheduler
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
         """See `Driver`."""
-        from ..tensors import HandedNoise, to_array, to_tensor
+        from ..tensors import BrownianPath, HandedNoise, to_array, to_tensor
 
         scheduler, state = self._fresh(), to_tensor(x)
+        if hasattr(scheduler, "noise_sampler"):  # a tree, unless there is one already
+            scheduler.noise_sampler = BrownianPath(x.shape, draw)
         scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
         with HandedNoise(draw):
             for t in scheduler.timesteps:
@@ -106,9 +109,11 @@ class _Scheduler:
 
 
 def _guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
-    """call(...); whatever a library raises as one line."""
+    """call(...); whatever a library raises as one line. Its warnings are for its own makers."""
     try:
-        return call(*values, **named)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return call(*values, **named)
     except MixdynError:
         raise
     except Exception as error:
