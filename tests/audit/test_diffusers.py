@@ -134,10 +134,7 @@ def test_what_a_scheduler_does_to_its_table_is_found():
     deis = [transcribe("diffusers:DEISMultistepScheduler", n, **LINEAR) for n in (10, 50, 200)]
     narrow = [plan.response([0.007])[1][0] for plan in deis]
     assert narrow == pytest.approx([1.45, 1.55, 1.66], abs=0.01)  # it does not end on clean data
-    euler = [
-        transcribe("diffusers:EDMEulerScheduler", n, prediction_type="epsilon")
-        for n in (25, 50, 100)
-    ]
+    euler = [transcribe("diffusers:EDMEulerScheduler", n) for n in (25, 50, 100)]
     assert convergence(euler, [0.2]).order == pytest.approx(1.0, abs=0.1)
 
 
@@ -150,6 +147,7 @@ def test_what_a_scheduler_does_to_its_table_is_found():
         ("DDIMScheduler", 10, {"colour": 1}, InputError, "set_timesteps takes"),
         ("DPMSolverMultistepScheduler", 1000, LINEAR, InputError, "must be finite"),
         ("UNet2DModel", 10, {}, InputError, "has step and set_timesteps"),
+        ("KarrasVeScheduler", 10, {}, InputError, "AttributeError"),
         ("Nothing", 10, {}, InputError, "has step and set_timesteps"),
     ],
 )

@@ -74,7 +74,8 @@ class _Scheduler:
     def _fresh(self) -> Any:
         scheduler = _guarded(self._kind, **self._made)
         count = {} if self._steps is None else {"num_inference_steps": self._steps}
-        _guarded(lambda: scheduler.set_timesteps(**count, **self._set))
+        set_timesteps = _guarded(getattr, scheduler, "set_timesteps")
+        _guarded(set_timesteps, **count, **self._set)
         return scheduler
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
