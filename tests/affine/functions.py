@@ -63,8 +63,8 @@ def flow_euler(model, x, rng, steps=10):
     return x
 
 
-def second_order(model, x, rng, steps=10):
-    """DPM-Solver++ 2M on even steps of log SNR, x_0 asked at log SNR."""
+def second_order(model, x, rng, steps=10, noisy=False):
+    """DPM-Solver++ 2M on even steps of log SNR, x_0 asked at log SNR, or its form for the SDE."""
     half = np.linspace(-4.0, 4.0, steps + 1)
     alpha, noise = np.sqrt(1 / (1 + np.exp(-2 * half))), np.sqrt(1 / (1 + np.exp(2 * half)))
     before = None
@@ -72,7 +72,11 @@ def second_order(model, x, rng, steps=10):
         x0 = model(x, 2 * half[k])
         h = half[k + 1] - half[k]
         mixed = x0 if before is None else 1.5 * x0 - 0.5 * before
-        x = noise[k + 1] / noise[k] * x - alpha[k + 1] * np.expm1(-h) * mixed
+        kept = -np.expm1(-2 * h if noisy else -h)
+        x = noise[k + 1] / noise[k] * (np.exp(-h) if noisy else 1.0) * x
+        x = x + alpha[k + 1] * kept * mixed
+        if noisy:
+            x = x + noise[k + 1] * np.sqrt(kept) * rng.standard_normal(x.shape)
         before = x0
     return x
 
@@ -121,20 +125,4 @@ def remembered_noise(model, x, rng, steps=10):
         x = x + (x - model(x, now)) / now * (then - now)
         xi = rng.standard_normal(x.shape)
         x, before = x + 0.1 * then * (xi + 0.5 * before), xi
-    return x
-
-
-def noisy_second_order(model, x, rng, steps=10):
-    """SDE-DPM-Solver++ 2M on even steps of log SNR, x_0 asked at log SNR; no noise at the end."""
-    half = np.linspace(-4.0, 4.0, steps + 1)
-    alpha, noise = np.sqrt(1 / (1 + np.exp(-2 * half))), np.sqrt(1 / (1 + np.exp(2 * half)))
-    before = None
-    for k in range(steps):
-        x0 = model(x, 2 * half[k])
-        h = half[k + 1] - half[k]
-        mixed = x0 if before is None else 1.5 * x0 - 0.5 * before
-        kept = -np.expm1(-2 * h)
-        x = noise[k + 1] / noise[k] * np.exp(-h) * x + alpha[k + 1] * kept * mixed
-        x = x + noise[k + 1] * np.sqrt(kept) * rng.standard_normal(x.shape)
-        before = x0
     return x

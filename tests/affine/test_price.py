@@ -47,7 +47,7 @@ def test_the_price_of_our_chains_is_their_divergence_path_by_path(sampler):
 @pytest.mark.parametrize(
     ("plan", "level"),
     [
-        (lambda: transcribe(functions.noisy_second_order, 10, **SNR), 1e-9),
+        (lambda: transcribe(functions.second_order, 10, noisy=True, **SNR), 1e-9),
         (lambda: transcribe(functions.ancestral, 10, **X0), 1e-9),
         (lambda: transcribe(functions.remembered_noise, 10, **X0), 1e-9),
     ],

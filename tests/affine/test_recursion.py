@@ -47,6 +47,11 @@ THEIRS = {
     "ancestral": (functions.ancestral, X0, 0),
     "flow": (functions.flow_euler, {"level": "flow", "predicts": "velocity"}, 0),
     "2M": (functions.second_order, {"level": "log_snr", "predicts": "x0"}, 1),
+    "2M, SDE": (
+        functions.second_order,
+        {"level": "log_snr", "predicts": "x0", "noisy": True},
+        1,
+    ),
     "churned": (functions.churned, X0, 0),
     "two draws a step": (functions.twice_noisy, X0, 0),
     "Adams": (functions.adams, X0, 3),
@@ -134,7 +139,7 @@ def test_a_function_on_a_mixture_ends_where_its_plan_does(name):
         return exact(BIMODAL, at, x, plan.predicts)
 
     x_T = plan.start_std * standard_normals(seed, n, 2, t, stream=Stream.START)
-    own = {name: settings[name] for name in settings if name == "eta"}
+    own = {name: settings[name] for name in settings if name in ("eta", "noisy")}
     expected = function(model, x_T, Noise(), steps=10, **own)
     assert next(calls) == plan.calls
     assert next(draws) == plan.draws
