@@ -63,23 +63,27 @@ def _advance_row(x, j, move, xi, plan, s):
 
 
 @on_tile
-def _recall_row(x, j, move, xi, plan, s, sums, own):
-    """`_advance_row` of a method that looks back. sums (H d TILE,): row q d + j is sum q of
-    coordinate j. own (2 TILE,): a place to compute in, whose second half stays zero."""
+def _recall_row(x, j, move, xi, plan, s, sums):
+    """`_advance_row` of a method that looks back. sums (H d TILE,): what is added to coordinate j
+    of the state q steps from here is row ((s + q) mod H) d + j."""
     wide()
     lags, first, eps_scale = plan.shape[1] - 1, begin_of(j), plan[s, 0, 3]
     d = sums.size // (lags * TILE)
-    for b in range(TILE):
-        own[b] = x[first + b]
-        move[first + b] *= eps_scale
-    for q in range(lags + 1):
+    for q in range(1, lags):
         c_x, c_eps, c_noise = plan[s, q, 0], plan[s, q, 1], plan[s, q, 2]
-        source, at = (sums, begin_of(q * d + j)) if q < lags else (own, TILE)
-        target, to = (sums, begin_of((q - 1) * d + j)) if q > 0 else (x, first)
-        for b in range(TILE):
-            z = x.dtype.type(xi[j, b])
-            added = _advance(own[b], move[first + b], z, c_x, c_eps, c_noise)
-            target[to + b] = added + source[at + b]
+        if c_x != 0.0 or c_eps != 0.0 or c_noise != 0.0:
+            to = begin_of((s + q) % lags * d + j)
+            for b in range(TILE):
+                eps, z = eps_scale * move[first + b], x.dtype.type(xi[j, b])
+                sums[to + b] += _advance(x[first + b], eps, z, c_x, c_eps, c_noise)
+    # The sum that this state takes is the one to which the row H steps on goes.
+    to = begin_of(s % lags * d + j)
+    c_x, c_eps, c_noise = plan[s, 0, 0], plan[s, 0, 1], plan[s, 0, 2]
+    e_x, e_eps, e_noise = plan[s, lags, 0], plan[s, lags, 1], plan[s, lags, 2]
+    for b in range(TILE):
+        u, eps, z = x[first + b], eps_scale * move[first + b], x.dtype.type(xi[j, b])
+        x[first + b] = _advance(u, eps, z, c_x, c_eps, c_noise) + sums[to + b]
+        sums[to + b] = _advance(u, eps, z, e_x, e_eps, e_noise)
 
 
 @on_tile
@@ -105,7 +109,7 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
     xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
     logit, a = np.empty(n_modes * TILE, x.dtype), np.empty((n_modes, d), x.dtype)
     top, total = np.empty(TILE, x.dtype), np.empty(TILE, x.dtype)
-    sums, own = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype), np.zeros(2 * TILE, x.dtype)
+    sums = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype)
     for start in range(begin, end, TILE):
         load(x, start, rows)
         xi[:], sums[:] = 0.0, 0.0
@@ -122,7 +126,7 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
                 if len(sums) == 0:
                     _advance_row(rows, j, move, xi, plan, s)
                 else:
-                    _recall_row(rows, j, move, xi, plan, s, sums, own)
+                    _recall_row(rows, j, move, xi, plan, s, sums)
         _finish(only_eps, plan, rows, move, start, x)
 
 
@@ -145,7 +149,7 @@ def axis_tiles(begin, end, x, first, seed, plan, times, axes, alpha, h, lw, latt
     rows, move = np.empty(d * TILE, x.dtype), np.empty(d * TILE, x.dtype)
     xi, uniform = np.empty((d + d % 2, TILE)), np.empty((2, TILE))
     work = np.empty((3, TILE), x.dtype)
-    sums, own = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype), np.zeros(2 * TILE, x.dtype)
+    sums = np.empty((plan.shape[1] - 1) * d * TILE, x.dtype)
     for start in range(begin, end, TILE):
         load(x, start, rows)
         xi[:], sums[:] = 0.0, 0.0
@@ -156,7 +160,7 @@ def axis_tiles(begin, end, x, first, seed, plan, times, axes, alpha, h, lw, latt
             for j in range(d):
                 axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move)
                 if len(sums) > 0:
-                    _recall_row(rows, j, move, xi, plan, s, sums, own)
+                    _recall_row(rows, j, move, xi, plan, s, sums)
                 elif not only_eps:
                     _advance_row(rows, j, move, xi, plan, s)
                 q += sizes[j] > 1
