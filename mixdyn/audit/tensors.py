@@ -23,7 +23,8 @@ def to_tensor(value: Array) -> Any:
 
 
 class HandedNoise(TorchFunctionMode):  # type: ignore[misc]
-    """While it is on, normals of torch are those of a `Draw`, whatever generator they ask for."""
+    """While it is on, normals of torch are those of a `Draw`, whatever generator they ask for;
+    those of images (n, channels, height, width) are drawn as states (n, d)."""
 
     def __init__(self, draw: Draw) -> None:
         super().__init__()
@@ -35,7 +36,9 @@ class HandedNoise(TorchFunctionMode):  # type: ignore[misc]
         name = getattr(func, "__name__", "")
         if name not in ("randn", "randn_like", "normal_", "normal"):
             return out
-        drawn = torch.from_numpy(self._draw(tuple(out.shape))).to(out.dtype)
+        shape = tuple(out.shape)
+        flat = shape if len(shape) < 3 else tuple(out.flatten(1).shape)
+        drawn = torch.from_numpy(self._draw(flat)).reshape(shape).to(out.dtype)
         if name in ("normal_", "normal"):
             first = 1 if name == "normal_" else 0
             named, given = kwargs or {}, list(args[first : first + 2])
@@ -50,7 +53,7 @@ class BrownianPath:
     drawn as they are asked for: in place of a sampler's own tree, which draws hidden numbers."""
 
     def __init__(self, shape: tuple[int, ...], draw: Draw) -> None:
-        self._shape, self._draw = shape, draw
+        self.shape, self._draw = shape, draw
         self._known: dict[float, Array] = {}
 
     def __call__(self, a: Any, b: Any) -> Any:
@@ -61,13 +64,13 @@ class BrownianPath:
 
     def _at(self, t: float) -> Array:
         if t not in self._known:
-            self._known[t] = self._new(t) if self._known else np.zeros(self._shape)
+            self._known[t] = self._new(t) if self._known else np.zeros(self.shape)
         return self._known[t]
 
     def _new(self, t: float) -> Array:
         below = max((s for s in self._known if s < t), default=None)
         above = min((s for s in self._known if s > t), default=None)
-        xi = self._draw(self._shape)
+        xi = self._draw(self.shape)
         if below is None or above is None:
             near = above if below is None else below
             assert near is not None

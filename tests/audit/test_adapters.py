@@ -1,5 +1,6 @@
 """Samplers by name: a library's by its adapter, a user's by its module."""
 
+import pkgutil
 import subprocess
 import sys
 
@@ -55,10 +56,22 @@ def test_a_missing_library_says_what_to_install(tmp_path, monkeypatch):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "library", [found.name for found in pkgutil.iter_modules(adapters.__path__)]
+)
+def test_every_adapter_says_what_to_install(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)
+    name = library.replace("_", "[-_]")
+    with pytest.raises(MissingExtraError, match=rf"pip install [\w \-]*{name}==\d"):
+        transcribe(f"{library}:euler", 5)
+
+
 def test_an_adapters_library_is_imported_when_it_is_used():
     code = (
-        "import sys, mixdyn, mixdyn.audit.adapters, mixdyn.audit.adapters.diffusers; "
-        "mixdyn.transcribe; print(*[m for m in ('torch', 'diffusers', 'numba', 'scipy') "
+        "import importlib, pkgutil, sys, mixdyn, mixdyn.audit.adapters as all_of; "
+        "[importlib.import_module(all_of.__name__ + '.' + one.name) for one in "
+        "pkgutil.iter_modules(all_of.__path__)]; "
+        "mixdyn.transcribe; print(*[m for m in ('torch', 'diffusers', 'azula', 'numba', 'scipy') "
         "if m in sys.modules])"
     )
     done = subprocess.run(

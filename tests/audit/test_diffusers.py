@@ -1,20 +1,15 @@
 """Schedulers of diffusers: their plans replay them, and have the figures measured on them."""
 
-import itertools
-
 import numpy as np
 import pytest
 
 pytest.importorskip("diffusers")
 
-from mixdyn import ExactScore, GaussianMixture, NoiseSchedule, sample, transcribe
-from mixdyn.affine.drivers import driver_of
+from mixdyn import transcribe
 from mixdyn.affine.gaussian import convergence
-from mixdyn.problem.noise import Stream, standard_normals
 from mixdyn.support.errors import InputError, NotAffineError
+from tests.audit import replaying
 
-SCHEDULE = NoiseSchedule.linear()
-BIMODAL = GaussianMixture([[-0.5, 0.1], [0.5, 0.0]], 0.05)
 LINEAR = {"beta_start": 1e-4, "beta_end": 0.02}
 OWN = {"clip_sample": False}  # their default table is this one
 KARRAS = {**LINEAR, "use_karras_sigmas": True}
@@ -64,26 +59,7 @@ def spec(name):
 
 
 def replayed(name, settings, steps=12):
-    """(ends of the scheduler itself, of its plan): exact predictions, our normals."""
-    plan = transcribe(spec(name), steps, **settings)
-    n, seed, t = 300, 5, int(plan.grid(SCHEDULE).times[0])
-    exact, draws = ExactScore(BIMODAL, SCHEDULE), itertools.count()
-
-    def ask(x, at):
-        if at.alpha == 0.0:
-            eps, x0 = x, BIMODAL.weights @ BIMODAL.means
-        else:
-            eps = exact.eps(x, at)
-            x0 = (x - at.noise_std * eps) / at.alpha
-        kinds = {"eps": eps, "x0": x0 + 0.0 * x, "velocity": eps - x0}
-        return {**kinds, "v": at.alpha * eps - at.noise_std * x0}[plan.predicts]
-
-    def draw(shape, time=None):
-        return standard_normals(seed, *shape, int(plan.draw_times[next(draws)]))
-
-    x_T = plan.start_std * standard_normals(seed, n, 2, t, stream=Stream.START)
-    ends = driver_of(spec(name), steps, settings).run(x_T, ask, draw)
-    return ends, sample(BIMODAL, SCHEDULE, plan, n=n, rng=seed).x
+    return replaying.replayed(spec(name), steps, settings)
 
 
 @pytest.mark.parametrize("name", DOUBLE)

@@ -38,10 +38,16 @@ def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> D
 
 
 def needed(library: str, install: str) -> ModuleType:
-    """The library, imported. MissingExtraError with what to install where it is not there."""
+    """The library, imported. MissingExtraError with what to install where it, or what it rests on,
+    is not there."""
     try:
         return importlib.import_module(library)
-    except ImportError as error:
+    except (
+        ImportError,
+        OSError,
+        RuntimeError,
+    ) as error:  # RuntimeError: torchvision for another torch
+        why = " ".join(str(error).split())[:200]
         raise MissingExtraError(
-            f"the samplers of {library} need {library} ({error}). Install it: {install}"
+            f"the samplers of {library} need {library} ({why}). Install it: {install}"
         ) from None

@@ -7,9 +7,7 @@ log sigma (`_at_timestep`); those without one have a rule each (`_RULES`).
 
 from __future__ import annotations
 
-import inspect
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +16,8 @@ import numpy as np
 from ...affine.drivers import CLEAN, Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array, check_real
-from ...support.errors import InputError, MixdynError
+from ...support.errors import InputError
+from ..calls import guarded, sorted_out
 from . import needed
 
 INSTALL = "pip install diffusers==0.42.1"
@@ -52,7 +51,8 @@ class _Scheduler:
         self, kind: type[Any], steps: int | None, settings: Mapping[str, Any], version: str
     ) -> None:
         self._kind, self._steps = kind, steps
-        self._made, self._set, self._stepped = _sorted_out(kind, settings)
+        calls = {"it": kind, "set_timesteps": kind.set_timesteps, "step": kind.step}
+        self._made, self._set, self._stepped = sorted_out(kind.__name__, calls, settings)
         scheduler = self._fresh()
         asked = str(getattr(scheduler.config, "prediction_type", "epsilon"))
         self._preconditioned = hasattr(scheduler, "precondition_outputs")
@@ -72,10 +72,10 @@ class _Scheduler:
         }
 
     def _fresh(self) -> Any:
-        scheduler = _guarded(self._kind, **self._made)
+        scheduler = guarded(self._kind, **self._made)
         count = {} if self._steps is None else {"num_inference_steps": self._steps}
-        set_timesteps = _guarded(getattr, scheduler, "set_timesteps")
-        _guarded(set_timesteps, **count, **self._set)
+        set_timesteps = guarded(getattr, scheduler, "set_timesteps")
+        guarded(set_timesteps, **count, **self._set)
         return scheduler
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
@@ -88,9 +88,9 @@ class _Scheduler:
         scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
         with HandedNoise(draw):
             for t in scheduler.timesteps:
-                given = to_array(_guarded(scaling, state, t))
+                given = to_array(guarded(scaling, state, t))
                 answer = to_tensor(self._answer(scheduler, given, t, ask))
-                state = _guarded(scheduler.step, answer, t, state, **self._stepped).prev_sample
+                state = guarded(scheduler.step, answer, t, state, **self._stepped).prev_sample
         return to_array(state)
 
     def _answer(self, scheduler: Any, x: Array, t: Any, ask: Ask) -> Array:
@@ -107,42 +107,6 @@ class _Scheduler:
             c_out = -c_out
         found: Array = (answer - data**2 / total * (x / at.alpha)) / c_out
         return found
-
-
-def _guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
-    """call(...); whatever a library raises as one line. Its warnings are for its own makers."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return call(*values, **named)
-    except MixdynError:
-        raise
-    except Exception as error:
-        raise InputError(
-            "a scheduler must run with the settings given",
-            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: "
-            f"{' '.join(str(error).split())[:200]}",
-            "Correct the settings, or leave this scheduler out.",
-        ) from error
-
-
-def _sorted_out(kind: type[Any], settings: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The settings of the constructor, of set_timesteps and of step, by their signatures."""
-    methods = (kind.__init__, kind.set_timesteps, kind.step)
-    taken: tuple[dict[str, Any], ...] = ({}, {}, {})
-    for name, value in settings.items():
-        for method, part in zip(methods, taken, strict=True):
-            if name in inspect.signature(method).parameters:
-                part[name] = value
-                break
-        else:
-            known = [list(inspect.signature(method).parameters)[1:] for method in methods]
-            raise InputError(
-                f"{kind.__name__} has the settings {', '.join(known[0])}",
-                name,
-                f"set_timesteps takes {', '.join(known[1])}, step {', '.join(known[2])}.",
-            )
-    return taken
 
 
 # -- levels --------------------------------------------------------------------------------------
