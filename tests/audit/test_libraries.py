@@ -50,6 +50,17 @@ AFFINE = {
     "k_diffusion:dpm_2_ancestral": {"eta": 0.7},
     "k_diffusion:dpmpp_2s_ancestral": {},
     "k_diffusion:dpm_fast": {"eta": 0.5, "sigma_max": 20.0},
+    "azula:EulerSampler": {},
+    "azula:DDIM": {"eta": 0.5},
+    "azula:DDPM": {"schedule": "Decay"},
+    "azula:Heun": {"stop": 0.01},
+    "azula:Ito": {"schedule": "Rectified"},
+    "azula:zAB": {"schedule": "Cosine", "order": 3},
+    "azula:vAB": {"schedule": "Rectified"},
+    "azula:zEAB": {},
+    "azula:xEAB": {"order": 3},
+    "azula:REAB": {},
+    "azula:PC": {"corrections": 2, "schedule": "VE", "sigma_min": 1e-2},
 }
 
 
@@ -64,6 +75,12 @@ FIGURES = {  # steps, settings, spreads of N(0.7, 0.2^2) and N(0.7, 0.007^2) by 
     "k_diffusion:heun": (50, {}, 1.0076, 0.5802),
     "k_diffusion:dpm_2": (50, {}, 1.0038, 0.5753),
     "k_diffusion:lms": (50, {}, 0.9967, 0.8198),
+    "azula:Euler": (64, {}, 0.890, 0.261),
+    "azula:DDIM": (64, {}, 0.890, 0.261),
+    "azula:Heun": (64, {}, 1.010, 4.17),
+    "azula:Heun 640": (640, {}, 1.000, 1.07),
+    "azula:xEAB 2": (64, {"order": 2}, 1.513, 0.525),
+    "azula:xEAB 3": (64, {"order": 3}, 0.117, 0.938),
 }
 
 
@@ -75,8 +92,24 @@ def test_spreads_of_two_gaussians_are_those_measured(name):
     assert gain == pytest.approx([wide, narrow], abs=6e-4, rel=3e-3)
 
 
+def test_the_third_order_of_azula_turns_the_map_over():
+    turned, kept = (transcribe(here("azula:xEAB"), 64, order=order) for order in (3, 1))
+    start = np.array([[-1e-3], [1e-3]])
+    ends = []
+    for plan, order in ((turned, 3), (kept, 1)):
+        driver = driver_of("azula:xEAB", 64, {"order": order})
+
+        def ask(x, at):
+            return x * at.alpha * 0.2**2 / (at.alpha**2 * 0.2**2 + at.noise_var)
+
+        ends.append(float(np.diff(driver.run(start, ask, None), axis=0)[0, 0]) / 2e-3 / 0.2)
+        assert abs(ends[-1]) == pytest.approx(plan.response([0.2])[1][0], rel=1e-3)
+    assert ends == pytest.approx([-0.117, 0.890], abs=1e-3)
+
+
 ORDERS = {  # fewest steps, settings with which the end is at the level that is asked for
     "k_diffusion:euler": (40, {"sigma_min": 0.05, "grid": "exponential"}, 1.0),
+    "azula:Heun": (40, {"stop": 0.2}, 2.0),
 }
 
 
@@ -93,6 +126,9 @@ def test_methods_have_their_order(name):
         ("k_diffusion:dpm_adaptive", {}, NotAffineError, "number of calls"),
         ("k_diffusion:get_sigmas_karras", {}, InputError, "sample_get_sigmas_karras"),
         ("k_diffusion:euler", {"order": 3}, InputError, "a setting of sample_euler"),
+        ("azula:Sampler2", {}, InputError, "for example azula:DDIMSampler"),
+        ("azula:DDIM", {"schedule": "Linear"}, InputError, "schedule='VP'"),
+        ("azula:DDPM", {"stop": -1.0}, InputError, "must be finite"),
     ],
 )
 def test_what_cannot_be_transcribed_is_one_line(name, settings, kind, rule):
