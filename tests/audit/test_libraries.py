@@ -61,6 +61,10 @@ AFFINE = {
     "azula:xEAB": {"order": 3},
     "azula:REAB": {},
     "azula:PC": {"corrections": 2, "schedule": "VE", "sigma_min": 1e-2},
+    "smalldiffusion:samples": {},
+    "smalldiffusion:samples mu": {"mu": 0.5, "schedule": "Cosine"},
+    "smalldiffusion:samples gam": {"gam": 2.0, "schedule": "LogLinear"},
+    "smalldiffusion:samples flow": {"schedule": "Flow"},
 }
 
 
@@ -81,6 +85,8 @@ FIGURES = {  # steps, settings, spreads of N(0.7, 0.2^2) and N(0.7, 0.007^2) by 
     "azula:Heun 640": (640, {}, 1.000, 1.07),
     "azula:xEAB 2": (64, {"order": 2}, 1.513, 0.525),
     "azula:xEAB 3": (64, {"order": 3}, 0.117, 0.938),
+    "smalldiffusion:samples": (20, {}, 0.7309, 1.4677),
+    "smalldiffusion:samples gam": (20, {"gam": 2.0}, 0.9583, 1.4838),
 }
 
 
@@ -129,6 +135,7 @@ def test_methods_have_their_order(name):
         ("azula:Sampler2", {}, InputError, "for example azula:DDIMSampler"),
         ("azula:DDIM", {"schedule": "Linear"}, InputError, "schedule='VP'"),
         ("azula:DDPM", {"stop": -1.0}, InputError, "must be finite"),
+        ("smalldiffusion:Unet", {}, InputError, "for example smalldiffusion:samples"),
     ],
 )
 def test_what_cannot_be_transcribed_is_one_line(name, settings, kind, rule):
