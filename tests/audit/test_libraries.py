@@ -136,9 +136,28 @@ def test_methods_have_their_order(name):
         ("azula:DDIM", {"schedule": "Linear"}, InputError, "schedule='VP'"),
         ("azula:DDPM", {"stop": -1.0}, InputError, "must be finite"),
         ("smalldiffusion:Unet", {}, InputError, "for example smalldiffusion:samples"),
+        ("denoising_diffusion_pytorch:GaussianDiffusion", {}, NotAffineError, "it clips"),
+        ("denoising_diffusion_pytorch:Unet", {}, InputError, "GaussianDiffusion"),
     ],
 )
 def test_what_cannot_be_transcribed_is_one_line(name, settings, kind, rule):
     with pytest.raises(kind, match=rule) as error:
         transcribe(here(name), 12, **settings)
     assert "\n" not in str(error.value)
+
+
+def test_what_clips_is_still_driven():
+    """Data in [0, 1] as its auto_normalize has it: N(0.7, 0.2^2) there is N(0.4, 0.4^2) here."""
+    name = here("denoising_diffusion_pytorch:GaussianDiffusion")
+    spreads = []
+    for std in (0.4, 0.014):
+        driver = driver_of(name, 50, {"objective": "pred_x0"})
+
+        def ask(x, at, var=std**2):
+            return 0.4 + at.alpha * var * (x - 0.4 * at.alpha) / (at.alpha**2 * var + at.noise_var)
+
+        rng = np.random.default_rng(3)
+        ends = driver.run(rng.standard_normal((200_000, 1)), ask, lambda s, t=None: np.zeros(s))
+        assert np.abs(ends).max() <= 1.0
+        spreads.append(ends.std() / std)
+    assert spreads == pytest.approx([0.909, 0.172], abs=5e-3)
