@@ -65,6 +65,11 @@ AFFINE = {
     "smalldiffusion:samples mu": {"mu": 0.5, "schedule": "Cosine"},
     "smalldiffusion:samples gam": {"gam": 2.0, "schedule": "LogLinear"},
     "smalldiffusion:samples flow": {"schedule": "Flow"},
+    "torchdiffeq:euler": {"process": "edm"},
+    "torchdiffeq:midpoint": {"process": "ve"},
+    "torchdiffeq:heun3": {"process": "flow", "stop": 0.01},
+    "torchdiffeq:rk4": {},
+    "torchdiffeq:explicit_adams": {},
 }
 
 
@@ -116,6 +121,10 @@ def test_the_third_order_of_azula_turns_the_map_over():
 ORDERS = {  # fewest steps, settings with which the end is at the level that is asked for
     "k_diffusion:euler": (40, {"sigma_min": 0.05, "grid": "exponential"}, 1.0),
     "azula:Heun": (40, {"stop": 0.2}, 2.0),
+    "torchdiffeq:euler": (40, {"stop": 0.1}, 1.0),
+    "torchdiffeq:midpoint": (40, {"stop": 0.1}, 2.0),
+    "torchdiffeq:heun3": (20, {"process": "flow", "stop": 0.1}, 3.0),
+    "torchdiffeq:rk4": (20, {"process": "edm", "sigma_min": 0.1}, 4.0),
 }
 
 
@@ -138,6 +147,8 @@ def test_methods_have_their_order(name):
         ("smalldiffusion:Unet", {}, InputError, "for example smalldiffusion:samples"),
         ("denoising_diffusion_pytorch:GaussianDiffusion", {}, NotAffineError, "it clips"),
         ("denoising_diffusion_pytorch:Unet", {}, InputError, "GaussianDiffusion"),
+        ("torchdiffeq:dopri5", {}, NotAffineError, "number of calls"),
+        ("torchdiffeq:euler", {"process": "cosine"}, InputError, "vp, ve, edm, flow"),
     ],
 )
 def test_what_cannot_be_transcribed_is_one_line(name, settings, kind, rule):

@@ -1,0 +1,39 @@
+"""Methods of torchdiffeq.odeint on the probability flow of a process (mixdyn.audit.processes).
+
+The settings of the process stand beside those of odeint. It is handed `steps` + 1 times, also where
+a method chooses steps of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...affine.drivers import Draw, Driver
+from ..calls import Model, TorchSampler, provenance, sorted_out
+from ..processes import ODES, process_named
+from . import needed
+
+STEPS = 50  # where nothing is said
+INSTALL = "pip install torchdiffeq==0.2.5"
+
+
+def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
+    """The driver of odeint with method=`name` and process="vp", or another."""
+    library, steps = needed("torchdiffeq", INSTALL), steps or STEPS
+    given = dict(settings)
+    laid = process_named(given.pop("process", "vp"), ODES)
+    of_process, own = sorted_out(name, {"its process": laid, "odeint": library.odeint}, given)
+    process = laid(steps, **of_process)
+
+    def play(x: Any, model: Model, draw: Draw) -> Any:
+        import torch
+
+        def field(t: Any, states: Any) -> Any:
+            return process.velocity(states, float(t), model)
+
+        return library.odeint(field, x, torch.from_numpy(process.times), method=name, **own)[-1]
+
+    found = provenance("torchdiffeq", name, steps, settings)
+    end = process.level(float(process.times[-1]))
+    return TorchSampler(play, process.predicts, process.start_std, found, end)
