@@ -70,6 +70,11 @@ AFFINE = {
     "torchdiffeq:heun3": {"process": "flow", "stop": 0.01},
     "torchdiffeq:rk4": {},
     "torchdiffeq:explicit_adams": {},
+    "torchsde:euler": {"process": "ve"},
+    "torchsde:srk": {},
+    "torchsde:heun": {"stop": 0.05},
+    "torchsde:midpoint": {},
+    "torchsde:euler_heun": {},
 }
 
 
@@ -125,6 +130,7 @@ ORDERS = {  # fewest steps, settings with which the end is at the level that is 
     "torchdiffeq:midpoint": (40, {"stop": 0.1}, 2.0),
     "torchdiffeq:heun3": (20, {"process": "flow", "stop": 0.1}, 3.0),
     "torchdiffeq:rk4": (20, {"process": "edm", "sigma_min": 0.1}, 4.0),
+    "torchsde:euler": (40, {"stop": 0.1}, 1.0),
 }
 
 
@@ -149,6 +155,8 @@ def test_methods_have_their_order(name):
         ("denoising_diffusion_pytorch:Unet", {}, InputError, "GaussianDiffusion"),
         ("torchdiffeq:dopri5", {}, NotAffineError, "number of calls"),
         ("torchdiffeq:euler", {"process": "cosine"}, InputError, "vp, ve, edm, flow"),
+        ("torchsde:euler", {"adaptive": True}, NotAffineError, "number of draws"),
+        ("torchsde:log_ode", {}, InputError, "levy_area_approximation"),
     ],
 )
 def test_what_cannot_be_transcribed_is_one_line(name, settings, kind, rule):
