@@ -28,6 +28,7 @@ from verify.ledger.verdict import Basis
 from verify.measure.networks import ablated, paths, rate_sweeps
 from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
+from verify.measure.networks.order import Order, compare_fall, compare_independent, compare_order
 from verify.measure.networks.rate_sweeps import (
     common_rates,
     ddim_name,
@@ -35,18 +36,7 @@ from verify.measure.networks.rate_sweeps import (
     rates_over_eta,
     rates_over_steps,
 )
-from verify.measure.networks.rates import (
-    STEPS_ALONE,
-    Draws,
-    Order,
-    Rates,
-    Run,
-    compare_fall,
-    compare_independent,
-    compare_order,
-    count_models,
-    over_seeds,
-)
+from verify.measure.networks.rates import STEPS_ALONE, Draws, Rates, Run, count_models, over_seeds
 from verify.measure.score_errors.blurred import blurred_score
 from verify.report.figures import FIGURES
 

@@ -25,8 +25,9 @@ from ...ledger.case import Case
 from ..measurement import Measurement
 from ..score_errors.blurred import BLUR, BlurredScore
 from .models import BLURRED, NETWORKS, TrainedModel, trained_models
+from .order import Order
 from .rate_sweeps import common_rates
-from .rates import Order, Rates, Run, count_models, ddim
+from .rates import Rates, Run, count_models, ddim
 
 _SYNTHETIC = (10_000, 100_000)  # samples with the synthetic error: quick, full
 # Samples of each network under DDIM in the quick profile, and at most under DDPM, which draws as

@@ -21,9 +21,10 @@ from ...ledger.verdict import Table
 from ..ends import Ends, ends_of
 from ..paths import ddim_grid
 from .models import TrainedModel, elsewhere, load
+from .order import Order
 from .paths import sampled_runs
 from .rate_sweeps import largest_eta, within_mode_std
-from .rates import Order, ddim
+from .rates import ddim
 
 _STEPS, _ETAS = (20, 50, 100), (0.0, 0.5, 1.0, 1.25, 1.5)
 _ADAPTIVE, _DDIM, _DDPM_FULL = (12_000, 200_000), (8_000, 100_000), 40_000

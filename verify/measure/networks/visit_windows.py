@@ -12,8 +12,9 @@ from ...ledger.case import Case
 from ...ledger.relations import Comparison
 from ..measurement import Measurement
 from .models import TrainedModel, require_models
+from .order import compare_independent, compare_order
 from .paths import WINDOWS, ReverseRuns, by_sampler, reverse_runs
-from .rates import Cell, compare_independent, compare_order, over_seeds
+from .rates import Cell, over_seeds
 from .visits import STEPS_LEFT, THETA, Decomposition, window_time
 
 THETAS = (0.15, 0.2, 0.25, 0.35, 0.45)  # in lengths l

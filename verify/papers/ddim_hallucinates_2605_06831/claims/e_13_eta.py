@@ -28,15 +28,10 @@ from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part
 from verify.ledger.verdict import Table
 from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.order import compare_fall, compare_independent
 from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import allowed_etas, eta_name, rates_over_eta
-from verify.measure.networks.rates import (
-    Rates,
-    compare_fall,
-    compare_independent,
-    show_rates,
-    steps_alone,
-)
+from verify.measure.networks.rates import Rates, show_rates, steps_alone
 
 CLAIM = Claim.from_docstring(
     __doc__,

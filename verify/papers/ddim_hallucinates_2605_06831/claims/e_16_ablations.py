@@ -38,15 +38,8 @@ from verify.measure.networks.ablated import (
     every_setting,
     settings_along,
 )
-from verify.measure.networks.rates import (
-    COLUMNS,
-    STEPS_ALONE,
-    Cell,
-    Rates,
-    compare_independent,
-    compare_order,
-    rate_rows,
-)
+from verify.measure.networks.order import compare_independent, compare_order
+from verify.measure.networks.rates import COLUMNS, STEPS_ALONE, Cell, Rates, rate_rows
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -28,16 +28,10 @@ from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Part
 from verify.measure.networks.models import TrainedModel, high_dimensional_state, networks
+from verify.measure.networks.order import compare_independent
 from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import rates_over_steps
-from verify.measure.networks.rates import (
-    Rates,
-    compare_independent,
-    over_seeds,
-    seeds_of,
-    show_rates,
-    steps_alone,
-)
+from verify.measure.networks.rates import Rates, over_seeds, seeds_of, show_rates, steps_alone
 
 CLAIM = Claim.from_docstring(
     __doc__,

@@ -26,15 +26,10 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.sides import Part
 from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.order import compare_fall, compare_independent
 from verify.measure.networks.pooled import variation_note
 from verify.measure.networks.rate_sweeps import rates_over_steps
-from verify.measure.networks.rates import (
-    Rates,
-    compare_fall,
-    compare_independent,
-    show_rates,
-    steps_alone,
-)
+from verify.measure.networks.rates import Rates, show_rates, steps_alone
 
 CLAIM = Claim.from_docstring(
     __doc__,

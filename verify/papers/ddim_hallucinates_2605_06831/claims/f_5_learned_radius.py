@@ -37,6 +37,7 @@ from verify.ledger.sides import Facts, NotApplicable, Part, Side
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.stretch import Window, find_window
 from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.order import compare_independent
 from verify.measure.networks.pooled import variation_note, variation_table
 from verify.measure.networks.radius_sweep import (
     LATE_STEPS,
@@ -46,7 +47,7 @@ from verify.measure.networks.radius_sweep import (
     ddim_contraction,
     learned_sweep,
 )
-from verify.measure.networks.rates import Cell, compare_independent
+from verify.measure.networks.rates import Cell
 from verify.measure.networks.visits import STEPS_LEFT, with_interval
 
 CLAIM = Claim.from_docstring(

@@ -40,7 +40,8 @@ from verify.measure.interpolation.networks import (
     plane_counts,
 )
 from verify.measure.interpolation.problems import PLANES
-from verify.measure.networks.rates import STEPS_ALONE, compare_order
+from verify.measure.networks.order import compare_order
+from verify.measure.networks.rates import STEPS_ALONE
 
 CLAIM = Claim.from_docstring(
     __doc__,

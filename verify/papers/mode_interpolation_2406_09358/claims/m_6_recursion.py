@@ -25,7 +25,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison
 from verify.ledger.sides import Part
-from verify.measure.networks.rates import Trend, compare_order
+from verify.measure.networks.order import Trend, compare_order
 from verify.measure.retraining import Recursion, Recursions, recursions, shown
 
 CLAIM = Claim.from_docstring(

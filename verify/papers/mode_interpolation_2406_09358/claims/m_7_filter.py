@@ -28,7 +28,7 @@ from verify.ledger.needs import modes
 from verify.ledger.relations import Comparison, Outcome
 from verify.ledger.sides import Part
 from verify.ledger.verdict import Table
-from verify.measure.networks.rates import Trend, compare_order
+from verify.measure.networks.order import Trend, compare_order
 from verify.measure.retraining import Recursion, Recursions, recursions, shown
 
 CLAIM = Claim.from_docstring(

@@ -41,8 +41,8 @@ from verify.measure.interpolation.causes import (
     paper_problems,
 )
 from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.networks.order import compare_order
 from verify.measure.networks.pooled import variation_note, variation_table
-from verify.measure.networks.rates import compare_order
 
 CLAIM = Claim.from_docstring(
     __doc__,

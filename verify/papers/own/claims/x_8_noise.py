@@ -45,7 +45,7 @@ from verify.measure.exact_sampler import EVALUATIONS, WEIGHT_MARGIN
 from verify.measure.midpoint.stretch import first_pair
 from verify.measure.networks.adaptive_rows import Trial, shown, sums_of, trials_of
 from verify.measure.networks.models import TrainedModel, networks
-from verify.measure.networks.rates import compare_independent
+from verify.measure.networks.order import compare_independent
 from verify.measure.paths import ddim_grid, thinned
 
 CLAIM = Claim.from_docstring(
