@@ -26,7 +26,6 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 
 
-# The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
 class _PartLibrary(JITCodeLibrary):
     """Code that only ever runs inside a kernel: made native there, not here too."""
 
@@ -51,6 +50,7 @@ class _PartCompiler(Compiler):
         return super().compile_extra(func)
 
 
+# The NumPy error model: a check for division by zero in a loop would keep LLVM from vectorising it.
 _part = functools.partial(
     njit,
     error_model="numpy",

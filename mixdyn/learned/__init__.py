@@ -1,4 +1,4 @@
-"""Learned scores: networks, training, checkpoints, adapter. No other room imports torch.
+"""Learned scores: networks, training, checkpoints, adapter. Beside it `audit` alone imports torch.
 
 Needs the extra `learned`; training takes NumPy, torch and safetensors alone. A learned score
 reaches the rest of mixdyn through `LearnedScore.eps` and nowhere else.
@@ -52,8 +52,8 @@ def use_threads(count: int = 1) -> None:
     """Let torch compute on `count` CPU threads in this process from now on.
 
     One by default: the networks are small, so a second thread inside a call saves little on an idle
-    machine, and on a busy one each of thousands of calls waits for it. `LearnedScore`
-    gives each core blocks of its own instead, whatever is set here.
+    machine, and on a busy one each of thousands of calls waits for it. `LearnedScore` gives each
+    core rows of its own instead, whatever is set here.
     """
     require()
     import torch

@@ -20,11 +20,8 @@ _JACOBIAN_ROWS = 256
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    """One thread for each core that this process may use; torch's own threads off in each.
-
-    Where torch shares its OpenMP library with the engine's kernels, these undo in the main thread
-    what `torch.set_num_threads` asked for; here they never run.
-    """
+    """One thread for each core that this process may use; torch's own threads off in each, whatever
+    `torch.set_num_threads` asked for in another."""
     one_each = functools.partial(torch.set_num_threads, 1)
     return ThreadPoolExecutor(usable_cores(), "score", one_each)
 

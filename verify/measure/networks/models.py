@@ -1,8 +1,8 @@
 """The trained models on which the learned rows of a case rest.
 
-A shipped model is found by what it was trained on: every checkpoint of `verify/checkpoints` names
-the digests of its mixture and of its schedule. A case that names a model of the user's (`--model`)
-uses that one alone. Finding needs no torch, using does.
+A shipped model is found by what it was trained on: every checkpoint of `verify/data/checkpoints`
+names the digests of its mixture and of its schedule. A case that names a model of the user's
+(`--model`) uses that one alone. Finding needs nothing, using the extra `learned`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def high_dimensional_state() -> str:
 
 
 def load(checkpoint: Shipped) -> TrainedModel:
-    """The model in a checkpoint. Raises MissingExtraError without torch."""
+    """The model in a checkpoint. Raises MissingExtraError without the extra `learned`."""
     score = learned.LearnedScore.load(checkpoint.path)
     about = checkpoint.about
     return TrainedModel(
