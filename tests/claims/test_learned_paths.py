@@ -151,6 +151,15 @@ def test_each_model_takes_a_block_of_samples_of_its_own_and_the_exact_score_the_
     assert np.abs(runs[4].visits.end - runs[2].visits.end).max() > 0.1
 
 
+def test_on_a_schedule_so_short_that_both_samplers_start_at_its_end_they_share_no_start():
+    case = dataclasses.replace(small(), schedule=NoiseSchedule.linear(40, 1e-4, 0.4))
+    models = [TrainedModel(name, case.mixture) for name in "ab"]
+    few, every = learned_paths.by_sampler(learned_paths.reverse_runs(case, models)).values()
+    starts = np.concatenate([run.paths.y[0] for run in (*few, *every) if run.learned])
+    assert few[0].paths.times[0] == 40
+    assert len(np.unique(starts, axis=0)) == len(starts)
+
+
 def test_states_are_kept_of_the_first_runs_only_across_blocks():
     case = small()
     observer = learned_paths.NodeStates(case.schedule, np.array([60, 7, 0]), 10, 6)

@@ -3,7 +3,8 @@ rates of the two samplers.
 
 DDIM with the papers' 50 quadratic steps and DDPM, on the same counter-based noise for every score:
 sample i starts from the same point and meets the same noise with the exact and with each learned
-score. The two samplers share no normals: they start at different times, and DDIM adds no noise.
+score. The two samplers share no normals: they start at different times, or with other samples
+where a schedule is so short that both start at T, and DDIM adds no noise.
 """
 
 from __future__ import annotations
@@ -121,9 +122,11 @@ def samplers(case: Case) -> dict[str, Sampler]:
 def sampled_runs(case: Case, model: TrainedModel, block: int, share: int) -> list[SampledRuns]:
     """DDIM and DDPM of one score on its block of samples, one of `share` blocks."""
     sizes = [case.pick(n, 10 * n) // share for n in (_DDIM_RUNS, _DDPM_RUNS)]
+    apart = share if ddim_grid(case).times[0] == case.schedule.T else 0
+    begins = [block * max(sizes), (block + apart) * max(sizes)]
     return [
-        runs_of(case, model, name, range(block * max(sizes), block * max(sizes) + n))
-        for name, n in zip(samplers(case), sizes, strict=True)
+        runs_of(case, model, name, range(begin, begin + n))
+        for name, begin, n in zip(samplers(case), begins, sizes, strict=True)
     ]
 
 

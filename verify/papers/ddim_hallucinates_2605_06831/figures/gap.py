@@ -94,8 +94,8 @@ FIGURE = FigureSpec(
     source="Figure 1 of 2605.06831",
     title="Rates of trained networks under DDIM and DDPM",
     caption="One group of points per trained network: DDIM with the fewest and with the most "
-    "steps, and DDPM, from the same noise; right of the dotted line the exact score on the samples "
-    "of all networks. Hollow carets are 95 % upper limits where none was seen.",
+    "steps, and DDPM, on samples of its own each; right of the dotted line the exact score on the "
+    "samples of all networks. Hollow carets are 95 % upper limits where none was seen.",
     measure=steps,
     draw=draw,
 )
