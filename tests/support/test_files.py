@@ -21,7 +21,7 @@ from mixdyn.support.files import write_atomically, write_parameters
 
 
 GOOD = "means = [[0.0], [1.0]]\nsigma = 0.1\n"
-BAD_MIXTURE_TOML = {
+BAD_MIXTURE = {
     "empty": ("", "missing keys"),
     "not TOML": ("means = [[0.0], [1.0]", "valid TOML"),
     "binary": (b"\xff\xfe\x00means", "valid TOML"),
@@ -51,7 +51,7 @@ BAD_MIXTURE_TOML = {
     "duplicates": ("means = [[0.0], [0.0]]\nsigma = 0.1\n", "modes must differ"),
     "a text for a flag": (GOOD + 'allow_duplicates = "no"\n', "allow_duplicates"),
 }
-BAD_SCHEDULE_TOML = {
+BAD_SCHEDULE = {
     "no kind": ("T = 10\n", "missing keys"),
     "unknown kind": ('kind = "circular"\n', "has kind linear, scaled_linear"),
     "kind no text": ("kind = 3\n", "has kind linear, scaled_linear"),
@@ -68,6 +68,7 @@ BAD_SCHEDULE_TOML = {
     "beta_start huge": ('kind = "linear"\nbeta_start = 1' + "0" * 400 + "\n", "finite real"),
     "unknown key": ('kind = "linear"\nbeta_max = 0.1\n', "unknown keys"),
 }
+BAD_TOML = {GaussianMixture: BAD_MIXTURE, NoiseSchedule: BAD_SCHEDULE}
 
 
 def write(path, content):
@@ -83,21 +84,18 @@ def assert_clear(error, path):
     assert error.__suppress_context__ or error.__context__ is None
 
 
-@pytest.mark.parametrize("name", BAD_MIXTURE_TOML)
-def test_a_bad_mixture_file_is_refused(name, tmp_path):
-    content, rule = BAD_MIXTURE_TOML[name]
-    path = write(tmp_path / "mixture.toml", content)
+@pytest.mark.parametrize(
+    ("kind", "content", "rule"),
+    [
+        pytest.param(kind, *case, id=f"{kind.__name__}, {name}")
+        for kind, bad in BAD_TOML.items()
+        for name, case in bad.items()
+    ],
+)
+def test_a_bad_file_is_refused(kind, content, rule, tmp_path):
+    path = write(tmp_path / "bad.toml", content)
     with pytest.raises(FileError, match=rule) as caught:
-        GaussianMixture.load(path)
-    assert_clear(caught.value, path)
-
-
-@pytest.mark.parametrize("name", BAD_SCHEDULE_TOML)
-def test_a_bad_schedule_file_is_refused(name, tmp_path):
-    content, rule = BAD_SCHEDULE_TOML[name]
-    path = write(tmp_path / "schedule.toml", content)
-    with pytest.raises(FileError, match=rule) as caught:
-        NoiseSchedule.load(path)
+        kind.load(path)
     assert_clear(caught.value, path)
 
 

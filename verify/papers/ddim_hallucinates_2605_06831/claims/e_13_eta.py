@@ -13,8 +13,8 @@ Predicted: at $\eta = 0$ above that at $\eta = 1$.
 Evidence: learned; two independent counts, ordered by Fisher's exact test, which errs with
     probability at most 1e-6. Of means it is over samples for these networks; the table says how far
     the networks differ. A rise from one value to the next counts against the claim where the test
-    shows it. Of neighbours too close to tell apart nothing is claimed: the note
-    counts them, and says what rise would have been seen.
+    shows it. Of neighbours too close to tell apart nothing is claimed: the note counts them, and
+    says what rise would have been seen.
 Source: arXiv 2605.06831 v1, figure E.13
 """
 

@@ -9,8 +9,8 @@ Hypotheses:
     - steps: with the exact score, on the same noise, DDIM with 50 steps makes at most one
       interpolation in 1,000 samples, so that what is seen is the network's.
 Measured: per setting, the share of interpolations under DDIM.
-Predicted: above that under DDPM. What each axis does to both shares is in a
-    table of its own: the statement does not need it.
+Predicted: above that under DDPM. What each axis does to both shares is in a table of its own: the
+    statement does not need it.
 Evidence: learned; two independent counts, ordered by Fisher's exact test, which errs with
     probability at most 1e-6. DDPM draws as many samples as show with probability 0.9 that a share
     thirty times smaller than DDIM's, as that was counted, is below it.

@@ -12,8 +12,8 @@ Predicted: each above DDPM's mean share; the first above the last.
 Evidence: learned; two independent counts, ordered by Fisher's exact test, which errs with
     probability at most 1e-6. It is over samples for the mean of these networks; the table says how
     far the networks differ. A rise from one number of steps to the next counts against the claim
-    where the test shows it. Of neighbours too close to tell
-    apart nothing is claimed: the note counts them, and says what rise would have been seen.
+    where the test shows it. Of neighbours too close to tell apart nothing is claimed: the note
+    counts them, and says what rise would have been seen.
 Source: arXiv 2605.06831 v1, figure 3
 """
 
