@@ -86,17 +86,13 @@ def device_rows(device: str, small: bool) -> list[dict[str, Any]]:
     cost = flops(2, shape.hidden, shape.blocks)
     x = np.random.default_rng(0).standard_normal((n, 2))
     few, cores = n // 10, usable_cores() if device == "cpu" else 1
-    calls, work, evaluations = (
-        {_PRODUCT: product(size, device, cores)},
-        [2.0 * size**3 * cores],
-        [None],
-    )
+    calls, evaluations = {_PRODUCT: product(size, device, cores)}, [None]
     models = {"": model} | ({_BY_TORCH: TorchNetwork(model.network)} if device == "cpu" else {})
     for by, one in models.items():
         calls[_ONE + by] = functools.partial(one.eps, x, 500)
         calls[_ROLLOUT + by] = functools.partial(sample, one, model.schedule, DDIM(), x=x[:few])
         evaluations += [n, few * 50]
-    work += [float(count * cost) for count in evaluations[1:]]
+    work = [2.0 * size**3 * cores, *(float(count * cost) for count in evaluations[1:])]
     times = harness.race(calls, 1 if small else 5)
     rates = [w / times[name].median / 1e9 for w, name in zip(work, calls, strict=True)]
     return [

@@ -36,10 +36,8 @@ def test_a_row_has_the_same_bits_in_any_batch_on_any_number_of_threads(score):
 
 def test_cores_share_torchs_blocks_without_changing_a_bit(score):
     x, time = np.random.default_rng(3).standard_normal((5000, 2)), torch.tensor([7])
-    blocks, by_torch = (
-        torch.from_numpy(x).float().split(_block_rows(len(x))),
-        TorchNetwork(score.network),
-    )
+    blocks = torch.from_numpy(x).float().split(_block_rows(len(x)))
+    by_torch = TorchNetwork(score.network)
     assert {len(block) for block in blocks} == {1250}
     alone = torch.cat([_pool().submit(by_torch._infer, b, time).result() for b in blocks])
     assert np.array_equal(by_torch.eps(x, 7), alone.double().numpy())
@@ -51,10 +49,8 @@ def test_every_shipped_network_agrees_with_torch_at_all_times_and_far_away(path)
     prediction), in double with its derivative to rounding."""
     single = LearnedScore.load(path)
     double = single.in_double()
-    rng, (torch_single, torch_double) = (
-        np.random.default_rng(0),
-        (TorchNetwork(score.network) for score in (single, double)),
-    )
+    rng = np.random.default_rng(0)
+    torch_single, torch_double = (TorchNetwork(score.network) for score in (single, double))
     for t in np.unique(np.geomspace(1, single.schedule.T, 9).astype(int)).tolist():
         x = np.concatenate([scale * rng.standard_normal((40, single.d)) for scale in (1, 10, 1e4)])
         found, exact = single.eps(x, t), torch_double.eps(x, t)
@@ -62,10 +58,8 @@ def test_every_shipped_network_agrees_with_torch_at_all_times_and_far_away(path)
         assert np.abs(found - torch_single.eps(x, t)).max() < 1e-5 * size
         assert np.abs(found - exact).max() < 1e-5 * size
         assert np.abs(double.eps(x, t) - exact).max() < 1e-12 * size
-    slopes = torch_double.jacobian(x[:50], 1)
-    assert (
-        np.abs(double._function.jacobian(x[:50], 1) - slopes).max() < 1e-11 * np.abs(slopes).max()
-    )
+    slopes, found = (one.jacobian(x[:50], 1) for one in (torch_double, double._function))
+    assert np.abs(found - slopes).max() < 1e-11 * np.abs(slopes).max()
 
 
 @pytest.mark.parametrize(

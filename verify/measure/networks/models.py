@@ -172,7 +172,7 @@ def _user_model(case: Case, reference: str) -> TrainedModel:
         predicts=case.predicts,
         index_base=case.index_base,
     )
-    if "torch" in sys.modules:  # the model is torch's, whatever its name
+    if "torch" in sys.modules:  # the model may be torch's, whatever its name
         learned.use_threads()
     return TrainedModel(Path(reference).name, score)
 
