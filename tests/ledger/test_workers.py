@@ -18,6 +18,7 @@ import pytest
 from mixdyn.kernels import compiling
 from tests import toys
 from verify.ledger import cases, recorded, registry, store
+from verify.ledger.case import Profile
 from verify.ledger.workers import Task, Watcher, check_all, worth
 from verify.measure.measurement import Measurement
 
@@ -214,4 +215,7 @@ def test_what_a_claim_took_is_recorded_with_its_verdicts(case, tmp_path, monkeyp
     standard = dataclasses.replace(case, name="standard")
     recorded.record(standard, [row | {"seconds": 0.031}], tmp_path / "recorded")
     other = dataclasses.replace(case, name="user")
+    assert recorded.seconds_taken()("G.1", other) == 0.03
+    full = dataclasses.replace(standard, profile=Profile.FULL)
+    recorded.record(full, [row | {"seconds": 90.0}], tmp_path / "recorded")
     assert recorded.seconds_taken()("G.1", other) == 0.03

@@ -12,7 +12,7 @@ from mixdyn.support.errors import FileError
 from mixdyn.support.files import make_folder, write_text
 from mixdyn.support.numbers import dump_json
 
-from .case import Case
+from .case import Case, Profile
 from .relations import Outcome
 from .sources import ROOT
 from .verdict import Basis
@@ -99,9 +99,9 @@ def record(case: Case, rows: Sequence[Row], folder: Path = RECORDED) -> Path | N
     old = content["verdicts"].get(case.profile.value, {})
     kept = {key: v for key, v in old.items() if key.rpartition(" [")[0] not in ids}
     new = kept | {row_key(row): row["verdict"] for row in rows}
-    took = content.get("seconds", {}) | {
-        row["id"]: float(f"{row['seconds']:.1g}") for row in rows if row.get("seconds")
-    }
+    took = content.get("seconds", {})
+    if case.profile is Profile.QUICK:  # of which the full one's are multiples, more or less
+        took |= {row["id"]: float(f"{row['seconds']:.1g}") for row in rows if row.get("seconds")}
     content = {
         "case": case.name,
         "origin": case.origin,
