@@ -20,7 +20,7 @@ from ..samplers.options import Options, samplers
 from ..samplers.step import Rows, Use, walk
 from ..score.protocol import Level, level
 from ..support.checks import Array, check_choice, check_positive, check_real, describe
-from ..support.errors import InputError
+from ..support.errors import InputError, NotAffineError
 from ..support.provenance import package_versions
 from .predictions import check_asked
 
@@ -192,7 +192,9 @@ class UserFunction:
         def model(states: Any, at: Any) -> Array:
             return ask(np.array(states, dtype=np.float64), self._level(at))
 
-        return np.asarray(self._f(model, x.copy(), HandedNormals(draw), **self._settings))
+        # Who audits by sampling hands over a generator, for noise that is not normal too.
+        rng = getattr(draw, "rng", None) or HandedNormals(draw)
+        return np.asarray(self._f(model, x.copy(), rng, **self._settings))
 
     def _level(self, value: Any) -> Level:
         if isinstance(value, Level):
@@ -227,7 +229,7 @@ class HandedNormals(np.random.Generator):
 
     def __getattribute__(self, name: str) -> Any:
         if name in _OTHER_DRAWS:
-            raise InputError(
+            raise NotAffineError(
                 "a plan's noise is normal", f"rng.{name}", "Audit this sampler by sampling."
             )
         return super().__getattribute__(name)

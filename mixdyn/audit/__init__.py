@@ -1,8 +1,11 @@
-"""Samplers of other libraries: adapters that drive them, one file a library; no arithmetic of ours.
+"""Samplers of other libraries: adapters that drive them, one file a library, and their cards.
 
 An adapter turns a public sampler into a `Driver` (mixdyn.affine.drivers), which is then read off,
 computed with and run like any other. A library is imported when its adapter is used, never before.
 
 adapters    what a library's samplers look like, a file each, found by the library's name
 tensors     noise and arrays of torch, as drivers hand them over
+measuring   what is measured, off the plan or by sampling
+card        `audit`, all that is said of a sampler      words       three sentences of it
+page        cards as one HTML page
 """

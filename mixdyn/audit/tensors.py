@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,14 @@ def to_array(value: Any) -> Array:
 def to_tensor(value: Array) -> Any:
     """A float64 tensor of its own memory."""
     return torch.from_numpy(np.array(value, dtype=np.float64))
+
+
+@contextmanager
+def hidden_seed(seed: int) -> Iterator[Any]:
+    """A generator that is the same each time, while torch's own random numbers have this seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(0)
 
 
 class HandedNoise(TorchFunctionMode):  # type: ignore[misc]

@@ -7,6 +7,7 @@ pytest.importorskip("diffusers")
 
 from mixdyn import transcribe
 from mixdyn.affine.gaussian import convergence
+from mixdyn.audit.card import audit
 from mixdyn.support.errors import InputError, NotAffineError
 from tests.audit import replaying
 
@@ -131,3 +132,29 @@ def test_what_cannot_be_transcribed_is_one_line(name, steps, settings, kind, rul
     with pytest.raises(kind, match=rule) as error:
         transcribe(f"diffusers:{name}", steps, **settings)
     assert "\n" not in str(error.value)
+
+
+def test_a_card_names_the_fault_of_a_scheduler():
+    clipped = audit(spec("DDIMScheduler"), 50)
+    assert not clipped.affine
+    assert "it clips" in clipped.words[1]
+    named = audit(spec("DDIMScheduler"), 50, **OWN)
+    assert [row.gain for row in named.named[::2]] == pytest.approx([0.496, 0.881], abs=6e-4)
+    assert named.order == pytest.approx(1.0, abs=0.1)
+    karras = audit(spec("DPMSolverMultistepScheduler"), 20, **KARRAS)
+    asked, true = karras.clock[-1]
+    assert karras.clock_error == (20, pytest.approx(np.log(true / asked)))
+    assert true / asked == pytest.approx(0.875, abs=0.01)  # its levels are rounded to timesteps
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "seeded"),
+    [
+        ("DDPMScheduler", OWN, True),
+        ("EulerAncestralDiscreteScheduler", LINEAR, True),
+        ("DPMSolverSDEScheduler", LINEAR, False),  # its tree is seeded by torch's own numbers
+        ("DPMSolverSDEScheduler", {**LINEAR, "noise_sampler_seed": 3}, True),
+    ],
+)
+def test_a_generator_that_is_not_heard_is_found(name, settings, seeded):
+    assert audit(spec(name), 10, **settings).seeded is seeded

@@ -7,6 +7,7 @@ log sigma (`_at_timestep`); those without one have a rule each (`_RULES`).
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -80,17 +81,37 @@ class _Scheduler:
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
         """See `Driver`."""
-        from ..tensors import BrownianPath, HandedNoise, to_array, to_tensor
+        from ..tensors import BrownianPath, HandedNoise
 
-        scheduler, state = self._fresh(), to_tensor(x)
+        scheduler = self._fresh()
         if hasattr(scheduler, "noise_sampler"):  # a tree, unless there is one already
             scheduler.noise_sampler = BrownianPath(x.shape, draw)
-        scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
         with HandedNoise(draw):
-            for t in scheduler.timesteps:
-                given = to_array(guarded(scaling, state, t))
-                answer = to_tensor(self._answer(scheduler, given, t, ask))
-                state = guarded(scheduler.step, answer, t, state, **self._stepped).prev_sample
+            return self._walked(scheduler, x, ask)
+
+    def repeats(self) -> bool:
+        """Whether a seeded generator, where `step` takes one, names the end: whatever torch's own
+        random numbers are."""
+        from ..tensors import hidden_seed
+
+        taken = "generator" in inspect.signature(self._kind.step).parameters
+        x, ends = np.linspace(-1.0, 1.0, 8).reshape(4, 2), []
+        for seed in (1, 2):
+            with hidden_seed(seed) as generator:
+                handed = {"generator": generator} if taken else {}
+                ends.append(self._walked(self._fresh(), x, lambda x, at: 0.5 * x, **handed))
+        return bool(np.array_equal(ends[0], ends[1], equal_nan=True))
+
+    def _walked(self, scheduler: Any, x: Array, ask: Ask, **handed: Any) -> Array:
+        from ..tensors import to_array, to_tensor
+
+        state = to_tensor(x)
+        scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
+        for t in scheduler.timesteps:
+            given = to_array(guarded(scaling, state, t))
+            answer = to_tensor(self._answer(scheduler, given, t, ask))
+            stepped = guarded(scheduler.step, answer, t, state, **handed, **self._stepped)
+            state = stepped.prev_sample
         return to_array(state)
 
     def _answer(self, scheduler: Any, x: Array, t: Any, ask: Ask) -> Array:
