@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,7 +17,15 @@ from mixdyn.samplers.options import samplers
 from mixdyn.support.errors import MixdynError, one_line
 
 from .options import AsJson, asks
-from .requests import USUAL, CheckOptions, RecurseRequest, SampleRequest, TrainRequest
+from .requests import (
+    MIXTURE_HELP,
+    USUAL,
+    CheckOptions,
+    RecurseRequest,
+    SampleRequest,
+    Seed,
+    TrainRequest,
+)
 
 if TYPE_CHECKING:
     from mixdyn.learned.training import Report
@@ -116,6 +125,62 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)
         show(print_diagnosis, diagnosis, as_json, words=explain(diagnosis))
+
+
+@app.command("audit")
+def audit_command(
+    *,
+    specs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SPEC...",
+            help="library:sampler, module:function f(model, x_T, rng), or a sampler of ours; its "
+            "own settings may follow: SPEC,key=value.",
+        ),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps that it takes.")] = 50,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, true, 0.5 or a word; repeat."),
+    ] = None,
+    mixture: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|PRESET", help=MIXTURE_HELP, show_default="two modes"),
+    ] = None,
+    spectrum: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .npz file with `eigenvalues`, variances of the data.",
+            show_default="that of natural images",
+        ),
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Print one table in place of the cards.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the cards there.")] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="Write them there as one page.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Audit samplers of any library with the exact score: what they return, and where they err."""
+    with _exit_codes():
+        from .audit import AuditRequest, print_cards, print_comparison, run_audit
+        from .render import show
+
+        request = AuditRequest(
+            specs=specs,
+            steps=steps,
+            settings=settings or [],
+            mixture=mixture,
+            spectrum=spectrum,
+            json_file=json_file,
+            html_file=html_file,
+            seed=seed,
+        )
+        with _progress("auditing") as progress:
+            cards = run_audit(request, progress)
+        show(print_comparison if compare else print_cards, cards, as_json=False)
 
 
 @app.command("presets")

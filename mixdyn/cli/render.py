@@ -42,7 +42,7 @@ def print_summary(summary: SampleSummary, console: Console) -> None:
         [c.name.replace("_", " "), c.count, show_share(c.share, 4), _interval(c.low, c.high)]
         for c in summary.classes
     ]
-    _table(console, "Samples by class", "class | count | share | 95 % interval", rows)
+    print_table(console, "Samples by class", "class | count | share | 95 % interval", rows)
     _print_modes(summary.modes, console)
     console.print(
         f"{summary.n:,} samples, {summary.sampler} from time {summary.first_time}, "
@@ -69,7 +69,7 @@ def _print_modes(modes: ModeFacts, console: Console) -> None:
     ]
     few = f", the {len(rows)} of {len(gaps)} farthest from their weight" * (len(rows) < len(gaps))
     heads = "mode | weight | share | count | spread / sigma"
-    _table(console, f"Samples in modes{few}", heads, rows)
+    print_table(console, f"Samples in modes{few}", heads, rows)
     lost = ", ".join(map(str, modes.lost[:most])) + ", ..." * (len(modes.lost) > most)
     untold = f"; {modes.untold} due too few samples to tell" * (modes.untold > 0)
     console.print(
@@ -106,7 +106,7 @@ def print_recursion(summary: RecurseSummary, console: Console) -> None:
     ]
     heads = "generation | trained on | samples | between modes | 95 % interval | invalid | "
     heads += "modes left | KL of weights | spread"
-    _table(console, f"Generations, filter {summary.filter}", heads, rows)
+    print_table(console, f"Generations, filter {summary.filter}", heads, rows)
     console.print(
         f"spread in sigma; {summary.recipe} recipe, seed {summary.seed}, {summary.seconds:.0f} s; "
         f"wrote {summary.folder}",
@@ -128,7 +128,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         for row in diagnosis.spread
     ]
     heads = "sampler | sigma | spread / sigma | last step alone"
-    _table(console, "Spread returned within a mode", heads, rows)
+    print_table(console, "Spread returned within a mode", heads, rows)
     console.print("In words", style="bold")
     for sentence in [*explain(diagnosis), *diagnosis.notes]:
         console.print(f"- {sentence}")
@@ -162,7 +162,7 @@ def _print_pairs(diagnosis: Diagnosis, console: Console) -> None:
         ]
         numbers = (p.length, p.length_sigma, p.length_radii, p.weight_ratio)
         rows.append([f"{p.i}, {p.j}", *numbers, *times])
-    _table(console, "Nearest pairs (tau_2: raw time from which separated)", heads, rows)
+    print_table(console, "Nearest pairs (tau_2: raw time from which separated)", heads, rows)
 
 
 def _print_crossings(diagnosis: Diagnosis, console: Console) -> None:
@@ -178,7 +178,7 @@ def _print_crossings(diagnosis: Diagnosis, console: Console) -> None:
         f"{diagnosis.n_trajectories} trajectories"
     )
     heads = "process | kappa | first | last | last, one fixed pair | DDIM steps left | never"
-    _table(console, title, heads, rows.values())
+    print_table(console, title, heads, rows.values())
 
 
 def _print_stage(stage: Stage, console: Console) -> None:
@@ -195,7 +195,7 @@ def _print_stage(stage: Stage, console: Console) -> None:
     rows = [[_end(b.end), *list(vars(b).values())[1:]] for b in stage.budgets]
     heads = "to | DDIM factor | DDPM factor | DDIM from l/2 | DDPM from l/2 | DDIM needs | "
     heads += "DDPM needs"
-    _table(console, "Contraction to the mode that owns a point", heads, rows)
+    print_table(console, "Contraction to the mode that owns a point", heads, rows)
     console.print(
         "from l/2: where a point half a pair's length from its mode ends, in sigma; needs: raw "
         "time from which it would end inside the mode radius\n",
@@ -211,7 +211,7 @@ def _print_saddles(stage: Stage, console: Console) -> None:
             numbers = [s.a, s.from_midpoint_l, s.eigenvalues[0], s.eigenvalues[-1]]
         rows.append([f"{p.i}, {p.j}", p.stiffness, *(show_number(value, 6) for value in numbers)])
     heads = "pair | l^2 / v | saddle at a | off midpoint / l | lowest eigenvalue | highest"
-    _table(console, "Unstable points between modes (a = 1 at the first mode)", heads, rows)
+    print_table(console, "Unstable points between modes (a = 1 at the first mode)", heads, rows)
     _print_reasons(console, [(p.i, p.j, p.no_saddle) for p in stage.pairs])
 
 
@@ -228,7 +228,7 @@ def _print_traps(stage: Stage, console: Console) -> None:
         for end in ends:
             found = [radii.get((end, fraction), _NONE) for fraction in fractions]
             rows[-1] += [f"e^{p.growth[end]:.4g}", *found]
-    _table(console, "Growth between two modes under DDIM, and exact traps", heads, rows)
+    print_table(console, "Growth between two modes under DDIM, and exact traps", heads, rows)
     if fractions:
         console.print(
             "traps: half-width, in l, of the starts that end so close to the midpoint\n",
@@ -253,7 +253,7 @@ def _interval(low: float, high: float) -> str:
     return f"{show_share(low)} .. {show_share(high)}"
 
 
-def _table(console: Console, title: str, heads: str, rows: Iterable[Sequence[Any]]) -> None:
+def print_table(console: Console, title: str, heads: str, rows: Iterable[Sequence[Any]]) -> None:
     """Cells are text, or numbers to show; heads stand between bars."""
     from rich.table import Table
 

@@ -22,7 +22,7 @@ else:
 USUAL = "ddim"
 FilterName = Literal["none", "random", "hal"]  # mixdyn.recursion.Filter, without its imports
 
-_MIXTURE_HELP = (
+MIXTURE_HELP = (
     "A .toml or .npz file, or a preset: grid, rotated_grid, diamond, line, ring, two_modes, "
     "farthest_point:d=64 (options after a colon: grid:side=3,sigma=0.05; `mixdyn presets` lists "
     "them)."
@@ -33,10 +33,10 @@ _SCHEDULE_HELP = (
     "alpha_bar_T near 0)."
 )
 _OWN = "that of the checkpoint"
-MixtureText = Annotated[str, typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET")]
+MixtureText = Annotated[str, typer.Option("--mixture", help=MIXTURE_HELP, metavar="FILE|PRESET")]
 OwnMixtureText = Annotated[
     str | None,
-    typer.Option("--mixture", help=_MIXTURE_HELP, metavar="FILE|PRESET", show_default=_OWN),
+    typer.Option("--mixture", help=MIXTURE_HELP, metavar="FILE|PRESET", show_default=_OWN),
 ]
 ScheduleText = Annotated[str, typer.Option("--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME")]
 OwnScheduleText = Annotated[
