@@ -51,6 +51,7 @@ _MODULES = {
     "schedule": "problem.schedule",
     "score": "score",
     "statistics": "support.statistics",
+    "testing": "testing",
     "validation": "support.checks",
 }
 # Modules that had another place in the last release, besides those above: import under the old name
