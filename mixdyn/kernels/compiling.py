@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import itertools
@@ -100,8 +101,11 @@ def _lock_file(folder: str) -> int:
     return os.open(Path(folder, _LOCKS), os.O_RDWR | os.O_CREAT, 0o666)
 
 
+_TAKEN = {errno.EAGAIN, errno.EACCES}
+
+
 def _lock(file: int, byte: int, take: bool) -> None:
-    """Take a byte of a file for this process, or give it back; BlockingIOError or PermissionError
+    """Take a byte of a file for this process, or give it back; an OSError with a number of _TAKEN
     where another process has it. The operating system gives back what a dead process held."""
     try:
         import fcntl
@@ -124,7 +128,9 @@ def _alone(folder: str, byte: int) -> Iterator[None]:
             try:
                 _lock(file, byte, take=True)
                 break
-            except (BlockingIOError, PermissionError):
+            except OSError as refused:
+                if refused.errno not in _TAKEN:
+                    raise
                 time.sleep(0.02)
     except OSError:
         yield
@@ -269,10 +275,22 @@ def over_rows(kernel: Any, each: float, out: Any, *given: Any) -> None:
     count = max(1, min(_ALLOWED.get(), tiles, int(n * each) // _WORTH))
     edges = [min(n, TILE * (tiles * k // count)) for k in range(count + 1)]
     others = itertools.pairwise(edges[1:])
-    parts = [_pool().submit(kernel, begin, end, out, *arguments) for begin, end in others]
+    ends = [_begun(kernel, begin, end, out, *arguments) for begin, end in others]
     kernel(0, edges[1], out, *arguments)
-    for part in parts:
-        part.result()
+    for end in ends:
+        end()
+
+
+def _begun(kernel: Any, *given: Any) -> Callable[[], Any]:
+    """The call on another thread, to be waited for; here, where the main thread has ended and the
+    interpreter lets no pool begin anything for those that are still running."""
+    try:
+        return _pool().submit(kernel, *given).result
+    except RuntimeError as refused:
+        if "shutdown" not in str(refused):
+            raise
+    kernel(*given)
+    return lambda: None
 
 
 def _plain(array: Any) -> Any:

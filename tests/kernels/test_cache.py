@@ -1,6 +1,7 @@
 """Kept kernels are those of today's sources, whichever file changed; where no folder can hold
 them, everything runs all the same and says so once."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import numba
 import pytest
 
 from mixdyn import kernels
+from mixdyn.kernels import compiling
 from mixdyn.kernels.compiling import cached
 
 UNCACHED = """
@@ -107,6 +109,17 @@ def test_a_kept_file_that_is_cut_short_is_written_anew(tmp_path, monkeypatch, ki
     for size in (path.stat().st_size - 7, 0):
         os.truncate(path, size)
         assert [loads(), loads()] == [0, 1]
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is kept without the compiler")
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOLCK])
+def test_where_locks_are_refused_nobody_waits(tmp_path, monkeypatch, number):
+    def refused(*asked, **named):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(compiling, "_lock", refused)
+    assert cached(next_one)(1) == 2
 
 
 @pytest.mark.slow

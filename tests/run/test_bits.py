@@ -61,8 +61,28 @@ for mixture in (presets.grid(), presets.ring(7), per_mode):
 """
 
 
+IN_A_THREAD_THAT_OUTLIVES_THE_MAIN_ONE = """
+import threading
+import mixdyn.kernels.compiling  # nothing that makes threads may be imported later
+
+def run():
+    threading.main_thread().join()
+    names = {}
+    exec(PROGRAM, names)
+    print(names["h"].hexdigest())
+
+threading.Thread(target=run).start()
+"""
+
+
 def digest_in_a_process(threads):
     code = PROGRAM + "print(len(compiling._pool()._threads) + 1, h.hexdigest())"
+    used, digest = printed_by(code, threads).split()
+    assert int(used) == threads
+    return digest
+
+
+def printed_by(code, threads):
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "NUMBA_NUM_THREADS": str(threads)},
@@ -71,16 +91,16 @@ def digest_in_a_process(threads):
         check=True,
         timeout=240,
     )
-    used, digest = done.stdout.split()
-    assert int(used) == threads
-    return digest
+    return done.stdout.strip()
 
 
-def test_one_two_and_three_threads_in_fresh_processes_give_the_bits_of_this_process():
+def test_processes_of_one_two_and_three_threads_and_a_thread_left_alone_give_the_bits_of_this_one():
     names = {}
     exec(PROGRAM, names)
     here = names["h"].hexdigest()
     assert [digest_in_a_process(threads) for threads in (1, 2, 3)] == [here] * 3
+    late = f"PROGRAM = {PROGRAM!r}" + IN_A_THREAD_THAT_OUTLIVES_THE_MAIN_ONE
+    assert printed_by(late, 2) == here
 
 
 @pytest.mark.parametrize("mixture", [presets.grid(), PER_MODE], ids=["product", "per-mode sigma"])
