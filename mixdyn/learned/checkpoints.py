@@ -159,6 +159,8 @@ def _assemble(path: Path, tensors: Tensors, about: dict[str, Any]) -> Checkpoint
         "a checkpoint predicts eps at times counted from 1",
         f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
     )
+    kinds = {value.dtype.name for value in tensors.values() if value.dtype.kind != "f"}
+    _require(not kinds, "a checkpoint's tensors must be floating-point", ", ".join(sorted(kinds)))
     finite = all(bool(np.isfinite(value).all()) for value in tensors.values())
     _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
     _check_tensors(architecture, tensors)

@@ -55,6 +55,13 @@ def read_tensors(
             metadata = handle.metadata() or {}
             tensors = {key: handle.get_tensor(key) for key in handle.keys()}  # noqa: SIM118
         return tensors, about_of(metadata)
+    except (TypeError, AttributeError) as error:  # what NumPy has no type for, such as bfloat16
+        raise FileError(
+            "tensors read without torch must be of a type that NumPy has",
+            f"{source} ({error})",
+            "Convert them to float32; for a network of other code, build it in a module of yours, "
+            "load them there and name it as module:name.",
+        ) from None
     except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
         raise FileError(
             "a file of tensors must be whole and in the safetensors format "

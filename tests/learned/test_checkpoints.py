@@ -78,6 +78,23 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
         load_checkpoint(path)
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "complex64", "int32"])
+def test_numbers_of_another_kind_are_refused(checkpoint_file, kind):
+    bias = read_tensors(checkpoint_file)[0]["leave.bias"]
+    rewritten(checkpoint_file, {"leave.bias": bias.to(getattr(torch, kind))})
+    with pytest.raises(FileError, match=kind):
+        load_checkpoint(checkpoint_file)
+
+
+def test_half_the_precision_is_read(checkpoint_file):
+    bias = read_tensors(checkpoint_file)[0]["leave.bias"].half()
+    rewritten(checkpoint_file, {"leave.bias": bias})
+    x = np.zeros((1, bias.numel()))
+    halved = LearnedScore.load(checkpoint_file).eps(x, 1)
+    rewritten(checkpoint_file, {"leave.bias": bias.float()})
+    assert np.array_equal(halved, LearnedScore.load(checkpoint_file).eps(x, 1))
+
+
 def test_a_tensor_that_is_missing_or_of_another_shape_is_refused(checkpoint_file):
     tensors, about = read_tensors(checkpoint_file)
     write_tensors(checkpoint_file, {k: v for k, v in tensors.items() if k != "leave.bias"}, about)
