@@ -192,8 +192,11 @@ class _FolderCache(FunctionCache):
             return None
 
     def save_overload(self, *kept: Any) -> None:
-        with _alone(self.cache_path, _INDEX):
-            super().save_overload(*kept)
+        try:
+            with _alone(self.cache_path, _INDEX):
+                super().save_overload(*kept)
+        except OSError:  # a full disk: what is compiled runs all the same
+            _warn_uncached()
 
 
 def cached(function: Callable[..., Any]) -> Any:
@@ -225,7 +228,7 @@ def cache_folder() -> Path | None:
 
 @functools.cache  # every kernel meets it: say it once
 def _warn_uncached() -> None:
-    text = "no folder for compiled kernels is writable, so every process compiles its own"
+    text = "no folder takes the compiled kernels, so every process compiles its own"
     warnings.warn(f"{text}. Set NUMBA_CACHE_DIR.", RuntimeWarning, stacklevel=2)
 
 

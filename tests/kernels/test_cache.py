@@ -86,7 +86,7 @@ def run(code, *arguments, **settings):
 def test_kernels_run_uncached_with_one_warning():
     done = run(UNCACHED)
     assert done.stdout.strip() == "(2, 1)"
-    assert done.stderr.count("no folder for compiled kernels is writable") == 1
+    assert done.stderr.count("no folder takes the compiled kernels") == 1
 
 
 def next_one(x):
@@ -120,6 +120,18 @@ def test_where_locks_are_refused_nobody_waits(tmp_path, monkeypatch, number):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(compiling, "_lock", refused)
     assert cached(next_one)(1) == 2
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is kept without the compiler")
+def test_a_kernel_that_a_full_disk_does_not_take_runs_with_a_warning(tmp_path, monkeypatch):
+    def full(*asked):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(numba.core.caching.IndexDataCacheFile, "save", full)
+    compiling._warn_uncached.cache_clear()
+    with pytest.warns(RuntimeWarning, match="every process compiles its own"):
+        assert cached(next_one)(1) == 2
 
 
 @pytest.mark.slow
