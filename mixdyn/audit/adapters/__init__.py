@@ -39,15 +39,11 @@ def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> D
 
 def needed(library: str, install: str) -> ModuleType:
     """The library, imported. MissingExtraError with what to install where it, or what it rests on,
-    is not there."""
+    is not there (a RuntimeError of torchvision beside another torch)."""
     try:
         return importlib.import_module(library)
-    except (
-        ImportError,
-        OSError,
-        RuntimeError,
-    ) as error:  # RuntimeError: torchvision for another torch
-        why = " ".join(str(error).split())[:200]
+    except (ImportError, OSError, RuntimeError) as error:
+        name, why = library.partition(".")[0], " ".join(str(error).split())[:200]
         raise MissingExtraError(
-            f"the samplers of {library} need {library} ({why}). Install it: {install}"
+            f"the samplers of {name} need {name} ({why}). Install it: {install}"
         ) from None
