@@ -70,6 +70,8 @@ AFFINE = {
     "torchdiffeq:heun3": {"process": "flow", "stop": 0.01},
     "torchdiffeq:rk4": {},
     "torchdiffeq:explicit_adams": {},
+    "diffrax:Heun": {"process": "edm"},
+    "diffrax:Tsit5": {},
     "torchsde:euler": {"process": "ve"},
     "torchsde:srk": {},
     "torchsde:heun": {"stop": 0.05},
@@ -106,6 +108,13 @@ def test_spreads_of_two_gaussians_are_those_measured(name):
     plan = transcribe(here(name), steps, **settings)
     gain = plan.response([0.2, 0.007], 0.7)[1]
     assert gain == pytest.approx([wide, narrow], abs=6e-4, rel=3e-3)
+
+
+def test_two_libraries_have_one_heun():
+    settings = {"process": "flow", "stop": 0.01}
+    ours, theirs = here("diffrax:Heun"), here("torchdiffeq:heun2")
+    plan = transcribe(ours, 20, **settings)
+    assert np.abs(plan.matrix - transcribe(theirs, 20, **settings).matrix).max() < 1e-12
 
 
 def test_the_third_order_of_azula_turns_the_map_over():
@@ -155,6 +164,9 @@ def test_methods_have_their_order(name):
         ("denoising_diffusion_pytorch:Unet", {}, InputError, "GaussianDiffusion"),
         ("torchdiffeq:dopri5", {}, NotAffineError, "number of calls"),
         ("torchdiffeq:euler", {"process": "cosine"}, InputError, "vp, ve, edm, flow"),
+        ("diffrax:Kvaerno3", {}, InputError, "ValueError in diffeqsolve"),
+        ("diffrax:Heun", {"process": "flow", "order": 2}, InputError, "a setting of Heun"),
+        ("diffrax:ODETerm", {}, InputError, "for example diffrax:Heun"),
         ("torchsde:euler", {"adaptive": True}, NotAffineError, "number of draws"),
         ("torchsde:log_ode", {}, InputError, "levy_area_approximation"),
     ],
