@@ -24,7 +24,7 @@ def _returns(card: Card) -> str:
     gains = ", ".join(f"{row.gain:.3g}" for row in card.named)
     stds = ", ".join(f"{row.std:g}" for row in card.named)
     half = max(row.gain_half / max(row.gain, 1e-300) for row in card.named)
-    known = "exactly" if card.affine else f"to {100 * half:.2g} % at 95 % confidence"
+    known = "exactly" if card.affine else f"to {show_share(half, 2)} at 95 % confidence"
     low, high = card.outside.interval()
     return (
         f"With the exact score and {card.n_eval:g} evaluations it returns {gains} of the spread of "
@@ -94,9 +94,9 @@ def _instead(card: Card) -> str:
     if best < card.w2:
         return (
             f"Use mixdyn's {name} sampler instead: with as many evaluations it is off the spectrum "
-            f"by {100 * relative:.2g} % in W2, against {100 * own:.2g} %."
+            f"by {show_share(relative, 2)} in W2, against {show_share(own, 2)}."
         )
     return (
-        f"Keep it: off the spectrum by {100 * own:.2g} % in W2, it is no farther than the best of "
-        f"ours with as many evaluations ({name}, {100 * relative:.2g} %)."
+        f"Keep it: off the spectrum by {show_share(own, 2)} in W2, it is no farther than the best "
+        f"of ours with as many evaluations ({name}, {show_share(relative, 2)})."
     )

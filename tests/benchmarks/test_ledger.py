@@ -22,7 +22,8 @@ time.sleep(1.5)
 child.communicate("")
 """
 WAITS = """
-import pathlib, sys, time
+import pathlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a shell's background job
 try:
     pathlib.Path(sys.argv[1], "waits.json").write_text("")
     time.sleep(60)
