@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from scipy.special import ndtr
 
 from mixdyn.samplers.plan import StepPlan
@@ -105,12 +106,12 @@ def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.5) -> LineLaw:
         return _mapped(moves)
     before = noisy_law(model, plan, plan.grid.steps - 1, spacing=spacing)
     centers, mass, std = before.centers, before.mass, before.std
-    place = _places(moves[-1], centers, (std, std), spacing)
-    borders = np.arange(0.0, place.length, 0.25 * spacing)
-    points, rate = place.at(0.5 * (borders[1:] + borders[:-1]))
-    last = _density(points, centers, mass, std) * rate
+    place, length = _places(moves[-1], centers, (std, std), spacing)
+    borders = np.arange(0.0, length, 0.25 * spacing)
+    middle = 0.5 * (borders[1:] + borders[:-1])
+    last = _density(place(middle), centers, mass, std) * place(middle, 1)
     last *= mass.sum() / last.sum()
-    return LineLaw(np.clip(moves[-1](place.at(borders)[0]), -FAR, FAR), last, before.escaped)
+    return LineLaw(np.clip(moves[-1](place(borders)), -FAR, FAR), last, before.escaped)
 
 
 def _moves(model: Any, plan: StepPlan) -> list[Move]:
@@ -128,46 +129,15 @@ def _points(
     move: Move, centers: Array, stds: tuple[float, float], spacing: float
 ) -> tuple[Array, Array]:
     """Points of the support, equally spaced in u, and their weights."""
-    place = _places(move, centers, stds, spacing)
-    points, rate = place.at(np.arange(0.5 * spacing, place.length, spacing))
-    return points, rate * spacing
+    place, length = _places(move, centers, stds, spacing)
+    at = np.arange(0.5 * spacing, length, spacing)
+    return place(at), place(at, 1) * spacing
 
 
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """x (n,) as a smooth increasing function of u (n,): cubic between knots, with the derivatives
-    of Fritsch and Butland (SIAM J. Sci. Stat. Comput. 5 (1984)), which keep it increasing."""
-
-    u: Array
-    x: Array
-    rate: Array
-
-    @classmethod
-    def through(cls, u: Array, x: Array) -> _Places:
-        """Between these knots."""
-        width = np.diff(u)
-        chord = np.diff(x) / width
-        before, after = width[:-1] + 2.0 * width[1:], 2.0 * width[:-1] + width[1:]
-        inner = (before + after) / (after / chord[1:] + before / chord[:-1])
-        return cls(u, x, np.concatenate([chord[:1], inner, chord[-1:]]))
-
-    @property
-    def length(self) -> float:
-        """How far u goes, from 0."""
-        return float(self.u[-1])
-
-    def at(self, u: Array) -> tuple[Array, Array]:
-        """x and dx/du."""
-        k = np.clip(np.searchsorted(self.u, u, side="right") - 1, 0, len(self.u) - 2)
-        width, rise = self.u[k + 1] - self.u[k], self.x[k + 1] - self.x[k]
-        first, last, s = self.rate[k] * width, self.rate[k + 1] * width, (u - self.u[k]) / width
-        square, cube = 3.0 * rise - 2.0 * first - last, first + last - 2.0 * rise
-        place = self.x[k] + s * (first + s * (square + s * cube))
-        return place, (first + s * (2.0 * square + 3.0 * s * cube)) / width
-
-
-def _places(move: Move, centers: Array, stds: tuple[float, float], spacing: float) -> _Places:
-    """The places of points equally spaced in u."""
+def _places(
+    move: Move, centers: Array, stds: tuple[float, float], spacing: float
+) -> tuple[PchipInterpolator, float]:
+    """x as a smooth function of u, and how far u goes."""
     before, after = stds
     low, high = centers.min() - REACH * before, centers.max() + REACH * before
     table = np.linspace(low, high, 3 + int((high - low) / (spacing * before)))
@@ -183,7 +153,7 @@ def _places(move: Move, centers: Array, stds: tuple[float, float], spacing: floa
             np.insert(moved, at, np.clip(move(middle), -FAR, FAR)),
         )
     u = np.cumsum(np.abs(np.diff(table)) / before + np.abs(np.diff(moved)) / after)
-    return _Places.through(np.concatenate([[0.0], u]), table)
+    return PchipInterpolator(np.concatenate([[0.0], u]), table), float(u[-1])
 
 
 def _density(points: Array, centers: Array, mass: Array, std: float) -> Array:
