@@ -7,6 +7,7 @@ one mode to the other; and the sigma of the mixture whose exact score is nearest
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,6 +117,7 @@ def _fit(
     learned, exact = (pulls[which].reshape(-1) / v for which in ("", "exact_"))
     without = float(np.mean((learned - exact) ** 2))
 
+    @functools.cache
     def square(k: int) -> float:
         wide = (float(_WIDTHS[k]) * float(mixture.sigma)) ** 2 + rho
         score = (mean_field(mixture, y, wide) - y)[:, 0] / wide
