@@ -26,6 +26,7 @@ from mixdyn import (
     sample,
 )
 from mixdyn.solvers.integrators import EulerMaruyama, integrate_sde
+from tests.accuracy import assert_within_target
 
 pytestmark = pytest.mark.compiled
 
@@ -288,12 +289,7 @@ def test_product_and_general_score_agree_to_twice_the_accuracy_target(mixture):
         k = rng.integers(target.N, size=(2, 40))
         middle = alpha * target.means[k].mean(0)
         x = np.vstack([middle + std * rng.standard_normal(middle.shape), middle, 3 * middle + 1])
-        gap = np.linalg.norm(product.eps(x, t) - general.eps(x, t), axis=1)
-        q = (((x[:, None, :] - alpha * target.means) ** 2).sum(-1) / (2 * std**2)).min(1)
-        size = np.linalg.norm(x, axis=1) + alpha * np.linalg.norm(target.means, axis=1).max()
-        # q here is the nearest mode's; modes that matter have at most 46 more.
-        allowed = 2e-12 * size / std**2 * np.maximum(1, (q + 46) / 1e3)
-        assert (gap / np.sqrt(SIXTY.noise_var[t]) <= allowed).all()
+        assert_within_target(product, general, x, t)
 
 
 def test_product_and_general_rollout_end_together_where_the_noise_contracts():

@@ -23,6 +23,7 @@ from mixdyn.score.routes.general import General
 from mixdyn.score.routes.low_rank import find_hull
 from mixdyn.score.routes.spaced_axes import common_spacing, lattice_rows
 from mixdyn.support.errors import InputError
+from tests.accuracy import assert_within_target
 
 SCHEDULE = NoiseSchedule.linear(40, 1e-3, 0.2)
 MIXTURES = {
@@ -176,11 +177,7 @@ def test_the_score_agrees_with_the_general_path_to_the_accuracy_target(name, t):
     k, m = rng.integers(mixture.N, size=(2, 60))
     middle = 0.5 * alpha * (mixture.means[k] + mixture.means[m])
     x = np.vstack([middle + std * rng.standard_normal(middle.shape), middle, 3 * middle + 1])
-    gap = np.linalg.norm(hull.eps(x, t) - general.eps(x, t), axis=1)
-    q = (((x[:, None, :] - alpha * mixture.means) ** 2).sum(-1) / (2 * std**2)).min(1)
-    size = np.linalg.norm(x, axis=1) + alpha * np.linalg.norm(mixture.means, axis=1).max()
-    allowed = 2e-12 * size / std**2 * np.maximum(1, (q + 46) / 1e3)
-    assert (gap / np.sqrt(ON_HULL.noise_var[t]) <= allowed).all()
+    assert_within_target(hull, general, x, t)
 
 
 @pytest.mark.compiled
