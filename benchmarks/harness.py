@@ -142,16 +142,21 @@ def run_python(code: str, environment: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-@contextlib.contextmanager
-def checkout(commit: str) -> Iterator[Path]:
-    """A folder with the files of a commit of this repository, as long as it is needed."""
+def export(commit: str, folder: Path) -> None:
+    """Put the files of a commit of this repository into a folder."""
     command = ["git", "-C", str(ROOT), "archive", f"{commit}^{{commit}}"]
     done = subprocess.run(command, check=False, capture_output=True)
     if done.returncode:
         raise InputError("a commit must be known to git here", commit, "Name one of its log.")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+@contextlib.contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """A folder with the files of a commit of this repository, as long as it is needed."""
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-            archive.extractall(folder, filter="data")
+        export(commit, Path(folder))
         yield Path(folder)
 
 

@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import harness
+
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = Path(tempfile.gettempdir()) / "mixdyn-same-rows"
 
@@ -113,13 +115,15 @@ def rows_of_commit(commit: str, words: Sequence[str]) -> list[Row]:
         checkout = folder / "checkout"
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (checkout / ".git").exists():
-                git("worktree", "prune")
-                git("worktree", "add", "--detach", str(checkout), commit)
+            if not checkout.exists():
+                with tempfile.TemporaryDirectory(dir=folder) as part:
+                    files = Path(part) / "files"
+                    harness.export(commit, files)
+                    files.rename(checkout)
         text = json.dumps(ledger_rows(checkout, words))
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(kept)
+        unfinished = kept.with_suffix(f".{os.getpid()}")
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(kept)
     rows: list[Row] = json.loads(kept.read_text(encoding="utf-8"))
     return rows
 
