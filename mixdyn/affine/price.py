@@ -121,7 +121,7 @@ def _gaps(runs: list[PlanRun], calls: int, shape: tuple[int, int], seed: int) ->
         )
     rows, times = Rows(0, seed), own.grid.times.tolist()
     x = standard_normals(seed, *shape, times[0], stream=Stream.START)
-    if own.begins:
+    if own.begin is not None:
         own.begin(x, rows)
     gaps = np.empty((calls, *shape))
     for k in range(calls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,13 +92,14 @@ class PlanRun:
     # -- the start -------------------------------------------------------------------------------
 
     @property
-    def begins(self) -> bool:
-        """Whether the first input is another than standard normals, where the start is drawn."""
+    def begin(self) -> Callable[[Array, Rows], None] | None:
+        """What makes the first input in place of standard normals; None where it is these, or is
+        given."""
         plan = self.plan
-        return self._first == 0 and (plan.start[0] * plan.start_std != 1.0 or plan.noises[0].any())
+        usual = plan.start[0] * plan.start_std == 1.0 and not plan.noises[0].any()
+        return None if usual or self._first > 0 else self._begin
 
-    def begin(self, x: Array, rows: Rows) -> None:
-        """The first input in place, from standard normals."""
+    def _begin(self, x: Array, rows: Rows) -> None:
         x *= self.plan.start[0] * self.plan.start_std
         for j in np.flatnonzero(self.plan.noises[0]).tolist():
             x += self.plan.noises[0, j] * self._normals(j, x, rows)

@@ -115,7 +115,7 @@ def sample(
     seed = resolve_seed(rng)
     counts_calls = getattr(stepper, "counts_calls", False)
     _check_nodes(observers, counts_calls)
-    begin = getattr(stepper, "begin", None) if getattr(stepper, "begins", False) else None
+    begin = getattr(stepper, "begin", None)
     usual = given is None and begin is None and not counts_calls
     lost = _lost_at_start(target, int(grid.times[0])) if usual else None
     offset = check_integer(first, "first", 0, 2**62)

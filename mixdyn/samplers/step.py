@@ -81,8 +81,8 @@ class Stepper(Protocol):
     What a stepper may have beside: `rollout(x, first, seed)`, all steps of a block at once, to the
     bits of one after the other (None where it cannot); `resumable`, whether some of a block's paths
     may go on from any node with fresh noise; `step_noise_only`, why it knows no other noise;
-    `begins` and `begin(x, rows)`, which makes its start of standard normals in place, where it is
-    another; `counts_calls`, where the grid's times are no times of the schedule.
+    `begin(x, rows)`, which makes its start of standard normals in place (None where it is these);
+    `counts_calls`, where the grid's times are no times of the schedule.
     """
 
     grid: TimeGrid
