@@ -12,7 +12,7 @@ from typing import Any
 from ..affine.drivers import CLEAN, Ask, Draw
 from ..score.protocol import Level
 from ..support.checks import Array, describe
-from ..support.errors import InputError, MixdynError
+from ..support.errors import InputError, MixdynError, shortened
 
 Model = Callable[[Any, Level], Any]  # the prediction, a tensor, at a tensor and a level
 
@@ -28,8 +28,7 @@ def guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
     except Exception as error:
         raise InputError(
             "a sampler must run with the settings given",
-            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: "
-            f"{' '.join(str(error).split())[:200]}",
+            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: {shortened(error)}",
             "Correct the settings, or leave this sampler out.",
         ) from error
 

@@ -17,7 +17,7 @@ from .. import __version__
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import check_integer, check_real
-from ..support.errors import FileError, InputError
+from ..support.errors import FileError, InputError, shortened
 from ..support.files import as_path
 from ..support.provenance import commit
 from .architecture import Architecture, Quality, Tensors, Weights
@@ -125,7 +125,7 @@ def load_checkpoint(
     except InputError as error:
         raise FileError(error.rule, f"{error.received} in {source}", error.remedy) from None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        fault = " ".join(str(error).split())[:200]
+        fault = shortened(error)
         raise FileError(
             "a checkpoint must hold its description and every tensor of its architecture",
             f"{source} ({type(error).__name__}: {fault})",

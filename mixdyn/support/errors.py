@@ -21,6 +21,11 @@ def one_line(error: Exception) -> str:
     return f"error: {' '.join(str(error).split())}"
 
 
+def shortened(error: Exception) -> str:
+    """What an error of other code says, on one line of 200 characters at most."""
+    return " ".join(str(error).split())[:200]
+
+
 class MixdynError(Exception):
     """Base class: catch it to catch everything mixdyn raises deliberately."""
 

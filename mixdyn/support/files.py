@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from .checks import describe
-from .errors import FileError, InputError
+from .errors import FileError, InputError, shortened
 
 FORMATS = (".toml", ".npz")
 _LARGEST_TOML, _LARGEST_NPZ = 1e8, 1e9  # bytes, unpacked
@@ -170,7 +170,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
     except NPZ_FAULTS as error:
         raise FileError(
             "a .npz file must be an archive of plain named arrays (pickled objects are refused)",
-            f"{path} ({' '.join(str(error).split())[:200]})",
+            f"{path} ({shortened(error)})",
             "Write it with numpy.savez from float arrays.",
         ) from None
 

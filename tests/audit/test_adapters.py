@@ -33,6 +33,8 @@ def driver(name, steps, settings):
 
 def test_a_function_of_a_module_is_transcribed_by_name(tmp_path, monkeypatch):
     (tmp_path / "their_samplers.py").write_text(MODULE)
+    (tmp_path / "their_slips.py").write_text("def euler(:")
+    (tmp_path / "their_failures.py").write_text("raise RuntimeError('no licence\\nfound')")
     monkeypatch.syspath_prepend(str(tmp_path))
     plan = transcribe("their_samplers:euler", 6, level="sigma", predicts="x0", high=20.0)
     assert plan.noise_std == pytest.approx(np.append(np.geomspace(20.0, 0.1, 6), 0.0))
@@ -41,6 +43,8 @@ def test_a_function_of_a_module_is_transcribed_by_name(tmp_path, monkeypatch):
         ("their_samplers:heun", "AttributeError"),
         ("nowhere_at_all:euler", "ModuleNotFoundError"),
         (":euler", "ValueError"),
+        ("their_slips:euler", "SyntaxError"),
+        ("their_failures:euler", "RuntimeError"),
         ("their_samplers:constant", "must be callable"),
     ]:
         with pytest.raises(InputError, match=rule) as error:

@@ -14,7 +14,9 @@ from typing import Any
 
 from ...affine.drivers import Driver, UserFunction
 from ...support.checks import check_callable
-from ...support.errors import InputError, MissingExtraError
+from ...support.errors import InputError, MissingExtraError, shortened
+
+STEPS = 50  # where neither the user nor the library says how many
 
 
 def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
@@ -28,12 +30,12 @@ def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> D
         return found
     try:
         value = getattr(importlib.import_module(library), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # it is foreign code: it may raise anything
         raise InputError(
             "a sampler is named as library:sampler or module:function",
-            f"{spec} ({type(error).__name__}: {error})",
+            f"{spec} ({type(error).__name__}: {shortened(error)})",
             "Check both names, and that the module is on Python's path.",
-        ) from None
+        ) from error
     return UserFunction(check_callable(value, spec, "Name a function."), steps, **settings)
 
 
@@ -43,7 +45,7 @@ def needed(library: str, install: str) -> ModuleType:
     try:
         return importlib.import_module(library)
     except (ImportError, OSError, RuntimeError) as error:
-        name, why = library.partition(".")[0], " ".join(str(error).split())[:200]
+        name, why = library.partition(".")[0], shortened(error)
         raise MissingExtraError(
             f"the samplers of {name} need {name} ({why}). Install it: {install}"
         ) from None
