@@ -18,6 +18,7 @@ import numpy as np
 
 from ..score.protocol import Level
 from ..support.checks import Array, check_choice
+from .calls import sorted_out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +101,16 @@ ODES: Mapping[str, Callable[..., Process]] = {"vp": vp, "ve": ve, "edm": edm, "f
 SDES: Mapping[str, Callable[..., Process]] = {"vp": vp, "ve": ve}  # even steps, and finite noise
 
 
-def process_named(name: str, known: Mapping[str, Callable[..., Process]]) -> Callable[..., Process]:
-    """The process of this name."""
-    return known[check_choice(name, known, "process", "Name one.")]
+def process_beside(
+    solver: str,
+    calls: Mapping[str, Callable[..., Any]],
+    known: Mapping[str, Callable[..., Process]],
+    steps: int,
+    settings: Mapping[str, Any],
+) -> tuple[Process, dict[str, Any]]:
+    """The process that `settings` name, process="vp" or another, in `steps` steps, and what of them
+    belongs to the solver's own call; see `sorted_out`."""
+    given = dict(settings)
+    name = check_choice(given.pop("process", "vp"), known, "process", "Name one.")
+    of_process, own = sorted_out(solver, {"its process": known[name], **calls}, given)
+    return known[name](steps, **of_process), own

@@ -17,11 +17,10 @@ from ...affine.drivers import Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array
 from ...support.errors import MixdynError
-from ..calls import guarded, named_in, provenance, sorted_out
-from ..processes import ODES, Process, process_named
-from . import needed
+from ..calls import guarded, named_in, provenance
+from ..processes import ODES, Process, process_beside
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install diffrax==0.7.2"
 
 
@@ -35,11 +34,9 @@ def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
         lambda it: isinstance(it, type) and issubclass(it, library.AbstractSolver),
         "Heun",
     )
-    given = dict(settings)
-    laid = process_named(given.pop("process", "vp"), ODES)
-    of_process, own = sorted_out(name, {"its process": laid, "it": kind}, given)
+    process, own = process_beside(name, {"it": kind}, ODES, steps, settings)
     found = provenance("diffrax", name, steps, settings)
-    return _Solver(lambda: guarded(kind, **own), laid(steps, **of_process), found)
+    return _Solver(lambda: guarded(kind, **own), process, found)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,8 @@ from ...affine.drivers import CLEAN, Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array
 from ..calls import guarded, named_in, provenance, sorted_out
-from . import needed
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install diffusionlab==4.0.1, which asks for Python 3.13"
 
 

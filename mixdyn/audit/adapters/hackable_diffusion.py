@@ -20,9 +20,8 @@ from ...affine.drivers import Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array
 from ..calls import guarded, named_in, provenance, sorted_out
-from . import needed
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install hackable-diffusion==1.0.1, which asks for Python 3.12"
 _LIBRARY = "hackable_diffusion.lib."
 

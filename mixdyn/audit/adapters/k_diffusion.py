@@ -18,10 +18,9 @@ from typing import Any
 from ...affine.drivers import CLEAN, Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, named_in, provenance, sorted_out
-from . import needed
+from . import STEPS, needed
 
 INSTALL = "pip install --no-deps k-diffusion==0.1.1.post1; pip install torchvision torchsde tqdm"
-STEPS = 50  # where nothing is said
 _RANGE = {"sigma_min": 0.01, "sigma_max": 150.0}
 
 

@@ -13,9 +13,8 @@ from typing import Any
 from ...affine.drivers import Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, guarded, named_in, provenance, sorted_out
-from . import needed
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install smalldiffusion==0.5.0"
 
 

@@ -10,21 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...affine.drivers import Draw, Driver
-from ..calls import Model, TorchSampler, provenance, sorted_out
-from ..processes import ODES, process_named
-from . import needed
+from ..calls import Model, TorchSampler, provenance
+from ..processes import ODES, process_beside
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install torchdiffeq==0.2.5"
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     """The driver of odeint with method=`name` and process="vp", or another."""
     library, steps = needed("torchdiffeq", INSTALL), steps or STEPS
-    given = dict(settings)
-    laid = process_named(given.pop("process", "vp"), ODES)
-    of_process, own = sorted_out(name, {"its process": laid, "odeint": library.odeint}, given)
-    process = laid(steps, **of_process)
+    process, own = process_beside(name, {"odeint": library.odeint}, ODES, steps, settings)
 
     def play(x: Any, model: Model, draw: Draw) -> Any:
         import torch

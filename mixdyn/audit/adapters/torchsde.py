@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...affine.drivers import Draw, Driver
-from ..calls import Model, TorchSampler, provenance, sorted_out
-from ..processes import SDES, process_named
-from . import needed
+from ..calls import Model, TorchSampler, provenance
+from ..processes import SDES, process_beside
+from . import STEPS, needed
 
-STEPS = 50  # where nothing is said
 INSTALL = "pip install torchsde==0.2.6"
 _ITO = ("euler", "milstein", "srk")  # noise that depends on time alone: both kinds are one equation
 
@@ -26,10 +25,7 @@ _ITO = ("euler", "milstein", "srk")  # noise that depends on time alone: both ki
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     """The driver of sdeint with method=`name` and process="vp", or another."""
     library, steps = needed("torchsde", INSTALL), steps or STEPS
-    given = dict(settings)
-    laid = process_named(given.pop("process", "vp"), SDES)
-    of_process, own = sorted_out(name, {"its process": laid, "sdeint": library.sdeint}, given)
-    process = laid(steps, **of_process)
+    process, own = process_beside(name, {"sdeint": library.sdeint}, SDES, steps, settings)
     first, last = float(process.times[0]), float(process.times[-1])
 
     def play(x: Any, model: Model, draw: Draw) -> Any:
