@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,7 +37,6 @@ NAMED = (0.007, 0.05, 0.2, 1.0)  # standard deviations that a card prints
 MEAN = 0.7  # of the Gaussians: a spread alone hides a mean that is off
 MISTAKE = 0.01  # of every predicted noise, in nats
 _CURVE = np.unique(np.concatenate([np.geomspace(0.003, 3.0, 28), NAMED]))
-_ORDER_AT = 0.2
 _MOST_STEPS = 500  # of a plan that is made for the order alone
 _SAMPLES = 10_000
 _RELEASED = 2_000
@@ -51,7 +50,7 @@ class Card:
     """An audited sampler.
 
     response : one row for each standard deviation. clock : (asked, true) noise over signal of each
-    call. order, floor : of the gain's error at a standard deviation of 0.2; None where unknown.
+    call. order, floor : of the gain's error at the standard deviation order_at; None where unknown.
     outside : samples farther from every mode than its radius; weights : those within, by mode.
     trapped : paths released near the midpoint of the nearest modes that end outside. price : nats a
     coordinate for an error of 0.01 in every predicted noise; None for a deterministic sampler. w2,
@@ -76,6 +75,7 @@ class Card:
     spectrum: float
     seeded: bool
     ours: dict[str, float]
+    order_at: ClassVar[float] = 0.2
 
     @property
     def name(self) -> str:
@@ -216,7 +216,7 @@ def _order(
         counts = [max(1, round(steps * factor)) for factor in factors]
         try:
             others = [transcribe(Guarded(driver_of(sampler, count, settings))) for count in counts]
-            found = convergence(sorted([plan, *others], key=lambda p: p.calls), [_ORDER_AT])
+            found = convergence(sorted([plan, *others], key=lambda p: p.calls), [Card.order_at])
         except MixdynError:
             continue
         order, floor = float(found.order[0]), float(found.floor[0])

@@ -77,12 +77,13 @@ def _spread(card: Card) -> list[str]:
 
 
 def _fall(card: Card) -> str:
+    """What more steps do, at the one standard deviation at which that is known."""
     if card.order is None:
         return ""
     if card.order < _MATTERS:
-        return ", and more steps make it no better"
+        return f"; at {card.order_at:g} more steps make it no better"
     left = f" to {card.floor:+.2g}" if card.floor and abs(card.floor) > _NEGLIGIBLE else ""
-    return f", an error that falls as evaluations^-{card.order:.2g}{left}"
+    return f"; at {card.order_at:g} its error falls as evaluations^-{card.order:.2g}{left}"
 
 
 def _instead(card: Card) -> str:

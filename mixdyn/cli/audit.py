@@ -159,8 +159,8 @@ def _print_gaussian(card: Card, console: Console) -> None:
         price = f"{card.price:.3g} nats a coordinate for {MISTAKE:g} in every predicted noise"
     console.print(
         f"order {show_number(card.order, 3)}, floor {show_number(card.floor, 2)} (of the spread at "
-        f"0.2); off the spectrum by {show_share(card.w2 / card.spectrum, 2)} of its norm in W2; "
-        f"price of a score error: {price}\n"
+        f"{card.order_at:g}); off the spectrum by {show_share(card.w2 / card.spectrum, 2)} of its "
+        f"norm in W2; price of a score error: {price}\n"
     )
 
 
