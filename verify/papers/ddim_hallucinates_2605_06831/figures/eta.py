@@ -43,13 +43,13 @@ def _message(result: Result, what: str, counts: IntArray, spread: Array) -> str:
     )
 
 
-def _panels(result: Result, lines: list[Line], top: float) -> Figure:
+def _panels(result: Result, lines: list[Line], top: float, message: str, note: str) -> Figure:
     """Interpolation rate left, standard deviation within the modes right."""
     figure, (left, right) = new_figure(9.0, 3.9, columns=2)
     at = result["eta"]
     for label, look, counts, spread, shift in lines:
         plot_rates(left, at + shift, counts, look, label)
-        right.plot(at, spread, look.marker, color=look.color, label=label)
+        right.plot(at, spread, look.marker, color=look.color)
     right.plot(at, result["recursion"], color=BLACK, label="closed form: linear recursion")
     right.axhline(1.0, color=GREY, ls=":", label="the data")
     explain_limits(left)
@@ -58,9 +58,9 @@ def _panels(result: Result, lines: list[Line], top: float) -> Figure:
     right.set_ylim(0.0, None)
     for ax in (left, right):
         ax.set_xlabel(_AXIS)
-        ax.legend()
+    right.legend()
     percent_axis(left, 50.0 / lines[-1][2][0].sum(), top)
-    return figure
+    return finish(figure, message, result, note, left.get_legend_handles_labels())
 
 
 def draw(result: Result) -> Figure:
@@ -76,7 +76,7 @@ def draw(result: Result) -> Figure:
         f"{result.number('blur'):g} of the shortest mode distance. Bars: 95 % intervals."
     )
     message = _message(result, "With a score error,", counts, spread)
-    return finish(_panels(result, lines, 100.0), message, result, note)
+    return _panels(result, lines, 100.0, message, note)
 
 
 X7 = FigureSpec(
@@ -106,7 +106,7 @@ def draw_learned(result: Result) -> Figure:
     )
     counts, spread = result["counts"].sum(axis=0), result["spread"].mean(axis=0)
     message = _message(result, "On trained networks", counts, spread)
-    return finish(_panels(result, lines, 10.0), message, result, note)
+    return _panels(result, lines, 10.0, message, note)
 
 
 E13 = FigureSpec(
