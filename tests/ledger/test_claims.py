@@ -301,7 +301,7 @@ def paper(tmp_path, monkeypatch):
     header = "from verify.ledger.paper import Paper\n\nPAPER = Paper('Newest', place=9)\n"
     (folder / "__init__.py").write_text(header)
     for name in ("Q10", "Q2"):
-        text = CLAIM.format(doc=toys.doc(), id=name)
+        text = CLAIM.format(doc=toys.doc(Hypotheses="none."), id=name)
         (folder / "claims" / f"{name.lower()}_toy.py").write_text(text)
     (folder / "figures" / "toy.py").write_text(FIGURE)
     monkeypatch.setattr(verify.papers, "__path__", [*verify.papers.__path__, str(tmp_path)])

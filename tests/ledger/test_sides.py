@@ -127,6 +127,23 @@ def test_a_row_says_what_its_parts_say(claim, case):
     assert narrow.narrow
 
 
+def test_a_hypothesis_that_is_stated_and_measured_nowhere_does_not_pass_for_met(claim, case):
+    @claim.exact()
+    def one(case):
+        yield Side("x", 1.0, at_most=2.0, tolerance=CLOSE)
+
+    (row,) = run(claim, case)
+    assert row.verdict is Outcome.ERROR
+    assert "near of G.9 in no row" in row.note
+
+    @claim.sampled()
+    def other(case):
+        yield Side("y", 1.0, at_most=2.0, tolerance=CLOSE)
+        yield Hypothesis("near", 1.0)
+
+    assert [row.verdict for row in run(claim, case)] == [Outcome.HOLDS] * 2
+
+
 def test_what_only_the_report_shows_is_not_asked_for_by_a_control(claim, case):
     asked = []
 
@@ -176,6 +193,7 @@ def test_what_is_measured_is_given_and_can_be_given_by_hand(claim, case):
     @claim.learned(of=lambda case: [1.5])
     def network(case, models):
         yield Side("x", models[0], at_most=2.0, tolerance=CLOSE)
+        yield Hypothesis("near", 1.0)
         yield Facts(model="a network", seed=7)
 
     (row,) = rows.check(claim, case)

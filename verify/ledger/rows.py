@@ -14,15 +14,29 @@ from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableEr
 from .case import Case
 from .claim import Claim, Control, Measure, Measurement, parse_hypotheses
 from .controls import narrowest
-from .relations import Comparison
+from .relations import Comparison, Outcome
 from .sides import Facts, NotApplicable, Side, each_part
 from .verdict import Finding, Hypothesis, Table, Verdict
 
 
 def check(claim: Claim, case: Case) -> list[Verdict]:
-    """One row a measurement, in the order in which they were registered."""
-    found = (_row(claim, case, measurement) for measurement in claim.measurements)
-    return [row for row in found if row is not None]
+    """One row a measurement, in the order in which they were registered.
+
+    Raises InputError where every measurement is judged and none takes up one of the hypotheses
+    that the claim states: it would stand there as if it had been met.
+    """
+    found = [_row(claim, case, measurement) for measurement in claim.measurements]
+    rows = [row for row in found if row is not None]
+    taken = {hypothesis.name for row in rows for hypothesis in row.hypotheses}
+    idle = parse_hypotheses(claim.doc["Hypotheses"]).keys() - taken
+    unjudged = (Outcome.NOT_APPLICABLE, Outcome.ERROR)
+    if idle and len(rows) == len(found) and not any(row.verdict in unjudged for row in rows):
+        raise InputError(
+            "a hypothesis that a claim states is one of its needs or is measured beside its sides",
+            f"{', '.join(sorted(idle))} of {claim.id} in no row",
+            "Give Hypothesis.from_slack(name, slack) among a row's parts, or state it no more.",
+        )
+    return rows
 
 
 def controls(claim: Claim, case: Case) -> dict[str, Verdict]:
