@@ -125,7 +125,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     hull = GaussianMixture(np.eye(2, 16), 0.1)
     v = v_grid(schedule, ddim.grid(schedule), general)
     zeros = {name: np.zeros(shape) for name, shape in Architecture(embedding=2).shapes().items()}
-    network = ResidualNetwork(zeros, np.zeros((9, 2)), "float32")
+    networks = [ResidualNetwork(zeros, np.zeros((9, 2)), real) for real in ("float32", "float64")]
 
     def run(model: object, sampler: object = ddim, **options: object) -> Callable[[], object]:
         return lambda: sample(model, schedule, sampler, x=x, rng=0, **options)  # type: ignore[arg-type]
@@ -141,7 +141,8 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("product mixture", run(product, DDPM())),
         ("general mixture, float32", run(single(general), DDPM())),
         ("product mixture, float32", run(single(product), DDPM())),
-        ("residual network", lambda: network.eps(x, 4)),
+        ("residual network", lambda: networks[0].eps(x, 4)),
+        ("residual network, float64", lambda: networks[1].eps(x, 4)),
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
         ("steps of any model", run(foreign)),

@@ -1,9 +1,10 @@
-"""A residual MLP in single precision, a tile of samples at a time through all of its layers.
+"""A residual MLP, a tile of samples at a time through all of its layers, in the precision of its
+weights.
 
     h = enter(x);  h += second(leaky(first(norm(h) + e)))  per block;  leave(leaky(norm(h)))
 
 with e the embedding of the time, the same for all samples. A tile lies feature by feature,
-(features COLUMNS,), so that norms and activations are passes over samples. A linear map takes ROWS
+(features columns,), so that norms and activations are passes over samples. A linear map takes ROWS
 of its outputs at a time: their sums stay in registers while its inputs stream by, once.
 
 What depends on no sample is done before, in double: a norm's own scale and shift go into the map
@@ -25,13 +26,14 @@ from numba.extending import intrinsic
 from .arithmetic import wide
 from .compiling import cached, inlined, on_tile, over_rows
 
-# As many sums as leave room in the registers for the inputs and a weight.
-ROWS, COLUMNS = (8, 32) if binding.get_host_cpu_features().get("avx512f") else (6, 16)
+# As many sums as leave room in the registers for the inputs and a weight: rows, and the bytes of a
+# row of a tile.
+ROWS, SPAN = (8, 128) if binding.get_host_cpu_features().get("avx512f") else (6, 64)
 NORM_EPS, SLOPE = 1e-5, 0.01  # of the norms; of the activation below zero
 
 
 class Weights(NamedTuple):
-    """A network of L blocks of width H as the kernel reads it, float32; see `packed`.
+    """A network of L blocks of width H as the kernel reads it, of one precision; see `packed`.
 
     Maps are packed, (outputs/ROWS, inputs, ROWS), biases padded to whole ROWS. enter: d -> H.
     opening: (x, 1) -> H, `enter`, centring and the first map of the first block in one. first (L -
@@ -51,18 +53,18 @@ class Weights(NamedTuple):
     leave_bias: Any
 
 
-def padded(values: Any) -> Any:
-    """(..., m) as float32, filled up with zeros to whole ROWS."""
+def padded(values: Any, real: Any) -> Any:
+    """(..., m) in a precision, filled up with zeros to whole ROWS."""
     m = values.shape[-1]
-    filled = np.zeros((*values.shape[:-1], m + -m % ROWS), np.float32)
+    filled = np.zeros((*values.shape[:-1], m + -m % ROWS), real)
     filled[..., :m] = values
     return filled
 
 
-def packed(weight: Any) -> Any:
+def packed(weight: Any, real: Any) -> Any:
     """A map (..., outputs, inputs) with ROWS of its outputs side by side, (..., outputs/ROWS,
-    inputs, ROWS) float32."""
-    columns = padded(np.swapaxes(weight, -1, -2))
+    inputs, ROWS) in a precision."""
+    columns = padded(np.swapaxes(weight, -1, -2), real)
     split = columns.reshape(*columns.shape[:-1], columns.shape[-1] // ROWS, ROWS)
     return np.ascontiguousarray(np.swapaxes(split, -3, -2))
 
@@ -72,24 +74,26 @@ if config.DISABLE_JIT:
     def _leaky(y: Any, slope: Any) -> Any:
         return np.where(y > 0.0, y, slope * y)
 
+    def _rows(tile: Any, count: int) -> Any:
+        columns = SPAN // tile.itemsize
+        return tile[: count * columns].reshape(count, columns)
+
     def _map_rows(weights: Any, n: int, bias: Any, x: Any, slope: Any, add: bool, out: Any) -> None:
-        rows = out[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)
-        y = weights.T @ x[: n * COLUMNS].reshape(n, COLUMNS) + bias[:ROWS, None]
+        rows = _rows(out, ROWS)
+        y = weights.T @ _rows(x, n) + bias[:ROWS, None]
         rows[:] = _leaky(rows + y if add else y, slope)
 
     def _normalise(h: Any, count: int, x: Any, rows: int, centred: bool, out: Any) -> None:
-        held = h[: count * COLUMNS].reshape(count, COLUMNS)
+        held = _rows(h, count)
         scale = 1.0 / np.sqrt(held.var(axis=0) + NORM_EPS)
-        y = x[: rows * COLUMNS].reshape(rows, COLUMNS) - (held.mean(axis=0) if centred else 0.0)
-        out[: rows * COLUMNS] = (y * scale).ravel()
+        y = _rows(x, rows) - (held.mean(axis=0) if centred else 0.0)
+        _rows(out, rows)[:] = y * scale
 
     def _activate(z: Any, count: int, factor: Any, shift: Any, slope: Any) -> None:
-        rows = z[: count * COLUMNS].reshape(count, COLUMNS)
+        rows = _rows(z, count)
         rows[:] = _leaky(factor[:, None] * rows + shift[:, None], slope)
 
 else:
-    _LANES = ir.VectorType(ir.FloatType(), COLUMNS)
-    _ZERO = ir.Constant(_LANES, [0.0] * COLUMNS)
 
     def _data(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
         """Every array among the arguments as the pointer to its numbers, the rest as it is."""
@@ -100,10 +104,15 @@ else:
             for kind, arg in zip(sig.args, args, strict=True)
         ]
 
+    def _lanes(real: Any) -> Any:
+        """A row of a tile of these numbers."""
+        return ir.VectorType(real, SPAN // (4 if isinstance(real, ir.FloatType) else 8))
+
     def _row(builder: Any, data: Any, index: Any) -> Any:
         """Where row `index` of a tile begins."""
-        begin = builder.mul(index, index.type(COLUMNS))
-        return builder.bitcast(builder.gep(data, [begin]), _LANES.as_pointer())
+        lanes = _lanes(data.type.pointee)
+        begin = builder.mul(index, index.type(lanes.count))
+        return builder.bitcast(builder.gep(data, [begin]), lanes.as_pointer())
 
     def _load(builder: Any, pointer: Any) -> Any:
         return builder.load(pointer, align=4)
@@ -112,20 +121,21 @@ else:
         builder.store(value, pointer, align=4)
 
     def _activated(builder: Any, y: Any, slope: Any) -> Any:
-        positive = builder.fcmp_ordered(">", y, _ZERO)
+        positive = builder.fcmp_ordered(">", y, ir.Constant(y.type, None))
         return builder.select(positive, y, builder.fmul(slope, y))
 
     def _everywhere(builder: Any, number: Any) -> Any:
         """One number in all lanes."""
-        none = ir.Constant(_LANES, ir.Undefined)
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), COLUMNS), [0] * COLUMNS)
+        lanes = _lanes(number.type)
+        none, first = ir.Constant(lanes, ir.Undefined), ir.VectorType(ir.IntType(32), lanes.count)
         one = builder.insert_element(none, number, ir.IntType(32)(0))
-        return builder.shuffle_vector(one, none, zeros)
+        return builder.shuffle_vector(one, none, ir.Constant(first, None))
 
     def _call(builder: Any, name: str, *args: Any) -> Any:
         """LLVM's own function `name`, lane by lane."""
-        signature = ir.FunctionType(_LANES, [_LANES] * len(args))
-        name = f"llvm.{name}.v{COLUMNS}f32"
+        lanes = args[0].type
+        signature = ir.FunctionType(lanes, [lanes] * len(args))
+        name = f"llvm.{name}.v{lanes.count}{lanes.element.intrinsic_name}"
         return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), args)
 
     @intrinsic
@@ -139,8 +149,9 @@ else:
             for k in range(ROWS):
                 place = _row(builder, out, word(k))
                 number = builder.load(builder.gep(bias, [word(k)]))
-                before = builder.select(add, _load(builder, place), _ZERO)
-                start = builder.fadd(before, _everywhere(builder, number))
+                first = _everywhere(builder, number)
+                before = builder.select(add, _load(builder, place), first.type(None))
+                start = builder.fadd(before, first)
                 sums.append(cgutils.alloca_once_value(builder, start))
                 places.append(place)
             with cgutils.for_range(builder, inputs) as loop:
@@ -164,10 +175,11 @@ else:
 
         def generate(context, builder, sig, args):
             h, count, x, rows, centred, out = _data(context, builder, sig, args)
-            real = ir.FloatType()
+            real = h.type.pointee
             share = builder.fdiv(real(1.0), builder.sitofp(count, real))
             share = _everywhere(builder, share)
-            total, square = (cgutils.alloca_once_value(builder, _ZERO) for _ in range(2))
+            zero = share.type(None)
+            total, square = (cgutils.alloca_once_value(builder, zero) for _ in range(2))
             with cgutils.for_range(builder, count) as loop:
                 row = _load(builder, _row(builder, h, loop.index))
                 builder.store(builder.fadd(builder.load(total), row), total)
@@ -178,7 +190,7 @@ else:
             eps = _everywhere(builder, real(NORM_EPS))
             root = _call(builder, "sqrt", _call(builder, "fma", builder.load(square), share, eps))
             scale = builder.fdiv(_everywhere(builder, real(1.0)), root)
-            mean = builder.select(centred, mean, _ZERO)
+            mean = builder.select(centred, mean, zero)
             with cgutils.for_range(builder, rows) as loop:
                 apart = builder.fsub(_load(builder, _row(builder, x, loop.index)), mean)
                 place = _row(builder, out, loop.index)
@@ -208,33 +220,35 @@ else:
 
 
 @inlined
-def _begin(j):
-    """Where row j begins; see `modes.begin_of`."""
-    return (j & 0x7FFFFFFF) * COLUMNS
+def _begin(j, tile):
+    """Where row j of a tile begins; see `modes.begin_of`."""
+    return (j & 0x7FFFFFFF) * (SPAN // tile.itemsize)
 
 
 @on_tile
 def _apply(weights, bias, x, slope, add, out):
     """out <- leaky(weights x + bias), `_map_rows` for all rows: weights (outputs/ROWS, inputs,
-    ROWS), x (inputs COLUMNS,)."""
+    ROWS), x (inputs columns,)."""
     wide()
     for r in range(weights.shape[0]):
         first = r * ROWS
-        _map_rows(weights[r], weights.shape[1], bias[first:], x, slope, add, out[_begin(first) :])
+        _map_rows(
+            weights[r], weights.shape[1], bias[first:], x, slope, add, out[_begin(first, out) :]
+        )
 
 
 @on_tile
 def _sample_tile(first, end, x, weights, times, work, out):
     """The network for the samples first..end; the last fills a tile that is not whole."""
     wide()
-    d = x.shape[1]
-    width, one, slope = weights.scale.shape[0], np.float32(1.0), np.float32(SLOPE)
+    d, columns, number = x.shape[1], SPAN // x.itemsize, x.dtype.type
+    width, one, slope = weights.scale.shape[0], number(1.0), number(SLOPE)
     state, h, z, a = work
-    for b in range(COLUMNS):
+    for b in range(columns):
         i = min(first + b, end - 1)
         for j in range(d):
-            state[j * COLUMNS + b] = x[i, j]
-        state[d * COLUMNS + b] = one
+            state[j * columns + b] = x[i, j]
+        state[d * columns + b] = one
     _apply(weights.enter, weights.enter_bias, state, one, False, h)
     _normalise(h, width, state, d + 1, False, state)
     _apply(weights.opening, times[0], state, slope, False, z)
@@ -248,24 +262,25 @@ def _sample_tile(first, end, x, weights, times, work, out):
     _apply(weights.leave, weights.leave_bias, a, one, False, state)
     for b in range(end - first):
         for j in range(d):
-            out[first + b, j] = state[j * COLUMNS + b]
+            out[first + b, j] = state[j * columns + b]
 
 
 @cached
 def network_rows(begin, end, out, x, weights, times):
     """`residual_mlp` of rows begin..end."""
-    rows = times.shape[1] * COLUMNS
-    ends = (x.shape[1] + ROWS) * COLUMNS  # a state with its one, or the noise and what fills up
+    columns = SPAN // x.itemsize
+    rows = times.shape[1] * columns
+    ends = (x.shape[1] + ROWS) * columns  # a state with its one, or the noise and what fills up
     work = (
-        np.empty(ends, np.float32), np.empty(rows, np.float32),
-        np.empty(rows, np.float32), np.empty(rows, np.float32),
+        np.empty(ends, x.dtype), np.empty(rows, x.dtype),
+        np.empty(rows, x.dtype), np.empty(rows, x.dtype),
     )  # fmt: skip
-    for first in range(begin, end, COLUMNS):
-        _sample_tile(first, min(first + COLUMNS, end), x, weights, times, work, out)
+    for first in range(begin, end, columns):
+        _sample_tile(first, min(first + columns, end), x, weights, times, work, out)
 
 
 def residual_mlp(x: Any, weights: Weights, times: Any, out: Any) -> None:
-    """The network at x (n, d) float32 and at one time into out (n, d) float64. times (L, H padded):
-    what a block's first map adds at that time."""
+    """The network at x (n, d) and at one time into out (n, d) float64; x, weights and times of one
+    precision. times (L, H padded): what a block's first map adds at that time."""
     maps = (weights.enter, weights.opening, weights.first, weights.second, weights.leave)
     over_rows(network_rows, sum(part.size for part in maps), out, x, weights, times)

@@ -1,11 +1,12 @@
 """The residual MLP of a trained model from its arrays, without the library that trained it.
 
-In single precision by the kernel of `mixdyn.kernels`; in double, and its derivative, in NumPy.
+By the kernel of `mixdyn.kernels`, in either precision; its derivative in NumPy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from .. import kernels
 from ..support.checks import Array
 
-_ROWS = 512  # at a time in double: their hidden states stay in the second-level cache
+_TIMES = 64  # kept: those of a chain that is run again and again
+_ROWS = 512  # at a time for the derivative: their hidden states stay in the second-level cache
 
 
 class ResidualNetwork:
@@ -25,9 +27,11 @@ class ResidualNetwork:
         H), a final `norm`, `blocks.k.norm`, `.first` and `.second` (H, H), and `time_first`,
         `time_second` behind the features of a time.
     features : (T + 1, m), of the times.
-    precision : of the prediction. In "float32" a sample's bits do not depend on what is computed
-        beside it, nor on the number of threads.
+    precision : of the prediction. A sample's bits do not depend on what is computed beside it, nor
+        on the number of threads.
     """
+
+    own_threads = False
 
     def __init__(
         self,
@@ -35,8 +39,7 @@ class ResidualNetwork:
         features: np.ndarray[Any, Any],
         precision: Literal["float32", "float64"],
     ) -> None:
-        self.own_threads = precision == "float64"  # NumPy's
-        self._features = features
+        self._real, self._features = np.dtype(precision), features
         self._tensors = held = {key: value.astype(np.float64) for key, value in tensors.items()}
         count = sum(key.startswith("blocks.") and key.endswith("norm.bias") for key in held)
 
@@ -50,10 +53,12 @@ class ResidualNetwork:
         )
         self._first = self._of_time * each("norm.weight")[:, None]
         self._second, self._second_bias = each("second.weight"), each("second.bias")
-        self._weights = self._packed() if precision == "float32" else None
+        self._weights = self._packed()
+        self._times = lru_cache(_TIMES)(self._at)
 
     def _packed(self) -> kernels.Weights:
-        held, packed, padded = self._tensors, kernels.packed, kernels.padded
+        held, real = self._tensors, self._real
+        packed, padded = (partial(f, real=real) for f in (kernels.packed, kernels.padded))
         entered = np.column_stack([held["enter.weight"], held["enter.bias"]])
         return kernels.Weights(
             enter=packed(held["enter.weight"]),
@@ -62,35 +67,32 @@ class ResidualNetwork:
             first=packed(self._first[1:]),
             second=packed(self._second),
             second_bias=padded(self._second_bias),
-            scale=held["norm.weight"].astype(np.float32),
-            shift=held["norm.bias"].astype(np.float32),
+            scale=held["norm.weight"].astype(real),
+            shift=held["norm.bias"].astype(real),
             leave=packed(held["leave.weight"]),
             leave_bias=padded(held["leave.bias"]),
         )
 
     def eps(self, x: Array, t: int) -> Array:
         """The prediction at x (n, d) and a time t in 0..T, (n, d)."""
-        if self._weights is None:
-            return self._in_double(x, t, np.empty((0, x.shape[1])))[0]
-        out, times = np.empty(x.shape), kernels.padded(self._times(t))
-        kernels.residual_mlp(x.astype(np.float32, order="C"), self._weights, times, out)
+        out, times = np.empty(x.shape), kernels.padded(self._times(t), self._real)
+        kernels.residual_mlp(x.astype(self._real, order="C"), self._weights, times, out)
         return out
 
     def jacobian(self, x: Array, t: int) -> Array:
         """Its derivative in double, (n, d, d): row i is the gradient of component i."""
-        moved = self._in_double(x, t, np.eye(x.shape[1]))[1:]
-        return np.moveaxis(moved, 0, 2)
+        return np.moveaxis(self._with_slopes(x, t)[1:], 0, 2)
 
-    def _times(self, t: int) -> Array:
+    def _at(self, t: int) -> Array:
         """(L, H): what the first map of each block adds at time t."""
         held = self._tensors
         inner = held["time_first.weight"] @ self._features[t] + held["time_first.bias"]
         embedded = held["time_second.weight"] @ _leaky(inner[None])[0] + held["time_second.bias"]
         return self._constant + self._of_time @ embedded
 
-    def _in_double(self, x: Array, t: int, directions: Array) -> Array:
-        """(1 + k, n, d): the prediction, and its derivatives along directions (k, d)."""
-        held, times = self._tensors, self._times(t)
+    def _with_slopes(self, x: Array, t: int) -> Array:
+        """(1 + d, n, d): the prediction, and its derivative by every coordinate of x."""
+        held, times, directions = self._tensors, self._times(t), np.eye(x.shape[1])
         out = np.empty((1 + len(directions), *x.shape))
         for begin in range(0, len(x), _ROWS):
             rows = x[begin : begin + _ROWS]

@@ -21,7 +21,9 @@ def score(checkpoint_file):
     return LearnedScore.load(checkpoint_file)
 
 
-def test_a_row_has_the_same_bits_in_any_batch_on_any_number_of_threads(score):
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_row_has_the_same_bits_in_any_batch_on_any_number_of_threads(score, precision):
+    score = LearnedScore(score.weights, score.schedule, precision=precision)
     x = np.random.default_rng(0).standard_normal((5000, 2))
     x.setflags(write=False)
     whole = score.eps(x, 7)
