@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
 from mixdyn.samplers.plan import StepPlan
@@ -28,7 +28,7 @@ FAR = 8.0  # a state beyond it has escaped
 _NEGLIGIBLE = 1e-17  # of the mass: points that carry less are dropped
 _COARSE = 4.0  # of the table from which points are placed, in units of their spacing
 _STARTS, _HALVINGS, _APART = 1025, 24, 0.004
-_LIGHT = 1e-13
+_LIGHT = 1e-9  # of a cell: what is not bisected, far below any probability that is shown
 Move = Callable[[Array], Array]
 
 
@@ -76,7 +76,7 @@ class NoisyLaw:
         return _density(places, self.centers, self.mass, self.std)
 
 
-def noisy_law(model: Any, plan: StepPlan, steps: int, *, spacing: float = 0.5) -> NoisyLaw:
+def noisy_law(model: Any, plan: StepPlan, steps: int, *, spacing: float = 0.7) -> NoisyLaw:
     """The law after the first `steps` steps of a plan, each with noise, from x ~ N(0, 1).
 
     model, spacing : as in `line_law`.
@@ -96,7 +96,7 @@ def noisy_law(model: Any, plan: StepPlan, steps: int, *, spacing: float = 0.5) -
     return NoisyLaw(centers, mass, std, escaped)
 
 
-def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.5) -> LineLaw:
+def line_law(model: Any, plan: StepPlan, *, spacing: float = 0.7) -> LineLaw:
     """The law of x_0 from x ~ N(0, 1) under a plan with noise at every step but the last, or none.
 
     model : has eps(x, t), x (n, 1). spacing : of the points in u. A smaller one checks the first.
@@ -136,7 +136,7 @@ def _points(
 
 def _places(
     move: Move, centers: Array, stds: tuple[float, float], spacing: float
-) -> tuple[PchipInterpolator, float]:
+) -> tuple[CubicSpline, float]:
     """x as a smooth function of u, and how far u goes."""
     before, after = stds
     low, high = centers.min() - REACH * before, centers.max() + REACH * before
@@ -152,8 +152,12 @@ def _places(
             np.insert(table, at, middle),
             np.insert(moved, at, np.clip(move(middle), -FAR, FAR)),
         )
-    u = np.cumsum(np.abs(np.diff(table)) / before + np.abs(np.diff(moved)) / after)
-    return PchipInterpolator(np.concatenate([[0.0], u]), table), float(u[-1])
+    # Steps in how densely points lie are what a quadrature on few of them feels: evened out twice.
+    gaps = np.abs(np.diff(table)) / before + np.abs(np.diff(moved)) / after
+    for _ in range(2):
+        gaps = np.convolve(np.pad(gaps, 1, "edge"), [0.25, 0.5, 0.25], "valid")
+    u = np.concatenate([[0.0], np.cumsum(gaps)])
+    return CubicSpline(u, table), float(u[-1])
 
 
 def _density(points: Array, centers: Array, mass: Array, std: float) -> Array:

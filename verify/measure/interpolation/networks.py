@@ -116,7 +116,7 @@ def law_on_line(
     # A map that is bisected must be smooth; single precision is not, below 1e-7.
     if sampler == "DDIM" and model is not None:
         score = model.score.in_double()
-    spacing = 0.5 if case.profile is Profile.QUICK else 0.25
+    spacing = 0.7 if case.profile is Profile.QUICK else 0.25
     return line_law(score, plan.plan(clock, run.grid(clock)), spacing=spacing)
 
 
@@ -237,7 +237,7 @@ class PlaneCounts:
 @Measurement
 def plane_counts(case: Case) -> list[PlaneCounts]:
     """The grid and the diamond under DDIM and DDPM, learned and exact score from the same noise."""
-    sizes = {"DDIM": case.pick(15_000, 400_000), "DDPM": case.pick(4_000, 100_000)}
+    sizes = {"DDIM": case.pick(15_000, 400_000), "DDPM": case.pick(3_000, 100_000)}
     return [
         _count(case, plane, sampler, n, network.model)
         for plane, mixture in PLANES.items()
