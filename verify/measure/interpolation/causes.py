@@ -14,6 +14,7 @@ from mixdyn.geometry import mode_radius
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
+from ...ledger.cases import is_standard
 from ..measurement import Measurement
 from ..networks.pooled import Shares
 from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps
@@ -22,7 +23,6 @@ from .networks import (
     PlaneCounts,
     exact_chains,
     gap_probabilities,
-    is_standard,
     law_on_line,
     networks,
     plane_counts,

@@ -26,9 +26,8 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
+from ...ledger import cases
 from ...ledger.case import Case, Profile
-from ...ledger.cases import standard
-from ...ledger.sides import NotApplicable
 from ..measurement import Measurement
 from ..networks.models import TrainedModel, load, shipped
 from .line_law import LineLaw, line_law
@@ -49,27 +48,12 @@ class Network:
     model: TrainedModel
 
 
-def is_standard(case: Case) -> bool:
-    """Whether a case is the ledger's standard one under the shipped networks."""
-    return case.digest == standard(0, Profile.QUICK).digest and not case.random
-
-
-def on_standard(measured: Callable[[Case], Any]) -> Callable[[Case], Any]:
-    """What a row of a claim that brings its own problems rests on, as a claim's `of`: what
-    `measured` gives, on the standard case alone."""
-
-    def source(case: Case) -> Any:
-        if case.random:
-            return None
-        return measured(case) if is_standard(case) else NotApplicable(OWN_PROBLEMS)
-
-    return source
-
-
 OWN_PROBLEMS = (
     "The problems are those of arXiv 2406.09358 with their shipped networks; the standard case "
     "shows them."
 )
+# On what a row of a claim that brings the paper's problems rests.
+on_standard = functools.partial(cases.on_standard, why=OWN_PROBLEMS)
 
 
 def own_case(case: Case, mixture: GaussianMixture) -> Case:

@@ -25,6 +25,7 @@ import numpy as np
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
+from verify.ledger.cases import is_standard
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
@@ -34,7 +35,6 @@ from verify.measure.interpolation.networks import (
     exact_gaps_of,
     exact_plane_log,
     gap_probabilities,
-    is_standard,
     law_on_line,
     log_outside,
     on_standard,
