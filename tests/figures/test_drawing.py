@@ -121,6 +121,7 @@ STATED = {
     "X8 elsewhere": lambda r: f"of {len(r['models'])} (by",
     "X10": lambda r: f"at most {r['rate'][:, :2].max():.1g} of the samples",
     "X11": lambda r: f"most {100 * r['coarse_guarantee'][1, nearest(r['coarse_eta'], 1)]:.2g} %",
+    "W4": lambda r: f"leave W2 = {r['truncated'][4].min():.2g} at its best truncation",
     "M1": lambda r: f"DDPM {percent(r['counts'][:, -1])}",
     "M2": lambda r: f"instead of {r['exact_eigenvalue'][nearest(r['times'], 3)]:.2g}",
     "M3": lambda r: "{} lie on sides of cells, {} on diagonals".format(*r["counts"].sum(axis=0)),

@@ -33,7 +33,8 @@ def test_no_two_figures_share_an_id_a_file_or_what_they_redraw():
 
 
 def test_every_figure_says_whose_it_is():
-    paper = r"(Figures? \w.*|Appendi(x|ces) \w.*|Proposition 4\.7) of (2605\.06831|2406\.09358)"
+    what = r"(Figures? \w.*|Appendi(x|ces) \w.*|Proposition 4\.7)"
+    paper = rf"{what} of (2605\.06831|2406\.09358|2405\.14250)"
     for spec in FIGURES.values():
         assert re.fullmatch(
             rf"{paper}(, on trained networks)?|Our own, of result X\d+.*", spec.source

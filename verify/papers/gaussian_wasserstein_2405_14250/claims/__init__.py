@@ -1,0 +1,1 @@
+"""One file a claim: the theorem, its measurement, its controls."""
