@@ -160,6 +160,19 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
     return status
 
 
+def _judge(library: str, wanted: list[str], seed: int, profile: Profile, outputs: Outputs) -> int:
+    """Check the samplers of a library; the exit status.
+
+    In one process, which imports it once; nothing kept is read: what an installed library is made
+    of, no row's key says.
+    """
+    from .subjects.registry import load_subjects
+
+    entries, case = load_subjects(library, seed, profile)
+    chosen = registry.select(entries, wanted)
+    return _finish(chosen, [case], _run(chosen, [case], outputs, True, 1), outputs)
+
+
 def _draw(ids: list[str], case: Case, out: Path) -> None:
     """Draw figures of a case, measuring what they need; the report embeds them from then on."""
     from .report.figures import FIGURES, draw_figures
@@ -223,6 +236,13 @@ def main(  # noqa: PLR0917 - typer calls it by name
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Check again, and measure again, what is kept.")
     ] = False,
+    subjects: Annotated[
+        str | None,
+        typer.Option(
+            help="Check the samplers of a library, such as diffusers, in place of the papers.",
+            metavar="LIBRARY",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(help="Claims checked at a time, in as many processes.", show_default="cores"),
@@ -255,6 +275,18 @@ def main(  # noqa: PLR0917 - typer calls it by name
                     "Drop them.",
                 )
             raise typer.Exit(_search(search_claim, seed, profile, out))
+        if subjects is not None:
+            if files.any() or n_random is not None or figures:
+                raise InputError(
+                    "--subjects checks the samplers of a library on problems of their own",
+                    "files, --random or --figures beside it",
+                    "Drop them.",
+                )
+            raise typer.Exit(
+                _judge(
+                    subjects, claims or [], seed, profile, Outputs(out, json_file, record, False)
+                )
+            )
         chosen = _choose_cases(files, seed, profile, n_random)
         if not fresh:
             chosen = [dataclasses.replace(case, folder=out / "measured") for case in chosen]

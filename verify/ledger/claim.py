@@ -23,15 +23,16 @@ from .relations import Comparison, Outcome
 from .verdict import Basis, Finding, Verdict
 
 PARTS = ("Statement", "Hypotheses", "Measured", "Predicted", "Evidence", "Source")
-_SOURCE = re.compile(r"arXiv \d{4}\.\d{5} v\d+, \S")
+# A paper, or a subject: library==version:sampler(settings).
+_SOURCE = re.compile(r"arXiv \d{4}\.\d{5} v\d+, \S|\w+==\d\S*:\w+\(.*\)")
 
 
 def parse_docstring(doc: str) -> dict[str, str]:
     """The title and the fixed parts of a claim's docstring.
 
     A part starts at the margin as `Statement: ...` and runs to the next one. Raises InputError for
-    a part that is missing, empty, repeated or out of order, and for a source without an arXiv id,
-    version and number.
+    a part that is missing, empty, repeated or out of order, and for a source that is neither of a
+    paper (arXiv id, version, number) nor a subject, library==version:sampler(settings).
     """
     title, _, body = doc.strip().partition("\n")
     found = re.findall(rf"^({'|'.join(PARTS)}):", body, flags=re.MULTILINE)
@@ -46,7 +47,8 @@ def parse_docstring(doc: str) -> dict[str, str]:
     parts = dict(zip(PARTS, texts, strict=True))
     if not _SOURCE.search(parts["Source"]):
         raise InputError(
-            "a source names arXiv id, version and number, as in 'arXiv 2605.06831 v1, Lemma G.1'",
+            "a source is arXiv id, version and number, as in 'arXiv 2605.06831 v1, Lemma G.1', or "
+            "library==version:sampler(settings)",
             parts["Source"],
             "Complete the source.",
         )

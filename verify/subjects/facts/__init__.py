@@ -1,0 +1,1 @@
+"""One file a fact: its statement, its measurement, its control."""
