@@ -37,6 +37,7 @@ NAMED = (0.007, 0.05, 0.2, 1.0)  # standard deviations that a card prints
 MEAN = 0.7  # of the Gaussians: a spread alone hides a mean that is off
 MISTAKE = 0.01  # of every predicted noise, in nats
 _CURVE = np.unique(np.concatenate([np.geomspace(0.003, 3.0, 28), NAMED]))
+_ONE_LEVEL = 1e-5  # of a step in log noise: what rounds to one level
 _MOST_STEPS = 500  # of a plan that is made for the order alone
 _SAMPLES = 10_000
 _RELEASED = 2_000
@@ -50,7 +51,8 @@ class Card:
     """An audited sampler.
 
     response : one row for each standard deviation. clock : (asked, true) noise over signal of each
-    call. order, floor : of the gain's error at the standard deviation order_at; None where unknown.
+    call; end : that at which it returns. order, floor : of the gain's error at the standard
+    deviation order_at; None where unknown. seeded : whether a seed names the end; None in brief.
     outside : samples farther from every mode than its radius; weights : those within, by mode.
     trapped : paths released near the midpoint of the nearest modes that end outside. price : nats a
     coordinate for an error of 0.01 in every predicted noise; None for a deterministic sampler. w2,
@@ -64,6 +66,7 @@ class Card:
     why: str | None
     response: list[Response]
     clock: list[tuple[float, float]]
+    end: float
     order: float | None
     floor: float | None
     outside: Proportion
@@ -73,7 +76,7 @@ class Card:
     price: float | None
     w2: float
     spectrum: float
-    seeded: bool
+    seeded: bool | None
     ours: dict[str, float]
     order_at: ClassVar[float] = 0.2
 
@@ -99,6 +102,18 @@ class Card:
         return k + 1, float(error[k])
 
     @property
+    def quotient(self) -> float | None:
+        """The largest of neighbouring steps in log noise over signal, the longer by the shorter:
+        what multistep methods suffer from. None for fewer than two steps."""
+        levels = np.array([*(asked for asked, _ in self.clock), self.end])
+        levels = np.minimum.accumulate(levels[np.isfinite(levels) & (levels > 0.0)])
+        steps = -np.diff(np.log(levels))
+        steps = steps[steps > _ONE_LEVEL]
+        if len(steps) < 2:
+            return None
+        return float(np.exp(np.abs(np.diff(np.log(steps)))).max())
+
+    @property
     def words(self) -> list[str]:
         """What it returns, where it errs, what to use instead: a sentence each."""
         return words(self)
@@ -119,6 +134,8 @@ class Card:
                 {"call": k, "asked": asked, "true": true}
                 for k, (asked, true) in enumerate(self.clock, start=1)
             ],
+            "end": self.end,
+            "step_quotient": self.quotient,
             "order": self.order,
             "floor": self.floor,
             "mixture": {
@@ -131,7 +148,12 @@ class Card:
 
 
 def natural_images(side: int = 32, std: float = 0.5) -> Array:
-    """(side^2 - 1,) variances, of mean std^2, that fall off as 1/frequency^2."""
+    """(side^2 - 1,) variances, of mean std^2, that fall off as 1/frequency^2: those of the Fourier
+    modes but the constant one, of a grey image.
+
+    Source: Field, J. Opt. Soc. Am. A 4 (1987): amplitudes fall as 1/frequency. Tolhurst, Tadmor and
+    Chao, Ophthalmic Physiol. Opt. 12 (1992), find 1/frequency^1.2 on average, 0.8 to 1.5.
+    """
     f = np.fft.fftfreq(side, 1.0 / side)
     square = np.sort((f[:, None] ** 2 + f**2).reshape(-1))[1:]
     return std**2 / square / np.mean(1.0 / square)
@@ -149,12 +171,14 @@ def audit(
     mixture: GaussianMixture | None = None,
     eigenvalues: ArrayLike | None = None,
     seed: int = 0,
+    brief: bool = False,
     **settings: Any,
 ) -> Card:
     """The card of a sampler, named or given as `transcribe` takes it.
 
     mixture : two modes by default. eigenvalues (k,) > 0 : of the data's covariance, for W2; those
-    of natural images by default. Raises InputError for a sampler that fails, in one line.
+    of natural images by default. brief : without order, floor and seeds, which the card of another
+    number of steps tells as well. Raises InputError for a sampler that fails, in one line.
     """
     steps = None if steps is None else check_integer(steps, "steps", 1)
     driver = Guarded(driver_of(sampler, steps, settings))
@@ -171,7 +195,9 @@ def audit(
     rows = measured.responses(_CURVE if plan else np.array(NAMED), MEAN)
     asked, true = measured.clock()
     outside, weights = _shares(problem, measured.ends(problem, _SAMPLES, seed))
-    order, floor = (None, None) if plan is None else _order(sampler, plan, steps, settings)
+    order, floor = None, None
+    if plan is not None and not brief:
+        order, floor = _order(sampler, plan, steps, settings)
     n_eval = measured.calls
     return Card(
         provenance=driver.provenance,
@@ -180,6 +206,7 @@ def audit(
         why=why,
         response=rows,
         clock=list(zip(asked.tolist(), true.tolist(), strict=True)),
+        end=math.sqrt(driver.end.rho),
         order=order,
         floor=floor,
         outside=outside,
@@ -189,7 +216,7 @@ def audit(
         price=None if plan is None else _price(plan),
         w2=measured.w2(spectrum, rows),
         spectrum=float(np.sqrt(spectrum.sum())),
-        seeded=driver.repeats(),
+        seeded=None if brief else driver.repeats(),
         ours=_ours(round(n_eval), tuple(spectrum.tolist())),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..run.sampling import sample
 from ..score.exact import ExactScore
-from ..score.protocol import Level
+from ..score.protocol import Level, checked_eps
 from ..support.checks import Array
 from ..support.errors import InputError, NotAffineError, NotApplicableError, StartWarning
 from .calls import guarded
@@ -58,8 +58,8 @@ class Measuring(Protocol):
         """Distance from Gaussian data of mean 0 and these variances."""
         ...
 
-    def ends(self, mixture: GaussianMixture, n: int, seed: int) -> Array:
-        """(n, d) samples with the exact score."""
+    def ends(self, model: Any, n: int, seed: int) -> Array:
+        """(n, d) samples with the exact score of a mixture, or with a model that takes levels."""
         ...
 
 
@@ -88,14 +88,14 @@ class ByPlan:
         """See `Measuring`."""
         return self.plan.w2(eigenvalues)
 
-    def ends(self, mixture: GaussianMixture, n: int, seed: int) -> Array:
+    def ends(self, model: Any, n: int, seed: int) -> Array:
         """See `Measuring`; of a plan that cannot run, by its sampler."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", StartWarning)
-                return np.asarray(sample(mixture, _ANY, self.plan, n=n, rng=seed).x)
+                return np.asarray(sample(model, _ANY, self.plan, n=n, rng=seed).x)
         except NotApplicableError:
-            return BySampling(self._driver).ends(mixture, n, seed)
+            return BySampling(self._driver).ends(model, n, seed)
 
 
 class BySampling:
@@ -203,21 +203,25 @@ class BySampling:
         gain = np.interp(np.log(std), at, [row.gain for row in rows])
         return float(np.sqrt(np.square((gain - 1.0) * std).sum()))
 
-    def ends(self, mixture: GaussianMixture, n: int, seed: int) -> Array:
+    def ends(self, model: Any, n: int, seed: int) -> Array:
         """See `Measuring`."""
-        exact = ExactScore(mixture, _ANY)
+        exact = ExactScore(model, _ANY) if isinstance(model, GaussianMixture) else None
 
         def ask(x: Array, at: Level) -> Array:
-            if at.alpha == 0.0:
-                x0, eps = mixture.weights @ mixture.means + np.zeros_like(x), x / at.noise_std
-            elif at.noise_var == 0.0:
+            if at.noise_var == 0.0:
                 x0, eps = x / at.alpha, np.zeros_like(x)
+            elif exact is None:
+                eps = checked_eps(model, x, at)
+                x0 = (x - at.noise_std * eps) / at.alpha
+            elif at.alpha == 0.0:
+                x0 = model.weights @ model.means + np.zeros_like(x)
+                eps = x / at.noise_std
             else:
                 x0, eps = exact.x0(x, at), exact.eps(x, at)
             parts = shares(self._driver.predicts, np.array([at.alpha]), np.array([at.noise_std]))
             return parts[0] * eps + np.where(parts[1] == 0.0, 0.0, parts[1] * x0)
 
-        return self._run(n, mixture.d, ask, seed)
+        return self._run(n, model.d, ask, seed)
 
 
 def _asked(levels: list[Level]) -> Array:

@@ -52,7 +52,7 @@ def _errs(card: Card) -> str:
             f"{worst.mean_error:+.3g} off"
         )
     found += _spread(card)
-    if not card.seeded:
+    if card.seeded is False:
         found.append("the same seed gives another sample")
     if not found:
         return "No error above 2 % was found in its clock, its mean, its spread or its seeds."

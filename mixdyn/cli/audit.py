@@ -170,6 +170,10 @@ def _print_clock(card: Card, console: Console) -> None:
     rows = [[k, *card.clock[k - 1]] for k in calls]
     title = f"Clock, noise over signal (first, worst and last call; worst off by {error:+.2g})"
     print_table(console, title, "call | asked | true", rows)
+    console.print(
+        f"returns at {card.end:g}; the largest quotient of neighbouring steps in log noise is "
+        f"{show_number(card.quotient, 3)}\n"
+    )
 
 
 def _print_mixture(card: Card, console: Console) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from mixdyn import __version__
 from mixdyn.samplers.options import samplers
-from mixdyn.support.errors import MixdynError, one_line
+from mixdyn.support.errors import InputError, MixdynError, one_line
 
 from .options import AsJson, asks
 from .requests import (
@@ -131,13 +131,14 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
 def audit_command(
     *,
     specs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="SPEC...",
+            show_default=False,
             help="library:sampler, module:function f(model, x_T, rng), or a sampler of ours; its "
             "own settings may follow: SPEC,key=value.",
         ),
-    ],
+    ] = None,
     steps: Annotated[int, typer.Option(help="Steps that it takes.")] = 50,
     settings: Annotated[
         list[str] | None,
@@ -161,10 +162,37 @@ def audit_command(
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write them there as one page.")
     ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for the cards of every public sampler of the libraries installed (or of "
+            "the SPECs alone) at several numbers of steps, as samplers.jsonl and samplers.md. A "
+            "broken-off run goes on; rows that are there stay.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", help="A checkpoint that the gallery's samplers run on too; repeat."
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes of the gallery.")] = 1,
     seed: Seed = 0,
 ) -> None:
     """Audit samplers of any library with the exact score: what they return, and where they err."""
     with _exit_codes():
+        if gallery is not None:
+            from .gallery import GalleryRequest, run_gallery
+
+            every = GalleryRequest(
+                folder=gallery, specs=specs or [], models=models or [], jobs=jobs
+            )
+            for path in run_gallery(every, lambda line: typer.echo(line, err=True)):
+                typer.echo(path)
+            return
+        if not specs:
+            raise InputError("an audit names samplers", "none", "Name one, or --gallery FOLDER.")
         from .audit import AuditRequest, print_cards, print_comparison, run_audit
         from .render import show
 

@@ -73,6 +73,26 @@ def test_settings_and_specs_reach_the_sampler(folder):
     assert "In words" not in done.stdout
 
 
+def test_a_gallery_of_two_is_kept_and_told(folder):
+    asked = [
+        "audited_samplers:euler,level=sigma,predicts=x0",
+        "audited_samplers:raises,predicts=x0",
+    ]
+    done = _run("--gallery", "cards", *asked)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.split() == ["cards/samplers.jsonl", "cards/samplers.md"]
+    assert done.stderr.splitlines() == [
+        "1/2 audited_samplers:euler level=sigma predicts=x0: 5 rows, 5 new",
+        "2/2 audited_samplers:raises predicts=x0: 5 rows, 5 new, 5 of them a failure",
+    ]
+    page = (folder / "cards" / "samplers.md").read_text()
+    assert "| `audited_samplers:euler` | 50 |" in page
+    assert "| `audited_samplers:raises` | KeyError" in page
+    again = _run("--gallery", "cards", *asked)
+    assert "5 rows, 0 new" in again.stderr
+    assert (folder / "cards" / "samplers.md").read_text() == page
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
@@ -83,6 +103,8 @@ def test_settings_and_specs_reach_the_sampler(folder):
         (["audited_samplers:heun"], "AttributeError"),
         (["no_such_module:sampler"], "ModuleNotFoundError"),
         (["dim"], "must be one of"),
+        ([], "an audit names samplers"),
+        (["--gallery", "mine.toml"], "must be creatable"),
         (["ddim", "--steps", "0"], "steps"),
         (["ddim", "--set", "eta"], "key=value"),
         (["ddim", "--set", "seed=3"], "key=value"),

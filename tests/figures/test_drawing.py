@@ -116,6 +116,7 @@ STATED = {
     "X2": fall_of_ddim,
     "X3": published_radius,
     "X4": lambda r: f"closed form {(0.5 - r['radius'][0]) * r['factor_sde']:.4f} l",
+    "X7 samplers": lambda r: f"of {(~r['ours']).sum()} public samplers",
     "X7": lambda r: f"{percent(r['counts'][0, 0])} at eta = 0",
     "X8": lambda r: f"leaves {percent(r['counts'][:, r.labels('family').index('DDPM')], [1, 2])}",
     "X8 elsewhere": lambda r: f"of {len(r['models'])} (by",

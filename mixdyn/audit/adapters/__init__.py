@@ -1,13 +1,18 @@
-"""One file a library, named as it is imported, with `driver(name, steps, settings)`; no arithmetic.
+"""One file a library, named as it is imported, with `driver(name, steps, settings)` and
+`samplers()`; no arithmetic.
 
 `name` is what follows the colon of a spec such as "diffusers:DDIMScheduler", `settings` the
-keywords of `transcribe`. The file imports its library inside its functions, by `needed`.
+keywords of `transcribe`; `samplers` are the public ones as the library itself lists them, with the
+settings of their natural use and main variants. A file imports its library inside its functions,
+by `needed`.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
+import pkgutil
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
@@ -16,6 +21,7 @@ from ...affine.drivers import Driver, UserFunction
 from ...support.checks import check_callable
 from ...support.errors import InputError, MissingExtraError, shortened
 
+Offer = tuple[str, dict[str, Any]]  # a name and settings of one public sampler
 STEPS = 50  # where neither the user nor the library says how many
 
 
@@ -37,6 +43,34 @@ def driver_named(spec: str, steps: int | None, settings: Mapping[str, Any]) -> D
             "Check both names, and that the module is on Python's path.",
         ) from error
     return UserFunction(check_callable(value, spec, "Name a function."), steps, **settings)
+
+
+def offered() -> tuple[list[Offer], list[str]]:
+    """The public samplers of every adapter, named as `transcribe` takes them; and a line for each
+    library that is not installed."""
+    found: list[Offer] = []
+    missing = []
+    for library in sorted(one.name for one in pkgutil.iter_modules(__path__)):
+        adapter = importlib.import_module(f"{__name__}.{library}")
+        try:
+            own: list[Offer] = adapter.samplers()
+        except MissingExtraError as error:
+            missing.append(str(error))
+        else:
+            found += [(f"{library}:{name}", settings) for name, settings in own]
+    return found, missing
+
+
+def kinds_in(module: ModuleType, base: type[Any]) -> list[str]:
+    """Names of the public classes of a module that are kinds of `base`, and can be made."""
+    found = {name: getattr(module, name, None) for name in dir(module) if name[0] != "_"}
+    return [
+        name
+        for name, value in found.items()
+        if isinstance(value, type)
+        and base in value.__mro__[1:]  # also where it is a protocol
+        and not inspect.isabstract(value)
+    ]
 
 
 def needed(library: str, install: str) -> ModuleType:

@@ -7,6 +7,7 @@ end that of the time `stop`, noise included. They start from the library's init(
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -15,9 +16,21 @@ from typing import Any
 from ...affine.drivers import Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, guarded, named_in, provenance, sorted_out
-from . import needed
+from . import Offer, kinds_in, needed
 
 INSTALL = "pip install azula==0.11.1"
+
+
+def samplers() -> list[Offer]:
+    """Its kinds of Sampler, each at its defaults and, where it has an eta, at eta = 1."""
+    module = needed("azula.sample", INSTALL)
+    found: list[Offer] = []
+    for name in kinds_in(module, module.Sampler):
+        found.append((name, {}))
+        eta = inspect.signature(getattr(module, name)).parameters.get("eta")
+        if eta is not None and eta.default != 1.0:
+            found.append((name, {"eta": 1.0}))
+    return found
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

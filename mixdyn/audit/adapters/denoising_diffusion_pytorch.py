@@ -17,10 +17,16 @@ from typing import Any
 from ...affine.drivers import Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, guarded, named_in, provenance, sorted_out
-from . import needed
+from . import Offer, needed
 
 INSTALL = "pip install denoising-diffusion-pytorch==2.3.4"
 _OBJECTIVES = {"pred_noise": "eps", "pred_x0": "x0", "pred_v": "v"}
+
+
+def samplers() -> list[Offer]:
+    """Its one class of samplers, with the network that it takes by default and one of the noise."""
+    needed("denoising_diffusion_pytorch", INSTALL)
+    return [("GaussianDiffusion", {}), ("GaussianDiffusion", {"objective": "pred_noise"})]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

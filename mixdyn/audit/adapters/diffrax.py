@@ -19,9 +19,15 @@ from ...support.checks import Array
 from ...support.errors import MixdynError
 from ..calls import guarded, named_in, provenance
 from ..processes import ODES, Process, process_beside
-from . import STEPS, needed
+from . import STEPS, Offer, kinds_in, needed
 
 INSTALL = "pip install diffrax==0.7.2"
+
+
+def samplers() -> list[Offer]:
+    """Its kinds of explicit Runge-Kutta methods."""
+    library = needed("diffrax", INSTALL)
+    return [(name, {}) for name in kinds_in(library, library.AbstractERK)]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

@@ -19,9 +19,22 @@ from ...score.protocol import Level
 from ...support.checks import Array, check_real
 from ...support.errors import InputError
 from ..calls import guarded, sorted_out
-from . import needed
+from . import Offer, kinds_in, needed
 
 INSTALL = "pip install diffusers==0.42.1"
+_NATURAL = {
+    "clip_sample": False,
+    "beta_start": 1e-4,
+    "beta_end": 0.02,
+    "beta_schedule": "linear",
+}
+_VARIANTS: Mapping[str, tuple[Any, ...]] = {
+    "timestep_spacing": ("leading", "trailing", "linspace"),
+    "eta": (1.0,),
+    "use_karras_sigmas": (True,),
+    "algorithm_type": ("sde-dpmsolver++",),
+    "solver_order": (3,),
+}
 _PREDICTS = {
     "epsilon": "eps",
     "sample": "x0",
@@ -30,17 +43,49 @@ _PREDICTS = {
 }
 
 
+def samplers() -> list[Offer]:
+    """Its schedulers of Gaussian diffusions, without clipping and on the linear table where they
+    take one; and each with one setting changed, where that is another one."""
+    module = needed("diffusers.schedulers", INSTALL)
+    found: list[Offer] = []
+    for name in kinds_in(module, module.SchedulerMixin):
+        kind = getattr(module, name)
+        if not (_schedules(kind) and _steps_states(kind)):
+            continue
+        made = inspect.signature(kind).parameters
+        taken = {**made, **inspect.signature(kind.step).parameters}
+        natural = {key: value for key, value in _NATURAL.items() if key in made}
+        found.append((name, natural))
+        found += [
+            (name, {**natural, key: value})
+            for key, values in _VARIANTS.items()
+            for value in values
+            if key in taken and taken[key].default != value
+        ]
+    return found
+
+
+def _steps_states(kind: type[Any]) -> bool:
+    """Whether `step` makes a state of a model's output, a timestep and a state."""
+    return {"model_output", "timestep", "sample"} <= set(inspect.signature(kind.step).parameters)
+
+
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     """The driver of a scheduler: settings of its constructor, of set_timesteps and of step."""
     library = needed("diffusers", INSTALL)
     kind = getattr(library, name, None)
-    if not (isinstance(kind, type) and hasattr(kind, "step") and hasattr(kind, "set_timesteps")):
+    if not _schedules(kind):
         raise InputError(
             "a scheduler of diffusers has step and set_timesteps",
             f"diffusers:{name}",
             "Name one, for example diffusers:DDIMScheduler.",
         )
     return _Scheduler(kind, steps, settings, library.__version__)
+
+
+def _schedules(kind: Any) -> bool:
+    calls = (getattr(kind, name, None) for name in ("step", "set_timesteps"))
+    return isinstance(kind, type) and all(map(callable, calls))
 
 
 class _Scheduler:

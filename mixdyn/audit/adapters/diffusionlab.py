@@ -17,9 +17,21 @@ from ...affine.drivers import CLEAN, Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array
 from ..calls import guarded, named_in, provenance, sorted_out
-from . import STEPS, needed
+from . import STEPS, Offer, kinds_in, needed
 
 INSTALL = "pip install diffusionlab==4.0.1, which asks for Python 3.13"
+
+
+def samplers() -> list[Offer]:
+    """Its kinds of Sampler, on each of its processes."""
+    module = needed("diffusionlab.sampling.continuous", INSTALL)
+    processes = needed("diffusionlab.processes.gaussian", INSTALL)
+    base = needed("diffusionlab.sampling.base", INSTALL).Sampler
+    return [
+        (name, {"process": process})
+        for name in kinds_in(module, base)
+        for process in kinds_in(processes, processes.GaussianDiffusionProcess)
+    ]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

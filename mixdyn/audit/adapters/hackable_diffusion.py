@@ -20,10 +20,23 @@ from ...affine.drivers import Ask, Draw, Driver
 from ...score.protocol import Level
 from ...support.checks import Array
 from ..calls import guarded, named_in, provenance, sorted_out
-from . import STEPS, needed
+from . import STEPS, Offer, kinds_in, needed
 
 INSTALL = "pip install hackable-diffusion==1.0.1, which asks for Python 3.12"
 _LIBRARY = "hackable_diffusion.lib."
+_NOISE = ("stoch_coeff", "churn")
+
+
+def samplers() -> list[Offer]:
+    """Its kinds of Gaussian steps; a setting without a default, which says how much noise is drawn,
+    at 0 and 1."""
+    module = needed(f"{_LIBRARY}sampling.gaussian_step_sampler", INSTALL)
+    found: list[Offer] = []
+    for name in kinds_in(module, module.SamplerStep):
+        parameters = inspect.signature(getattr(module, name)).parameters.values()
+        open_ = [one.name for one in parameters if one.default is one.empty and one.name in _NOISE]
+        found += [(name, {key: value}) for key in open_ for value in (0.0, 1.0)] or [(name, {})]
+    return found
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
@@ -47,7 +60,9 @@ def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     points = {"time_schedule": guarded(laid, **of_times), "num_steps": steps or STEPS}
     ahead = {key: points[key] for key in points if key in inspect.signature(kind).parameters}
     sampler = needed(_LIBRARY + "sampling.sampling", INSTALL).DiffusionSampler(
-        stepper=guarded(kind, corruption_process=process, **{**ahead, **own}), **points
+        stepper=guarded(kind, corruption_process=process, **{**ahead, **own}),
+        store_trajectory=False,
+        **points,
     )
     return _Sampler(sampler, provenance("hackable-diffusion", name, steps or STEPS, settings))
 
@@ -86,11 +101,18 @@ class _Sampler:
         def normal(key: Any, shape: Any = (), *rest: Any, **named: Any) -> Any:
             return jax.numpy.asarray(draw(tuple(shape)))
 
-        before = jax.random.normal
-        jax.random.normal = normal
+        def loop(body: Any, carry: Any, xs: Any) -> Any:
+            # Without compilation, JAX's own would compile the slices of every single step.
+            leaves, tree = jax.tree.flatten(xs)
+            for parts in zip(*map(np.asarray, leaves), strict=True):
+                carry, _ = body(carry, jax.tree.unflatten(tree, map(jax.numpy.asarray, parts)))
+            return carry, None
+
+        before = jax.random.normal, jax.lax.scan
+        jax.random.normal, jax.lax.scan = normal, loop
         try:
             with jax.enable_x64(True), jax.disable_jit():
                 start, key = jax.numpy.asarray(x), jax.random.PRNGKey(0)
                 return np.array(guarded(self.sampler, inference, key, start)[0].xt)
         finally:
-            jax.random.normal = before
+            jax.random.normal, jax.lax.scan = before

@@ -18,10 +18,15 @@ from typing import Any
 from ...affine.drivers import CLEAN, Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, named_in, provenance, sorted_out
-from . import STEPS, needed
+from . import STEPS, Offer, needed
 
 INSTALL = "pip install --no-deps k-diffusion==0.1.1.post1; pip install torchvision torchsde tqdm"
 _RANGE = {"sigma_min": 0.01, "sigma_max": 150.0}
+
+
+def samplers() -> list[Offer]:
+    """Its functions sample_*."""
+    return [(name, {}) for name in dir(_sampling()) if name.startswith("sample_")]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

@@ -13,9 +13,18 @@ from typing import Any
 from ...affine.drivers import Draw, Driver
 from ...score.protocol import Level
 from ..calls import Model, TorchSampler, guarded, named_in, provenance, sorted_out
-from . import STEPS, needed
+from . import STEPS, Offer, kinds_in, needed
 
 INSTALL = "pip install smalldiffusion==0.5.0"
+
+
+def samplers() -> list[Offer]:
+    """The one function `samples` in the three uses that its authors name (DDIM, DDPM, accelerated),
+    the first on each of its schedules."""
+    library = needed("smalldiffusion", INSTALL)
+    tables = [name.removeprefix("Schedule") for name in kinds_in(library, library.Schedule)]
+    uses: list[dict[str, Any]] = [{"mu": 0.5}, {"gam": 2.0}]
+    return [("samples", given) for given in [*({"schedule": name} for name in tables), *uses]]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

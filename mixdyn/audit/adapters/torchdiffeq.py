@@ -12,9 +12,15 @@ from typing import Any
 from ...affine.drivers import Draw, Driver
 from ..calls import Model, TorchSampler, provenance
 from ..processes import ODES, process_beside
-from . import STEPS, needed
+from . import STEPS, Offer, needed
 
 INSTALL = "pip install torchdiffeq==0.2.5"
+
+
+def samplers() -> list[Offer]:
+    """The methods of odeint."""
+    methods = needed("torchdiffeq._impl.odeint", INSTALL).SOLVERS
+    return [(name, {}) for name in methods]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

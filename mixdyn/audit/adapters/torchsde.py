@@ -16,10 +16,16 @@ import numpy as np
 from ...affine.drivers import Draw, Driver
 from ..calls import Model, TorchSampler, provenance
 from ..processes import SDES, process_beside
-from . import STEPS, needed
+from . import STEPS, Offer, needed
 
 INSTALL = "pip install torchsde==0.2.6"
 _ITO = ("euler", "milstein", "srk")  # noise that depends on time alone: both kinds are one equation
+
+
+def samplers() -> list[Offer]:
+    """The methods of sdeint."""
+    methods = needed("torchsde.settings", INSTALL).METHODS
+    return [(value, {}) for key, value in vars(methods).items() if not key.startswith("_")]
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:

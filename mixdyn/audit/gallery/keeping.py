@@ -1,0 +1,112 @@
+"""Rows on disk, one a line; and how they come: sampler by sampler, on all cores."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from ... import kernels
+from ...support.errors import FileError
+from ...support.files import as_path, clipped, write_text
+from ..adapters import Offer
+from .rows import COUNTS, Network, Row, key, rows_of
+
+FILE = "samplers.jsonl"
+Known = dict[tuple[Any, ...], Row]
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a file, none where there is none. FileError for one that holds anything else; a
+    last line that broke off is left out."""
+    try:
+        lines = as_path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(
+            "a gallery's file is text", f"{clipped(path)} ({error})", "Remove it."
+        ) from None
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            key(row)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            if number == len(lines):
+                break
+            raise FileError(
+                "a gallery's file has a row of JSON on every line",
+                f"{clipped(path)}, line {number}",
+                "Remove the line.",
+            ) from None
+        found.append(row)
+    return found
+
+
+def fill(
+    path: Path,
+    offers: Sequence[Offer],
+    networks: Sequence[Network],
+    progress: Callable[[int, int, str], None],
+    *,
+    jobs: int = 1,
+    counts: Iterable[int] = COUNTS,
+) -> list[Row]:
+    """Measure what the file lacks, a sampler at a time on each of `jobs` processes, and keep every
+    sampler's rows as they come. Returns all rows, which the file then holds in their order.
+
+    Rows that are there stay, whatever the versions: remove the file to measure anew.
+    """
+    old = read(path)
+    known: Known = {key(row): row for row in old}
+    work = [(offer, list(networks), known, list(counts)) for offer in offers]
+    found: dict[int, list[Row]] = {}
+    lines = "".join(f"{_line(row)}\n" for row in old)
+    write_text(path, lines)  # without what broke off
+    for k, rows in _done(work, jobs):
+        found[k] = rows
+        fresh = [row for row in rows if key(row) not in known]
+        with path.open("a", encoding="utf-8") as handle:
+            handle.writelines(f"{_line(row)}\n" for row in fresh)
+        progress(len(found), len(work), f"{describe(offers[k])}: {_told(rows, len(fresh))}")
+    rows = [row for k in sorted(found) for row in found[k]]
+    ours = set(map(key, rows))
+    rows += [row for row in old if key(row) not in ours]
+    write_text(path, "".join(f"{_line(row)}\n" for row in rows))
+    return rows
+
+
+def describe(offer: Offer) -> str:
+    """A sampler with its settings."""
+    settings = "".join(f" {name}={value}" for name, value in offer[1].items())
+    return f"{offer[0]}{settings}"
+
+
+def _told(rows: Sequence[Mapping[str, Any]], fresh: int) -> str:
+    bad = sum("error" in row for row in rows)
+    return f"{len(rows)} rows, {fresh} new" + (f", {bad} of them a failure" if bad else "")
+
+
+def _line(row: Row) -> str:
+    return json.dumps(row, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _done(work: Sequence[Any], jobs: int) -> Iterable[tuple[int, list[Row]]]:
+    if jobs == 1:
+        yield from ((k, _measured(*item)) for k, item in enumerate(work))
+        return
+    # Spawned: the libraries bring threads of their own.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context) as pool:
+        tasks = {pool.submit(_measured, *item): k for k, item in enumerate(work)}
+        for task in as_completed(tasks):
+            yield tasks[task], task.result()
+
+
+def _measured(offer: Offer, networks: list[Network], known: Known, counts: list[int]) -> list[Row]:
+    with kernels.threads(1):
+        return list(rows_of(offer, networks, known, counts))

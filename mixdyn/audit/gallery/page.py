@@ -1,0 +1,231 @@
+"""`samplers.md`, of the rows alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...support.numbers import show_number, show_share
+from ...support.statistics import Proportion
+from ..card import MEAN, NAMED
+from .mechanism import Judgement, Law, fault, judge
+from .rows import COUNTS, EQUAL, Row, at_equal
+
+_DIGITS = 3
+OURS = "mixdyn"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A sampler of the page: its name, its cards, that at equal evaluations, its judgement (None
+    where every card is a failure), and what it does to each network."""
+
+    name: str
+    library: str
+    cards: list[Row]
+    equal: Row | None
+    judgement: Judgement | None
+    learned: list[Row]
+
+    def at(self, steps: int) -> Row | None:
+        """The card at a number of steps, unless it is a failure."""
+        return next((r for r in self.cards if r["steps"] == steps and "error" not in r), None)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether a seed names the sample."""
+        return all(row.get("seeded") is not False for row in self.cards)
+
+    @property
+    def last(self) -> Row:
+        """The card of most evaluations."""
+        return max((r for r in self.cards if "error" not in r), key=lambda row: row["n_eval"])
+
+
+def page(rows: Sequence[Row]) -> str:
+    """The page."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 (Markdown)
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": show_number, "share": show_share}
+    found = shown(rows)
+    judged = [one for one in found if one.judgement and one.judgement.law != Law.BACKWARDS]
+    ranked = sorted((one for one in judged if one.equal), key=lambda one: one.equal["w2"])
+    public = [one for one in judged if one.library != OURS]
+    return environment.get_template("samplers.md.j2").render(
+        stds=NAMED,
+        mean=MEAN,
+        counts=COUNTS,
+        equal=EQUAL,
+        libraries=_libraries(rows),
+        public=public,
+        ranked=merged(ranked, same_card),
+        best={
+            where: next((one for one in ranked if (one.library == OURS) == where), None)
+            for where in (True, False)
+        },
+        learned=_learned(found),
+        networks=sorted({row["network"] for row in rows if "network" in row}),
+        laws={law: [one for one in public if one.judgement.law == law] for law in Law},
+        groups={law: _grouped(judged, law) for law in Law},
+        Law=Law,
+        by_steps=merged(judged, _same_everywhere),
+        unjudged=[(one.name, _why_not(one)) for one in found if one not in judged],
+    )
+
+
+def shown(rows: Sequence[Row]) -> list[Shown]:
+    """The samplers, in the order of their rows."""
+    names = _names(rows)
+    found = []
+    for place in names:
+        own = [row for row in rows if _place(row) == place]
+        cards = [row for row in own if "network" not in row]
+        good = any("error" not in row for row in cards)
+        library = next((row["library"] for row in cards if "error" not in row), "")
+        found.append(
+            Shown(
+                names[place],
+                library or OURS * (":" not in place[0]),
+                cards,
+                at_equal(cards),
+                judge(cards) if good else None,
+                [row for row in own if "network" in row],
+            )
+        )
+    return found
+
+
+def _place(row: Row) -> tuple[str, str]:
+    return row["spec"], repr(sorted(row["settings"].items()))
+
+
+def _common(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """By spec, the settings that all its rows have."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        own = row["settings"].items()
+        known = found.setdefault(row["spec"], dict(own))
+        found[row["spec"]] = {key: value for key, value in known.items() if (key, value) in own}
+    return found
+
+
+def _names(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
+    """Each sampler with the settings in which it differs from others of its spec."""
+    common, names = _common(rows), {}
+    for row in rows:
+        own = [f"{k}={v}" for k, v in row["settings"].items() if k not in common[row["spec"]]]
+        names[_place(row)] = " ".join([f"`{row['spec']}`", *own])
+    return names
+
+
+def _libraries(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """(library, versions, settings that were given wherever they are taken)."""
+    versions: dict[str, set[str]] = {}
+    given: dict[str, dict[str, Any]] = {}
+    common = _common(rows)
+    for row in rows:
+        if "library" in row:
+            versions.setdefault(row["library"], set()).add(row["version"])
+            alone = len({_place(r) for r in rows if r["spec"] == row["spec"]}) > 1
+            if alone or row["library"] == "diffusers":
+                given.setdefault(row["library"], {}).update(common[row["spec"]])
+    return [
+        (
+            library,
+            ", ".join(sorted(found)),
+            ", ".join(f"`{k}={v}`" for k, v in given.get(library, {}).items()),
+        )
+        for library, found in sorted(versions.items())
+    ]
+
+
+# -- tables --------------------------------------------------------------------------------------
+
+
+def merged(samplers: Sequence[Shown], same: Any) -> list[tuple[list[str], Shown]]:
+    """Samplers whose figures are the same in one row: their names, and the first."""
+    found: dict[Any, tuple[list[str], Shown]] = {}
+    for one in samplers:
+        found.setdefault(same(one), ([], one))[0].append(one.name)
+    return list(found.values())
+
+
+def _digest(row: Row | None) -> tuple[Any, ...]:
+    if row is None:
+        return ()
+    numbers = [*row["gain"], row["w2"], *row["mean_error"]]
+    return row["n_eval"], *(show_number(value, _DIGITS) for value in numbers), *row["outside"]
+
+
+def same_card(one: Shown) -> Any:
+    """What is equal for samplers with the same figures at equal evaluations."""
+    return _digest(one.equal)
+
+
+def _same_everywhere(one: Shown) -> Any:
+    return tuple(_digest(one.at(steps)) for steps in COUNTS), _digest(one.last)
+
+
+def _grouped(judged: Sequence[Shown], law: Law) -> list[tuple[list[str], Judgement]]:
+    of_law = [one for one in judged if one.judgement and one.judgement.law == law]
+    by_why = merged(of_law, lambda one: (one.judgement.since, one.judgement.why))
+    return [(names, one.judgement) for names, one in by_why if one.judgement]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ends:
+    """What a sampler makes of all networks together: shares with 95 % intervals, the range of the
+    first over the networks, and the range of the spread."""
+
+    names: list[str]
+    n_eval: float
+    outside: Proportion
+    interpolation: Proportion
+    range: tuple[float, float]
+    weight_error: float
+    spread: tuple[float, float]
+
+
+def _learned(found: Sequence[Shown]) -> list[Ends]:
+    """Best first, of those that ran on every network."""
+    most = max((len(one.learned) for one in found), default=0)
+    ends: dict[Any, Ends] = {}
+    for one in found:
+        rows = [row for row in one.learned if "error" not in row]
+        if not rows or len(rows) < most:
+            continue
+        ends.setdefault(repr([row["counts"] for row in rows]), _ends(rows)).names.append(one.name)
+    return sorted(ends.values(), key=lambda row: row.outside.rate)
+
+
+def _ends(rows: Sequence[Row]) -> Ends:
+    counts = [row["counts"] for row in rows]
+    n = sum(map(sum, counts))
+    rates = [1.0 - row[0] / sum(row) for row in counts]
+    spreads = [row["spread"] for row in rows if row["spread"] is not None]
+    return Ends(
+        [],
+        sum(row["n_eval"] for row in rows) / len(rows),
+        Proportion(n - sum(row[0] for row in counts), n),
+        Proportion(sum(row[1] for row in counts), n),
+        (min(rates), max(rates)),
+        sum(row["weight_error"] for row in rows) / len(rows),
+        (min(spreads, default=0.0), max(spreads, default=0.0)),
+    )
+
+
+def _why_not(one: Shown) -> str:
+    if one.judgement is not None:
+        return one.judgement.why
+    faults = dict.fromkeys(fault(row) for row in one.cards)
+    return "; ".join(itertools.islice(faults, 1))

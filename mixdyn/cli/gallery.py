@@ -1,0 +1,65 @@
+"""`mixdyn audit --gallery`: the cards of every public sampler, and the page of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixdyn.audit.adapters import Offer, offered
+from mixdyn.audit.gallery.keeping import FILE, fill
+from mixdyn.audit.gallery.page import page
+from mixdyn.audit.gallery.rows import COUNTS, Network, own
+from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.references import current_folder_importable
+
+from .audit import read_settings
+
+PAGE = "samplers.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryRequest:
+    """One run of `mixdyn audit --gallery FOLDER`: of the SPEC[,key=value...] given, or of all that
+    is offered; models are checkpoints."""
+
+    folder: Path
+    specs: list[str]
+    models: list[str]
+    jobs: int = 1
+    counts: tuple[int, ...] = COUNTS
+
+
+def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Path, Path]:
+    """Measure what the folder's rows lack, and write its page: the two files."""
+    folder = make_folder(request.folder)
+    networks = [_network(path) for path in request.models]
+    with current_folder_importable():
+        rows = fill(
+            folder / FILE,
+            _offers(request, say),
+            networks,
+            lambda done, total, text: say(f"{done}/{total} {text}"),
+            jobs=request.jobs,
+            counts=request.counts,
+        )
+    write_text(folder / PAGE, page(rows))
+    return folder / FILE, folder / PAGE
+
+
+def _offers(request: GalleryRequest, say: Callable[[str], None]) -> list[Offer]:
+    if request.specs:
+        given = [text.split(",") for text in request.specs]
+        return [(spec, read_settings(settings)) for spec, *settings in given]
+    offers, missing = offered()
+    for line in missing:
+        say(line)
+    return [*own(), *offers]
+
+
+def _network(path: str) -> Network:
+    from mixdyn.learned.adapter import LearnedScore
+    from mixdyn.learned.checkpoints import load_checkpoint
+
+    found = load_checkpoint(path)
+    return Network(found.name, found.mixture, LearnedScore.of(found), found.schedule)

@@ -1,0 +1,38 @@
+"""What was measured of public samplers, as `mixdyn audit --gallery docs` keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixdyn.audit.gallery.keeping import FILE, read
+from mixdyn.audit.gallery.mechanism import Law, ending
+from mixdyn.audit.gallery.page import OURS, merged, same_card, shown
+from mixdyn.support.errors import NotApplicableError
+
+from ..ledger.case import Case
+from ..ledger.sources import ROOT
+
+
+def public_samplers(case: Case) -> dict[str, Any]:
+    """Samplers with a plan, at equal evaluations, one of those with the same figures: name (K,),
+    ours (K,), end (K,), in words; std (k,) of Gaussian data, gain (K, k) the share of it that is
+    returned; n, how many."""
+    rows = read(ROOT / "docs" / FILE)
+    judged = [one for one in shown(rows) if one.judgement and one.judgement.law != Law.BACKWARDS]
+    with_curve = [one for one in judged if one.equal and "curve" in one.equal]
+    if not with_curve:
+        raise NotApplicableError(
+            "a figure of public samplers needs their cards",
+            "none at equal evaluations",
+            "Make them: mixdyn audit --gallery docs.",
+        )
+    found = [one for _, one in merged(with_curve, same_card)]
+    cards = [one.equal for one in found if one.equal]
+    return {
+        "name": [one.name.replace("`", "") for one in found],
+        "ours": [one.library == OURS for one in found],
+        "end": [ending(card)[0].value for card in cards],
+        "std": [std for std, _ in cards[0]["curve"]],
+        "gain": [[gain for _, gain in card["curve"]] for card in cards],
+        "n": len(found),
+    }
