@@ -178,12 +178,13 @@ class Plan:
     def w2(self, eigenvalues: ArrayLike, mean: ArrayLike = 0.0, *, start: Start = "own") -> float:
         """The Wasserstein-2 distance of the end from a Gaussian with these eigenvalues (k,) > 0 of
         its covariance and, along its eigenvectors, this mean, a number or (k,)."""
-        std, counts = np.sqrt(check_array(eigenvalues, "eigenvalues", ndim=1)), np.ones(1)
+        every = np.sqrt(check_array(eigenvalues, "eigenvalues", ndim=1))
+        std, where = every, np.arange(len(every))
         if np.ndim(mean) == 0:  # spectra have many equal ones
-            std, counts = np.unique(std, return_counts=True)
+            std, where = np.unique(every, return_inverse=True)
         mean_error, gain = self.response(std, mean, start=start)
         square = np.square(mean_error) + np.square((gain - 1.0) * std)
-        return float(np.sqrt((counts * square).sum()))
+        return float(np.sqrt(square[where].sum()))
 
     def price(
         self,

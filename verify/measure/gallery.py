@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mixdyn.audit.gallery.keeping import FILE, read
-from mixdyn.audit.gallery.mechanism import Law, ending
+from mixdyn.audit.gallery.mechanism import End, Law, ending
 from mixdyn.audit.gallery.page import OURS, merged, same_card, shown
 from mixdyn.support.errors import NotApplicableError
 
@@ -15,10 +15,10 @@ from ..ledger.sources import ROOT
 
 def public_samplers(case: Case) -> dict[str, Any]:
     """Samplers with a plan, at equal evaluations, one of those with the same figures: name (K,),
-    ours (K,), end (K,), in words; std (k,) of Gaussian data, gain (K, k) the share of it that is
-    returned; n, how many."""
+    ours (K,), end (K,), in words, of `kinds`; std (k,) of Gaussian data, gain (K, k) the share of
+    it that is returned; n, how many."""
     rows = read(ROOT / "docs" / FILE)
-    judged = [one for one in shown(rows) if one.judgement and one.judgement.law != Law.BACKWARDS]
+    judged = [one for one in shown(rows) if one.law not in (None, Law.BACKWARDS)]
     with_curve = [one for one in judged if one.equal and "curve" in one.equal]
     if not with_curve:
         raise NotApplicableError(
@@ -32,6 +32,7 @@ def public_samplers(case: Case) -> dict[str, Any]:
         "name": [one.name.replace("`", "") for one in found],
         "ours": [one.library == OURS for one in found],
         "end": [ending(card)[0].value for card in cards],
+        "kinds": [kind.value for kind in End],
         "std": [std for std, _ in cards[0]["curve"]],
         "gain": [[gain for _, gain in card["curve"]] for card in cards],
         "n": len(found),

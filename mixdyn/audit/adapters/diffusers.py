@@ -74,7 +74,7 @@ def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     """The driver of a scheduler: settings of its constructor, of set_timesteps and of step."""
     library = needed("diffusers", INSTALL)
     kind = getattr(library, name, None)
-    if not _schedules(kind):
+    if kind is None or not _schedules(kind):
         raise InputError(
             "a scheduler of diffusers has step and set_timesteps",
             f"diffusers:{name}",

@@ -35,6 +35,11 @@ class Shown:
         return next((r for r in self.cards if r["steps"] == steps and "error" not in r), None)
 
     @property
+    def law(self) -> Law | None:
+        """What it is judged as."""
+        return None if self.judgement is None else self.judgement.law
+
+    @property
     def seeded(self) -> bool:
         """Whether a seed names the sample."""
         return all(row.get("seeded") is not False for row in self.cards)
@@ -56,10 +61,14 @@ def page(rows: Sequence[Row]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": show_number, "share": show_share}
+    environment.filters |= {
+        "number": show_number,
+        "share": show_share,
+        "cent": lambda share: show_share(share, 2).removesuffix(" %"),
+    }
     found = shown(rows)
-    judged = [one for one in found if one.judgement and one.judgement.law != Law.BACKWARDS]
-    ranked = sorted((one for one in judged if one.equal), key=lambda one: one.equal["w2"])
+    judged = [one for one in found if one.law not in (None, Law.BACKWARDS)]
+    ranked = sorted((one for one in judged if one.equal), key=lambda one: (one.equal or {})["w2"])
     public = [one for one in judged if one.library != OURS]
     return environment.get_template("samplers.md.j2").render(
         stds=NAMED,
@@ -73,9 +82,10 @@ def page(rows: Sequence[Row]) -> str:
             where: next((one for one in ranked if (one.library == OURS) == where), None)
             for where in (True, False)
         },
-        learned=_learned(found),
+        learned=(learned := _learned(found)),
+        fewest={where: _fewest(learned, ours=where) for where in (True, False)},
         networks=sorted({row["network"] for row in rows if "network" in row}),
-        laws={law: [one for one in public if one.judgement.law == law] for law in Law},
+        laws={law: sum(one.law == law for one in public) for law in Law},
         groups={law: _grouped(judged, law) for law in Law},
         Law=Law,
         by_steps=merged(judged, _same_everywhere),
@@ -157,14 +167,14 @@ def merged(samplers: Sequence[Shown], same: Any) -> list[tuple[list[str], Shown]
     found: dict[Any, tuple[list[str], Shown]] = {}
     for one in samplers:
         found.setdefault(same(one), ([], one))[0].append(one.name)
-    return list(found.values())
+    return [(sorted(names), one) for names, one in found.values()]
 
 
 def _digest(row: Row | None) -> tuple[Any, ...]:
     if row is None:
         return ()
-    numbers = [*row["gain"], row["w2"], *row["mean_error"]]
-    return row["n_eval"], *(show_number(value, _DIGITS) for value in numbers), *row["outside"]
+    numbers = [show_number(gain, _DIGITS) for gain in row["gain"]]
+    return row["n_eval"], *numbers, show_number(row["w2"], 2), *row["outside"]
 
 
 def same_card(one: Shown) -> Any:
@@ -177,8 +187,10 @@ def _same_everywhere(one: Shown) -> Any:
 
 
 def _grouped(judged: Sequence[Shown], law: Law) -> list[tuple[list[str], Judgement]]:
-    of_law = [one for one in judged if one.judgement and one.judgement.law == law]
-    by_why = merged(of_law, lambda one: (one.judgement.since, one.judgement.why))
+    by_why = merged(
+        [one for one in judged if one.law == law],
+        lambda one: (one.judgement.since, one.judgement.why),
+    )
     return [(names, one.judgement) for names, one in by_why if one.judgement]
 
 
@@ -202,10 +214,18 @@ def _learned(found: Sequence[Shown]) -> list[Ends]:
     ends: dict[Any, Ends] = {}
     for one in found:
         rows = [row for row in one.learned if "error" not in row]
-        if not rows or len(rows) < most:
+        if not rows or len(rows) < most or one.law == Law.BACKWARDS:
             continue
         ends.setdefault(repr([row["counts"] for row in rows]), _ends(rows)).names.append(one.name)
     return sorted(ends.values(), key=lambda row: row.outside.rate)
+
+
+def _fewest(learned: Sequence[Ends], ours: bool) -> Ends | None:
+    """The first of ours, or of others, that takes about as many evaluations as are compared."""
+    return next(
+        (row for row in learned if ours == (":" not in row.names[0]) and row.n_eval < 2 * EQUAL),
+        None,
+    )
 
 
 def _ends(rows: Sequence[Row]) -> Ends:

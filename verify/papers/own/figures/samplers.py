@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from mixdyn.support.checks import Array
 from verify.measure.gallery import public_samplers
 
 from ....drawing.spec import FigureSpec, Result
@@ -14,30 +17,30 @@ from ....drawing.style import (
     GREY,
     ORANGE,
     VERMILION,
+    Axes,
     Figure,
     finish,
     new_figure,
 )
 
-_COLOURS = (BLUE, VERMILION, ORANGE, GREEN)
+_COLOURS = (GREEN, VERMILION, BLUE, ORANGE)
 _LOW, _HIGH = 0.05, 8.0
 _RIGHT = 0.02
 
 
 def draw(result: Result) -> Figure:
     """One curve a sampler, on logarithmic axes, the colour by what becomes of the finest data."""
-    figure, (ax,) = new_figure(8.0, 4.6)
+    figure, (ax,) = new_figure(7.6, 4.4)
     std, gain, ends = result["std"], result["gain"], result.labels("end")
     ours = result["ours"].astype(bool)
-    kinds = sorted(set(ends), key=lambda kind: -ends.count(kind))
-    for kind, color in zip(kinds, _COLOURS, strict=False):
+    for kind, color in zip(result.labels("kinds"), _COLOURS, strict=True):
         own = [k for k, end in enumerate(ends) if end == kind and not ours[k]]
         for k in own:
             label = f"{kind} ({len(own)})" if k == own[0] else None
-            ax.plot(std, gain[k], color=color, lw=0.9, alpha=0.6, label=label)
-    for k in np.flatnonzero(ours):
-        label = "samplers of ours" if k == np.flatnonzero(ours)[0] else None
-        ax.plot(std, gain[k], color=BLACK, lw=1.6, ls=(0, (3, 1.5)), label=label)
+            ax.plot(std, gain[k], color=color, lw=0.7, label=label)
+    black = ax.plot(std, gain[ours].T, color=BLACK, lw=1.6, ls=(0, (3, 1.5)))
+    for line in black[:1]:
+        line.set_label("samplers of ours")
     ax.axhline(1.0, color=GREY, lw=2.0, zorder=1)
     ax.annotate("perfect", (std[-1], 1.0), (0, 5), textcoords="offset points", ha="right")
     ax.set(xscale="log", yscale="log", xlim=(std[0], std[-1]), ylim=(_LOW, _HIGH))
@@ -47,15 +50,30 @@ def draw(result: Result) -> Figure:
     ticks = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    wide = int(np.argmin(np.abs(std - 0.2)))
-    right = int(np.count_nonzero(np.abs(gain[~ours, wide] - 1.0) <= _RIGHT))
-    fine = int(np.count_nonzero(np.abs(gain[~ours, 0] - 1.0) <= _RIGHT))
+    _name(ax, result, 0.1, np.argmax, (-12, 5))
+    _name(ax, result, 0.04, np.argmin, (8, -8))
+    _name(ax, result, 1.0, np.argmin, (-60, -14))
+    wide, narrow = (_right(std, gain[~ours], value) for value in (0.2, 0.007))
     message = (
-        f"With the exact score and about 50 evaluations, {right} of {int((~ours).sum())} public "
-        f"samplers return data of standard deviation 0.2 to 2 %, {fine} data of {std[0]:g}"
+        f"With the exact score and about 50 evaluations, {wide} of {int((~ours).sum())} public "
+        f"samplers return a standard deviation of 0.2 to 2 %, {narrow} one of 0.007"
     )
     note = "Exact, by impulses. Colours: what becomes of data of standard deviation 0.007."
     return finish(figure, message, result, note, ax.get_legend_handles_labels())
+
+
+def _name(ax: Axes, result: Result, place: float, most: Any, offset: tuple[int, int]) -> None:
+    """The name of the sampler that returns most, or least, of the spread `place`."""
+    at = int(np.argmin(np.abs(result["std"] - place)))
+    k = int(most(result["gain"][:, at]))
+    point = result["std"][at], result["gain"][k, at]
+    look: dict[str, Any] = {"fontsize": 7.5, "color": GREY, "textcoords": "offset points"}
+    ax.annotate(result.labels("name")[k], point, offset, **look)
+
+
+def _right(std: Array, gain: Array, value: float) -> int:
+    at = int(np.argmin(np.abs(std - value)))
+    return int(np.count_nonzero(np.abs(gain[:, at] - 1.0) <= _RIGHT))
 
 
 FIGURE = FigureSpec(
