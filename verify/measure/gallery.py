@@ -14,12 +14,13 @@ from ..ledger.sources import ROOT
 
 
 def public_samplers(case: Case) -> dict[str, Any]:
-    """Samplers with a plan, at equal evaluations, one of those with the same figures: name (K,),
-    ours (K,), end (K,), in words, of `kinds`; std (k,) of Gaussian data, gain (K, k) the share of
-    it that is returned; n, how many."""
+    """Samplers with a plan in their natural use, the first that is offered, at equal evaluations,
+    one of those with the same figures: name (K,), ours (K,), end (K,), in words, of `kinds`; std
+    (k,) of Gaussian data, gain (K, k) the share of it that is returned; n, how many."""
     rows = read(ROOT / "docs" / FILE)
     judged = [one for one in shown(rows) if one.law not in (None, Law.BACKWARDS)]
-    with_curve = [one for one in judged if one.equal and "curve" in one.equal]
+    natural = {one.cards[0]["spec"]: one for one in reversed(judged)}.values()
+    with_curve = [one for one in reversed(natural) if one.equal and "curve" in one.equal]
     if not with_curve:
         raise NotApplicableError(
             "a figure of public samplers needs their cards",

@@ -55,6 +55,8 @@ def samplers() -> list[Offer]:
         made = inspect.signature(kind).parameters
         taken = {**made, **inspect.signature(kind.step).parameters}
         natural = {key: value for key, value in _NATURAL.items() if key in made}
+        if "beta_start" not in made:  # its tables are its own
+            natural.pop("beta_schedule", None)
         found.append((name, natural))
         found += [
             (name, {**natural, key: value})
