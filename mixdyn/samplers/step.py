@@ -169,7 +169,8 @@ class PlanStepper:
 
         factors = self._coefficients[k].astype(self._dtype, copy=False)
         noisy = factors[2] != 0.0
-        xi = rows.of_step(self.plan.schedule, self.grid.pairs[k], x.shape) if noisy else x
+        step = int(self.plan.t[k]), int(self.plan.s[k])  # the grid makes its list at every call
+        xi = rows.of_step(self.plan.schedule, step, x.shape) if noisy else x
         states, *rest = (np.asarray(part, self._dtype) for part in (x, eps, xi))
         kernels.step(states, *rest, *factors)
         if states is not x:

@@ -23,7 +23,7 @@ from ..ledger.case import Case
 
 FARTHEST = 10.0  # starts beyond it have probability 1e-23
 _BISECTIONS = 56
-_BATCH = 256
+_BATCH = 2048
 CELLS = 64  # of squared distances up to r^2
 NO_PRODUCT = "The mixture is no product of one-dimensional ones, so only counts remain."
 
@@ -85,14 +85,12 @@ def ddim_starts(
     first = int(grid.times[0])
     farthest = FARTHEST + float(schedule.alpha[first] * np.abs(line.means).max())
     low, high = np.full(ends.size, -farthest), np.full(ends.size, farthest)
-    # Few ends: several places in each bracket at once, which costs a run of the sampler no more.
+    # Several places in each bracket at once: of a small run most of the time is its setting up.
     places = int(np.clip(_BATCH // ends.size, 1, 15))
     share = np.arange(1, places + 1) / (places + 1)
     for _ in range(math.ceil(_BISECTIONS * math.log(2.0) / math.log(places + 1))):
         x = low[:, None] + (high - low)[:, None] * share
-        out = sample(
-            line, schedule, DDIM(spacing=grid), x=x.reshape(-1, 1), start=first, rng=0, keep="final"
-        ).x
+        out = sample(line, schedule, DDIM(spacing=grid), x=x.reshape(-1, 1), rng=0).x
         below = (np.asarray(out).reshape(x.shape) < ends.ravel()[:, None]).sum(axis=1)[:, None]
         knots = np.column_stack([low, x, high])
         low, high = (np.take_along_axis(knots, below + k, axis=1)[:, 0] for k in (0, 1))
