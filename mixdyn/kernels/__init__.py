@@ -6,6 +6,7 @@ compiling   how kernels are compiled, kept and threaded      arithmetic   single
 noise       counter-based normals                            modes        sums over modes on a tile
 evaluation  densities and scores of many points              axes         equally spaced modes
 rollouts    the steps of a sampler                       networks     a residual MLP
+panels      products of matrices in registers            screened     very many modes
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -43,3 +44,4 @@ from .evaluation import (
 from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
+from .screened import Modes, screened, screened_modes
