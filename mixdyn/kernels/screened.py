@@ -211,9 +211,7 @@ def _screen(x, chosen, count, modes, biases, alpha, h, packed, masks, kept, logi
         _take_all(masks, chosen[b], False)
     probe = (n_modes // _PROBED // CHUNK + 1) * CHUNK
     for first in range(0, n_modes, CHUNK):
-        if first == probe and _all_whole(kept, chosen, count, first):
-            for b in range(count):
-                kept[chosen[b]] = n_modes
+        if first == probe and _whole_by(kept, chosen, count, first, n_modes):
             return first
         _product(modes.single, first * d, d, packed, logit, d, PIECE_SINGLE, columns)
         for q in range(min(CHUNK, n_modes - first)):
@@ -229,11 +227,14 @@ def _screen(x, chosen, count, modes, biases, alpha, h, packed, masks, kept, logi
 
 
 @on_tile
-def _all_whole(kept, chosen, count, seen):
+def _whole_by(kept, chosen, count, seen, n_modes):
+    """Whether all are whole; those that are by now stay so."""
+    whole = 0
     for b in range(count):
-        if _WHOLE * kept[chosen[b]] <= seen:
-            return False
-    return True
+        if _WHOLE * kept[chosen[b]] > seen:
+            kept[chosen[b]] = n_modes
+            whole += 1
+    return whole == count
 
 
 @on_tile
