@@ -18,22 +18,24 @@ from .compiling import TILE
 
 ROWS = 6  # of a product at a time: with four vectors each they fill the registers
 _VECTORS, _BYTES = 4, 64
-LANES = TILE // 2  # columns at a time
-_GIVEN = ("out", "at", "a", "begin", "across", "along", "x", "first", "count", "add")
+LANES = TILE // 2  # columns of a product at a time
+BAND = 32  # columns of a pair at a time
+_GIVEN = "out at step a begin across along x first stride count add".split()
 
 if config.DISABLE_JIT:
 
-    def panel(
-        out: Any, at: int, a: Any, begin: int, across: int, along: int, x: Any, *rest: int
-    ) -> None:
-        first, count, add = rest
-        for i in range(ROWS):
-            to = slice(at + i * TILE, at + i * TILE + LANES)
-            total = out[to] if add else 0 * out[to]
-            for q in range(count):
-                row = x[first + q * TILE : first + q * TILE + LANES]
-                total = total + a[begin + i * across + q * along] * row
-            out[to] = total
+    def _panel_of(rows: int, lanes: int) -> Any:
+        def panel(out: Any, at: int, step: int, a: Any, *rest: Any) -> None:
+            begin, across, along, x, first, stride, count, add = rest
+            for i in range(rows):
+                to = slice(at + i * step, at + i * step + lanes)
+                total = out[to] if add else 0 * out[to]
+                for q in range(count):
+                    row = x[first + q * stride : first + q * stride + lanes]
+                    total = total + a[begin + i * across + q * along] * row
+                out[to] = total
+
+        return panel
 
     def lowest(word: Any) -> int:
         return (int(word) & -int(word)).bit_length() - 1
@@ -57,10 +59,10 @@ else:
         return builder.shuffle_vector(first, none, lanes)
 
     class _Panel:
-        """What `panel` generates: ROWS times _VECTORS sums that stay in registers."""
+        """What `panel` generates: sums of `rows` times some vectors, that stay in registers."""
 
-        def __init__(self, context: Any, builder: Any, sig: Any, args: Any) -> None:
-            self.builder = builder
+        def __init__(self, rows: int, context: Any, builder: Any, sig: Any, args: Any) -> None:
+            self.rows, self.builder = rows, builder
             self.given = dict(zip(_GIVEN, args, strict=True))
             kinds = dict(zip(_GIVEN, sig.args, strict=True))
             for name in ("out", "a", "x"):
@@ -74,52 +76,56 @@ else:
             kind = ir.FunctionType(self.wide, [self.wide] * 3)
             self.fma = cgutils.get_or_insert_function(builder.module, kind, name)
 
-        def place(self, name: str, start: Any, row: Any, lane: int) -> Any:
-            """Where a vector of a row of LANES columns lies."""
-            b = self.builder
-            at = b.add(start, b.mul(row, self.index(TILE)))
+        def place(self, name: str, start: str, row: Any, step: str, lane: int) -> Any:
+            """Where a vector of a row lies."""
+            b, given = self.builder, self.given
+            at = b.add(given[start], b.mul(row, given[step]))
             at = b.add(at, self.index(lane * self.wide.count))
-            return b.bitcast(b.gep(self.given[name], [at]), self.wide.as_pointer())
+            return b.bitcast(b.gep(given[name], [at]), self.wide.as_pointer())
 
         def columns(self, lanes: range) -> None:
             """The product of these vectors of columns."""
             b, given, index = self.builder, self.given, self.index
-            spots = [(i, lane) for i in range(ROWS) for lane in lanes]
+            spots = [(i, lane) for i in range(self.rows) for lane in lanes]
+            ends = {(i, lane): self.place("out", "at", index(i), "step", lane) for i, lane in spots}
             sums = {spot: cgutils.alloca_once(b, self.wide) for spot in spots}
-            for (i, lane), total in sums.items():
-                held = b.load(self.place("out", given["at"], index(i), lane), align=self.size)
-                none = ir.Constant(self.wide, None)
-                b.store(b.select(given["add"], held, none), total)
+            for spot, total in sums.items():
+                held = b.load(ends[spot], align=self.size)
+                b.store(b.select(given["add"], held, ir.Constant(self.wide, None)), total)
             with cgutils.for_range(b, given["count"], intp=index) as loop:
-                row = {
-                    lane: b.load(self.place("x", given["first"], loop.index, lane), align=self.size)
-                    for lane in lanes
-                }
+                places = [self.place("x", "first", loop.index, "stride", lane) for lane in lanes]
+                row = [b.load(place, align=self.size) for place in places]
                 start = b.add(given["begin"], b.mul(loop.index, given["along"]))
-                for i in range(ROWS):
+                for i in range(self.rows):
                     at = b.add(start, b.mul(index(i), given["across"]))
-                    one = b.load(b.gep(given["a"], [at]), align=self.size)
-                    factor = _many(b, self.wide, one)
-                    for lane in lanes:
+                    factor = _many(b, self.wide, b.load(b.gep(given["a"], [at]), align=self.size))
+                    for lane, values in zip(lanes, row, strict=True):
                         total = sums[i, lane]
-                        b.store(b.call(self.fma, [factor, row[lane], b.load(total)]), total)
-            for (i, lane), total in sums.items():
-                to = self.place("out", given["at"], index(i), lane)
-                b.store(b.load(total), to, align=self.size)
+                        b.store(b.call(self.fma, [factor, values, b.load(total)]), total)
+            for spot, total in sums.items():
+                b.store(b.load(total), ends[spot], align=self.size)
 
-    @intrinsic
-    def panel(typing_context, out, at, a, begin, across, along, x, first, count, add):
-        """Row i, below ROWS, of LANES columns of a product, to the flat array out (rows TILE,) from
-        `at` on: the sum over q below `count` of a[begin + i across + q along] times row q of x
-        (rows TILE,) from `first` on, in this order; beside what is there where `add`."""
-        number, flag = types.intp, types.boolean
-        signature = types.void(out, number, a, number, number, number, x, number, number, flag)
+    def _panel_of(rows: int, lanes: int) -> Any:
+        @intrinsic
+        def panel(
+            typing_context, out, at, step, a, begin, across, along, x, first, stride, count, add
+        ):
+            number = types.intp
+            kinds = [out, number, number, a, number, number, number, x, number, number, number]
 
-        def generate(context, builder, sig, args):
-            made = _Panel(context, builder, sig, args)
-            vectors = LANES // made.wide.count
-            for lane in range(0, vectors, _VECTORS):
-                made.columns(range(lane, min(lane + _VECTORS, vectors)))
-            return context.get_dummy_value()
+            def generate(context, builder, sig, args):
+                made = _Panel(rows, context, builder, sig, args)
+                vectors = lanes // made.wide.count
+                for lane in range(0, vectors, _VECTORS):
+                    made.columns(range(lane, min(lane + _VECTORS, vectors)))
+                return context.get_dummy_value()
 
-        return signature, generate
+            return types.void(*kinds, types.boolean), generate
+
+        return panel
+
+
+# Rows i of some columns of a product, to out[at + i step ..]: the sum over q below `count`, in this
+# order, of a[begin + i across + q along] x[first + q stride ..], beside what is there where `add`.
+panel = _panel_of(ROWS, LANES)
+pair = _panel_of(2, BAND)

@@ -112,7 +112,8 @@ def _product(a, begin, width, x, out, d, piece, columns):
         for j in range(0, d, piece):
             for k in range(0, CHUNK, ROWS):
                 at, count = begin + k * width + j, min(piece, d - j)
-                panel(out, k * TILE + first, a, at, width, 1, x, j * TILE + first, count, j > 0)
+                to, from_ = k * TILE + first, j * TILE + first
+                panel(out, to, TILE, a, at, width, 1, x, from_, TILE, count, j > 0)
 
 
 @on_tile
@@ -120,7 +121,8 @@ def _add_product(a, begin, width, e, out, columns):
     """out (width TILE,) += those rows of a, transposed, times e (CHUNK TILE,)."""
     for first in range(0, columns, LANES):
         for j in range(0, width, ROWS):
-            panel(out, j * TILE + first, a, begin + j, 1, width, e, first, CHUNK, True)
+            to = j * TILE + first
+            panel(out, to, TILE, a, begin + j, 1, width, e, first, TILE, CHUNK, True)
 
 
 @on_tile
