@@ -45,4 +45,14 @@ from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
 from .screened import Modes, screened, screened_modes
-from .meshes import Mesh, Tree, finest, first_mesh, mesh_pull, next_mesh, tree, tree_pull
+from .meshes import (
+    Mesh,
+    Tree,
+    finest,
+    first_mesh,
+    mesh_pull,
+    near_order,
+    next_mesh,
+    tree,
+    tree_pull,
+)

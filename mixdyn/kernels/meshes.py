@@ -16,8 +16,9 @@ that power. For v >= 2 V and h <= SPACING sqrt(V) these are below e^-36. All ter
 that nothing cancels: a mesh is the mixture, as long as v >= 2 V. Meshes of doubled V come from one
 another by the same rule.
 
-What lies beyond REACH standard deviations is left out: of a mesh at most `loose` of each Omega, of
-the sum at most the total of Omega times exp(-REACH^2/2). Where both together might shift the pull
+What lies beyond BUILT standard deviations is left out of a mesh, which then lacks at most `loose`
+of each Omega, and beyond REACH out of a sum, which lacks at most the total of Omega times
+exp(-REACH^2/2). Where both together might shift the pull
 by more than the target, far from all modes, a sample is summed by the tree.
 """
 
@@ -30,36 +31,34 @@ import numpy as np
 
 from .arithmetic import LN2, LOG2E, exp2, fma, larger, wide
 from .compiling import cached, on_tile, over_rows
-from .panels import BAND, pair
+from .panels import BAND, pair, single
 from .screened import LEFT_OUT
 
-LEAF = 64
-REACH, SPACING = 11.0, 0.52
-_NODES = 8.0  # of the finest mesh for each mode
-_BITS = 20  # of a coordinate in the order of the modes
-_BEYOND = math.exp(-0.5 * REACH * REACH)
+LEAF, RUN = 64, 512  # modes, and so many at most in one go
+REACH, BUILT, SPACING = 11.0, 13.0, 0.52
+_NODES, _FEWEST, _MOST = 8, 2**17, 2**23  # points of the finest mesh: for each mode, in all
+_BITS = 16  # of a coordinate in the order of the modes
+_BEYOND, _UNBUILT = math.exp(-0.5 * REACH**2), math.exp(-0.5 * BUILT**2)
 NODES, MODES, EXPONENTIALS = 0, 1, 2  # columns of `work`
 
 
 class Tree(NamedTuple):
-    """Modes (d P,) by coordinate, P a multiple of LEAF^2 or of LEAF; log2 weights (P,), -inf of
-    those that fill the last leaf. boxes (L, 2, d) and mass (L,) of the leaves, and of groups of
-    them. far: the largest |mu|. need, in bits."""
+    """modes ((d + 1) L LEAF,): their coordinates, and their log2 weights, -inf of those that fill
+    the last leaf. boxes ((2 d + 1) P,), P a multiple of LEAF: the low ends of the leaves by
+    coordinate, their high ends, and their weights in bits, -inf of those that fill the last group;
+    groups: of the groups. far: the largest |mu|. need, in bits."""
 
     modes: Any
-    lw: Any
     boxes: Any
-    mass: Any
-    group_boxes: Any
-    group_mass: Any
+    groups: Any
     far: float
     need: float
 
 
 class Mesh(NamedTuple):
-    """Omega (M0, M1, M2 + BAND) at (first + i) spacing, in three coordinates, of which the first
-    have one point where there are fewer, zeros beyond M2; shape (M0, M1, M2), variance V, total of
-    omega, and what each may lack."""
+    """Omega (M0 (M1 + 1) (M2 + BAND),) at (first + i) spacing, in three coordinates, of which the
+    first have one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
+    V, total of omega, and what each may lack."""
 
     omega: Any
     shape: Any
@@ -71,111 +70,124 @@ class Mesh(NamedTuple):
 
 
 def tree(means: Any, log_weights: Any) -> Tree:
-    """The tree of means (N, d), d <= 3, and natural log weights (N,)."""
+    """The tree of means (N, d), d <= 3, in an order in which near ones are near, and their natural
+    log weights (N,)."""
     n_modes, d = means.shape
-    order = np.argsort(_interleaved(means), kind="stable")
-    leaves = -(-n_modes // LEAF)
-    filled = np.minimum(np.arange(leaves * LEAF), n_modes - 1)
-    points, lw = means[order][filled], log_weights[order][filled] / LN2
-    lw[n_modes:] = -np.inf
-    boxes, mass = _boxes(points.reshape(leaves, LEAF, d), lw.reshape(leaves, LEAF))
-    groups = -(-leaves // LEAF)
-    filled = np.minimum(np.arange(groups * LEAF), leaves - 1)
-    corners = boxes[filled].reshape(groups, 2 * LEAF, d)
-    masses = np.where(np.arange(groups * LEAF) < leaves, mass[filled], -np.inf)
-    group_boxes, group_mass = _boxes(corners, masses.reshape(groups, LEAF))
-    far = math.sqrt(float(np.square(means).sum(axis=1).max()))
-    need = math.log2(leaves) + math.log2(4.0 / LEFT_OUT) + 1.0
-    flat = np.ascontiguousarray(points.T).reshape(-1)
-    return Tree(flat, lw, boxes, mass, group_boxes, group_mass, far, need)
+    points, lw = _filled(means, log_weights / LN2)
+    boxes, mass = _boxes(points[:, None], lw)
+    need = math.log2(len(mass)) + math.log2(4.0 / LEFT_OUT) + 1.0
+    ends, mass = _filled(boxes.reshape(len(mass), 2 * d), mass)
+    groups, whole = _boxes(ends.reshape(-1, 2, d), mass)
+    group_ends, whole = _filled(groups.reshape(len(whole), 2 * d), whole)
+    far = math.sqrt(float(np.square(means).sum(axis=1).max())) * (1.0 + 1e-12)
+    flat = [
+        np.concatenate([*rows.T, w]) for rows, w in ((points, lw), (ends, mass), (group_ends, whole))
+    ]
+    return Tree(*flat, far, need)
 
 
-def _boxes(points: Any, lw: Any) -> tuple[Any, Any]:
-    """Boxes (L, 2, d) and weights in bits (L,) of points (L, m, d), log weights (L, n)."""
-    with np.errstate(divide="ignore"):
-        mass = np.logaddexp2.reduce(lw, axis=1)
-    return np.stack([points.min(axis=1), points.max(axis=1)], axis=1), mass
+def _filled(rows: Any, lw: Any) -> tuple[Any, Any]:
+    """Rows and log weights to whole LEAFs: the last again, of no weight."""
+    count = len(rows)
+    wanted = np.arange(-(-count // LEAF) * LEAF)
+    at = np.minimum(wanted, count - 1)
+    return rows[at], np.where(wanted < count, lw[at], -np.inf)
 
 
-def _interleaved(means: Any) -> Any:
-    """(N,) the bits of the coordinates in turn: near ones lie near each other."""
+def _boxes(ends: Any, lw: Any) -> tuple[Any, Any]:
+    """Boxes (L, 2, d) and weights in bits (L,) of LEAFs of points or boxes (L LEAF, 1 or 2, d)."""
+    parts = ends.reshape(len(lw) // LEAF, -1, ends.shape[2])
+    mass = np.logaddexp2.reduce(lw.reshape(-1, LEAF), axis=1)
+    return np.stack([parts.min(axis=1), parts.max(axis=1)], axis=1), mass
+
+
+def near_order(means: Any) -> Any:
+    """(N,) an order in which near modes (N, d) are near each other: by the bits of the coordinates
+    in turn."""
     low, size = means.min(axis=0), max(float(np.ptp(means, axis=0).max()), 1e-300)
     cells = np.minimum((means - low) / size * 2**_BITS, 2**_BITS - 1).astype(np.int64)
     out, d = np.zeros(len(means), np.int64), means.shape[1]
     for bit in range(_BITS):
         for j in range(d):
             out |= ((cells[:, j] >> bit) & 1) << (bit * d + j)
-    return out
+    return np.argsort(out)
 
 
 @on_tile
-def _away(x, alpha, box):
-    """The squared distance of x from a box, times alpha."""
-    total = 0.0
-    for j in range(x.shape[0]):
-        u = max(alpha * box[0, j] - x[j], x[j] - alpha * box[1, j], 0.0)
-        total += u * u
-    return total
+def _bounds(x, alpha, h, boxes, begin, out):
+    """out (LEAF,) = the logits that boxes from `begin` on may hold at most together."""
+    wide()
+    d = x.shape[0]
+    many = boxes.shape[0] // (2 * d + 1)
+    for q in range(LEAF):
+        out[q] = 0.0
+    for j in range(d):
+        xj, low = x[j], boxes[j * many + begin : j * many + begin + LEAF]
+        high = boxes[(d + j) * many + begin : (d + j) * many + begin + LEAF]
+        for q in range(LEAF):
+            u = larger(larger(fma(alpha, low[q], -xj), fma(-alpha, high[q], xj)), 0.0)
+            out[q] = fma(u, u, out[q])
+    minus_h, mass = -h * (1.0 - 2.0**-44), boxes[2 * d * many + begin :]
+    for q in range(LEAF):
+        out[q] = fma(minus_h, out[q], mass[q])
 
 
 @on_tile
-def _nearest(x, alpha, h, boxes, mass, begin, end):
-    """The box of the largest weight at its nearest point."""
-    best, found = -np.inf, begin
-    for i in range(begin, end):
-        bound = mass[i] - h * _away(x, alpha, boxes[i])
-        if bound > best:
-            best, found = bound, i
+def _nearest(bound):
+    found = 0
+    for q in range(1, LEAF):
+        found = q if bound[q] > bound[found] else found
     return found
 
 
 @on_tile
-def _largest(z, half):
-    """The largest of z (LEAF,), halved in place in half (LEAF / 2,)."""
+def _largest(z, count, half):
+    """The largest of the first of z, side by side in half (LEAF / 2,), then two by two."""
     wide()
     for q in range(LEAF // 2):
-        half[q] = larger(z[q], z[q + LEAF // 2])
+        half[q] = z[q]
+    for begin in range(LEAF // 2, count, LEAF // 2):
+        row = z[begin : begin + LEAF // 2]
+        for q in range(LEAF // 2):
+            half[q] = larger(half[q], row[q])
     for q in range(LEAF // 4):
         half[q] = larger(half[q], half[q + LEAF // 4])
-    for q in range(LEAF // 8):
-        half[q] = larger(half[q], half[q + LEAF // 8])
     best = half[0]
-    for q in range(1, LEAF // 8):
+    for q in range(1, LEAF // 4):
         best = larger(best, half[q])
     return best
 
 
 @on_tile
-def _leaf(x, alpha, h, tree, leaf, z):
-    """z (LEAF,) = logits of a leaf's modes."""
+def _logits(x, alpha, h, modes, begin, count, z):
+    """z = logits of `count` modes from `begin` on."""
     wide()
-    points, begin = tree.lw.shape[0], leaf * LEAF
-    for q in range(LEAF):
+    points = modes.shape[0] // (x.shape[0] + 1)
+    for q in range(count):
         z[q] = 0.0
     for j in range(x.shape[0]):
-        row, xj = tree.modes[j * points + begin : j * points + begin + LEAF], x[j]
-        for q in range(LEAF):
+        row, xj = modes[j * points + begin : j * points + begin + count], x[j]
+        for q in range(count):
             u = fma(alpha, row[q], -xj)
             z[q] = fma(u, u, z[q])
-    lw = tree.lw[begin : begin + LEAF]
-    for q in range(LEAF):
+    lw = modes[x.shape[0] * points + begin :]
+    for q in range(count):
         z[q] = fma(-h, z[q], lw[q])
 
 
 @on_tile
-def _add_leaf(x, alpha, tree, leaf, z, top, sums):
-    """What a leaf's modes add to sums (d + 1, LEAF): their pulls by coordinate, and their weights
+def _add_modes(x, alpha, modes, begin, count, z, top, sums):
+    """What these modes add to sums ((d + 1) RUN,): their pulls by coordinate, and their weights
     2^(z - top), side by side."""
     wide()
-    total = sums[x.shape[0]]
-    for q in range(LEAF):
+    points, total = modes.shape[0] // (x.shape[0] + 1), sums[x.shape[0] * RUN :]
+    for q in range(count):
         e = exp2(z[q] - top)
         z[q] = e
         total[q] += e
-    points, begin = tree.lw.shape[0], leaf * LEAF
     for j in range(x.shape[0]):
-        row, add, xj = tree.modes[j * points + begin : j * points + begin + LEAF], sums[j], x[j]
-        for q in range(LEAF):
+        row, add, xj = modes[j * points + begin :], sums[j * RUN : (j + 1) * RUN], x[j]
+        for q in range(count):
             add[q] = fma(z[q], fma(alpha, row[q], -xj), add[q])
 
 
@@ -197,41 +209,63 @@ def _joined(values, count):
 
 
 @on_tile
-def _sum_tree(x, alpha, h, tree, z, half, sums, pull, work):
+def _sum_tree(x, alpha, h, modes, boxes, groups, need, space, pull, work):
     """pull (d,) = sum_k gamma_k (alpha mu_k - x), of all modes that may be felt."""
-    d, leaves, groups = x.shape[0], tree.mass.shape[0], tree.group_mass.shape[0]
-    group = _nearest(x, alpha, h, tree.group_boxes, tree.group_mass, 0, groups)
-    end = min(leaves, (group + 1) * LEAF)
-    _leaf(x, alpha, h, tree, _nearest(x, alpha, h, tree.boxes, tree.mass, group * LEAF, end), z)
-    top = _largest(z, half)
-    sums[: d + 1] = 0.0
-    for group in range(groups):
-        away = h * _away(x, alpha, tree.group_boxes[group]) * (1.0 - 2.0**-44)
-        if tree.group_mass[group] - away < top - tree.need:
-            continue
-        for leaf in range(group * LEAF, min(leaves, (group + 1) * LEAF)):
-            away = h * _away(x, alpha, tree.boxes[leaf]) * (1.0 - 2.0**-44)
-            if tree.mass[leaf] - away < top - tree.need:
+    d, count = x.shape[0], modes.shape[0] // ((x.shape[0] + 1) * LEAF)
+    z, half, sums = space[:RUN], space[RUN : 2 * RUN], space[4 * RUN :]
+    outer, inner = space[2 * RUN : 2 * RUN + LEAF], space[3 * RUN : 3 * RUN + LEAF]
+    sums[:] = 0.0
+    top = _logit_nearby(x, alpha, h, modes, boxes, groups, outer, inner, z, half)
+    visited = 0
+    for chapter in range(0, groups.shape[0] // (2 * d + 1), LEAF):
+        _bounds(x, alpha, h, groups, chapter, outer)
+        for group in range(chapter, chapter + LEAF):
+            if outer[group - chapter] < top - need:
                 continue
-            _leaf(x, alpha, h, tree, leaf, z)
-            most = _largest(z, half)
-            if most > top:
-                sums[: d + 1] *= exp2(top - most)
-                top = most
-            _add_leaf(x, alpha, tree, leaf, z, top, sums)
-            work[MODES] += LEAF
-            work[EXPONENTIALS] += LEAF
-    total = _joined(sums[d], LEAF)
+            _bounds(x, alpha, h, boxes, group * LEAF, inner)
+            begin, last = 0, min(LEAF, count - group * LEAF)
+            while begin < last:
+                # The longest run of leaves that may be felt.
+                end = begin
+                while end < last and (end - begin) * LEAF < RUN and inner[end] >= top - need:
+                    end += 1
+                if end > begin:
+                    first, many = (group * LEAF + begin) * LEAF, (end - begin) * LEAF
+                    _logits(x, alpha, h, modes, first, many, z)
+                    most = _largest(z, many, half)
+                    if most > top:
+                        sums *= exp2(top - most)
+                        top = most
+                    _add_modes(x, alpha, modes, first, many, z, top, sums)
+                    visited += many
+                begin = max(end, begin + 1)
+    work[MODES] += visited
+    work[EXPONENTIALS] += visited
+    total = _joined(sums[d * RUN :], RUN)
     for j in range(d):
-        pull[j] = _joined(sums[j], LEAF) / total
+        pull[j] = _joined(sums[j * RUN :], RUN) / total
+
+
+@on_tile
+def _logit_nearby(x, alpha, h, modes, boxes, groups, outer, inner, z, half):
+    """The largest logit of a leaf that holds much."""
+    best, group = -np.inf, 0
+    for chapter in range(0, groups.shape[0] // (2 * x.shape[0] + 1), LEAF):
+        _bounds(x, alpha, h, groups, chapter, outer)
+        q = _nearest(outer)
+        if outer[q] > best:
+            best, group = outer[q], chapter + q
+    _bounds(x, alpha, h, boxes, group * LEAF, inner)
+    _logits(x, alpha, h, modes, (group * LEAF + _nearest(inner)) * LEAF, LEAF, z)
+    return _largest(z, LEAF, half)
 
 
 @cached
 def tree_rows(begin, end, out, work, x, alpha, h, tree, scale):
     """out (n, d) = scale times the pull at x (n, d), rows begin..end."""
-    z, half, sums = np.empty(LEAF), np.empty(LEAF // 2), np.empty((4, LEAF))
+    space, given = np.empty((5 + x.shape[1]) * RUN), tree[:3]
     for i in range(begin, end):
-        _sum_tree(x[i], alpha, h, tree, z, half, sums, out[i], work[i])
+        _sum_tree(x[i], alpha, h, *given, tree.need, space, out[i], work[i])
         for j in range(x.shape[1]):
             out[i, j] *= scale
 
@@ -247,41 +281,28 @@ def _window(at, alpha, reach, first, spacing, count):
 
 
 @on_tile
-def _axis(at, alpha, h, first, spacing, low, high, g):
-    """g (2, M): 2^(-h u^2) and u times it, u = alpha c - x, of the points from `low` on, whole
-    BANDs of them; their number."""
+def _axis(at, alpha, h, first, spacing, low, high, g, begin):
+    """g[begin + i] = 2^(-h u^2), and as far on as g is long in six parts u times it, u = alpha c -
+    x, of the points from `low` on, whole BANDs of them; their number."""
     wide()
-    count = -(-(high - low) // BAND) * BAND
-    begin, power, moment = first + low, g[0], g[1]
+    count, part = -(-(high - low) // BAND) * BAND, g.shape[0] // 6
+    powers, moments = g[begin : begin + part], g[begin + part : begin + 2 * part]
+    from_ = first + low
     for i in range(count):
-        u = fma(alpha, (begin + i) * spacing, -at)
+        u = fma(alpha, (from_ + i) * spacing, -at)
         e = exp2(-h * u * u)
-        power[i] = e
-        moment[i] = e * u
+        powers[i] = e
+        moments[i] = e * u
     return count
 
 
 @on_tile
-def _fold(mesh, i, lows, highs, count, g, rows):
-    """rows (2 L,): plane i of a mesh, its rows from lows[1] on summed with their factors g (2 L,)
-    and moments."""
-    _, middle, last = mesh.omega.shape
-    longest = rows.shape[0] // 2
-    begin = (i * middle + lows[1]) * last + lows[2]
-    flat = mesh.omega.reshape(-1)
-    for j in range(0, count, BAND):
-        pair(
-            rows, j, longest, g, 0, longest, 1, flat, begin + j, last, highs[1] - lows[1], False
-        )  # fmt: skip
-
-
-@on_tile
 def _add_plane(rows, e, moment, count, sums):
-    """sums (3, L): total, moments in the first and in the second coordinate, of a folded plane."""
+    """sums (4 L,): total, moments in the first and in the second coordinate, of a folded plane."""
     wide()
     longest = rows.shape[0] // 2
-    first, second = rows[:count], rows[longest : longest + count]
-    total, other, third = sums[0], sums[1], sums[2]
+    first, second = rows[:longest], rows[longest:]
+    total, other, third = sums[:longest], sums[longest : 2 * longest], sums[2 * longest :]
     for j in range(count):
         total[j] = fma(e, first[j], total[j])
         other[j] = fma(moment, first[j], other[j])
@@ -289,37 +310,45 @@ def _add_plane(rows, e, moment, count, sums):
 
 
 @on_tile
-def _times(values, factor, out, count):
+def _times(sums, row, g, part, longest, count):
+    """The last row of sums = another times a part of g."""
     wide()
+    given, factor = sums[row * longest :], g[part * longest :]
+    out = sums[3 * longest :]
     for j in range(count):
-        out[j] = values[j] * factor[j]
+        out[j] = given[j] * factor[j]
 
 
 @on_tile
-def _sum_mesh(x, alpha, h, mesh, g, rows, sums, pull):
+def _sum_mesh(x, alpha, h, reach, omega, shape, first, spacing, lows, highs, g, rows, sums, pull):
     """pull (3,) of all points of a mesh in reach, before it is divided by their sum; this sum,
     their number and that of the powers."""
-    reach = REACH * math.sqrt(0.5 * LOG2E / h)
-    lows, highs, felt = np.empty(3, np.int64), np.empty(3, np.int64), 0
+    longest, felt = rows.shape[0] // 2, 0
     for j in range(3):
-        shape = mesh.shape[j]
-        low, high = _window(x[j], alpha, reach, mesh.first[j], mesh.spacing, shape)
+        low, high = _window(x[j], alpha, reach, first[j], spacing, shape[j])
         if high <= low:
             return 0.0, 0, 0
         lows[j], highs[j] = low, high
-        felt += _axis(x[j], alpha, h, mesh.first[j], mesh.spacing, low, high, g[j])
+        if shape[j] > 1:
+            felt += _axis(x[j], alpha, h, first[j], spacing, low, high, g, 2 * j * longest)
+    last, many = shape[2] + BAND, highs[1] - lows[1]
     count = -(-(highs[2] - lows[2]) // BAND) * BAND
-    sums[:3, :count] = 0.0
+    sums[:] = 0.0
     for i in range(lows[0], highs[0]):
-        _fold(mesh, i, lows, highs, count, g[1].reshape(-1), rows)
-        _add_plane(rows, g[0, 0, i - lows[0]], g[0, 1, i - lows[0]], count, sums)
+        begin = (i * (shape[1] + 1) + lows[1]) * last + lows[2]
+        for j in range(0, count, BAND):
+            pair(
+                rows, j, longest, g, 2 * longest, longest, 1, omega, begin + j, last, many, False
+            )  # fmt: skip
+        k = i - lows[0]
+        _add_plane(rows, g[k], g[longest + k], count, sums)
     for j in range(3):
-        _times(sums[j], g[2, 0], sums[3], count)
-        pull[(j + 2) % 3] = _joined(sums[3], count)
+        _times(sums, j & 3, g, 4, longest, count)
+        pull[(j + 2) % 3] = _joined(sums[3 * longest :], count)
     total = pull[2]
-    _times(sums[0], g[2, 1], sums[3], count)
-    pull[2] = _joined(sums[3], count)
-    return total, (highs[0] - lows[0]) * (highs[1] - lows[1]) * count, felt
+    _times(sums, 0 & lows[0], g, 5, longest, count)
+    pull[2] = _joined(sums[3 * longest :], count)
+    return total, (highs[0] - lows[0]) * many * count, felt
 
 
 @on_tile
@@ -331,16 +360,19 @@ def _lacks(mesh, alpha, h):
         if alpha > 0.0:
             most = min(most, 1.0 + math.sqrt(math.pi * LOG2E / h) / (alpha * mesh.spacing))
         span *= most
-    return mesh.loose * span + mesh.total * math.exp(-0.5 * REACH * REACH)
+    return mesh.loose * span + mesh.total * _BEYOND
 
 
 @cached
 def mesh_rows(begin, end, out, work, x, alpha, h, tree, scale, mesh, h_rest, ratio):
     """`tree_rows` by a mesh, h_rest that of what its variance leaves of the level's and ratio the
     one by the other; by the tree where a sample may lack more than the target."""
-    d, longest = x.shape[1], max(mesh.omega.shape) + BAND
-    g, rows, sums = np.empty((3, 2, longest)), np.empty(2 * longest), np.empty((4, longest))
-    z, half, leaves = np.empty(LEAF), np.empty(LEAF // 2), np.empty((4, LEAF))
+    d, longest = x.shape[1], mesh.shape.max() + BAND
+    g, rows, sums = np.zeros(6 * longest), np.empty(2 * longest), np.empty(4 * longest)
+    g[0] = g[2 * longest] = 1.0  # of coordinates that there are not
+    lows, highs = np.empty(3, np.int64), np.empty(3, np.int64)
+    space, given = np.empty((5 + x.shape[1]) * RUN), tree[:3]
+    reach, placed = REACH * math.sqrt(0.5 * LOG2E / h_rest), mesh[:4]
     pull, point, diagonal = np.empty(3), np.zeros(3), 0.0
     for j in range(3):
         diagonal += (alpha * mesh.spacing * mesh.shape[j]) ** 2
@@ -351,35 +383,67 @@ def mesh_rows(begin, end, out, work, x, alpha, h, tree, scale, mesh, h_rest, rat
         for j in range(d):
             point[3 - d + j] = x[i, j]
             size += x[i, j] * x[i, j]
-        total, visited, felt = _sum_mesh(point, alpha, h_rest, mesh, g, rows, sums, pull)
+        total, visited, felt = _sum_mesh(
+            point, alpha, h_rest, reach, *placed, lows, highs, g, rows, sums, pull
+        )  # fmt: skip
         if lacks <= LEFT_OUT * (math.sqrt(size) + alpha * tree.far) * total and total > 0.0:
             work[i, NODES] += visited
             work[i, EXPONENTIALS] += felt
             for j in range(d):
                 out[i, j] = scale * (ratio * (pull[3 - d + j] / total))
         else:
-            _sum_tree(x[i], alpha, h, tree, z, half, leaves, out[i], work[i])
+            _sum_tree(x[i], alpha, h, *given, tree.need, space, out[i], work[i])
             for j in range(d):
                 out[i, j] *= scale
 
 
 @cached
-def spread_modes(omega, modes, lw, first, spacing, variance):
-    """omega += w_k exp(-|c - mu_k|^2/(2 V)) at the points in reach of each mode; modes (N, 3)."""
-    h, reach = 0.5 * LOG2E / variance, REACH * math.sqrt(variance)
-    g = np.empty((3, 2, max(omega.shape) + BAND))
+def spread_rows(begin, end, omega, modes, lw, shape, first, spacing, variance):
+    """Rows begin..end of omega (M0 (M1 + 1), M2 + BAND) += w_k exp(-|c - mu_k|^2/(2 V)) at the
+    points in reach of each mode; modes (N, 3)."""
+    h, reach, last = 0.5 * LOG2E / variance, BUILT * math.sqrt(variance), omega.shape[1]
+    longest, flat = shape.max() + BAND, omega.reshape(-1)
+    g = np.zeros(6 * longest)
+    g[0] = g[2 * longest] = 1.0
     lows, highs = np.empty(3, np.int64), np.empty(3, np.int64)
     for k in range(modes.shape[0]):
         for j in range(3):
-            at = modes[k, j]
-            low, high = _window(at, 1.0, reach, first[j], spacing, omega.shape[j])
-            lows[j], highs[j] = low, high
-            _axis(at, 1.0, h, first[j], spacing, low, high, g[j])
-        weight, count = 2.0 ** lw[k], -(-(highs[2] - lows[2]) // BAND) * BAND
+            lows[j], highs[j] = _window(modes[k, j], 1.0, reach, first[j], spacing, shape[j])
+        if shape[0] == 1 and (lows[1] >= end or highs[1] <= begin):
+            continue
+        for j in range(3):
+            if shape[j] > 1:
+                at, low, high = modes[k, j], lows[j], highs[j]
+                _axis(at, 1.0, h, first[j], spacing, low, high, g, 2 * j * longest)
+        weight, count = 2.0 ** lw[k], highs[2] - lows[2]
         for i in range(lows[0], highs[0]):
+            plane, factor = i * (shape[1] + 1), weight * g[i - lows[0]]
             for j in range(lows[1], highs[1]):
-                factor = weight * g[0, 0, i - lows[0]] * g[1, 0, j - lows[1]]
-                _add_multiple(omega[i, j, lows[2] : lows[2] + count], factor, g[2, 0])
+                g[3 * longest + j - lows[1]] = factor * g[2 * longest + j - lows[1]]
+            low, high = max(lows[1], begin - plane), min(highs[1], end - plane)
+            for j in range(low, high, 2):
+                to, by = (plane + j) * last + lows[2], 3 * longest + j - lows[1]
+                for q in range(0, count, BAND):
+                    from_ = 4 * longest + q
+                    if j + 1 < high:
+                        pair(flat, to + q, last, g, by, 1, 0, g, from_, 0, 1, True)
+                    else:
+                        single(flat, to + q, last, g, by, 1, 0, g, from_, 0, 1, True)
+
+
+@cached
+def smooth_rows(begin, end, out, given, first, spacing, first_given, spacing_given, variance, unit):
+    """Rows begin..end of out (M, R) = unit times the sum of the rows of `given`, each times
+    exp(-(c - c')^2/(2 variance))."""
+    h, reach, count = 0.5 * LOG2E / variance, BUILT * math.sqrt(variance), given.shape[0]
+    g = np.empty(6 * (count + BAND))
+    for i in range(begin, end):
+        out[i] = 0.0
+        at = (first + i) * spacing
+        low, high = _window(at, 1.0, reach, first_given, spacing_given, count)
+        _axis(at, 1.0, h, first_given, spacing_given, low, high, g, 0)
+        for q in range(low, high):
+            _add_multiple(out[i], unit * g[q - low], given[q])
 
 
 @on_tile
@@ -389,28 +453,13 @@ def _add_multiple(row, factor, other):
         row[q] = fma(factor, other[q], row[q])
 
 
-@cached
-def smooth_rows(begin, end, out, given, first, spacing, first_given, spacing_given, variance, unit):
-    """Rows begin..end of out (M, R) = unit times the sum of the rows of `given`, each times
-    exp(-(c - c')^2/(2 variance))."""
-    h, reach = 0.5 * LOG2E / variance, REACH * math.sqrt(variance)
-    g = np.empty((2, given.shape[0] + BAND))
-    for i in range(begin, end):
-        out[i] = 0.0
-        at = (first + i) * spacing
-        low, high = _window(at, 1.0, reach, first_given, spacing_given, given.shape[0])
-        _axis(at, 1.0, h, first_given, spacing_given, low, high, g)
-        for q in range(low, high):
-            _add_multiple(out[i], unit * g[0, q - low], given[q])
-
-
 def _lattice(low: Any, high: Any, variance: float) -> tuple[Any, tuple[int, ...], float]:
     """First points, shape and spacing of the lattice of a variance about a box (3,), (3,). Its
     points are exact: the spacing has ten bits."""
     wanted = SPACING * math.sqrt(variance)
     unit = 2.0 ** (math.floor(math.log2(wanted)) - 9)
     spacing = math.floor(wanted / unit) * unit
-    reach = REACH * math.sqrt(variance)
+    reach = BUILT * math.sqrt(variance)
     flat = high < low  # no coordinate at all
     first = np.where(flat, 0.0, np.floor((low - reach) / spacing))
     last = np.where(flat, 0.0, np.ceil((high + reach) / spacing))
@@ -422,19 +471,20 @@ def finest(low: Any, high: Any, n_modes: int) -> float:
     size = max(float((high - low).max()), 1e-150)
     variance = size * size
     while True:
-        shape = _lattice(low, high, 0.25 * variance)[1]
-        if math.prod(shape) > max(_NODES * n_modes, 2**17):
+        shape = _lattice(low, high, 0.5 * variance)[1]
+        if math.prod(shape) > max(_FEWEST, min(_NODES * n_modes, _MOST)):
             return variance
-        variance *= 0.25
+        variance *= 0.5
 
 
 def first_mesh(modes: Any, log_weights: Any, low: Any, high: Any, variance: float) -> Mesh:
     """The mesh of this variance, from modes (N, 3) themselves; low, high (3,): their box, low >
     high where there is no coordinate."""
     first, shape, spacing = _lattice(low, high, variance)
-    omega = np.zeros((*shape[:2], shape[2] + BAND))
-    spread_modes(omega, modes, log_weights / LN2, first, spacing, variance)
-    return _mesh(omega, first, shape, spacing, variance, _BEYOND)
+    omega = np.zeros((shape[0], shape[1] + 1, shape[2] + BAND))
+    given = modes, log_weights / LN2, np.array(shape), first, spacing, variance
+    over_rows(spread_rows, 1e6, omega.reshape(-1, omega.shape[2]), *given)
+    return _mesh(omega[:, : shape[1], : shape[2]], first, spacing, variance, _UNBUILT)
 
 
 def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
@@ -442,7 +492,8 @@ def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
     variance = 2.0 * mesh.variance
     first, shape, spacing = _lattice(low, high, variance)
     unit = mesh.spacing / math.sqrt(math.pi * mesh.variance)  # v' = V/2
-    omega, axes = mesh.omega[..., : mesh.shape[2]], 0
+    rows, columns = mesh.shape[1:]
+    omega, axes = mesh.omega.reshape(-1, rows + 1, columns + BAND)[:, :rows, :columns], 0
     for j in range(3):
         if high[j] < low[j]:
             continue
@@ -452,17 +503,16 @@ def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
         over_rows(smooth_rows, 40.0 * out.shape[1], out, moved.reshape(len(moved), -1), *steps)
         omega = np.moveaxis(out.reshape(shape[j], *moved.shape[1:]), 0, j)
         axes += 1
-    padded = np.zeros((*shape[:2], shape[2] + BAND))
-    padded[..., : shape[2]] = omega
     # One Gaussian summed over the points of a line, times unit, is at most unit + sqrt 2.
-    loose = (unit + math.sqrt(2.0)) ** axes * mesh.loose + (mesh.total * unit**axes + 1.0) * _BEYOND
-    return _mesh(padded, first, shape, spacing, variance, loose)
+    loose = (unit + math.sqrt(2.0)) ** axes * mesh.loose + (mesh.total * unit**axes + 1.0) * _UNBUILT
+    return _mesh(omega, first, spacing, variance, loose)
 
 
-def _mesh(omega: Any, first: Any, shape: Any, spacing: float, variance: float, loose: float) -> Mesh:
-    # Beyond the lattice a window's last band finds zeros.
-    omega[..., shape[2] :] = 0.0
-    return Mesh(omega, np.array(shape), first, spacing, variance, float(omega.sum()), loose)
+def _mesh(omega: Any, first: Any, spacing: float, variance: float, loose: float) -> Mesh:
+    shape = np.array(omega.shape)
+    padded = np.zeros((shape[0], shape[1] + 1, shape[2] + BAND))
+    padded[:, : shape[1], : shape[2]] = omega
+    return Mesh(padded.reshape(-1), shape, first, spacing, variance, float(omega.sum()), loose)
 
 
 def tree_pull(x: Any, scale: float, alpha: float, h: float, tree: Tree) -> tuple[Any, Any]:

@@ -128,4 +128,4 @@ else:
 # Rows i of some columns of a product, to out[at + i step ..]: the sum over q below `count`, in this
 # order, of a[begin + i across + q along] x[first + q stride ..], beside what is there where `add`.
 panel = _panel_of(ROWS, LANES)
-pair = _panel_of(2, BAND)
+pair, single = _panel_of(2, BAND), _panel_of(1, BAND)

@@ -24,7 +24,7 @@ from ..support.checks import Array, check_integer
 
 NOTABLE = 0.01  # an error of a mode's weight worth a word
 _MISS = 1e-6  # chance that an interval from draws misses
-_DRAWS, _ENTRIES = 1 << 16, 1 << 24
+_DRAWS, _ENTRIES, _FEWEST = 1 << 16, 1 << 24, 1024
 _REACH, _STEP, _BLOCK = 12.0, 0.02, 1 << 18  # the last in entries, nodes times modes
 
 
@@ -148,7 +148,9 @@ class StartError:
 
     def _drawn_weights(self) -> tuple[Array, Array]:
         mixture, var = self.mixture, self._variances
-        n = int(min(_DRAWS, max(1024, _ENTRIES // (mixture.N + mixture.d))))
+        n = int(min(_DRAWS, _ENTRIES // (mixture.N + mixture.d)))
+        if n < _FEWEST:  # of so many modes no weight could be told apart from its neighbours'
+            return np.zeros(mixture.N), np.ones(mixture.N)
         x = np.random.default_rng(0).standard_normal((n, mixture.d))
         means = float(self.schedule.alpha[self.t]) * mixture.means
         constant = np.log(mixture.weights) - 0.5 * mixture.d * np.log(var)

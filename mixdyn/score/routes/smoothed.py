@@ -28,15 +28,15 @@ class Smoothed:
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self._data_var = float(np.square(mixture.sigmas[0]))
-        self._log_weights = np.log(mixture.weights)
-        self._tree = kernels.tree(mixture.means, self._log_weights)
+        order = kernels.near_order(mixture.means)
+        self._means, self._log_weights = mixture.means[order], np.log(mixture.weights[order])
+        self._tree = kernels.tree(self._means, self._log_weights)
         # Coordinates that there are not have an empty box.
         self._low, self._high = np.zeros(3), np.full(3, -1.0)
         self._low[-mixture.d :], self._high[-mixture.d :] = (
             mixture.means.min(axis=0),
             mixture.means.max(axis=0),
         )
-        self._means = mixture.means
         self._finest = kernels.finest(self._low, self._high, mixture.N)
         self._meshes: list[kernels.Mesh] = []
         self.work: IntArray = np.zeros(3, np.int64)
