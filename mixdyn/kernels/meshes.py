@@ -31,12 +31,13 @@ import numpy as np
 
 from .arithmetic import LN2, LOG2E, exp2, fma, larger, wide
 from .compiling import cached, on_tile, over_rows
-from .panels import BAND, pair, single
+from .panels import BAND, LANES, ROWS, pair, panel, single
 from .screened import LEFT_OUT
 
 LEAF, RUN = 64, 512  # modes, and so many at most in one go
 REACH, BUILT, SPACING = 11.0, 13.0, 0.52
 _NODES, _FEWEST, _MOST = 8, 2**17, 2**23  # points of the finest mesh: for each mode, in all
+_COMPANY = 32  # modes that are spread together
 _BITS = 16  # of a coordinate in the order of the modes
 _BEYOND, _UNBUILT = math.exp(-0.5 * REACH**2), math.exp(-0.5 * BUILT**2)
 NODES, MODES, EXPONENTIALS = 0, 1, 2  # columns of `work`
@@ -56,7 +57,7 @@ class Tree(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """Omega (M0 (M1 + 1) (M2 + BAND),) at (first + i) spacing, in three coordinates, of which the
+    """Omega (M0 (M1 + ROWS) (M2 + BAND),) at (first + i) spacing, in three coordinates, of which the
     first have one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
     V, total of omega, and what each may lack."""
 
@@ -335,7 +336,7 @@ def _sum_mesh(x, alpha, h, reach, omega, shape, first, spacing, lows, highs, g, 
     count = -(-(highs[2] - lows[2]) // BAND) * BAND
     sums[:] = 0.0
     for i in range(lows[0], highs[0]):
-        begin = (i * (shape[1] + 1) + lows[1]) * last + lows[2]
+        begin = (i * (shape[1] + ROWS) + lows[1]) * last + lows[2]
         for j in range(0, count, BAND):
             pair(
                 rows, j, longest, g, 2 * longest, longest, 1, omega, begin + j, last, many, False
@@ -397,38 +398,78 @@ def mesh_rows(begin, end, out, work, x, alpha, h, tree, scale, mesh, h_rest, rat
                 out[i, j] *= scale
 
 
+@on_tile
+def _company(modes, k, reach, shape, first, spacing, lows, highs, low, high):
+    """How many modes from k on have windows, `lows` to `highs` together, of which one block of a
+    product holds the last coordinate."""
+    count = 0
+    while count < _COMPANY and k + count < modes.shape[0]:
+        fits = True
+        for j in range(3):
+            at = modes[k + count, j]
+            low[j], high[j] = _window(at, 1.0, reach, first[j], spacing, shape[j])
+            if count > 0:
+                low[j], high[j] = min(low[j], lows[j]), max(high[j], highs[j])
+            fits = fits and (count == 0 or high[j] - low[j] <= LANES)
+        if not fits:
+            break
+        lows[:], highs[:] = low, high
+        count += 1
+    return count
+
+
+@on_tile
+def _add_block(omega, plane, lows, highs, begin, end, last, count, factors, values):
+    """Rows of one plane += the products of the modes' factors (COMPANY, LANES) and values."""
+    low, high = max(lows[1], begin - plane), min(highs[1], end - plane)
+    row = low
+    while row < high:
+        to, by = (plane + row) * last + lows[2], row - lows[1]
+        if plane + row + ROWS <= end and by + ROWS <= LANES:
+            panel(omega, to, last, factors, by, 1, LANES, values, 0, LANES, count, True)
+            row += ROWS
+        else:
+            for q in range(0, LANES, BAND):
+                single(omega, to + q, last, factors, by, 1, LANES, values, q, LANES, count, True)
+            row += 1
+
+
 @cached
 def spread_rows(begin, end, omega, modes, lw, shape, first, spacing, variance):
-    """Rows begin..end of omega (M0 (M1 + 1), M2 + BAND) += w_k exp(-|c - mu_k|^2/(2 V)) at the
-    points in reach of each mode; modes (N, 3)."""
+    """Rows begin..end of omega (M0 (M1 + ROWS), M2 + BAND) += w_k exp(-|c - mu_k|^2/(2 V)) at the
+    points in reach of each mode; modes (N, 3), of which near ones are near."""
     h, reach, last = 0.5 * LOG2E / variance, BUILT * math.sqrt(variance), omega.shape[1]
-    longest, flat = shape.max() + BAND, omega.reshape(-1)
-    g = np.zeros(6 * longest)
-    g[0] = g[2 * longest] = 1.0
+    flat, g = omega.reshape(-1), np.empty((3, _COMPANY * LANES))
+    factors = np.empty(_COMPANY * LANES)
     lows, highs = np.empty(3, np.int64), np.empty(3, np.int64)
-    for k in range(modes.shape[0]):
-        for j in range(3):
-            lows[j], highs[j] = _window(modes[k, j], 1.0, reach, first[j], spacing, shape[j])
-        if shape[0] == 1 and (lows[1] >= end or highs[1] <= begin):
-            continue
-        for j in range(3):
-            if shape[j] > 1:
-                at, low, high = modes[k, j], lows[j], highs[j]
-                _axis(at, 1.0, h, first[j], spacing, low, high, g, 2 * j * longest)
-        weight, count = 2.0 ** lw[k], highs[2] - lows[2]
-        for i in range(lows[0], highs[0]):
-            plane, factor = i * (shape[1] + 1), weight * g[i - lows[0]]
-            for j in range(lows[1], highs[1]):
-                g[3 * longest + j - lows[1]] = factor * g[2 * longest + j - lows[1]]
-            low, high = max(lows[1], begin - plane), min(highs[1], end - plane)
-            for j in range(low, high, 2):
-                to, by = (plane + j) * last + lows[2], 3 * longest + j - lows[1]
-                for q in range(0, count, BAND):
-                    from_ = 4 * longest + q
-                    if j + 1 < high:
-                        pair(flat, to + q, last, g, by, 1, 0, g, from_, 0, 1, True)
-                    else:
-                        single(flat, to + q, last, g, by, 1, 0, g, from_, 0, 1, True)
+    low, high, k = np.empty(3, np.int64), np.empty(3, np.int64), 0
+    while k < modes.shape[0]:
+        count = _company(modes, k, reach, shape, first, spacing, lows, highs, low, high)
+        if shape[0] > 1 or (lows[1] < end and highs[1] > begin):
+            for q in range(count):
+                for j in range(3):
+                    _place(modes[k + q, j], h, first[j], spacing, lows[j], shape[j], g[j], q)
+            for i in range(lows[0], highs[0]):
+                for q in range(count):
+                    factor = 2.0 ** lw[k + q] * g[0, q * LANES + i - lows[0]]
+                    for j in range(LANES):
+                        factors[q * LANES + j] = factor * g[1, q * LANES + j]
+                plane = i * (shape[1] + ROWS)
+                _add_block(flat, plane, lows, highs, begin, end, last, count, factors, g[2])
+        k += count
+
+
+@on_tile
+def _place(at, h, first, spacing, low, count, g, q):
+    """Part q of g (COMPANY LANES,) = 2^(-h (c - at)^2) of LANES points from `low` on; 1 where there
+    is one point."""
+    wide()
+    part, begin = g[q * LANES : (q + 1) * LANES], first + low
+    for i in range(LANES):
+        u = (begin + i) * spacing - at
+        part[i] = exp2(-h * u * u)
+    if count == 1:
+        part[0] = 1.0
 
 
 @cached
@@ -481,7 +522,7 @@ def first_mesh(modes: Any, log_weights: Any, low: Any, high: Any, variance: floa
     """The mesh of this variance, from modes (N, 3) themselves; low, high (3,): their box, low >
     high where there is no coordinate."""
     first, shape, spacing = _lattice(low, high, variance)
-    omega = np.zeros((shape[0], shape[1] + 1, shape[2] + BAND))
+    omega = np.zeros((shape[0], shape[1] + ROWS, shape[2] + BAND))
     given = modes, log_weights / LN2, np.array(shape), first, spacing, variance
     over_rows(spread_rows, 1e6, omega.reshape(-1, omega.shape[2]), *given)
     return _mesh(omega[:, : shape[1], : shape[2]], first, spacing, variance, _UNBUILT)
@@ -493,7 +534,7 @@ def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
     first, shape, spacing = _lattice(low, high, variance)
     unit = mesh.spacing / math.sqrt(math.pi * mesh.variance)  # v' = V/2
     rows, columns = mesh.shape[1:]
-    omega, axes = mesh.omega.reshape(-1, rows + 1, columns + BAND)[:, :rows, :columns], 0
+    omega, axes = mesh.omega.reshape(-1, rows + ROWS, columns + BAND)[:, :rows, :columns], 0
     for j in range(3):
         if high[j] < low[j]:
             continue
@@ -510,7 +551,7 @@ def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
 
 def _mesh(omega: Any, first: Any, spacing: float, variance: float, loose: float) -> Mesh:
     shape = np.array(omega.shape)
-    padded = np.zeros((shape[0], shape[1] + 1, shape[2] + BAND))
+    padded = np.zeros((shape[0], shape[1] + ROWS, shape[2] + BAND))
     padded[:, : shape[1], : shape[2]] = omega
     return Mesh(padded.reshape(-1), shape, first, spacing, variance, float(omega.sum()), loose)
 
