@@ -36,8 +36,10 @@ from .screened import LEFT_OUT
 
 LEAF, RUN = 64, 512  # modes, and so many at most in one go
 REACH, BUILT, SPACING = 11.0, 13.0, 0.52
-_NODES, _FEWEST, _MOST = 8, 2**17, 2**23  # points of the finest mesh: for each mode, in all
-_COMPANY = 32  # modes that are spread together
+_NODES, _FEWEST, _MOST = 32, 2**17, 2**23  # points of the finest mesh: for each mode, and in all; fewest
+# on a line and in the plane
+_SHARE = LEFT_OUT / 4  # about the middle of the means |x| + max|alpha mu| is four times as large
+_COMPANY, WIDTH = 32, 64  # modes that are spread together, over so many points of a line at most
 _BITS = 16  # of a coordinate in the order of the modes
 _BEYOND, _UNBUILT = math.exp(-0.5 * REACH**2), math.exp(-0.5 * BUILT**2)
 NODES, MODES, EXPONENTIALS = 0, 1, 2  # columns of `work`
@@ -76,7 +78,7 @@ def tree(means: Any, log_weights: Any) -> Tree:
     n_modes, d = means.shape
     points, lw = _filled(means, log_weights / LN2)
     boxes, mass = _boxes(points[:, None], lw)
-    need = math.log2(len(mass)) + math.log2(4.0 / LEFT_OUT) + 1.0
+    need = math.log2(len(mass)) + math.log2(4.0 / _SHARE) + 1.0
     ends, mass = _filled(boxes.reshape(len(mass), 2 * d), mass)
     groups, whole = _boxes(ends.reshape(-1, 2, d), mass)
     group_ends, whole = _filled(groups.reshape(len(whole), 2 * d), whole)
@@ -387,7 +389,7 @@ def mesh_rows(begin, end, out, work, x, alpha, h, tree, scale, mesh, h_rest, rat
         total, visited, felt = _sum_mesh(
             point, alpha, h_rest, reach, *placed, lows, highs, g, rows, sums, pull
         )  # fmt: skip
-        if lacks <= LEFT_OUT * (math.sqrt(size) + alpha * tree.far) * total and total > 0.0:
+        if lacks <= _SHARE * (math.sqrt(size) + alpha * tree.far) * total and total > 0.0:
             work[i, NODES] += visited
             work[i, EXPONENTIALS] += felt
             for j in range(d):
@@ -410,7 +412,7 @@ def _company(modes, k, reach, shape, first, spacing, lows, highs, low, high):
             low[j], high[j] = _window(at, 1.0, reach, first[j], spacing, shape[j])
             if count > 0:
                 low[j], high[j] = min(low[j], lows[j]), max(high[j], highs[j])
-            fits = fits and (count == 0 or high[j] - low[j] <= LANES)
+            fits = fits and (count == 0 or high[j] - low[j] <= WIDTH)
         if not fits:
             break
         lows[:], highs[:] = low, high
@@ -420,17 +422,18 @@ def _company(modes, k, reach, shape, first, spacing, lows, highs, low, high):
 
 @on_tile
 def _add_block(omega, plane, lows, highs, begin, end, last, count, factors, values):
-    """Rows of one plane += the products of the modes' factors (COMPANY, LANES) and values."""
+    """Rows of one plane += the products of the modes' factors (COMPANY, WIDTH) and values."""
     low, high = max(lows[1], begin - plane), min(highs[1], end - plane)
     row = low
     while row < high:
         to, by = (plane + row) * last + lows[2], row - lows[1]
-        if plane + row + ROWS <= end and by + ROWS <= LANES:
-            panel(omega, to, last, factors, by, 1, LANES, values, 0, LANES, count, True)
+        if plane + row + ROWS <= end and by + ROWS <= WIDTH:
+            for q in range(0, WIDTH, LANES):
+                panel(omega, to + q, last, factors, by, 1, WIDTH, values, q, WIDTH, count, True)
             row += ROWS
         else:
-            for q in range(0, LANES, BAND):
-                single(omega, to + q, last, factors, by, 1, LANES, values, q, LANES, count, True)
+            for q in range(0, WIDTH, BAND):
+                single(omega, to + q, last, factors, by, 1, WIDTH, values, q, WIDTH, count, True)
             row += 1
 
 
@@ -439,8 +442,8 @@ def spread_rows(begin, end, omega, modes, lw, shape, first, spacing, variance):
     """Rows begin..end of omega (M0 (M1 + ROWS), M2 + BAND) += w_k exp(-|c - mu_k|^2/(2 V)) at the
     points in reach of each mode; modes (N, 3), of which near ones are near."""
     h, reach, last = 0.5 * LOG2E / variance, BUILT * math.sqrt(variance), omega.shape[1]
-    flat, g = omega.reshape(-1), np.empty((3, _COMPANY * LANES))
-    factors = np.empty(_COMPANY * LANES)
+    flat, g = omega.reshape(-1), np.empty((3, _COMPANY * WIDTH))
+    factors = np.empty(_COMPANY * WIDTH)
     lows, highs = np.empty(3, np.int64), np.empty(3, np.int64)
     low, high, k = np.empty(3, np.int64), np.empty(3, np.int64), 0
     while k < modes.shape[0]:
@@ -451,9 +454,9 @@ def spread_rows(begin, end, omega, modes, lw, shape, first, spacing, variance):
                     _place(modes[k + q, j], h, first[j], spacing, lows[j], shape[j], g[j], q)
             for i in range(lows[0], highs[0]):
                 for q in range(count):
-                    factor = 2.0 ** lw[k + q] * g[0, q * LANES + i - lows[0]]
-                    for j in range(LANES):
-                        factors[q * LANES + j] = factor * g[1, q * LANES + j]
+                    factor = 2.0 ** lw[k + q] * g[0, q * WIDTH + i - lows[0]]
+                    for j in range(WIDTH):
+                        factors[q * WIDTH + j] = factor * g[1, q * WIDTH + j]
                 plane = i * (shape[1] + ROWS)
                 _add_block(flat, plane, lows, highs, begin, end, last, count, factors, g[2])
         k += count
@@ -461,11 +464,11 @@ def spread_rows(begin, end, omega, modes, lw, shape, first, spacing, variance):
 
 @on_tile
 def _place(at, h, first, spacing, low, count, g, q):
-    """Part q of g (COMPANY LANES,) = 2^(-h (c - at)^2) of LANES points from `low` on; 1 where there
+    """Part q of g (COMPANY WIDTH,) = 2^(-h (c - at)^2) of WIDTH points from `low` on; 1 where there
     is one point."""
     wide()
-    part, begin = g[q * LANES : (q + 1) * LANES], first + low
-    for i in range(LANES):
+    part, begin = g[q * WIDTH : (q + 1) * WIDTH], first + low
+    for i in range(WIDTH):
         u = (begin + i) * spacing - at
         part[i] = exp2(-h * u * u)
     if count == 1:
@@ -508,14 +511,18 @@ def _lattice(low: Any, high: Any, variance: float) -> tuple[Any, tuple[int, ...]
 
 
 def finest(low: Any, high: Any, n_modes: int) -> float:
-    """The variance of the finest mesh about a box."""
-    size = max(float((high - low).max()), 1e-150)
-    variance = size * size
-    while True:
-        shape = _lattice(low, high, 0.5 * variance)[1]
-        if math.prod(shape) > max(_FEWEST, min(_NODES * n_modes, _MOST)):
-            return variance
-        variance *= 0.5
+    """The variance of the finest mesh about a box worth its points; inf where none is, of few modes
+    in space."""
+    most = min(_NODES * n_modes, _MOST)
+    if (high < low).any():
+        most = max(most, _FEWEST)
+    variance = 2.0 * max(float((high - low).max()), 1e-150) ** 2
+    found = math.inf
+    while math.prod(_lattice(low, high, 0.5 * variance)[1]) <= most:
+        variance = found = 0.5 * variance
+        if variance < 1e-290:
+            break
+    return found
 
 
 def first_mesh(modes: Any, log_weights: Any, low: Any, high: Any, variance: float) -> Mesh:

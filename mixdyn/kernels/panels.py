@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
@@ -29,7 +30,7 @@ if config.DISABLE_JIT:
             begin, across, along, x, first, stride, count, add = rest
             for i in range(rows):
                 to = slice(at + i * step, at + i * step + lanes)
-                total = out[to] if add else 0 * out[to]
+                total = out[to] if add else np.zeros_like(out[to])
                 for q in range(count):
                     row = x[first + q * stride : first + q * stride + lanes]
                     total = total + a[begin + i * across + q * along] * row

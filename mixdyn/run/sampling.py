@@ -163,7 +163,7 @@ class _Block:
 
 
 def _blocks(count: int, d: int) -> Iterator[slice]:
-    size = max(128, _BLOCK_DOUBLES // d)
+    size = max(256, _BLOCK_DOUBLES // d)
     for begin in range(0, count, size):
         yield slice(begin, min(begin + size, count))
 

@@ -28,16 +28,20 @@ class Smoothed:
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self._data_var = float(np.square(mixture.sigmas[0]))
+        low, high = mixture.means.min(axis=0), mixture.means.max(axis=0)
+        self._middle = 0.5 * low + 0.5 * high
         order = kernels.near_order(mixture.means)
-        self._means, self._log_weights = mixture.means[order], np.log(mixture.weights[order])
+        # About their middle the lattice's points are exact.
+        self._means = mixture.means[order] - self._middle
+        self._log_weights = np.log(mixture.weights[order])
         self._tree = kernels.tree(self._means, self._log_weights)
         # Coordinates that there are not have an empty box.
         self._low, self._high = np.zeros(3), np.full(3, -1.0)
-        self._low[-mixture.d :], self._high[-mixture.d :] = (
-            mixture.means.min(axis=0),
-            mixture.means.max(axis=0),
-        )
+        self._low[-mixture.d :], self._high[-mixture.d :] = low - self._middle, high - self._middle
         self._finest = kernels.finest(self._low, self._high, mixture.N)
+        # The last has the size of the means for a standard deviation.
+        size = max(float((self._high - self._low).max()), 1e-150)
+        self._last = int(np.ceil(max(np.log2(size**2 / self._finest + 1e-300), 0.0)))
         self._meshes: list[kernels.Mesh] = []
         self.work: IntArray = np.zeros(3, np.int64)
 
@@ -51,6 +55,7 @@ class Smoothed:
         """See `Route`."""
         var = at.signal_var * self._data_var + at.noise_var
         mesh = self._mesh(at.alpha, var)
+        x = x - at.alpha * self._middle
         if mesh is None:
             h = float(kernels.bits(0.5 / var))
             out, work = kernels.tree_pull(x, scale, at.alpha, h, self._tree)
@@ -65,12 +70,11 @@ class Smoothed:
 
     def _mesh(self, alpha: float, var: float) -> kernels.Mesh | None:
         """The coarsest mesh of at most half the variance; None where none is."""
-        size = float((self._high - self._low).max())
-        fits = int(np.floor(np.log2(max(var / (2 * self._finest), 1e-300)) - 2 * np.log2(max(alpha, 1e-150))))
-        most = int(np.ceil(np.log2(max(size, 1e-150) ** 2 / self._finest)))
-        wanted = min(fits, most)
-        if wanted < 0:
+        least, wanted = 2.0 * self._finest * alpha * alpha, 0
+        if not least <= var:
             return None
+        while wanted < self._last and 2.0 * least <= var:
+            least, wanted = 2.0 * least, wanted + 1
         box = self._low, self._high
         if not self._meshes:
             points = np.zeros((len(self._means), 3))
