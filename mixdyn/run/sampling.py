@@ -163,7 +163,8 @@ class _Block:
 
 
 def _blocks(count: int, d: int) -> Iterator[slice]:
-    size = max(256, _BLOCK_DOUBLES // d)
+    # Of long rows two tiles, one for each of two cores.
+    size = max(128 if d < 512 else 256, _BLOCK_DOUBLES // d)
     for begin in range(0, count, size):
         yield slice(begin, min(begin + size, count))
 

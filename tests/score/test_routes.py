@@ -30,8 +30,16 @@ MIXTURES = {
     "product": presets.grid(3, sigma=0.2),
     "hull": GaussianMixture(np.outer([0.0, 1.0, 2.5], np.linspace(-1, 1, 20)), 0.2, [1, 2, 3]),
     "per-mode sigma": GaussianMixture([[0.0, 1.0], [1.0, -1.0]], [0.2, 0.7], [0.3, 0.7]),
+    "many in the plane": GaussianMixture(np.random.default_rng(0).normal(size=(1100, 2)), 0.1),
+    "many": GaussianMixture(np.random.default_rng(0).normal(size=(1100, 6)), 0.1),
 }
-TAKEN = {"product": "spaced_axes", "hull": "low_rank", "per-mode sigma": "general"}
+TAKEN = {
+    "product": "spaced_axes",
+    "hull": "low_rank",
+    "per-mode sigma": "general",
+    "many in the plane": "smoothed",
+    "many": "screened",
+}
 
 
 @pytest.mark.parametrize("name", MIXTURES)
