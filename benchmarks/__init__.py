@@ -15,6 +15,7 @@ ORDER = (
     "allocator",
     "solvers",
     "scaling",
+    "many_modes",
     "work_precision",
     "sde_error",
     "startup",
