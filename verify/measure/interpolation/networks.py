@@ -221,7 +221,7 @@ class PlaneCounts:
 @Measurement
 def plane_counts(case: Case) -> list[PlaneCounts]:
     """The grid and the diamond under DDIM and DDPM, learned and exact score from the same noise."""
-    sizes = {"DDIM": case.pick(15_000, 400_000), "DDPM": case.pick(3_000, 100_000)}
+    sizes = {"DDIM": case.pick(15_000, 400_000), "DDPM": case.pick(4_000, 100_000)}
     return [
         _count(case, plane, sampler, n, network.model)
         for plane, mixture in PLANES.items()
