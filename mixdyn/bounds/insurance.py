@@ -19,6 +19,7 @@ from mixdyn.support.errors import InputError
 from .inputs import nonnegative, real
 
 _BISECTIONS = 100  # from a bracket of 1e5 in the logarithm to rounding, with room to spare
+_PLACES = np.arange(1, 64) / 64.0  # of a bracket, at once: for a few numbers they cost no more
 _NEAR = 0.05  # where the series is used
 
 
@@ -34,11 +35,12 @@ def log_kl_inverse(divergence: ArrayLike, log_p: ArrayLike) -> Array:
     )
     low, high = log_small.astype(float), np.zeros(log_small.shape)
     for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        if ((middle <= low) | (middle >= high)).all():
+        if (np.nextafter(low, high) >= high).all():
             break
-        below = _divergence_from(middle, log_small) <= allowed
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
+        between = low[..., None] + (high - low)[..., None] * _PLACES
+        below = _divergence_from(between, log_small[..., None]) <= allowed[..., None]
+        low = np.where(below, between, low[..., None]).max(axis=-1)
+        high = np.where(below, high[..., None], between).min(axis=-1)
     return np.where(allowed >= -log_small, 0.0, high)
 
 

@@ -276,6 +276,9 @@ def over_rows(kernel: Any, each: float, out: Any, *given: Any) -> None:
     n, tiles = len(out), -(-len(out) // TILE)
     arguments = [_plain(one) if isinstance(one, np.ndarray) else one for one in given]
     count = max(1, min(_ALLOWED.get(), tiles, int(n * each) // _WORTH))
+    if count == 1:
+        kernel(0, n, out, *arguments)
+        return
     edges = [min(n, TILE * (tiles * k // count)) for k in range(count + 1)]
     others = itertools.pairwise(edges[1:])
     ends = [_begun(kernel, begin, end, out, *arguments) for begin, end in others]
@@ -298,5 +301,4 @@ def _begun(kernel: Any, *given: Any) -> Callable[[], Any]:
 
 def _plain(array: Any) -> Any:
     """An array in rows that may be written to, which are types of their own to the compiler."""
-    flags = array.flags
-    return array if flags.c_contiguous and flags.writeable else np.array(array, order="C")
+    return array if array.flags.carray else np.array(array, order="C")

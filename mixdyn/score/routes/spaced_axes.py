@@ -145,7 +145,12 @@ def lattice_rows(
     """
     longest = max((len(values) for values, _ in axes), default=1)
     rows = np.zeros((len(alpha), len(axes), HEAD + 2 * BLOCK * -(-longest // BLOCK)))
+    known: dict[bytes, int] = {}  # axes often repeat
     for q, (values, log_weights) in enumerate(axes):
+        first = known.setdefault(values.tobytes() + log_weights.tobytes(), q)
+        if first < q:
+            rows[:, q] = rows[:, first]
+            continue
         spacing = common_spacing(values)
         if spacing is not None:
             g = alpha * spacing

@@ -51,7 +51,9 @@ def starts(case: Case, radius: float, n: int, label: str = "") -> Array:
     """(n, d) points y on random closest pairs, `radius` lengths to either side of the midpoint."""
     rng = case.rng(f"radius {radius}{label}")
     mixture = case.mixture
-    pairs = [pair(mixture, i, j) for i, j in nearest_pairs(mixture)]
+    pairs = case.memo(
+        "nearest pairs", lambda: [pair(mixture, i, j) for i, j in nearest_pairs(mixture)]
+    )
     midpoint = np.array([p.midpoint for p in pairs])
     edge = np.array([p.mu_i - p.mu_j for p in pairs])
     chosen = rng.integers(0, len(pairs), n)
