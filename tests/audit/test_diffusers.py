@@ -90,6 +90,7 @@ FIGURES = {  # spread of N(0.7, 0.2^2) and of N(0.7, 0.007^2) after 50 steps
     "DEISMultistepScheduler": (LINEAR, 1.03, 1.55),
     "PNDMScheduler": (LINEAR, 0.998, 1.542),
     "SASolverScheduler": (LINEAR, 0.974, 1.511),
+    "IPNDMScheduler": ({}, 1.001, 1.038),
     "EDMEulerScheduler": ({}, 0.936, 0.873),
     "EDMDPMSolverMultistepScheduler": ({}, 1.008, 0.968),
     "FlowMatchEulerDiscreteScheduler": ({}, 0.950, 0.427),

@@ -35,6 +35,7 @@ _VARIANTS: Mapping[str, tuple[Any, ...]] = {
     "algorithm_type": ("sde-dpmsolver++",),
     "solver_order": (3,),
 }
+_UNSAID = {"IPNDMScheduler": "v_prediction"}  # it takes noise_std x + alpha output as the noise
 _PREDICTS = {
     "epsilon": "eps",
     "sample": "x0",
@@ -68,8 +69,10 @@ def samplers() -> list[Offer]:
 
 
 def _steps_states(kind: type[Any]) -> bool:
-    """Whether `step` makes a state of a model's output, a timestep and a state."""
-    return {"model_output", "timestep", "sample"} <= set(inspect.signature(kind.step).parameters)
+    """Whether `step` makes a state of a model's output, a timestep and a state, and needs not be
+    told the next timestep."""
+    taken = set(inspect.signature(kind.step).parameters)
+    return {"model_output", "timestep", "sample"} <= taken and "prev_timestep" not in taken
 
 
 def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
@@ -102,7 +105,8 @@ class _Scheduler:
         calls = {"it": kind, "set_timesteps": kind.set_timesteps, "step": kind.step}
         self._made, self._set, self._stepped = sorted_out(kind.__name__, calls, settings)
         scheduler = self._fresh()
-        asked = str(getattr(scheduler.config, "prediction_type", "epsilon"))
+        unsaid = _UNSAID.get(kind.__name__, "epsilon")
+        asked = str(getattr(scheduler.config, "prediction_type", unsaid))
         self._preconditioned = hasattr(scheduler, "precondition_outputs")
         flow = "FlowMatch" in kind.__name__ or getattr(scheduler.config, "use_flow_sigmas", False)
         self.predicts = "velocity" if flow else _PREDICTS.get(asked, asked)

@@ -59,10 +59,11 @@ def fill(
     """Measure what the file lacks, a sampler at a time on each of `jobs` processes, and keep every
     sampler's rows as they come. Returns all rows, which the file then holds in their order.
 
-    Rows that are there stay, whatever the versions: remove the file to measure anew.
+    Rows that are there stay, whatever the versions: remove the file to measure anew. Failures are
+    tried again.
     """
-    old = read(path)
-    known: Known = {key(row): row for row in old}
+    old = list({key(row): row for row in read(path)}.values())
+    known: Known = {key(row): row for row in old if "error" not in row}
     work = [(offer, list(networks), known, list(counts)) for offer in offers]
     found: dict[int, list[Row]] = {}
     lines = "".join(f"{_line(row)}\n" for row in old)

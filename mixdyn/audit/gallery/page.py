@@ -16,6 +16,7 @@ from .rows import COUNTS, EQUAL, Row, at_equal
 
 _DIGITS = 3
 OURS = "mixdyn"
+WEIGHTS = 0.01  # (chi-square - degrees of freedom)/samples, of weights that are kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,7 @@ def page(rows: Sequence[Row]) -> str:
         mean=MEAN,
         counts=COUNTS,
         equal=EQUAL,
+        kept=WEIGHTS,
         libraries=_libraries(rows),
         public=public,
         ranked=merged(ranked, same_card),
@@ -221,11 +223,10 @@ def _learned(found: Sequence[Shown]) -> list[Ends]:
 
 
 def _fewest(learned: Sequence[Ends], ours: bool) -> Ends | None:
-    """The first of ours, or of others, that takes about as many evaluations as are compared."""
-    return next(
-        (row for row in learned if ours == (":" not in row.names[0]) and row.n_eval < 2 * EQUAL),
-        None,
-    )
+    """The first of ours, or of others, that keeps the modes' weights and takes about as many
+    evaluations as are compared."""
+    fair = [row for row in learned if row.n_eval < 2 * EQUAL and row.weight_error < WEIGHTS]
+    return next((row for row in fair if ours == (":" not in row.names[0])), None)
 
 
 def _ends(rows: Sequence[Row]) -> Ends:
