@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import Array, check_array, check_choice
 from ..support.errors import InputError, NotApplicableError
-from .predictions import on_gaussian
+from .predictions import Reference, on_gaussian
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 Start = Literal["own", "true"]
 
 
-def end_law(plan: Plan, variances: Array, start: Start) -> tuple[Array, Array]:
+def end_law(
+    plan: Plan, variances: Array, start: Start, reference: Reference = "mean"
+) -> tuple[Array, Array]:
     """(mean per unit of m, standard deviation), each (k,), of the end on N(m, variance (k,))."""
     K = plan.calls
-    slope, offset = _exact(plan, variances)
+    slope, offset = _exact(plan, variances, reference)
     adjoint = np.empty_like(slope)
     for j in range(K - 1, -1, -1):
         # adjoint_j = d end/d o_j: by itself, and through the inputs of later calls.
@@ -41,10 +43,10 @@ def end_law(plan: Plan, variances: Array, start: Start) -> tuple[Array, Array]:
     return mean, np.sqrt(on_start**2 * start_var + np.square(on_draws).sum(axis=0))
 
 
-def _exact(plan: Plan, variances: Array) -> tuple[Array, Array]:
+def _exact(plan: Plan, variances: Array, reference: Reference = "mean") -> tuple[Array, Array]:
     """(A (K, k), constant per unit of m (K, k)) of the exact predictions at the calls."""
     alpha = plan.alpha[:-1]
-    slope, c_x0 = on_gaussian(plan.predicts, alpha, plan.noise_std[:-1], variances)
+    slope, c_x0 = on_gaussian(plan.predicts, alpha, plan.noise_std[:-1], variances, reference)
     if not np.isfinite(slope).all():
         k = int(np.argmin(np.isfinite(slope).all(axis=1)))
         raise NotApplicableError(

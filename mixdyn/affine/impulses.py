@@ -16,7 +16,7 @@ import numpy as np
 
 from ..score.protocol import Level
 from ..support.checks import Array, check_integer, check_memory
-from ..support.errors import InputError, NotAffineError
+from ..support.errors import InputError, MixdynError, NotAffineError
 from .drivers import Driver, driver_of
 from .plan import Plan
 
@@ -55,7 +55,11 @@ def transcribe(sampler: Any, steps: int | None = None, **settings: Any) -> Plan:
 
 def _transcribed(driver: Driver) -> Plan:
     probe = _Run(np.zeros((2, 1, 2)), None)
-    probe.drive(driver)
+    try:
+        probe.drive(driver)
+    except InputError as error:
+        _check_elsewhere(driver, error)
+        raise
     values = _values(probe.calls, probe.draws)
     last = slice(-1, -_CHECKS - 1, -1)
     whole, apart = _Run(values, probe), _Run(values[last], probe)
@@ -178,6 +182,28 @@ def _plan(driver: Driver, run: _Run, rows: Array) -> Plan:
 
 def _where(k: int, calls: int) -> str:
     return "the end" if k == calls else f"the input of call {k + 1}"
+
+
+def _check_elsewhere(driver: Driver, error: InputError) -> None:
+    """Whether a sampler that fails on zeros runs on other numbers."""
+    rng = np.random.default_rng(2405)
+
+    def answer(x: Array, at: Level) -> Array:
+        return rng.standard_normal(np.shape(x))
+
+    def draw(shape: tuple[int, ...], time: int | None = None) -> Array:
+        return rng.standard_normal(shape)
+
+    try:
+        end = driver.run(rng.standard_normal((2, 2)), answer, draw)
+    except MixdynError:
+        return
+    if np.isfinite(end).all():
+        raise NotAffineError(
+            "a sampler with a plan is finite where the model's outputs and draws are 0",
+            f"{error.received}, but a finite end of other numbers: it divides by them",
+            _ADVICE,
+        ) from error
 
 
 def _check_zeros(found: Array) -> None:

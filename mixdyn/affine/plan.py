@@ -30,7 +30,7 @@ from ..support.errors import InputError
 from .comparing import PlanDifference, difference, table
 from .files import load, save
 from .gaussian import Clock, Start, clock, end_law
-from .predictions import check_asked
+from .predictions import Reference, check_asked
 from .price import PathPrice, path_price
 from .recursion import Recursion, recursion
 from .stepper import PlanRun, grid_of
@@ -159,20 +159,26 @@ class Plan:
     # -- laws ------------------------------------------------------------------------------------
 
     def response(
-        self, stds: ArrayLike, mean: ArrayLike = 0.0, *, start: Start = "own"
+        self,
+        stds: ArrayLike,
+        mean: ArrayLike = 0.0,
+        *,
+        start: Start = "own",
+        reference: Reference = "mean",
     ) -> tuple[Array, Array]:
         """(mean_error (k,), gain (k,)) on data N(mean, std^2) with its exact prediction: the end
         has mean mean + mean_error and standard deviation gain std, exactly. A Gaussian of any
         covariance is one such problem for each eigenvector.
 
         stds (k,) > 0; mean a number or (k,). start : "own" is N(0, start_std^2); "true" the data's
-        law at the level of the first call.
+        law at the level of the first call. reference : what the model is: the posterior "mean", or
+        the "consistency" map of the data's probability flow, written as the prediction asked for.
         """
         std = check_array(np.atleast_1d(stds), "stds", ndim=1)
         if not (std > 0.0).all():
             raise InputError("every std must be > 0", std.min(), "Leave the others out.")
         m = np.broadcast_to(check_array(np.atleast_1d(mean), "mean", ndim=1), std.shape)
-        per_mean, end_std = end_law(self, std**2, start)
+        per_mean, end_std = end_law(self, std**2, start, reference)
         return m * (per_mean - 1.0), end_std / std
 
     def w2(self, eigenvalues: ArrayLike, mean: ArrayLike = 0.0, *, start: Start = "own") -> float:

@@ -8,6 +8,7 @@ x/b.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -45,14 +46,28 @@ def in_eps(predicts: str, alpha: Array, noise_std: Array) -> tuple[Array, Array]
         return f, np.where(c_x0 == 0.0, c_eps, c_eps - f * noise_std)
 
 
+Reference = Literal["mean", "consistency"]
+
+
 def on_gaussian(
-    predicts: str, alpha: Array, noise_std: Array, variances: Array
+    predicts: str,
+    alpha: Array,
+    noise_std: Array,
+    variances: Array,
+    reference: Reference = "mean",
 ) -> tuple[Array, Array]:
     """(slope (K, k), c_x0 (K,)): on N(m, variance) the exact prediction at x is slope (x - a m) +
-    c_x0 m. Variance 0 is a point, whose prediction without noise is the limit of wide data."""
+    c_x0 m. Variance 0 is a point, whose prediction without noise is the limit of wide data.
+
+    reference : what x0_hat is: the posterior mean, or where the probability flow takes x, which is
+    m + sqrt(variance/Var x) (x - a m): the consistency map of arXiv 2303.01469.
+    """
     c_eps, c_x0 = (part[:, None] for part in shares(predicts, alpha, noise_std))
     a, b = alpha[:, None], noise_std[:, None]
     var = a**2 * variances + b**2
     with np.errstate(divide="ignore", invalid="ignore"):
+        if reference == "consistency":
+            kept = np.sqrt(variances / var)
+            return c_eps * b / (var * (1.0 + a * kept)) + c_x0 * kept, c_x0[:, 0]
         slope = np.where(var > 0.0, (c_eps * b + c_x0 * a * variances) / var, c_x0 / a)
     return slope, c_x0[:, 0]

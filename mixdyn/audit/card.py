@@ -57,7 +57,9 @@ class Card:
     trapped : paths released near the midpoint of the nearest modes that end outside. price : nats a
     coordinate for an error of 0.01 in every predicted noise; None for a deterministic sampler. w2,
     spectrum : distance from Gaussian data of the given eigenvalues, and its root mean square norm.
-    why : what makes it not affine. ours : W2 of samplers of ours at as many evaluations.
+    consistency : the named rows, of one that is made for consistency maps, with the exact one in
+    place of the posterior mean. why : what makes it not affine. ours : W2 of samplers of ours at as
+    many evaluations.
     """
 
     provenance: Mapping[str, Any]
@@ -65,6 +67,7 @@ class Card:
     affine: bool
     why: str | None
     response: list[Response]
+    consistency: list[Response]
     clock: list[tuple[float, float]]
     end: float
     order: float | None
@@ -129,6 +132,10 @@ class Card:
             "response": [
                 {key: getattr(row, key) for key in ("std", "mean", "gain", "mean_error")}
                 for row in self.response
+            ],
+            "consistency": [
+                {"std": row.std, "gain": row.gain, "mean_error": row.mean_error}
+                for row in self.consistency
             ],
             "clock": [
                 {"call": k, "asked": asked, "true": true}
@@ -205,6 +212,9 @@ def audit(
         affine=plan is not None,
         why=why,
         response=rows,
+        consistency=measured.responses(np.array(NAMED), MEAN, "consistency")
+        if driver.provenance.get("distilled")
+        else [],
         clock=list(zip(asked.tolist(), true.tolist(), strict=True)),
         end=math.sqrt(driver.end.rho),
         order=order,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..affine.drivers import Ask, Draw, Driver
 from ..affine.plan import Plan
-from ..affine.predictions import on_gaussian, shares
+from ..affine.predictions import Reference, on_gaussian, shares
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..run.sampling import sample
@@ -46,8 +46,8 @@ class Measuring(Protocol):
 
     calls: float
 
-    def responses(self, stds: Array, mean: float) -> list[Response]:
-        """One for each std (k,)."""
+    def responses(self, stds: Array, mean: float, reference: Reference = "mean") -> list[Response]:
+        """One for each std (k,); see `predictions.on_gaussian`."""
         ...
 
     def clock(self) -> tuple[Array, Array]:
@@ -70,9 +70,9 @@ class ByPlan:
         self.plan, self._driver = plan, driver
         self.calls = float(plan.calls)
 
-    def responses(self, stds: Array, mean: float) -> list[Response]:
+    def responses(self, stds: Array, mean: float, reference: Reference = "mean") -> list[Response]:
         """See `Measuring`."""
-        errors, gains = self.plan.response(stds, mean)
+        errors, gains = self.plan.response(stds, mean, reference=reference)
         rows = zip(stds.tolist(), gains.tolist(), errors.tolist(), strict=True)
         return [Response(std, mean, gain, error) for std, gain, error in rows]
 
@@ -139,12 +139,12 @@ class BySampling:
         self.calls = float(calls)
         return end
 
-    def responses(self, stds: Array, mean: float) -> list[Response]:
+    def responses(self, stds: Array, mean: float, reference: Reference = "mean") -> list[Response]:
         """See `Measuring`."""
-        return [self._response(std, mean) for std in stds.tolist()]
+        return [self._response(std, mean, reference) for std in stds.tolist()]
 
-    def _response(self, std: float, mean: float) -> Response:
-        end = self._run(_ROWS, 1, self._gaussian(np.array([std**2]), mean))[:, 0]
+    def _response(self, std: float, mean: float, reference: Reference) -> Response:
+        end = self._run(_ROWS, 1, self._gaussian(np.array([std**2]), mean, reference))[:, 0]
         found, off = float(end.std()), end - end.mean()
         # The standard error of a standard deviation, whatever the law.
         kurtosis = float((off**4).mean()) / max(found, 1e-300) ** 4
@@ -158,10 +158,10 @@ class BySampling:
             _HALF * found / _ROWS**0.5,
         )
 
-    def _gaussian(self, variance: Array, mean: float | Array) -> Ask:
+    def _gaussian(self, variance: Array, mean: float | Array, reference: Reference = "mean") -> Ask:
         def ask(x: Array, at: Level) -> Array:
             levels = np.array([at.alpha]), np.array([at.noise_std])
-            slope, c_x0 = on_gaussian(self._driver.predicts, *levels, variance)
+            slope, c_x0 = on_gaussian(self._driver.predicts, *levels, variance, reference)
             answer: Array = slope[0, 0] * (x - at.alpha * mean) + c_x0[0] * mean
             return answer
 

@@ -26,6 +26,9 @@ def _returns(card: Card) -> str:
     half = max(row.gain_half / max(row.gain, 1e-300) for row in card.named)
     known = "exactly" if card.affine else f"to {show_share(half, 2)} at 95 % confidence"
     low, high = card.outside.interval()
+    handed = ", ".join(f"{row.gain:.3g}" for row in card.consistency)
+    if handed:
+        known += f"; handed the exact consistency map in place of the posterior mean, {handed}"
     return (
         f"With the exact score and {card.n_eval:g} evaluations it returns {gains} of the spread of "
         f"Gaussian data of standard deviation {stds} ({known}), and puts "

@@ -17,6 +17,8 @@ def prediction(predicts, x, at):
     else:
         eps = ExactScore(BIMODAL, SCHEDULE).eps(x, at)
         x0 = (x - at.noise_std * eps) / at.alpha
+    if predicts == "score":
+        return -eps / at.noise_std
     kinds = {"eps": eps, "x0": x0 + 0.0 * x, "velocity": eps - x0}
     return {**kinds, "v": at.alpha * eps - at.noise_std * x0}[predicts]
 

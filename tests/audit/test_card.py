@@ -14,8 +14,8 @@ from mixdyn.support.errors import InputError
 from mixdyn.support.numbers import dump_json
 
 KEYS = (
-    "library version sampler settings steps n_eval affine response clock end step_quotient order "
-    "floor mixture seeded words"
+    "library version sampler settings steps n_eval affine response consistency clock end "
+    "step_quotient order floor mixture seeded words"
 )
 
 

@@ -33,6 +33,13 @@ DOUBLE = {
     "IPNDMScheduler": {},
     "SASolverScheduler": LINEAR,
     "LCMScheduler": OWN,
+    "CogVideoXDPMScheduler": {},
+    "FlowMapEulerDiscreteScheduler": {},
+    "ScoreSdeVeScheduler": {"correct_steps": 0},
+    "ScoreSdeVpScheduler": {},
+    "MiniMaxH3Scheduler": {},
+    "CMStochasticIterativeScheduler": {"clip_denoised": False},
+    "DDPMWuerstchenScheduler": {},
 }
 SINGLE = {
     "DPMSolverMultistepScheduler": LINEAR,
@@ -52,6 +59,9 @@ SINGLE = {
     "EDMDPMSolverMultistepScheduler": {},
     "FlowMatchEulerDiscreteScheduler": {},
     "FlowMatchHeunDiscreteScheduler": {},
+    "SCMScheduler": {},
+    "KarrasVeScheduler": {},
+    "LTXEulerAncestralRFScheduler": {},
 }
 
 
@@ -159,3 +169,52 @@ def test_a_card_names_the_fault_of_a_scheduler():
 )
 def test_a_generator_that_is_not_heard_is_found(name, settings, seeded):
     assert audit(spec(name), 10, **settings).seeded is seeded
+
+
+DISTILLED = {  # made for the consistency map: settings, spread of N(0.7, 0.2^2) with the mean
+    "LCMScheduler": ({**OWN, **LINEAR, "beta_schedule": "linear"}, 10, 0.443, 1e-5),
+    "FlowMatchLCMScheduler": ({}, 10, 0.568, 1e-6),
+    "SCMScheduler": ({}, 10, 0.606, 1e-6),
+    "CMStochasticIterativeScheduler": ({"clip_denoised": False}, 10, 0.533, 2e-4),
+}
+
+
+@pytest.mark.parametrize("name", DISTILLED)
+def test_what_is_made_for_consistency_maps_is_exact_with_the_exact_one(name):
+    settings, steps, mean, error = DISTILLED[name]
+    plan = transcribe(spec(name), steps, **settings)
+    assert plan.response([0.2], 0.7)[1] == pytest.approx([mean], abs=1e-3)
+    off, gain = plan.response([0.05, 0.2, 1.0], 0.7, reference="consistency")
+    assert gain[1:] == pytest.approx(np.ones(2), abs=error)
+    assert np.abs(off).max() < 1e-6
+    card = audit(spec(name), steps, brief=True, **settings)
+    assert [row.gain for row in card.consistency][1:] == pytest.approx(gain)
+    assert "consistency map" in card.words[0]
+
+
+def test_a_consistency_scheduler_leaves_its_least_noise():
+    """Its map ends at sigma_min: N(0.7, 0.007^2 + ...) is known to 0.002^2 alone."""
+    settings = {"clip_denoised": False}
+    plan = transcribe("diffusers:CMStochasticIterativeScheduler", 10, **settings)
+    narrow = plan.response([0.007], reference="consistency")[1][0]
+    assert 0.98 < narrow < 0.995
+
+
+def test_a_corrector_that_divides_by_a_norm_over_the_batch_is_sampled():
+    with pytest.raises(NotAffineError, match="divides by them"):
+        transcribe("diffusers:ScoreSdeVeScheduler", 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("VQDiffusionScheduler", "discrete tokens"),
+        ("RePaintScheduler", "its mask"),
+        ("DDIMInverseScheduler", "from data to noise"),
+        ("RFD4ProteinaScheduler", "proteins"),
+    ],
+)
+def test_what_no_score_of_gaussian_diffusions_drives_says_why(name, why):
+    with pytest.raises(InputError, match=why) as error:
+        transcribe(spec(name), 10)
+    assert "\n" not in str(error.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,8 +23,11 @@ from ..calls import guarded, sorted_out
 from . import Offer, kinds_in, needed
 
 INSTALL = "pip install diffusers==0.42.1"
+_DISTILLED = re.compile("LCM|FlowMatchLCM|TCD|SCM|CMStochastic")  # made for consistency maps
+_FLOWS = re.compile("FlowMatch|FlowMap|LTXEuler")
 _NATURAL = {
     "clip_sample": False,
+    "clip_denoised": False,
     "beta_start": 1e-4,
     "beta_end": 0.02,
     "beta_schedule": "linear",
@@ -79,7 +83,17 @@ def driver(name: str, steps: int | None, settings: Mapping[str, Any]) -> Driver:
     """The driver of a scheduler: settings of its constructor, of set_timesteps and of step."""
     library = needed("diffusers", INSTALL)
     kind = getattr(library, name, None)
-    if kind is None or not _schedules(kind):
+    if name in _OLD:
+        kind = getattr(
+            needed(f"{library.__name__}.schedulers.deprecated.{_OLD[name]}", INSTALL), name
+        )
+    if name in _NOT_DRIVEN:
+        raise InputError(
+            "a scheduler is driven by the score of Gaussian diffusions, from noise to data",
+            f"diffusers:{name}, {_NOT_DRIVEN[name]}",
+            "Choose another.",
+        )
+    if kind is None or not (name in _WALKS or _schedules(kind)):
         raise InputError(
             "a scheduler of diffusers has step and set_timesteps",
             f"diffusers:{name}",
@@ -102,18 +116,25 @@ class _Scheduler:
         self, kind: type[Any], steps: int | None, settings: Mapping[str, Any], version: str
     ) -> None:
         self._kind, self._steps = kind, steps
-        calls = {"it": kind, "set_timesteps": kind.set_timesteps, "step": kind.step}
+        self._step = getattr(kind, "step", None) or kind.step_pred
+        calls = {"it": kind, "set_timesteps": kind.set_timesteps, "step": self._step}
         self._made, self._set, self._stepped = sorted_out(kind.__name__, calls, settings)
+        if "intermediate_timesteps" in inspect.signature(kind.set_timesteps).parameters:
+            self._set.setdefault("intermediate_timesteps", None)
         scheduler = self._fresh()
         unsaid = _UNSAID.get(kind.__name__, "epsilon")
         asked = str(getattr(scheduler.config, "prediction_type", unsaid))
         self._preconditioned = hasattr(scheduler, "precondition_outputs")
-        flow = "FlowMatch" in kind.__name__ or getattr(scheduler.config, "use_flow_sigmas", False)
+        flow = bool(_FLOWS.match(kind.__name__))
+        flow |= bool(getattr(scheduler.config, "use_flow_sigmas", False))
         self.predicts = "velocity" if flow else _PREDICTS.get(asked, asked)
         if self._preconditioned:
             self.predicts = "x0"
+        self.predicts, self._turned = _TURNED.get(kind.__name__, (self.predicts, _as_it_is))
         self.start_std = float(getattr(scheduler, "init_noise_sigma", 1.0))
-        self._rule = _rule(scheduler, bool(flow))
+        if kind.__name__ == "SCMScheduler":  # its pipeline scales the start
+            self.start_std = float(scheduler.config.sigma_data)
+        self._rule = _rule(scheduler, flow)
         self.provenance = {
             "sampler": kind.__name__,
             "library": "diffusers",
@@ -121,6 +142,7 @@ class _Scheduler:
             "steps": steps,
             "settings": {name: repr(value) for name, value in settings.items()},
             "level": (self._rule.__doc__ or "").strip(),
+            "distilled": bool(_DISTILLED.match(kind.__name__)),
         }
 
     def _fresh(self) -> Any:
@@ -145,7 +167,7 @@ class _Scheduler:
         random numbers are."""
         from ..tensors import hidden_seed
 
-        taken = "generator" in inspect.signature(self._kind.step).parameters
+        taken = "generator" in inspect.signature(self._step).parameters
         x, ends = np.linspace(-1.0, 1.0, 8).reshape(4, 2), []
         for seed in (1, 2):
             with hidden_seed(seed) as generator:
@@ -156,21 +178,21 @@ class _Scheduler:
     def _walked(self, scheduler: Any, x: Array, ask: Ask, **handed: Any) -> Array:
         from ..tensors import to_array, to_tensor
 
-        state = to_tensor(x)
         scaling = getattr(scheduler, "scale_model_input", lambda states, t: states)
-        for t in scheduler.timesteps:
+
+        def model(state: Any, t: Any) -> Any:
             given = to_array(guarded(scaling, state, t))
-            answer = to_tensor(self._answer(scheduler, given, t, ask))
-            stepped = guarded(scheduler.step, answer, t, state, **handed, **self._stepped)
-            state = stepped.prev_sample
-        return to_array(state)
+            return to_tensor(self._answer(scheduler, given, t, ask))
+
+        walk = _WALKS.get(self._kind.__name__, _stepwise)
+        return to_array(guarded(walk, scheduler, to_tensor(x), model, {**handed, **self._stepped}))
 
     def _answer(self, scheduler: Any, x: Array, t: Any, ask: Ask) -> Array:
         """What the network would return for its input x at timestep t."""
         at = self._rule(scheduler, check_real(float(t), "a timestep"))
         answer = ask(x, at)
         if not self._preconditioned:
-            return answer
+            return self._turned(scheduler, x, at, answer)
         # The network's own output F of x0 = c_skip y + c_out F, y = x/alpha in its frame.
         data, sigma = float(scheduler.config.sigma_data), math.sqrt(at.rho)
         total = sigma**2 + data**2
@@ -179,6 +201,136 @@ class _Scheduler:
             c_out = -c_out
         found: Array = (answer - data**2 / total * (x / at.alpha)) / c_out
         return found
+
+
+# -- what a network returns ----------------------------------------------------------------------
+
+
+def _as_it_is(scheduler: Any, x: Array, at: Level, answer: Array) -> Array:
+    return answer
+
+
+def _reversed(scheduler: Any, x: Array, at: Level, answer: Array) -> Array:
+    return -answer
+
+
+def _of_consistency(scheduler: Any, x: Array, at: Level, x0: Array) -> Array:
+    """F of x0 = c_skip y + c_out F with its scalings at the boundary; y = x/alpha in its frame. At
+    sigma_min it returns y whatever F is."""
+    sigma = scheduler.sigmas[scheduler.step_index]
+    c_skip, c_out = map(float, scheduler.get_scalings_for_boundary_condition(sigma))
+    found: Array = (x0 - c_skip * (x / at.alpha)) / c_out if c_out else np.zeros_like(x0)
+    return found
+
+
+def _of_trigonometric_flow(scheduler: Any, x: Array, at: Level, x0: Array) -> Array:
+    """F of x0 = cos(t) x - sin(t) F."""
+    found: Array = (at.alpha * x - x0) / (at.noise_std / float(scheduler.config.sigma_data))
+    return found
+
+
+# By the scheduler: what it is driven by, and how its network's output is made of that.
+_TURNED: Mapping[str, tuple[str, Callable[[Any, Array, Level, Array], Array]]] = {
+    "CMStochasticIterativeScheduler": ("x0", _of_consistency),
+    "SCMScheduler": ("x0", _of_trigonometric_flow),
+    "MiniMaxH3Scheduler": ("velocity", _reversed),
+    "ScoreSdeVeScheduler": ("score", _as_it_is),
+    "KarrasVeScheduler": ("eps", _reversed),
+}
+
+
+# -- loops of their pipelines --------------------------------------------------------------------
+
+
+def _stepwise(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    for t in scheduler.timesteps:
+        x = scheduler.step(model(x, t), t, x, **handed).prev_sample
+    return x
+
+
+def _up_to_the_last_time(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    """The last of the times is that of the end."""
+    of_rows = not hasattr(scheduler, "step_index")
+    for t in scheduler.timesteps[:-1]:
+        time = t.expand(len(x)) if of_rows else t
+        x = scheduler.step(model(x, t), time, x, **handed).prev_sample
+    return x
+
+
+def _with_the_one_before(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    """Each step is handed the time and the x_0 of the one before."""
+    before, x0 = None, None
+    for t in scheduler.timesteps:
+        x, x0 = scheduler.step(model(x, t), x0, t, before, x, **handed)[:2]
+        before = t
+    return x
+
+
+def _corrected(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    """Correctors, then a predictor, whose mean is the end."""
+    scheduler.set_sigmas(len(scheduler.timesteps))
+    generator = {key: handed[key] for key in handed if key == "generator"}
+    mean = x
+    for k, t in enumerate(scheduler.timesteps):
+        sigma = scheduler.sigmas[k]
+        for _ in range(scheduler.config.correct_steps):
+            x = scheduler.step_correct(model(x, sigma), x, **generator).prev_sample
+        stepped = scheduler.step_pred(model(x, sigma), t, x, **handed)
+        x, mean = stepped.prev_sample, stepped.prev_sample_mean
+    return mean
+
+
+def _predicted(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    """The mean of the last predictor is the end."""
+    mean = x
+    for t in scheduler.timesteps:
+        x, mean = scheduler.step_pred(model(x, t), x, t, **handed)
+    return mean
+
+
+def _churned(scheduler: Any, x: Any, model: Any, handed: Mapping[str, Any]) -> Any:
+    """Noise, a step of Euler and its correction; the times are places of its schedule."""
+    generator = {key: handed[key] for key in handed if key == "generator"}
+    for t in scheduler.timesteps:
+        sigma = scheduler.schedule[t]
+        then = scheduler.schedule[t - 1] if t > 0 else 0.0
+        x, sigma = scheduler.add_noise_to_input(x, sigma, **generator)
+        out = scheduler.step(model(x, sigma), sigma, then, x)
+        if then:
+            out = scheduler.step_correct(
+                model(out.prev_sample, then), sigma, then, x, out.prev_sample, out.derivative
+            )
+        x = out.prev_sample
+    return x
+
+
+_WALKS: Mapping[str, Callable[[Any, Any, Any, Mapping[str, Any]], Any]] = {
+    "SCMScheduler": _up_to_the_last_time,
+    "DDPMWuerstchenScheduler": _up_to_the_last_time,
+    "CogVideoXDPMScheduler": _with_the_one_before,
+    "ScoreSdeVeScheduler": _corrected,
+    "ScoreSdeVpScheduler": _predicted,
+    "KarrasVeScheduler": _churned,
+}
+_OLD: Mapping[str, str] = {
+    "ScoreSdeVpScheduler": "scheduling_sde_vp",
+    "KarrasVeScheduler": "scheduling_karras_ve",
+}
+_TOKENS = "which draws discrete tokens"
+_NOT_DRIVEN: Mapping[str, str] = {
+    "AmusedScheduler": _TOKENS,
+    "BlockRefinementScheduler": _TOKENS,
+    "DiscreteDDIMScheduler": _TOKENS,
+    "EntropyBoundScheduler": _TOKENS,
+    "VQDiffusionScheduler": _TOKENS,
+    "RePaintScheduler": "which is conditioned on an image and its mask",
+    "DDIMInverseScheduler": "which goes from data to noise",
+    "DPMSolverMultistepInverseScheduler": "which goes from data to noise",
+    "HeliosScheduler": "whose stages change the size of its states",
+    "HeliosDMDScheduler": "whose stages change the size of its states",
+    "PiflowScheduler": "whose network returns several predictions a call",
+    "RFD4ProteinaScheduler": "whose states are proteins",
+}
 
 
 # -- levels --------------------------------------------------------------------------------------
@@ -228,7 +380,50 @@ def _on_circle(scheduler: Any, t: float) -> Level:
     return Level(math.cos(angle), math.sin(angle) ** 2)
 
 
+def _at_250_log_sigma(scheduler: Any, t: float) -> Level:
+    """sigma = exp(timestep/250), x = (x_0 + sigma eps)/sqrt(sigma^2 + sigma_data^2)."""
+    return _preconditioned_at(scheduler, math.exp(t / 250.0))
+
+
+def _on_ellipse(scheduler: Any, t: float) -> Level:
+    """x = cos(timestep) x_0 + sigma_data sin(timestep) eps."""
+    data = float(scheduler.config.sigma_data)
+    return Level(max(math.cos(t), 0.0), (data * math.sin(t)) ** 2)
+
+
+def _at_clean_time(scheduler: Any, t: float) -> Level:
+    """x = timestep x_0 + (1 - timestep) eps."""
+    return Level(t, (1.0 - t) ** 2)
+
+
+def _at_cosine(scheduler: Any, t: float) -> Level:
+    """abar by its own formula of the timestep."""
+    import torch
+
+    abar = float(scheduler._alpha_cumprod(torch.tensor([t]), "cpu"))
+    return Level(math.sqrt(abar), 1.0 - abar, abar)
+
+
+def _at_sigma(scheduler: Any, sigma: float) -> Level:
+    """x = x_0 + sigma eps, asked at sigma."""
+    return Level(1.0, sigma * sigma)
+
+
+def _at_vp_time(scheduler: Any, t: float) -> Level:
+    """abar = exp(-t beta_min - t^2 (beta_max - beta_min)/2)."""
+    low, high = float(scheduler.config.beta_min), float(scheduler.config.beta_max)
+    abar = math.exp(-t * low - 0.5 * t * t * (high - low))
+    return Level(math.sqrt(abar), 1.0 - abar, abar)
+
+
 _RULES: Mapping[str, Callable[[Any, float], Level]] = {
+    "CMStochasticIterativeScheduler": _at_250_log_sigma,
+    "SCMScheduler": _on_ellipse,
+    "MiniMaxH3Scheduler": _at_clean_time,
+    "DDPMWuerstchenScheduler": _at_cosine,
+    "ScoreSdeVeScheduler": _at_sigma,
+    "KarrasVeScheduler": _at_sigma,
+    "ScoreSdeVpScheduler": _at_vp_time,
     "EDMEulerScheduler": _at_log_sigma,
     "EDMDPMSolverMultistepScheduler": _at_log_sigma,
     "CosineDPMSolverMultistepScheduler": _at_angle,
