@@ -18,6 +18,7 @@ ORDER = (
     "many_modes",
     "work_precision",
     "sde_error",
+    "plans",
     "startup",
     "memory",
     "learned",

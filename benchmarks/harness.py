@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Result = Mapping[str, Any]
 ROOT = Path(__file__).resolve().parents[1]
-_PEERS = ("torch", "torchdiffeq", "torchsde", "jax", "diffrax", "diffusionlab")
+_PEERS = ("torch", "diffusers", "torchdiffeq", "torchsde", "jax", "diffrax", "diffusionlab")
 _REST = 0.1  # s between turns
 _PACKAGES = ("numpy", "numba", "llvmlite", "scipy", *_PEERS)
 _VECTOR_SETS = ("avx512f", "avx2", "avx", "sse2", "asimd", "sve")  # widest first

@@ -58,7 +58,8 @@ def _transcribed(driver: Driver) -> Plan:
     try:
         probe.drive(driver)
     except InputError as error:
-        _check_elsewhere(driver, error)
+        if probe.calls:
+            _check_elsewhere(driver, error)
         raise
     values = _values(probe.calls, probe.draws)
     last = slice(-1, -_CHECKS - 1, -1)
@@ -198,7 +199,7 @@ def _check_elsewhere(driver: Driver, error: InputError) -> None:
         end = driver.run(rng.standard_normal((2, 2)), answer, draw)
     except MixdynError:
         return
-    if np.isfinite(end).all():
+    if np.shape(end) == (2, 2) and np.isfinite(end).all():
         raise NotAffineError(
             "a sampler with a plan is finite where the model's outputs and draws are 0",
             f"{error.received}, but a finite end of other numbers: it divides by them",
