@@ -172,6 +172,25 @@ def test_a_generator_that_is_not_heard_is_found(name, settings, seeded):
     assert audit(spec(name), 10, **settings).seeded is seeded
 
 
+@pytest.mark.parametrize(("steps", "wide"), [(400, 1.36), (501, 2.23), (600, 1.90)])
+def test_a_step_to_another_time_than_the_next_that_is_listed_is_found(steps, wide):
+    plan = transcribe("diffusers:DDIMScheduler", steps, **OWN, timestep_spacing="trailing")
+    assert plan.response([0.2], 0.7)[1] == pytest.approx([wide], abs=6e-3)
+    clock = plan.clock()
+    assert np.abs(clock.true[:-1] / clock.asked[:-1] - 1.0).max() > 1.0
+
+
+@pytest.mark.parametrize(
+    ("spacing", "off"),
+    [("use_karras_sigmas", 0.05), ("use_exponential_sigmas", 0.20), ("use_beta_sigmas", 0.67)],
+)
+def test_times_that_are_cast_to_integers_show_in_the_clock(spacing, off):
+    plan = transcribe("diffusers:DPMSolverMultistepScheduler", 50, **LINEAR, **{spacing: True})
+    clock = plan.clock()
+    error = np.abs(clock.true[:-1] / clock.asked[:-1] - 1.0).max()
+    assert error == pytest.approx(off, abs=0.006)
+
+
 DISTILLED = {  # made for the consistency map: settings, spread of N(0.7, 0.2^2) with the mean
     "LCMScheduler": ({**OWN, **LINEAR, "beta_schedule": "linear"}, 10, 0.443, 1e-5),
     "FlowMatchLCMScheduler": ({}, 10, 0.568, 1e-6),
