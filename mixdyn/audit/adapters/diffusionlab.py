@@ -20,6 +20,7 @@ from ..calls import guarded, named_in, provenance, sorted_out
 from . import STEPS, Offer, kinds_in, needed
 
 INSTALL = "pip install diffusionlab==4.0.1, which asks for Python 3.13"
+_NO_SIGNAL = 1e-12
 
 
 def samplers() -> list[Offer]:
@@ -109,5 +110,6 @@ class _Sampler:
 
 def _level(process: Any, t: Any) -> Level:
     at = process.get_coefficients(t)
-    # Where the cosine is zero, single precision has it below.
-    return Level(max(float(at["alpha"][0]), 0.0), float(at["sigma"][0]) ** 2)
+    # Where the cosine is zero, rounding has it beside: no signal is left there to divide by.
+    alpha = float(at["alpha"][0])
+    return Level(alpha if alpha > _NO_SIGNAL else 0.0, float(at["sigma"][0]) ** 2)
