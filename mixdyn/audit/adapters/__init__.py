@@ -1,9 +1,9 @@
 """One file a library, named as it is imported, with `driver` and `samplers`; no arithmetic.
 
-Of `driver(name, steps, settings)` `name` is what follows the colon of a spec such as "diffusers:DDIMScheduler", `settings` the
-keywords of `transcribe`; `samplers` are the public ones as the library itself lists them, with the
-settings of their natural use and main variants. A file imports its library inside its functions,
-by `needed`.
+Of `driver(name, steps, settings)` `name` is what follows the colon of a spec such as
+"diffusers:DDIMScheduler", `settings` the keywords of `transcribe`; `samplers()` are the public ones
+as the library itself lists them, with the settings of their natural use and main variants. A file
+imports its library inside its functions, by `needed`.
 """
 
 from __future__ import annotations
