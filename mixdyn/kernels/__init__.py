@@ -41,10 +41,6 @@ from .evaluation import (
     score,
     score_jacobian,
 )
-from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
-from .noise import normals, path_normals, philox4x32
-from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
-from .screened import Modes, screened, screened_modes
 from .meshes import (
     Mesh,
     Tree,
@@ -56,3 +52,7 @@ from .meshes import (
     tree,
     tree_pull,
 )
+from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
+from .noise import normals, path_normals, philox4x32
+from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
+from .screened import Modes, screened, screened_modes

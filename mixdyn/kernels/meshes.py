@@ -36,8 +36,8 @@ from .screened import LEFT_OUT
 
 LEAF, RUN = 64, 512  # modes, and so many at most in one go
 REACH, BUILT, SPACING = 11.0, 13.0, 0.52
-_NODES, _FEWEST, _MOST = 32, 2**17, 2**23  # points of the finest mesh: for each mode, and in all; fewest
-# on a line and in the plane
+# Points of the finest mesh: for each mode, on a line and in the plane at least, and at most.
+_NODES, _FEWEST, _MOST = 32, 2**17, 2**23
 _SHARE = LEFT_OUT / 4  # about the middle of the means |x| + max|alpha mu| is four times as large
 _COMPANY, WIDTH = 32, 64  # modes that are spread together, over so many points of a line at most
 _BITS = 16  # of a coordinate in the order of the modes
@@ -59,8 +59,8 @@ class Tree(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """Omega (M0 (M1 + ROWS) (M2 + BAND),) at (first + i) spacing, in three coordinates, of which the
-    first have one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
+    """Omega (M0 (M1 + ROWS) (M2 + BAND),) at (first + i) spacing, in three coordinates, the first of
+    which have one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
     V, total of omega, and what each may lack."""
 
     omega: Any
@@ -75,7 +75,7 @@ class Mesh(NamedTuple):
 def tree(means: Any, log_weights: Any) -> Tree:
     """The tree of means (N, d), d <= 3, in an order in which near ones are near, and their natural
     log weights (N,)."""
-    n_modes, d = means.shape
+    d = means.shape[1]
     points, lw = _filled(means, log_weights / LN2)
     boxes, mass = _boxes(points[:, None], lw)
     need = math.log2(len(mass)) + math.log2(4.0 / _SHARE) + 1.0
@@ -84,7 +84,8 @@ def tree(means: Any, log_weights: Any) -> Tree:
     group_ends, whole = _filled(groups.reshape(len(whole), 2 * d), whole)
     far = math.sqrt(float(np.square(means).sum(axis=1).max())) * (1.0 + 1e-12)
     flat = [
-        np.concatenate([*rows.T, w]) for rows, w in ((points, lw), (ends, mass), (group_ends, whole))
+        np.concatenate([*rows.T, w])
+        for rows, w in ((points, lw), (ends, mass), (group_ends, whole))
     ]
     return Tree(*flat, far, need)
 
@@ -552,7 +553,9 @@ def next_mesh(mesh: Mesh, low: Any, high: Any) -> Mesh:
         omega = np.moveaxis(out.reshape(shape[j], *moved.shape[1:]), 0, j)
         axes += 1
     # One Gaussian summed over the points of a line, times unit, is at most unit + sqrt 2.
-    loose = (unit + math.sqrt(2.0)) ** axes * mesh.loose + (mesh.total * unit**axes + 1.0) * _UNBUILT
+    loose = (unit + math.sqrt(2.0)) ** axes * mesh.loose + (
+        mesh.total * unit**axes + 1.0
+    ) * _UNBUILT
     return _mesh(omega, first, spacing, variance, loose)
 
 

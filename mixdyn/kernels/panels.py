@@ -39,6 +39,7 @@ if config.DISABLE_JIT:
         return panel
 
     def lowest(word: Any) -> int:
+        """See below."""
         return (int(word) & -int(word)).bit_length() - 1
 
 else:

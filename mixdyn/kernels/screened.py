@@ -46,7 +46,7 @@ from .compiling import TILE, cached, on_tile, over_rows
 from .noise import STREAM_STEP, normal_rows
 from .panels import LANES, ROWS, lowest, panel
 
-CHUNK = 16 * ROWS  # modes at a time
+CHUNK = 8 * ROWS  # modes at a time
 PIECE, PIECE_SINGLE = 48, 112  # coordinates in one chain
 LEFT_OUT, ROUNDED = 0.05e-12, 0.9e-12  # of |x| + max|alpha mu|: what each may shift the pull by
 _SPARE = 6.0  # bits: kept beyond need, so that they hold
@@ -197,9 +197,12 @@ def _take_all(masks, b, keep):
 
 
 @on_tile
-def _screen(x, chosen, count, modes, biases, alpha, h, packed, masks, kept, logit, best, below):
+def _screen(
+    x, chosen, count, modes, biases, alpha, h, packed, masks, kept, owner, logit, best, below
+):
     """The modes of the chosen samples that stay, to masks, and their number to `kept`; how many
-    were looked at."""
+    were looked at. `owner`: the largest mode of the step before, which is nearly the largest, or
+    -1."""
     n_modes, d = masks.shape[0], x.shape[1]
     largest = 0.0
     for k in range(n_modes):
@@ -209,11 +212,13 @@ def _screen(x, chosen, count, modes, biases, alpha, h, packed, masks, kept, logi
         size = 2.0 * h * alpha * _distance(x[chosen[b]], modes.centre, alpha) * modes.reach
         off = (chain(d, PIECE_SINGLE) + 4.0) * _UNIT_SINGLE * (size + largest)
         best[b], below[b] = -np.inf, modes.need + _SPARE + 2.0 * off
+        if owner[chosen[b]] >= 0:
+            best[b] = _logit(x[chosen[b]], modes, owner[chosen[b]], biases, alpha, h)
         kept[chosen[b]] = 0
         _take_all(masks, chosen[b], False)
     probe = (n_modes // _PROBED // CHUNK + 1) * CHUNK
     for first in range(0, n_modes, CHUNK):
-        if first == probe and _whole_by(kept, chosen, count, first, n_modes):
+        if first == probe and _whole_by(kept, chosen, count, owner, first, n_modes):
             return first
         _product(modes.single, first * d, d, packed, logit, d, PIECE_SINGLE, columns)
         for q in range(min(CHUNK, n_modes - first)):
@@ -229,29 +234,38 @@ def _screen(x, chosen, count, modes, biases, alpha, h, packed, masks, kept, logi
 
 
 @on_tile
-def _whole_by(kept, chosen, count, seen, n_modes):
-    """Whether all are whole; those that are by now stay so."""
+def _logit(x, modes, k, biases, alpha, h):
+    """z_k of one sample."""
+    begin, total = k * (-(-x.shape[0] // ROWS) * ROWS), 0.0
+    for j in range(x.shape[0]):
+        total = fma(x[j] - alpha * modes.centre[j], modes.centred[begin + j], total)
+    return fma(2.0 * h * alpha, total, biases[k])
+
+
+@on_tile
+def _whole_by(kept, chosen, count, owner, seen, n_modes):
+    """Whether all are whole; those that are by now, in knowledge of a large mode, stay so."""
     whole = 0
     for b in range(count):
-        if _WHOLE * kept[chosen[b]] > seen:
+        if owner[chosen[b]] >= 0 and _WHOLE * kept[chosen[b]] > seen:
             kept[chosen[b]] = n_modes
             whole += 1
     return whole == count
 
 
 @on_tile
-def _add_whole(modes, first, biases, logit, columns, top, total, second, pull):
+def _add_whole(modes, first, biases, logit, columns, top, most, most_at, total, second, pull):
     """What CHUNK modes of logits `logit` add: to pull (width TILE,) e_k mu'_k, to `total` e_k, to
     `second` e_k |mu'_k|^2, e_k = 2^(logit_k - top). Where one lies far above top, top moves, by a
-    whole number: no digit is lost."""
+    whole number: no digit is lost. most, most_at: the largest logit so far, and its mode."""
     count = min(CHUNK, biases.shape[0] - first)
     for b in range(columns):
-        most = -np.inf
         for q in range(count):
             logit[q * TILE + b] += biases[first + q]
-            most = max(most, logit[q * TILE + b])
-        if most > top[b] + 400.0:
-            moved = np.rint(most)
+            if logit[q * TILE + b] > most[b]:
+                most[b], most_at[b] = logit[q * TILE + b], first + q
+        if most[b] > top[b] + 400.0:
+            moved = np.rint(most[b])
             factor = exp2(top[b] - moved) if top[b] > -np.inf else 0.0
             top[b] = moved
             total[b] *= factor
@@ -269,22 +283,24 @@ def _add_whole(modes, first, biases, logit, columns, top, total, second, pull):
 
 
 @on_tile
-def _sum_whole(x, chosen, count, modes, biases, alpha, h, packed, logit, pull, move, fine):
+def _sum_whole(x, chosen, count, modes, biases, alpha, h, packed, logit, owner, pull, move, fine):
     """The pull of the chosen samples, of all modes; `fine` of those for which the bound of its
     rounding is above the target."""
     n_modes, d = biases.shape[0], x.shape[1]
     width = pull.shape[0] // TILE
     top, total, second = np.full(TILE, -np.inf), np.zeros(TILE), np.zeros(TILE)
+    most, most_at = np.full(TILE, -np.inf), np.zeros(TILE, np.int64)
     columns = _gather(x, chosen, count, modes.centre, alpha, 2.0 * h * alpha, packed)
     pull[:] = 0.0
     for first in range(0, n_modes, CHUNK):
         begin = first * width
         _product(modes.centred, begin, width, packed, logit, d, PIECE, columns)
-        _add_whole(modes, first, biases, logit, columns, top, total, second, pull)
+        _add_whole(modes, first, biases, logit, columns, top, most, most_at, total, second, pull)
         _add_product(modes.centred, begin, width, logit, pull, columns)
     chained = 2.0 * (CHUNK + n_modes / CHUNK + 8.0)
     for b in range(count):
         i, mean, size = chosen[b], 0.0, 0.0
+        owner[i] = most_at[b]
         for j in range(d):
             m = pull[j * TILE + b] / total[b]
             mean += m * m
@@ -300,8 +316,8 @@ def _sum_whole(x, chosen, count, modes, biases, alpha, h, packed, logit, pull, m
 
 @on_tile
 def _sum_listed(x, listed, active, modes, alpha, h, masks, kept, owner, nearest, gap, move):
-    """The pull of the samples in the bits `active` (2,), of the modes in their masks; those that are
-    below the largest by need and spare leave, and `gap` is how far below they all are at least."""
+    """The pull of the samples in the bits `active` (2,), of the modes in their masks; those below
+    the largest by need and spare leave, and `gap` is how far below they all are at least."""
     d, n_modes = x.shape[1], masks.shape[0]
     count = 0
     for b in range(TILE):
@@ -402,7 +418,7 @@ def screened_tiles(
     for start in range(begin, end, TILE):
         size = min(TILE, end - start)
         rows[:size] = x[start : start + size]
-        gap[:], listed[:] = -np.inf, False
+        gap[:], listed[:], owner[:] = -np.inf, False, -1
         for s in range(plan.shape[0]):
             alpha, h = alphas[s], hs[s]
             for k in range(n_modes):
@@ -415,7 +431,7 @@ def screened_tiles(
             if count > 0:
                 seen = _screen(
                     rows, chosen, count, modes, biases, alpha, h, packed_single, masks, kept,
-                    logit_single, best, below,
+                    owner, logit_single, best, below,
                 )  # fmt: skip
                 for b in range(count):
                     i = chosen[b]
@@ -428,9 +444,12 @@ def screened_tiles(
                     chosen[count] = b
                     count += 1
             if count > 0:
-                _sum_whole(
-                    rows, chosen, count, modes, biases, alpha, h, packed, logit, pull, move, fine
-                )
+                # So many columns, their pulls and a chunk of modes fit a second-level cache.
+                for part in range(0, count, LANES):
+                    _sum_whole(
+                        rows, chosen[part:], min(LANES, count - part), modes, biases, alpha, h,
+                        packed, logit, owner, pull, move, fine,
+                    )  # fmt: skip
                 for b in range(count):
                     i = chosen[b]
                     work[start + i, SUMMED] += n_modes

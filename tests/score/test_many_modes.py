@@ -46,7 +46,9 @@ def states(mixture, at, n, seed=1):
 
 def units(route, mixture, at, x):
     """The gap to the general route in units of the target, which allows each as much."""
-    gap = np.linalg.norm(route.pull(x, at, 1.0) - General(mixture, np.float64).pull(x, at, 1.0), axis=1)
+    gap = np.linalg.norm(
+        route.pull(x, at, 1.0) - General(mixture, np.float64).pull(x, at, 1.0), axis=1
+    )
     size = np.linalg.norm(x, axis=1) + at.alpha * np.linalg.norm(mixture.means, axis=1).max()
     var = at.signal_var * mixture.sigma**2 + at.noise_var
     nearest = np.full(len(x), np.inf)
@@ -187,12 +189,16 @@ def test_no_array_of_samples_by_modes_is_made():
 
 def test_routes_for_many_modes_leave_few_modes_and_structure_alone():
     rng = np.random.default_rng(0)
-    assert ExactScore(GaussianMixture(rng.normal(size=(900, 2)), 0.1), LINEAR).route.name == "general"
+    assert (
+        ExactScore(GaussianMixture(rng.normal(size=(900, 2)), 0.1), LINEAR).route.name == "general"
+    )
     grid = np.stack(np.meshgrid(*[np.arange(40.0)] * 2), axis=-1).reshape(-1, 2)
     assert ExactScore(GaussianMixture(grid, 0.1), LINEAR).route.name == "spaced_axes"
     several = GaussianMixture(rng.normal(size=(1500, 2)), rng.uniform(0.1, 0.2, 1500))
     assert ExactScore(several, LINEAR).route.name == "general"
-    single = ExactScore(GaussianMixture(rng.normal(size=(1500, 2)), 0.1), LINEAR, precision="single")
+    single = ExactScore(
+        GaussianMixture(rng.normal(size=(1500, 2)), 0.1), LINEAR, precision="single"
+    )
     assert single.route.name == "general"
     on_plane = GaussianMixture(rng.normal(size=(1500, 2)) @ rng.normal(size=(2, 40)), 0.1)
     hull = ExactScore(on_plane, LINEAR).route

@@ -57,7 +57,7 @@ def find_hull(mixture: GaussianMixture) -> Hull | None:
     offsets = mixture.means - centre
     size = np.finfo(float).eps * max(mixture.means.shape) * np.abs(mixture.means).max()
     enough = int(LARGEST_SHARE * mixture.d) + 1
-    if mixture.N > 8 * enough:
+    if 8 * enough < mixture.N:
         # Some rows span no more than all do, and have no larger singular values.
         some = offsets[:: mixture.N // enough]
         if np.count_nonzero(np.linalg.svd(some, compute_uv=False) > size) >= enough:

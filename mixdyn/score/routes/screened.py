@@ -7,7 +7,6 @@ left-out modes might have come near, which is bounded from its own steps. See `k
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar, Self
 
 import numpy as np
