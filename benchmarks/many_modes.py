@@ -158,7 +158,12 @@ def contenders(task: Task) -> dict[str, tuple[Callable[[Task, Level], Eps], int]
         found["torch, matrix form"] = torch_matrix, task.evaluated
         found["torch.distributions"] = torch_distributions, task.graphs
     # A matrix for each mode: in many dimensions they fit no memory.
-    three = all(map(peers.installed, ("jax", "diffusionlab", "diffusionlab.distributions")))
+    three = all(
+        map(
+            peers.installed,
+            ("jax", "diffusionlab", "diffusionlab.distributions", "diffusionlab.distributions.gmm"),
+        )
+    )
     if three and task.mixture.N * task.mixture.d**2 <= 1e7:
         found["DiffusionLab, GMM"] = diffusionlab, task.graphs
     return found

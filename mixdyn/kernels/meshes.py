@@ -59,8 +59,8 @@ class Tree(NamedTuple):
 
 
 class Mesh(NamedTuple):
-    """Omega (M0 (M1 + ROWS) (M2 + BAND),) at (first + i) spacing, in three coordinates, the first of
-    which have one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
+    """Omega (M0 (M1 + ROWS) (M2 + BAND),) at (first + i) spacing, in three coordinates, the first
+    of one point where there are fewer, zeros beyond M1 and M2; shape (M0, M1, M2), variance
     V, total of omega, and what each may lack."""
 
     omega: Any
