@@ -97,6 +97,7 @@ class PlanRun:
         given."""
         plan = self.plan
         usual = plan.start[0] * plan.start_std == 1.0 and not plan.noises[0].any()
+        usual &= self.schedule.variance_preserving  # else sample would widen it
         return None if usual or self._first > 0 else self._begin
 
     def _begin(self, x: Array, rows: Rows) -> None:

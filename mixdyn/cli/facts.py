@@ -39,11 +39,11 @@ class StartFacts:
 
 def start_facts(mixture: GaussianMixture, schedule: NoiseSchedule, t: int) -> StartFacts:
     """The facts of a start at t."""
-    lost = start_error(mixture, schedule, t)
+    lost = start_error(mixture, schedule.as_variance_preserving(), t)
     (low, high), flow = lost.noisy_weights, lost.flow_weights
     words = lost.words() if lost.notable else ""
     known = None if flow is None else flow.tolist()
-    alpha_bar = float(schedule.alpha_bar[t])
+    alpha_bar = float(lost.schedule.alpha_bar[t])
     return StartFacts(t, alpha_bar, lost.kl, low.tolist(), high.tolist(), known, words)
 
 

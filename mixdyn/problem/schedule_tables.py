@@ -17,11 +17,13 @@ _LARGEST_SIGMA, _LARGEST_LOG_SNR = 1e150, 700.0  # keep rho and its reciprocal d
 
 
 def betas_from_alphas_cumprod(values: ArrayLike) -> Array:
-    """(T,) betas of abar_1 > ... > abar_T, all strictly between 0 and 1."""
+    """(T,) betas of abar_1 > ... > abar_T, strictly between 0 and 1; abar_T may be 0."""
     abar = _table(values, "alphas_cumprod")
     outside = (abar <= 0.0) | (abar >= 1.0)
+    outside[-1] &= len(abar) == 1 or abar[-1] != 0.0
     if outside.any():
-        raise _unfit("every alphas_cumprod must lie strictly between 0 and 1", abar, outside)
+        rule = "every alphas_cumprod must lie strictly between 0 and 1, the last may be 0"
+        raise _unfit(rule, abar, outside)
     _check_falling(abar, "alphas_cumprod")
     before = np.concatenate([[1.0], abar[:-1]])
     return (before - abar) / before
@@ -79,5 +81,5 @@ def _unfit(rule: str, values: Array, outside: NDArray[np.bool_]) -> InputError:
     t = int(np.argmax(outside)) + 1
     remedy = "Leave out time 0, which is clean."
     if t == len(values) > 1:
-        remedy = "End in little signal, not in none: there the noise says nothing about the data."
+        remedy = "End in little signal, or in none, abar_T = 0, where the path is given by abar."
     return InputError(rule, f"{values[t - 1]} at time {t}", remedy)

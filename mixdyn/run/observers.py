@@ -129,6 +129,7 @@ class SegmentDistance:
 
     def init(self, grid: TimeGrid, d: int) -> dict[str, Any]:
         """Zero sums at every node."""
+        _check_signal(self.schedule, grid.times)
         nodes = len(grid.times)
         return {
             "times": grid.times,
@@ -192,6 +193,7 @@ class WindowVariance:
                 self.window,
                 "Shorten it.",
             )
+        _check_signal(self.schedule, grid.times[-1 - self.window :])
         times = {int(t) for t in grid.times[-1 - self.window : -1]}
         return {"times": times, "done": [], "count": 0, "mean": None, "square": None}
 
@@ -253,3 +255,13 @@ class FinalHistogram:
     def result(self, state: IntArray) -> IntArray:
         """The counts."""
         return state
+
+
+def _check_signal(schedule: NoiseSchedule, times: IntArray) -> None:
+    """Refuse nodes that have no place among the data."""
+    if schedule.alpha[times[0]] == 0.0:
+        raise InputError(
+            "this observer needs signal at its nodes: x/alpha, or x0_hat from eps",
+            f"alpha = 0 at t = {times[0]}",
+            "Start below it, or look at the end alone.",
+        )

@@ -63,6 +63,12 @@ class PathDivergence:
         prices: Array | None = None,
     ) -> None:
         steps = noisy_steps(plan)
+        if plan.blind:
+            raise NotApplicableError(
+                "path divergence is that of two predictions of eps: it needs signal",
+                f"alpha = 0 at t = {plan.t[0]}",
+                "Start below it.",
+            )
         if steps == 0:
             raise NotApplicableError(
                 "path divergence needs noise in the first step",

@@ -81,8 +81,9 @@ def sample(
     Parameters
     ----------
     model : a GaussianMixture (its exact score) or an object with eps(x, t).
-    n or x : how many samples to start from standard normals, or their states (n, d) at the grid's
-        first time, taken as given.
+    n or x : how many samples to start from standard normals (times sqrt(a^2 + b^2) on another path
+        than the variance-preserving one), or their states (n, d) at the grid's first time, taken
+        as given.
     d : the dimension, beside n, of a model that has no attribute `d` itself.
     rng : seed of the counter-based noise (see `noise.resolve_seed`). Sample i draws the same
         numbers in any batch, thread or process; `first` is the index of the first sample here, so
@@ -115,8 +116,9 @@ def sample(
     seed = resolve_seed(rng)
     counts_calls = getattr(stepper, "counts_calls", False)
     _check_nodes(observers, counts_calls)
-    begin = getattr(stepper, "begin", None)
-    usual = given is None and begin is None and not counts_calls
+    own = getattr(stepper, "begin", None)
+    usual = given is None and own is None and not counts_calls
+    begin = own if own is not None or counts_calls else _widened(schedule, int(grid.times[0]))
     lost = _lost_at_start(target, int(grid.times[0])) if usual else None
     offset = check_integer(first, "first", 0, 2**62)
     out = _allocate(keep, count, width, grid, memory_limit)
@@ -147,10 +149,21 @@ def sample(
     return Samples(final, grid.times, results, n_eval, path, seed, lost)
 
 
+def _widened(schedule: NoiseSchedule, t: int) -> Callable[[Array, Rows], None] | None:
+    """What makes a start of standard normals: as wide as data of variance one are at t."""
+    if schedule.variance_preserving:
+        return None
+
+    def begin(x: Array, _: Rows) -> None:
+        x *= schedule.scale[t]
+
+    return begin
+
+
 def _lost_at_start(model: ScoreModel, t: int) -> StartError | None:
     if not is_exact(model):
         return None
-    lost = start_error(model.mixture, model.schedule, t)
+    lost = start_error(model.mixture, model.schedule.as_variance_preserving(), t)
     if lost.notable:
         warnings.warn(lost.words(), StartWarning, stacklevel=3)
     return lost

@@ -32,7 +32,7 @@ import numpy as np
 
 from ..problem.noise import Stream, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.protocol import ScoreModel, checked_eps
+from ..score.protocol import ScoreModel, checked_eps, unseen_x0
 from ..support.checks import Array, IntArray, check_integer, check_positive
 from .calibration import Width, kernel_variance, width_of
 from .options import Options, offer
@@ -86,7 +86,7 @@ class AdaptiveNoise(Options):
         lead = [T, round(0.9 * T)]
         if self.steps > len(lead):
             below = TimeGrid.quadratic(T, self.steps - len(lead))
-            signal = schedule.alpha_bar[below.times[0]]
+            signal = schedule.as_variance_preserving().alpha_bar[below.times[0]]
             if signal > _SIGNAL_AT_START and below.times[0] < lead[1] < T:
                 nodes = TimeGrid([*lead, *below.times.tolist()], T)
         return stepped_grid(schedule, nodes or "quadratic", self.steps, start)
@@ -134,7 +134,10 @@ class LateNoiseStepper:
         if rows.chosen is None and k == 0:
             self._before, self._stamp = np.zeros_like(x), np.full(len(x), -1)
         t, rho = int(self.grid.times[k]), self._rho[k]
-        x0_hat = x / self.schedule.alpha[t] - np.sqrt(rho) * eps
+        if np.isinf(rho):
+            x0_hat = unseen_x0(self.model, x, t)
+        else:
+            x0_hat = x / self.schedule.alpha[t] - np.sqrt(rho) * eps
         moved = self._keep[k] * x + self._denoise[k] * self._extrapolated(x0_hat, k, rows)
         std = self._noise_std[k]
         if std > 0.0:
@@ -202,7 +205,8 @@ class LateNoiseStepper:
             min(_PILOT_STEPS, schedule.T), rounds=0, late_noise=False, last_noise=False
         )
         grid = alone.grid(schedule)
-        x = standard_normals(0, _PILOT, d, int(grid.times[0]), stream=Stream.START)
+        first = int(grid.times[0])
+        x = schedule.scale[first] * standard_normals(0, _PILOT, d, first, stream=Stream.START)
         walk(alone.stepper(self.model, schedule, grid), x, Rows(0, 0))
         self.extra += _PILOT * (grid.steps + 2 * self._late_plan.grid.steps)
         return width_of(self.model, self._late_plan, x)

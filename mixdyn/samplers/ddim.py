@@ -65,7 +65,9 @@ class DDPM(_PlanSampler):
     """Ancestral sampling (Ho et al., arXiv 2006.11239) over every time T, T - 1, ..., 0.
 
     variance = "posterior" injects the bridge variance (1 - abar_{t-1})/(1 - abar_t) beta_t, the
-    same as DDIM(eta=1) on the full grid; "beta" injects beta_t with the same mean.
+    same as DDIM(eta=1) on the full grid; "beta" injects beta_t with the same mean. On every path
+    the first is noise_var_s (1 - rho_s/rho_t), the second what the reverse kernel of data N(0, I)
+    has, (a_s^2 + b_s^2) beta_t with the beta of the variance-preserving path of the same rho.
     """
 
     name: ClassVar[str] = "ddpm"
@@ -94,6 +96,7 @@ class DDPM(_PlanSampler):
         if self.variance == "posterior":
             return plan
         noise_std = np.where(plan.s > 0, np.sqrt(schedule.beta[plan.t]), 0.0)
+        noise_std *= schedule.scale[plan.s]
         return dataclasses.replace(plan, noise_std=noise_std)
 
 

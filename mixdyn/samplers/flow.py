@@ -13,7 +13,7 @@ import math
 from typing import ClassVar
 
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.protocol import ScoreModel, checked_eps, is_exact
+from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_x0
 from ..solvers.multistep import Past, multistep
 from ..support.checks import Array, check_integer, check_nonnegative
 from .options import Options, offer
@@ -95,6 +95,10 @@ class FlowStepper:
             self._past = []
         t, s = self.grid.pairs[k]
         alpha, v = self.schedule.alpha, self._v
+        if alpha[t] == 0.0:
+            # The limit of the first-order step: y keeps sqrt(v_s/v_t) of its way, x/noise_std.
+            x[...] = alpha[s] * (unseen_x0(self.model, x, t) + math.sqrt(v[s]) * eps)
+            return
         # v times the score of y: grad_y log p = alpha score = -alpha eps/noise_std.
         pull = (-v[t] * alpha[t] / math.sqrt(self.schedule.noise_var[t])) * eps
         step = float(v[t]), float(v[s])

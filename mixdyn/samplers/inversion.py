@@ -92,7 +92,14 @@ def invert(
     d = getattr(target, "d", None)
     y = check_points(x, check_array(x, "x", ndim=2).shape[1] if d is None else d).copy()
     grid = sampler.grid(schedule, start)
-    c_x, c_eps, _ = sampler.plan(schedule, grid).eps_form()
+    plan = sampler.plan(schedule, grid)
+    if plan.blind:
+        raise InputError(
+            "inversion asks for eps, which says nothing of x_0 where alpha = 0",
+            f"the grid's first time {grid.times[0]}",
+            f"Invert up to start = {grid.times[1]}; the step above it only adds noise.",
+        )
+    c_x, c_eps, _ = plan.eps_form()
     residual = np.zeros(len(y)) if count else np.full(len(y), np.nan)
     n_eval = 0
     for k in reversed(range(grid.steps)):

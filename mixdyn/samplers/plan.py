@@ -1,10 +1,12 @@
 """Step plans: a grid of steps on a schedule and the coefficients of each, as data.
 
 Every sampler of the DDIM family advances x_t by x_s = keep x_t + denoise x0_hat + noise_std xi.
-DDIM(eta) (arXiv 2010.02502) takes noise_std = eta sqrt((1 - abar_s)(1 - q)), q = rho_s/rho_t,
-keep = sqrt((1 - abar_s - noise_std^2)/(1 - abar_t)), denoise = alpha_s - keep alpha_t: given x0 it
-is the Gaussian bridge between two times, for any eta. DDPM (arXiv 2006.11239) is eta = 1 on the
-full grid. The last step goes to time 0 and returns x0_hat without noise.
+With nu = noise_var, 1 - abar where variance is preserved, DDIM(eta) (arXiv 2010.02502) takes
+noise_std = eta sqrt(nu_s (1 - q)), q = rho_s/rho_t, keep = sqrt((nu_s - noise_std^2)/nu_t), denoise
+= alpha_s - keep alpha_t: given x0 it is the Gaussian bridge between two times, for any eta and on
+every path. In flow matching's t the step of eta = 0 is Euler's: x + (s - t)(eps - x0). DDPM (arXiv
+2006.11239) is eta = 1 on the full grid. The last step goes to time 0 and returns x0_hat without
+noise.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ class StepPlan:
     """The steps of one sampler on one schedule, as data.
 
     share (S,) is the part of the noise variance at s that the step replaces, in [0, 1], and
-    noise_std (S,) what it injects instead: share (1 - abar_s) = noise_std^2 keeps every marginal of
+    noise_std (S,) what it injects instead: share noise_var_s = noise_std^2 keeps every marginal of
     a Gaussian target. Checked on construction, with noise_std = 0 into time 0.
     """
 
@@ -101,7 +103,7 @@ class StepPlan:
 
     @property
     def keep(self) -> Array:
-        """(S,) factor on x_t: sqrt((1 - abar_s)(1 - share)/(1 - abar_t))."""
+        """(S,) factor on x_t: sqrt(noise_var_s (1 - share)/noise_var_t)."""
         nu = self.schedule.noise_var
         return np.sqrt(nu[self.s] * (1.0 - self.share) / nu[self.t])
 
@@ -111,20 +113,36 @@ class StepPlan:
         alpha = self.schedule.alpha
         return alpha[self.s] - self.keep * alpha[self.t]
 
+    @property
+    def blind(self) -> bool:
+        """Whether the first step starts without signal."""
+        return bool(self.schedule.alpha[self.t[0]] == 0.0)
+
     def eps_form(self) -> tuple[Array, Array, Array]:
         """(c_x, c_eps, c_noise), each (S,): x_s = c_x x_t + c_eps eps + c_noise xi.
 
-        c_x = alpha_s/alpha_t, c_eps = direction - c_x sqrt(1 - abar_t) with direction = sqrt((1 -
-        abar_s)(1 - share)), rationalised. Its error is that of the schedule's log_alpha_bar.
+        c_x = alpha_s/alpha_t, c_eps = direction - c_x sqrt(nu_t) with direction = sqrt(nu_s (1 -
+        share)), rationalised. Its error is that of the schedule's log_alpha_bar, on other paths
+        than the variance-preserving one that of its rho. A first step without signal has c_x = 0,
+        c_eps = direction, and adds alpha_s x0_hat.
         """
-        log_abar, nu = self.schedule.log_alpha_bar, self.schedule.noise_var
-        rise = log_abar[self.s] - log_abar[self.t]
-        std_t = np.sqrt(nu[self.t])
-        c_x = np.exp(0.5 * rise)
+        first, nu = int(self.blind), self.schedule.noise_var
+        t, s, share = self.t[first:], self.s[first:], self.share[first:]
         direction = np.sqrt(nu[self.s] * (1.0 - self.share))
-        # c_x^2 (1 - abar_t) - (1 - abar_s) = expm1(rise), direction^2 = (1 - abar_s)(1 - share).
-        c_eps = -(np.expm1(rise) + nu[self.s] * self.share) / (c_x * std_t + direction)
-        return c_x, c_eps, self.noise_std
+        c_x, rise = self._rise(t, s)
+        # c_x^2 nu_t - nu_s = rise, direction^2 = nu_s (1 - share).
+        c_eps = -(rise + nu[s] * share) / (c_x * np.sqrt(nu[t]) + direction[first:])
+        blind = np.zeros(first), direction[:first]
+        return np.append(blind[0], c_x), np.append(blind[1], c_eps), self.noise_std
+
+    def _rise(self, t: IntArray, s: IntArray) -> tuple[Array, Array]:
+        """alpha_s/alpha_t, and its square times nu_t less nu_s, without cancellation."""
+        schedule = self.schedule
+        if schedule.variance_preserving:
+            log_rise = schedule.log_alpha_bar[s] - schedule.log_alpha_bar[t]
+            return np.exp(0.5 * log_rise), np.expm1(log_rise)
+        rho = schedule.rho
+        return schedule.alpha[s] / schedule.alpha[t], schedule.alpha_bar[s] * (rho[t] - rho[s])
 
 
 def bridge_plan(

@@ -187,7 +187,8 @@ class RetryStepper:
         wanted = self._failed[on] / x.shape[1]
         # Nodes run from much noise to little: the last one with rho >= wanted, the first if none.
         first = np.searchsorted(-self._rho, -wanted, side="right") - 1
-        first = np.clip(first, 0, max(self.grid.steps - 2, 0))
+        seen = int(np.isinf(self._rho[0]))  # a node without signal would forget the path
+        first = np.clip(first, seen, max(self.grid.steps - 2, seen))
         t = self.grid.times[first]
         noised = x[on] + np.sqrt(self._rho[first])[:, None] * rows.normals(Use.KICK, 0, x[on].shape)
         x[on] = self.schedule.alpha[t][:, None] * noised

@@ -97,10 +97,15 @@ class ReverseStepper:
 
         t, s = self.grid.pairs[k]
         sch, square = self.schedule, np.square(self.mixture.sigmas)
-        alpha_s, var_s = sch.alpha[s], square + sch.rho[s]
+        alpha_t, alpha_s, var_s = sch.alpha[t], sch.alpha[s], square + sch.rho[s]
+        var_t = sch.alpha_bar[t] * square + sch.noise_var[t]
         keep = var_s / (square + sch.rho[t])
-        # 1 - keep as a ratio of noise variances: for small steps the difference cancels.
-        noise_std = alpha_s * np.sqrt(var_s * ((sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])))
+        if alpha_t > 0.0:
+            # 1 - keep as a ratio of noise variances: for small steps the difference cancels.
+            fresh = (sch.rho[t] - sch.rho[s]) / (square + sch.rho[t])
+        else:  # the state says nothing: any signal in it drowns
+            alpha_t, var_t, fresh = 1.0, np.full(self.mixture.N, 1e300), np.ones_like(square)
+        noise_std = alpha_s * np.sqrt(var_s * fresh)
         kernels.reverse_draw(
             x,
             np.uint64(rows.first),
@@ -108,9 +113,9 @@ class ReverseStepper:
             np.uint64(rows.seed),
             self.mixture.means,
             np.log(self.mixture.weights),
-            sch.alpha_bar[t] * square + sch.noise_var[t],
+            var_t,
             keep,
             noise_std,
-            sch.alpha[t],
+            alpha_t,
             alpha_s,
         )

@@ -15,7 +15,7 @@ import numpy as np
 from ..problem.noise import Stream, path_normals, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..score.precision import LARGEST_SINGLE
-from ..score.protocol import ScoreModel, checked_eps, is_exact
+from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_x0
 from ..score.routes import Rollout, StepTable
 from ..support.checks import Array, IntArray
 from ..support.errors import InputError
@@ -129,11 +129,11 @@ class PlanStepper:
 
     needs_eps = True
     resumable = True
-    extra = 0
 
     def __init__(self, model: ScoreModel, plan: StepPlan) -> None:
         self.model = model
         self.plan = plan
+        self.extra = 0
         self.grid = plan.grid
         self._coefficients = np.column_stack(plan.eps_form())
         self._dtype = model.dtype if is_exact(model) else np.float64
@@ -144,10 +144,20 @@ class PlanStepper:
         """All steps at once, by the route of an exact score."""
         if not is_exact(self.model) or self.model.schedule != self.plan.schedule:
             return None
-        schedule, t = self.plan.schedule, self.plan.t
+        lead = int(self.plan.blind)
+        schedule, t = self.plan.schedule, self.plan.t[lead:]
         levels = schedule.alpha[t], schedule.alpha_bar[t], schedule.noise_var[t]
         end = float(schedule.alpha[self.grid.times[-1]])
-        return self.model.route.rollout(StepTable(self._coefficients[:, None], t, *levels, end))
+        steps = StepTable(self._coefficients[lead:, None], t, *levels, end)
+        fused = self.model.route.rollout(steps) if len(t) else None
+        return fused if fused is None or not lead else self._after_blind(fused)
+
+    def _after_blind(self, fused: Rollout) -> Rollout:
+        def run(x: Array, first: int, seed: int) -> None:
+            self.advance(x, self.eps(x, int(self.plan.t[0])), 0, Rows(first, seed))
+            fused(x, first, seed)
+
+        return run
 
     def _check_range(self) -> None:
         """Refuse steps whose factors would leave no digit of a float32."""
@@ -164,9 +174,10 @@ class PlanStepper:
         return checked_eps(self.model, x, t)
 
     def advance(self, x: Array, eps: Array | None, k: int, rows: Rows) -> None:
-        """x <- c_x x + c_eps eps + c_noise xi."""
+        """x <- c_x x + c_eps eps + c_noise xi, and alpha_s x0_hat where x_t has no signal."""
         from .. import kernels
 
+        unseen = self._unseen(x) if k == 0 and self.plan.blind else None
         factors = self._coefficients[k].astype(self._dtype, copy=False)
         noisy = factors[2] != 0.0
         step = int(self.plan.t[k]), int(self.plan.s[k])  # the grid makes its list at every call
@@ -175,3 +186,11 @@ class PlanStepper:
         kernels.step(states, *rest, *factors)
         if states is not x:
             x[...] = states
+        if unseen is not None:
+            x += unseen
+
+    def _unseen(self, x: Array) -> Array:
+        """alpha_s x0_hat of the first step; a model is asked once more for it."""
+        t, s = self.grid.pairs[0]
+        self.extra += 0 if is_exact(self.model) else len(x)
+        return float(self.plan.schedule.alpha[s]) * unseen_x0(self.model, x, t)

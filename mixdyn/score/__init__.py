@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .adapters import as_model
-from .conversions import Predicts, from_eps, to_eps
+from .conversions import Predicts, from_eps, to_eps, to_x0
 from .perturbed import PerturbedScore
 from .precision import Precision
 from .protocol import AtLevels, Level, ScoreModel, at_levels, checked_eps, level, model_for
@@ -32,6 +32,7 @@ __all__ = [
     "level",
     "model_for",
     "to_eps",
+    "to_x0",
 ]
 
 

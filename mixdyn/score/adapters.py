@@ -1,4 +1,4 @@
-"""`as_model`: a function that predicts eps, x0, v or the score as a model."""
+"""`as_model`: a function that predicts eps, x0, v, the score or the velocity as a model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import Array, check_flag, check_integer, check_kind, describe
 from ..support.errors import InputError
-from .conversions import Predicts, check_predicts, to_eps
-from .protocol import Level, ScoreModel, lent, level, like_states
+from .conversions import Predicts, check_predicts, to_eps, to_x0
+from .protocol import Level, ScoreModel, lent, level, like_states, unseen
 
 
 class _AdaptedModel:
@@ -24,19 +24,34 @@ class _AdaptedModel:
         self.own_threads = bool(getattr(f, "own_threads", False))
 
     def eps(self, x: Array, t: int) -> Array:
-        value = like_states(self._f(lent(x), t - self._shift), x, "the model")
+        value = self._asked(x, t)
         if self._predicts == "eps":
             return value
-        return to_eps(value, x, level(self._schedule, t), self._predicts)
+        return to_eps(value, x, self._level(t), self._predicts)
+
+    def x0(self, x: Array, t: int) -> Array:
+        """The clean data that it predicts; also without signal, where eps holds none of it."""
+        if self._predicts == "eps":
+            raise unseen("a prediction of eps says nothing of x0", t)
+        return to_x0(self._asked(x, t), x, self._level(t), self._predicts)
+
+    def _asked(self, x: Array, t: int) -> Array:
+        return like_states(self._f(lent(x), t - self._shift), x, "the model")
+
+    def _level(self, t: int) -> Level:
+        return level(self._schedule, t)
 
 
 class _AdaptedAtLevels(_AdaptedModel):
     takes_levels = True
 
-    def eps(self, x: Array, at: Level) -> Array:  # type: ignore[override]
+    def _asked(self, x: Array, at: Any) -> Array:
         check_kind(at, Level, "at", "This model takes levels: ask at level(schedule, t).")
-        value = like_states(self._f(lent(x), at), x, "the model")
-        return to_eps(value, x, at, self._predicts)
+        return like_states(self._f(lent(x), at), x, "the model")
+
+    def _level(self, at: Any) -> Level:
+        known: Level = at
+        return known
 
 
 def as_model(
@@ -47,7 +62,7 @@ def as_model(
     index_base: Literal[0, 1] = 1,
     takes_levels: bool = False,
 ) -> ScoreModel:
-    """A model from a function f(x, index) that predicts eps, x0, v or the score.
+    """A model from a function f(x, index) that predicts eps, x0, v, the score or the velocity.
 
     f takes x (n, d) float64 and an int; it may return a NumPy array, a tensor of another library,
     with or without a gradient, or an output object with one of these as `.sample`. A torch module

@@ -78,8 +78,12 @@ class ExactScore:
         return self.route.name == "spaced_axes"
 
     def marginal(self, t: int | Level) -> GaussianMixture:
-        """p_t for t in 0..T, or at a level with signal."""
+        """p_t for t in 0..T, or at a level."""
         at = level(self.schedule, t, first=0)
+        if not 0.0 < at.signal_var <= 1.0:
+            std = np.sqrt(self.variances(at))
+            common = self.mixture.has_common_sigma
+            return self.mixture.rescaled(at.alpha, float(std[0]) if common else std)
         return self.mixture.diffused(at.signal_var, noise_var=at.noise_var)
 
     def variances(self, t: int | Level) -> Array:
@@ -90,6 +94,8 @@ class ExactScore:
     def eps(self, x: ArrayLike, t: int | Level) -> Array:
         """E[eps | x_t = x], (n, d)."""
         points, at = check_points(x, self.d), level(self.schedule, t)
+        if at.alpha == 0.0:
+            return points / at.noise_std
         return self.route.pull(points, at, float(-at.noise_std / self.variances(at).min()))
 
     def score(self, x: ArrayLike, t: int | Level) -> Array:
@@ -98,6 +104,8 @@ class ExactScore:
         if self.precision == "double":
             return self.marginal(at).score(x)
         points = check_points(x, self.d)
+        if at.alpha == 0.0:
+            return -points / at.noise_var
         return self.route.pull(points, at, 1.0 / float(self.variances(at).min()))
 
     def x0(self, x: ArrayLike, t: int | Level) -> Array:
@@ -106,6 +114,8 @@ class ExactScore:
         Direct, not through eps: (x - noise_std eps)/alpha loses digits where alpha is small.
         """
         points, at = check_points(x, self.d), level(self.schedule, t)
+        if at.alpha == 0.0:
+            return np.tile(self.mixture.weights @ self.mixture.means, (len(points), 1))
         gamma = self.responsibilities(points, at) / self.variances(at)
         out = np.zeros_like(points)
         # Mode by mode: a matrix product's bits depend on how many rows it has.

@@ -79,6 +79,12 @@ class Level:
         signal = 1.0 / (1.0 + check_nonnegative(rho, "rho"))
         return cls(math.sqrt(signal), rho * signal, signal)
 
+    @classmethod
+    def at(cls, schedule: NoiseSchedule, t: float) -> Level:
+        """The level at any real t in [0, T] of a schedule, see `NoiseSchedule.between`."""
+        alpha, noise_std = check_schedule(schedule).between(t)
+        return cls(alpha, noise_std**2)
+
     @property
     def noise_std(self) -> float:
         """Noise amplitude."""
@@ -133,13 +139,23 @@ class AtLevels:
 
     def eps(self, x: Array, at: int | Level) -> Array:
         """The model's prediction, checked. InputError between the times that it knows."""
+        return checked_eps(self.model, *self._as_it_takes(x, at))
+
+    def x0(self, x: Array, at: int | Level) -> Array:
+        """The clean data as the model predicts them where there is no signal, see `unseen_x0`."""
+        return unseen_x0(self.model, *self._as_it_takes(x, at))
+
+    def _as_it_takes(self, x: Array, at: int | Level) -> tuple[Array, int | Level]:
         if takes_levels(self.model):
-            return checked_eps(self.model, x, level(self.schedule, at))
+            return x, level(self.schedule, at)
         if not isinstance(at, Level):
-            return checked_eps(self.model, x, at)
-        t = time_on(self.schedule.rho, at.rho, "rho")
+            return x, at
+        rho, T = self.schedule.rho, self.schedule.T
+        if at.alpha == 0.0 and rho[T] == math.inf:
+            return math.sqrt(self.schedule.noise_var[T] / at.noise_var) * x, T
+        t = time_on(rho, at.rho, "rho")
         scale = float(self.schedule.alpha[t]) / at.alpha
-        return checked_eps(self.model, x if scale == 1.0 else scale * x, t)
+        return (x if scale == 1.0 else scale * x), t
 
 
 def takes_levels(model: object) -> bool:
@@ -246,6 +262,24 @@ def checked_eps(model: ScoreModel, x: Array, at: int | Level) -> Array:
             "Check the model's range and its index base.",
         )
     return eps
+
+
+def unseen(what: str, at: int | Level) -> InputError:
+    """The error of asking for what is not known at a level without signal."""
+    return InputError(
+        f"{what} where there is no signal, alpha = 0",
+        at if isinstance(at, Level) else f"t = {at}",
+        "Predict x0, v or velocity, or end the schedule in little signal.",
+    )
+
+
+def unseen_x0(model: ScoreModel, x: Array, at: int | Level) -> Array:
+    """x0_hat at a level without signal, (n, d): of a model that has a method x0(x, at) beside eps;
+    eps itself is x/noise_std there and says nothing of the data."""
+    x0 = getattr(model, "x0", None)
+    if x0 is None:
+        raise unseen("a prediction of eps says nothing of x0", at)
+    return like_states(x0(x if is_ours(model) else lent(x), at), x, "a model's x0")
 
 
 def output_array(value: Any, name: str) -> Array:

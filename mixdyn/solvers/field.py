@@ -91,4 +91,10 @@ def pulled(field: Field, y: Array, v: float) -> Array:
 def v_grid(schedule: NoiseSchedule, grid: TimeGrid, mixture: GaussianMixture) -> Array:
     """(S + 1,) effective variances of a time grid, decreasing to sigma_min^2."""
     rho = check_schedule(schedule).rho[grid.times]
+    if rho[0] == math.inf:
+        raise InputError(
+            "static coordinates y = x/alpha need signal",
+            f"alpha = 0 at t = {grid.times[0]}",
+            "Start the grid below it.",
+        )
     return float(np.square(check_mixture(mixture).sigmas).min()) + rho

@@ -249,6 +249,12 @@ def test_the_tables_of_one_schedule_agree():
         NoiseSchedule.from_sigmas(_karras(9)),
         NoiseSchedule.from_log_snr([5.0, 1.0, -3.0]),
         NoiseSchedule.from_alphas_cumprod([0.9, 0.5, 0.1]),
+        NoiseSchedule.scaled_linear(30, zero_terminal_snr=True),
+        NoiseSchedule.sub_vp(30),
+        NoiseSchedule.ve(30),
+        NoiseSchedule.karras(30),
+        NoiseSchedule.flow_matching(30, shift=3.0),
+        NoiseSchedule.from_alphas_sigmas([0.9, 0.5, 0.0], [0.2, 0.6, 1.1]),
     ],
     ids=lambda schedule: schedule.parameters["kind"],
 )
@@ -276,7 +282,10 @@ def test_every_kind_comes_back_from_its_file_and_its_parameters(schedule, suffix
         (lambda: NoiseSchedule.from_log_snr([1e3, 0.0]), "at most 700 in size"),
         (lambda: NoiseSchedule.cosine(9, s=-0.1), "s must be >= 0"),
         (lambda: NoiseSchedule.from_parameters({"kind": "sigmas"}), "has kind linear, scaled_lin"),
-        (lambda: NoiseSchedule.from_parameters({"kind": "sigmas", "beta": 1}), "log_snr with the"),
+        (
+            lambda: NoiseSchedule.from_parameters({"kind": "sigmas", "beta": 1}),
+            "sigmas with the keys",
+        ),
     ],
 )
 def test_a_table_that_is_no_schedule_is_refused(call, message):
@@ -285,8 +294,8 @@ def test_a_table_that_is_no_schedule_is_refused(call, message):
 
 
 def test_a_table_that_ends_in_no_signal_is_not_told_to_leave_out_time_0():
-    with pytest.raises(InputError, match=r"0\.0 at time 3\. End in little signal, not in none"):
-        NoiseSchedule.from_alphas_cumprod([0.9, 0.5, 0.0])
+    with pytest.raises(InputError, match=r"-0\.1 at time 3\. End in little signal, or in none"):
+        NoiseSchedule.from_alphas_cumprod([0.9, 0.5, -0.1])
     with pytest.raises(InputError, match="Leave out time 0"):
         NoiseSchedule.from_alphas_cumprod([1.0, 0.5])
 

@@ -16,6 +16,7 @@ from mixdyn.score import (
     level,
     model_for,
     to_eps,
+    to_x0,
 )
 from mixdyn.solvers.field import MixtureField, ModelField
 from mixdyn.support.errors import InputError
@@ -153,11 +154,46 @@ def test_the_field_of_a_continuous_model_is_defined_between_the_times():
     assert np.allclose(field.pull(y, floor + RHO), exact, rtol=1e-11)
 
 
-def test_the_velocity_off_the_preserving_path_is_refused():
-    x = states(MIXTURES["product"])
-    for convert in (to_eps, from_eps):
-        with pytest.raises(InputError, match=r"defined where alpha\^2 \+ noise_var = 1"):
-            convert(x, x, Level(1.0, 2.0), "v")
+def test_what_holds_x0_is_not_had_from_eps_where_there_is_no_signal():
+    x, at = states(MIXTURES["product"]), Level(0.0, 4.0)
+    for predicts in ("eps", "score"):
+        with pytest.raises(InputError, match=f"of {predicts} says nothing of x0.*alpha = 0"):
+            to_x0(x, x, at, predicts)
+    for predicts in ("x0", "v", "velocity"):
+        with pytest.raises(InputError, match=f"no {predicts} follows from a prediction of eps"):
+            from_eps(x, x, at, predicts)
+    model = as_model(lambda x, _: x, takes_levels=True)
+    with pytest.raises(InputError, match="of eps says nothing of x0"):
+        model.x0(x, at)
+
+
+@pytest.mark.parametrize(
+    "at", [Level(0.0, 4.0), Level(0.0, 1.0), Level(1.0, 9.0), Level(0.3, 0.49)]
+)
+def test_five_predictions_of_one_state_agree_on_every_path(at):
+    rng = np.random.default_rng(0)
+    x0, eps = rng.standard_normal((2, 5, 3))
+    a, b = at.alpha, at.noise_std
+    x = a * x0 + b * eps
+    known = {"eps": eps, "x0": x0, "v": a * eps - b * x0, "score": -eps / b, "velocity": eps - x0}
+    for kind, value in known.items():
+        assert to_eps(value, x, at, kind) == pytest.approx(eps, abs=1e-13)
+        if a > 0.0 or kind in ("x0", "v", "velocity"):
+            assert to_x0(value, x, at, kind) == pytest.approx(x0, abs=1e-13)
+        if a > 0.0 or kind in ("eps", "score"):
+            assert from_eps(eps, x, at, kind) == pytest.approx(value, abs=1e-13)
+
+
+def test_the_exact_score_without_signal_knows_the_mean_and_no_more():
+    for mixture in MIXTURES.values():
+        exact, at, x = ExactScore(mixture, SCHEDULE), Level(0.0, 4.0), states(mixture)
+        assert np.array_equal(exact.eps(x, at), x / 2.0)
+        assert exact.score(x, at) == pytest.approx(-x / 4.0, rel=1e-14)
+        mean = np.average(mixture.means, axis=0, weights=mixture.weights)
+        assert exact.x0(x, at) == pytest.approx(np.tile(mean, (len(x), 1)), abs=1e-14)
+        assert exact.responsibilities(x, at) == pytest.approx(
+            np.tile(mixture.weights, (len(x), 1)), rel=1e-13
+        )
 
 
 @pytest.mark.parametrize(
