@@ -11,10 +11,17 @@ import numpy as np
 from ..problem.noise import standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..samplers.step import Rows
-from ..score.protocol import Level, ScoreModel, at_levels, checked_eps, is_exact
+from ..score.protocol import (
+    Level,
+    ScoreModel,
+    at_levels,
+    checked_eps,
+    is_exact,
+    unseen_x0,
+)
 from ..score.routes import Rollout, StepTable
 from ..support.checks import Array, IntArray
-from ..support.errors import InputError, NotApplicableError
+from ..support.errors import InputError
 from .predictions import in_eps, shares
 
 if TYPE_CHECKING:
@@ -149,15 +156,10 @@ class PlanRun:
 
     def _output(self, eps: Array, k: int) -> Array:
         """What the plan asks for at a level without signal, where eps says nothing of x_0."""
-        if not is_exact(self.model):
-            raise NotApplicableError(
-                "a model that predicts eps can be asked at levels with signal only",
-                f"call {k + 1} at alpha = {self.plan.alpha[k]:.3g} for {self.plan.predicts}",
-                "Run it on a mixture.",
-            )
         c_eps, c_x0 = shares(self.plan.predicts, self.plan.alpha[:-1], self.plan.noise_std[:-1])
-        mixture = self.model.mixture
-        return c_eps[k] * eps + c_x0[k] * (mixture.weights @ mixture.means)
+        at = self._level(k) if self.counts_calls else int(self.grid.times[k - self._first])
+        x0 = unseen_x0(self.model, self.plan.noise_std[k] * eps, at)
+        return c_eps[k] * eps + c_x0[k] * x0
 
     @functools.cached_property
     def rollout(self) -> Rollout | None:

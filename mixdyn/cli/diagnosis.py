@@ -66,7 +66,9 @@ class _Check:
     """A request, checked, and the measurements that make its diagnosis."""
 
     def __init__(self, request: CheckRequest) -> None:
-        self.mixture, self.schedule = mixture, schedule = request.mixture, request.schedule
+        path = request.schedule
+        self.mixture, schedule = request.mixture, path.with_signal().as_variance_preserving()
+        mixture, self.schedule = self.mixture, schedule
         self.kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
         tables = 8.0 * (4 + len(self.kappas)) * mixture.N**2
         check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
@@ -79,7 +81,7 @@ class _Check:
         self.n_trajectories = _affordable(request.n_trajectories, self.grid, mixture.d)
         self.sigma = float(mixture.sigmas[0])  # with what it is asked for, where it is common
         self.v = schedule.effective_variance(self.sigma)
-        self.notes: list[str] = []
+        self.notes: list[str] = [f"Measured on {path.in_words}."] if path.in_words else []
 
     def diagnosis(self, progress: Callable[[int, int], None]) -> facts.Diagnosis:
         crossings: list[facts.CrossingFacts] = []

@@ -73,7 +73,9 @@ class SampleRequest:
     ] = None
     predicts: Annotated[
         str | None,
-        typer.Option(help="What the function returns: eps, x0, v, score.", show_default="eps"),
+        typer.Option(
+            help="What the function returns: eps, x0, v, score or velocity.", show_default="eps"
+        ),
     ] = None
     index_base: Annotated[
         int | None,

@@ -80,8 +80,16 @@ class Architecture:
     def build(self, schedule: NoiseSchedule) -> Network:
         """A freshly initialised float32 network (from torch's global generator).
 
-        Raises MemoryLimitError beyond 8e9 bytes of weights and table of times.
+        Raises MemoryLimitError beyond 8e9 bytes of weights and table of times, InputError for a
+        schedule that ends without signal: what it would learn to predict there, eps, is x/noise_std
+        and says nothing of the data.
         """
+        if schedule.alpha[-1] == 0.0:
+            raise InputError(
+                "a network that predicts eps needs signal at every time",
+                f"alpha = 0 at T = {schedule.T}",
+                "Train on schedule.with_signal().",
+            )
         table = 8.0 * (schedule.T + 1) * self.embedding
         size = 4.0 * self.weights() + table
         check_memory(size, _LARGEST, "a network", "Take a smaller one or a shorter schedule.")

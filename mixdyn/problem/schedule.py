@@ -274,6 +274,23 @@ class NoiseSchedule:
         """The variance-preserving path of the same rho; its states are x/scale of this one's."""
         return self if self._path is None else NoiseSchedule(self.beta[1:])
 
+    def with_signal(self) -> NoiseSchedule:
+        """The path up to its last level with signal."""
+        if self.beta[-1] < 1.0:
+            return self
+        if self._path is None:
+            return NoiseSchedule(self.beta[1:-1])
+        return NoiseSchedule.from_alphas_sigmas(*(table[:-1] for table in self._path))
+
+    @property
+    def in_words(self) -> str:
+        """What theory that knows rho alone makes of this path, in words; empty for the
+        variance-preserving one with signal throughout."""
+        cut = f" up to t = {self.T - 1}, the last with signal" if self.beta[-1] == 1.0 else ""
+        if self._path is None:
+            return f"the path{cut}" if cut else ""
+        return f"the variance-preserving path of the same rho (X1){cut}"
+
     @functools.cached_property
     def _levels(self) -> Levels:
         clean = (1.0, 0.0, 0.0)

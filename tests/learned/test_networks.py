@@ -99,3 +99,8 @@ def test_the_shapes_of_an_architecture_are_those_of_its_network(kind, hidden):
     network = Architecture(kind, 3, hidden, 2, 8).build(NoiseSchedule.linear(50))
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     assert network.architecture.shapes() == shapes
+
+
+def test_a_network_of_eps_is_not_built_for_a_path_that_ends_without_signal():
+    with pytest.raises(InputError, match="needs signal at every time; received alpha = 0"):
+        Architecture("fourier", 2).build(NoiseSchedule.flow_matching(50))

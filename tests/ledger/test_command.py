@@ -8,12 +8,14 @@ from html.parser import HTMLParser
 import pytest
 from typer.testing import CliRunner
 
+import mixdyn
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.numbers import Log10
 from tests import toys
 from verify import __main__ as command
-from verify.ledger import recorded, registry
+from verify.ledger import cases, recorded, registry
+from verify.ledger.case import Profile
 from verify.ledger.relations import Upper, compare
 from verify.ledger.verdict import Finding
 from verify.report import document as report
@@ -223,3 +225,28 @@ def test_a_single_mode_and_uneven_sigmas_are_described(run, tmp_path):
         assert found.exit_code == 0
         header = json.loads(path.read_text(encoding="utf-8"))["header"]
         assert header["mixture"]["user"]["sigma"] == sigma
+
+
+@pytest.mark.parametrize(
+    ("path", "rho", "words"),
+    [
+        (
+            "karras:T=9",
+            mixdyn.NoiseSchedule.karras(9).rho,
+            "on the variance-preserving path of the",
+        ),
+        ("flow_matching:T=9", mixdyn.NoiseSchedule.flow_matching(9).rho[:-1], "up to t = 8, the"),
+        ("linear:T=9", mixdyn.NoiseSchedule.linear(9).rho, ""),
+    ],
+)
+def test_the_ledger_follows_any_path_on_the_preserving_one_and_says_so(path, rho, words):
+    case = cases.user("ring", path, 0, Profile.QUICK)
+    assert case.schedule.variance_preserving
+    assert case.schedule.rho == pytest.approx(rho, rel=1e-12)
+    assert words in case.origin
+    assert ("path" in case.origin) == bool(words)
+
+
+def test_a_model_of_the_users_is_not_asked_for_states_of_another_path():
+    with pytest.raises(mixdyn.InputError, match="states of a variance-preserving path"):
+        cases.user("ring", "ve:T=9", 0, Profile.QUICK, "some:model")

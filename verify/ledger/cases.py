@@ -79,7 +79,9 @@ def user(
     """The user's problem, in files or by the names of `mixdyn.problem.named`.
 
     A missing mixture or schedule is that of the checkpoint, where `model` names one, else the
-    standard problem's. `model`, `predicts` and `index_base` are those of
+    standard problem's. The claims are of the variance-preserving path and of times with signal:
+    another path is followed on that of its rho, by X1, and a last level without signal is left
+    out; the case's origin says so. `model`, `predicts` and `index_base` are those of
     `mixdyn.learned.loading.load_model`. Raises FileError or
     InputError for a file or a model that cannot be used.
     """
@@ -91,13 +93,21 @@ def user(
             "Leave them out or name a model.",
         )
     own = own_problem(model, mixture, schedule) or (presets.grid(), NoiseSchedule.linear())
+    path = own[1] if schedule is None else read_schedule(os.fspath(schedule))
+    if model is not None and not path.variance_preserving:
+        raise InputError(
+            "the ledger asks a model for states of a variance-preserving path",
+            f"--schedule {schedule} beside --model {model}",
+            "Give the schedule of the same rho, and rescale what the model is asked.",
+        )
+    walked = f", on {path.in_words}" if path.in_words else ""
     case = Case(
         "user",
         own[0] if mixture is None else read_mixture(os.fspath(mixture)),
-        own[1] if schedule is None else read_schedule(os.fspath(schedule)),
+        path.with_signal().as_variance_preserving(),
         seed,
         profile,
-        f"read from {' and '.join(names)}",
+        f"read from {' and '.join(names)}{walked}",
         model=model,
         predicts=predicts,
         index_base=index_base,
