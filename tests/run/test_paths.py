@@ -1,6 +1,7 @@
 """X1: a run depends on its path through rho alone. States of one run on another path of the same
 rho are the same in y = x/alpha, to rounding: for every sampler, from noise or from given states."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -21,6 +22,7 @@ from mixdyn import (
     as_model,
     presets,
     sample,
+    transcribe,
 )
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.observers import ClassCounts, SegmentDistance
@@ -206,3 +208,21 @@ def test_observers_of_nodes_say_that_they_need_signal():
              observers=[SegmentDistance(PER_MODE, BLIND["flow"])])  # fmt: skip
     run = ends(PER_MODE, BLIND["flow"], DDPM(), observers=[ClassCounts(PER_MODE)])
     assert sum(run.observations[0]) == 200
+
+
+def test_a_plan_of_another_library_walks_the_path_of_its_own_levels():
+    """Euler's method in sigma, as k-diffusion writes it, is DDIM on the exploding path."""
+
+    def euler(model, x, rng, steps):
+        sigmas = [*np.geomspace(9.0, 0.02, steps), 0.0]
+        for now, then in itertools.pairwise(sigmas):
+            x = x + (x - model(x, now)) / now * (then - now)
+        return x
+
+    plan = transcribe(euler, 12, level="sigma", predicts="x0", start_std=9.0)
+    schedule = NoiseSchedule.from_alphas_sigmas(1.0, np.geomspace(9.0, 0.02, 12))
+    run = ends(PER_MODE, schedule, plan)
+    assert run.times.tolist() == list(range(12, -1, -1))
+    path = ends(PER_MODE, schedule, plan, keep="trajectory").trajectory
+    assert path[0].std() == pytest.approx(9.0, rel=0.1)
+    same(run.x, ends(PER_MODE, schedule, DDIM(spacing="full"), x=path[0], n=None).x)
