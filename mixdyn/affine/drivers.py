@@ -81,12 +81,12 @@ class OwnSampler:
     """A sampler of ours on a schedule."""
 
     predicts: ClassVar[str] = "eps"
-    start_std: ClassVar[float] = 1.0
     end: ClassVar[Level] = CLEAN
 
     def __init__(self, sampler: Any, schedule: NoiseSchedule) -> None:
         self.sampler, self.schedule = sampler, schedule
         self._grid = sampler.grid(schedule)
+        self.start_std = float(schedule.scale[self._grid.times[0]])
         settings = {"schedule": schedule}
         self.provenance = provenance_of(describe(sampler), self._grid.steps, settings)
 

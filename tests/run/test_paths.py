@@ -226,3 +226,12 @@ def test_a_plan_of_another_library_walks_the_path_of_its_own_levels():
     path = ends(PER_MODE, schedule, plan, keep="trajectory").trajectory
     assert path[0].std() == pytest.approx(9.0, rel=0.1)
     same(run.x, ends(PER_MODE, schedule, DDIM(spacing="full"), x=path[0], n=None).x)
+
+
+@pytest.mark.parametrize("sampler", [DDIM(8, eta=0.5), DDPM("beta"), ProbabilityFlow(8)], ids=repr)
+def test_a_sampler_of_ours_is_the_same_plan_on_every_path(sampler):
+    plans = [transcribe(sampler, schedule=schedule) for schedule in PATHS.values()]
+    responses = [plan.response([0.05, 1.0], mean=0.3) for plan in plans]
+    for error, gain in responses[1:]:
+        assert (error, gain) == (pytest.approx(responses[0][0], abs=1e-10),
+                                 pytest.approx(responses[0][1], rel=1e-10))  # fmt: skip
