@@ -5,8 +5,9 @@ Nothing else imports Numba; the facades (`mixture`, `score`, `noise`, `samplers`
 compiling   how kernels are compiled, kept and threaded      arithmetic   single operations
 noise       counter-based normals                            modes        sums over modes on a tile
 evaluation  densities and scores of many points              axes         equally spaced modes
-rollouts    the steps of a sampler                       networks     a residual MLP
+ellipsoids  modes of any covariance                          networks     a residual MLP
 panels      products of matrices in registers            screened     very many modes
+rollouts    the steps of a sampler
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -29,6 +30,7 @@ kept bears the digest of this whole folder (`compiling`).
 from .arithmetic import EXP2_FLOOR, EXP2_FLOOR_SINGLE
 from .axes import BLOCK, HEAD, MODES, NEAREST, POLYNOMIAL
 from .compiling import TILE, cache_folder, forms, on_compile, threads
+from .ellipsoids import EllipsoidTable, ellipsoid_pull, squared_lengths
 from .evaluation import (
     ModeTable,
     bits,

@@ -1,4 +1,4 @@
-"""Gaussian mixtures with isotropic modes: p = sum_k w_k N(mu_k, sigma_k^2 I).
+"""Gaussian mixtures p = sum_k w_k N(mu_k, Sigma_k), isotropic (sigma_k^2 I) or of any covariances.
 
 `diffused` closes the family: every marginal of the forward diffusion is again such a mixture.
 """
@@ -9,7 +9,7 @@ import functools
 import hashlib
 import math
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,43 +28,59 @@ from ..support.checks import (
     describe,
     frozen,
 )
-from ..support.errors import FileError, InputError
+from ..support.errors import FileError, InputError, NotApplicableError
 from ..support.files import read_parameters, write_parameters
+from .covariance import KEYWORDS, Covariance, read_covariance
+from .fitted import fit, fitted_parameters
 
-_KEYS = frozenset({"means", "sigma", "weights", "allow_duplicates"})
+if TYPE_CHECKING:
+    from .densities import Anisotropic, Isotropic
+
+_KEYS = frozenset({"means", "sigma", "weights", "allow_duplicates", *KEYWORDS})
 
 
 class GaussianMixture:
-    """An immutable mixture of N isotropic Gaussians in d dimensions.
+    """An immutable mixture of N Gaussians in d dimensions.
 
     Parameters
     ----------
     means : (N, d) finite floats, in the units of the data.
-    sigma : standard deviation > 0, one for all modes or an (N,) array. Fitted variances are no
-        standard deviations, and of shape (N,) nothing tells them apart: see `from_sklearn`.
+    sigma : standard deviation, one for all modes or an (N,) array; 0 is a point mass (Dirac), which
+        has a density where there is noise. Fitted variances are no standard deviations, and of
+        shape (N,) nothing tells them apart: see `from_sklearn`.
     weights : (N,) positive floats, equal when omitted; normalised unless their sum is already
         within 4 ulp of 1 (so that loading what was saved changes no bit).
     allow_duplicates : accept two modes with the same mean and sigma. They describe a valid
         density but no pair geometry, and are nearly always a slip in a file.
+    covariance, variances, factors : in place of sigma: covariance matrices (d, d) of all modes or
+        (N, d, d), positive semidefinite; or variances (d,) or (N, d) along the coordinate axes; or
+        factors (N, d, r) beside sigma, Sigma_k = F_k F_k^T + sigma_k^2 I. In one dimension they
+        are sigmas. `covariance` of the mixture is then a `Covariance`, else None, and what needs
+        isotropic modes says so: `sigma` and `sigmas` raise NotApplicableError.
 
     Raises
     ------
-    InputError : a shape, sign or finiteness rule is broken, or two modes coincide.
+    InputError : a shape, sign or finiteness rule is broken, a matrix is not symmetric or not
+        positive semidefinite, or two modes coincide.
     """
 
-    __slots__ = ("__dict__", "_allow_duplicates", "means", "sigma", "weights")
+    __slots__ = ("__dict__", "_allow_duplicates", "_sigma", "covariance", "means", "weights")
     means: Array
-    sigma: float | Array
     weights: Array
+    covariance: Covariance | None
+    _sigma: float | Array
     _allow_duplicates: bool
 
     def __init__(
         self,
         means: ArrayLike,
-        sigma: float | ArrayLike,
+        sigma: float | ArrayLike | None = None,
         weights: ArrayLike | None = None,
         *,
         allow_duplicates: bool = False,
+        covariance: ArrayLike | None = None,
+        variances: ArrayLike | None = None,
+        factors: ArrayLike | None = None,
     ) -> None:
         _refuse_fitted(means)
         mu = check_array(means, "means", ndim=2, largest=LARGEST)
@@ -78,34 +94,51 @@ class GaussianMixture:
             raise InputError(
                 "allow_duplicates must be true or false", describe(allow_duplicates), "Choose one."
             )
-        put = functools.partial(object.__setattr__, self)
-        put("means", frozen(mu + 0.0))  # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests
-        put("sigma", _check_sigma(sigma, len(mu)))
-        put("weights", _check_weights(weights, len(mu)))
-        put("_allow_duplicates", bool(allow_duplicates))
+        given = {"covariance": covariance, "variances": variances, "factors": factors}
+        ellipsoids = read_covariance(*mu.shape, sigma, given)
+        if ellipsoids is not None and mu.shape[1] == 1:
+            sigma, ellipsoids = np.sqrt(ellipsoids.largest), None
+        # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests.
+        self._put(frozen(mu + 0.0), _check_weights(weights, len(mu)), ellipsoids)
+        if ellipsoids is None:
+            object.__setattr__(self, "_sigma", _check_sigma(sigma, len(mu)))
+        object.__setattr__(self, "_allow_duplicates", bool(allow_duplicates))
         if not allow_duplicates:
             self._refuse_duplicates()
+
+    def _put(self, means: Array, weights: Array, covariance: Covariance | None) -> None:
+        """The parts without their checks; duplicates are let pass."""
+        put = functools.partial(object.__setattr__, self)
+        put("means", means)
+        put("weights", weights)
+        put("covariance", covariance)
+        put("_allow_duplicates", True)
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> GaussianMixture:
         """The mixture that scikit-learn's GaussianMixture (or its Bayesian kin) was fitted to.
 
-        Takes `means_`, `weights_` and the square roots of `covariances_`, which are variances, for
-        every `covariance_type` whose modes are isotropic to rounding: "spherical" always, "diag",
-        "full" and "tied" in one dimension, beyond it only where they are multiples of I.
+        Takes `means_`, `weights_` and `covariances_`, which are variances. Modes that are isotropic
+        to rounding ("spherical" always) have the square roots as their sigma.
 
-        Raises InputError for anything that is not fitted, and for modes that are not isotropic.
+        Raises InputError for anything that is not fitted.
         """
-        names = ("means_", "covariances_", "weights_")
-        if isinstance(fitted, type) or not all(hasattr(fitted, name) for name in names):
-            raise InputError(
-                "from_sklearn takes a fitted mixture of scikit-learn",
-                describe(fitted),
-                "Call its fit first: it then has means_, covariances_ and weights_.",
-            )
-        means = check_array(fitted.means_, "means_", ndim=2, largest=LARGEST)
-        sigmas = np.sqrt(_isotropic_variances(fitted.covariances_, *means.shape))
-        return cls(means, sigmas, fitted.weights_)
+        return cls(**fitted_parameters(fitted))
+
+    @classmethod
+    def from_data(cls, data: ArrayLike, bandwidth: float = 0.0) -> GaussianMixture:
+        """One mode of equal weight at each row of data (N, d), of standard deviation `bandwidth`
+        (>= 0): the kernel density estimate; of 0 the data themselves, whose score at a level with
+        noise is the one that memorises. Equal rows stay apart."""
+        return cls(data, check_nonnegative(bandwidth, "bandwidth"), allow_duplicates=True)
+
+    @classmethod
+    def fit(
+        cls, data: ArrayLike, n_modes: int, covariance: str = "full", *, seed: int = 0
+    ) -> GaussianMixture:
+        """The mixture of `n_modes` modes that scikit-learn's expectation maximisation finds in data
+        (n, d); covariance "full", "tied", "diag" or "spherical". MissingExtraError without it."""
+        return cls.from_sklearn(fit(data, n_modes, covariance, seed))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"GaussianMixture is frozen: build a new one to change {name!r}")
@@ -114,13 +147,14 @@ class GaussianMixture:
         raise AttributeError(f"GaussianMixture is frozen: {name!r} cannot be deleted")
 
     def _refuse_duplicates(self) -> None:
-        rows = np.column_stack([self.means, self.sigmas])
+        spread = self.sigmas if self.covariance is None else self.covariance.rows(self.N)
+        rows = np.column_stack([self.means, spread])
         _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         if len(first) < self.N:
             inverse = inverse.reshape(-1)
             second = next(k for k in range(self.N) if first[inverse[k]] != k)
             raise InputError(
-                "modes must differ in mean or sigma",
+                f"modes must differ in mean or {self._spread_name}",
                 f"modes {first[inverse[second]]} and {second} both at {self.means[second]}",
                 "Merge them into one mode with the sum of their weights.",
             )
@@ -138,9 +172,31 @@ class GaussianMixture:
         return self.means.shape[1]
 
     @property
+    def sigma(self) -> float | Array:
+        """Standard deviation of isotropic modes, one for all or (N,); else NotApplicableError."""
+        if self.covariance is None:
+            return self._sigma
+        low, high = (math.sqrt(v) for v in (self.smallest_var, self.covariance.largest.max()))
+        raise NotApplicableError(
+            "this needs isotropic modes, one sigma in every direction",
+            f"{self.N} modes with {self.covariance.kind}, standard deviations {low:.4g} to "
+            f"{high:.4g}",
+            "Use a mixture with sigma.",
+        )
+
+    @property
     def has_common_sigma(self) -> bool:
-        """Whether all modes share one sigma (then `sigma` is a float)."""
-        return isinstance(self.sigma, float)
+        """Whether all modes are isotropic and share one sigma (then `sigma` is a float)."""
+        return self.covariance is None and isinstance(self._sigma, float)
+
+    @functools.cached_property
+    def smallest_var(self) -> float:
+        """The smallest variance of a mode in any direction."""
+        return float(np.square(self.sigmas).min()) if (c := self.covariance) is None else c.smallest
+
+    @property
+    def _spread_name(self) -> str:
+        return "sigma" if self.covariance is None else self.covariance.kind
 
     @functools.cached_property
     def sigmas(self) -> Array:
@@ -149,9 +205,11 @@ class GaussianMixture:
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256 over shape, means, sigma and weights: equal exactly for equal mixtures."""
-        h = hashlib.sha256(f"mixdyn.mixture.1:{self.means.shape}".encode())
-        for part in (self.means, self.sigmas, self.weights):
+        """SHA-256 over shape, means, sigma or covariances as given, and weights: equal exactly for
+        equal mixtures."""
+        spread, kind = ([self.sigmas], "1") if self.covariance is None else self.covariance.identity
+        h = hashlib.sha256(f"mixdyn.mixture.{kind}:{self.means.shape}".encode())
+        for part in (self.means, *spread, self.weights):
             h.update(part.astype("<f8").tobytes())
         return h.hexdigest()
 
@@ -162,12 +220,15 @@ class GaussianMixture:
         return hash(self.digest)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self.covariance is not None:
+            return _restored, (self.means, self.weights, self.covariance, self._allow_duplicates)
         build = functools.partial(GaussianMixture, allow_duplicates=self._allow_duplicates)
         return build, (self.means, self.sigma, self.weights)
 
     def __repr__(self) -> str:
-        span = self.sigma if isinstance(self.sigma, float) else "per mode"
-        return f"GaussianMixture(N={self.N}, d={self.d}, sigma={span}, digest={self.digest[:12]})"
+        span = self.sigma if self.has_common_sigma else "per mode"
+        head = f"GaussianMixture(N={self.N}, d={self.d}, {self._spread_name}="
+        return f"{head}{span}, digest={self.digest[:12]})"
 
     # -- structure ---------------------------------------------------------------------------
 
@@ -190,57 +251,64 @@ class GaussianMixture:
         nu = 1.0 - abar if noise_var is None else check_nonnegative(noise_var, "noise_var")
         if nu == 0.0 and abar == 1.0:
             return self
-        var = abar * np.square(self.sigmas) + nu
+        return self.at_level(math.sqrt(abar), abar, nu)
+
+    def at_level(self, alpha: float, signal_var: float, noise_var: float) -> GaussianMixture:
+        """The law of alpha x + sqrt(noise_var) xi, unchecked: signal_var is alpha^2."""
+        if self.covariance is not None:
+            return _restored(
+                self.means if alpha == 1.0 else frozen(alpha * self.means + 0.0),
+                self.weights,
+                self.covariance.at(signal_var, noise_var),
+                True,
+            )
+        var = signal_var * np.square(self.sigmas) + noise_var
         sigma_t = float(np.sqrt(var[0])) if self.has_common_sigma else np.sqrt(var)
-        return self.rescaled(math.sqrt(abar), sigma_t)
+        return self.rescaled(alpha, sigma_t)
 
     def rescaled(self, factor: float, sigma: float | ArrayLike) -> GaussianMixture:
-        """The same modes and weights, means times a factor in (0, 1], at another sigma. Neither is
-        checked again, nor whether modes coincide: after scaling that is no slip."""
+        """Isotropic modes of the same weights, means times a factor in (0, 1], at another sigma.
+        Neither is checked again, nor whether modes coincide: after scaling that is no slip."""
+        means = self.means if factor == 1.0 else frozen(factor * self.means + 0.0)
         law = object.__new__(GaussianMixture)
-        put = functools.partial(object.__setattr__, law)
-        put("means", self.means if factor == 1.0 else frozen(factor * self.means + 0.0))
-        put("sigma", _check_sigma(sigma, self.N))
-        put("weights", self.weights)
-        put("_allow_duplicates", True)
+        law._put(means, self.weights, None)
+        object.__setattr__(law, "_sigma", _check_sigma(sigma, self.N))
         return law
 
     # -- density -----------------------------------------------------------------------------
 
     def log_density(self, x: ArrayLike) -> Array:
         """log p(x): x (n, d) -> (n,)."""
-        from .. import kernels
-
-        return kernels.log_density(check_points(x, self.d), *self._kernel_arguments)
+        return self.pointwise.log_density(check_points(x, self.d))
 
     def score(self, x: ArrayLike) -> Array:
-        """grad log p(x) = sum_k gamma_k (mu_k - x)/sigma_k^2: x (n, d) -> (n, d).
+        """grad log p(x) = sum_k gamma_k Sigma_k^-1 (mu_k - x): x (n, d) -> (n, d).
 
         Source: arXiv 2605.06831 v1, section 3 (with one variance per mode allowed).
         """
-        from .. import kernels
-
-        return kernels.score(check_points(x, self.d), *self._kernel_arguments)
+        return self.pointwise.score(check_points(x, self.d))
 
     def responsibilities(self, x: ArrayLike) -> Array:
         """Posterior mode probabilities gamma_k(x): x (n, d) -> (n, N), rows sum to one."""
-        from .. import kernels
-
-        return kernels.responsibilities(check_points(x, self.d), *self._kernel_arguments)
+        return self.pointwise.responsibilities(check_points(x, self.d))
 
     def score_jacobian(self, x: ArrayLike) -> Array:
         """Hessian of log p: x (n, d) -> (n, d, d), symmetric.
 
-        sum_k gamma_k [s_k s_k^T - I/sigma_k^2] - s s^T with s_k = (mu_k - x)/sigma_k^2, evaluated
+        sum_k gamma_k [s_k s_k^T - Sigma_k^-1] - s s^T with s_k = Sigma_k^-1 (mu_k - x), evaluated
         with centred s_k - s so that it keeps its digits where one mode dominates.
         """
-        from .. import kernels
-
-        return kernels.score_jacobian(check_points(x, self.d), *self._kernel_arguments)
+        return self.pointwise.score_jacobian(check_points(x, self.d))
 
     @functools.cached_property
-    def _kernel_arguments(self) -> tuple[Array, Array, Array]:
-        return self.means, frozen(np.square(self.sigmas)), frozen(np.log(self.weights))
+    def pointwise(self) -> Isotropic | Anisotropic:
+        """What these four are computed by. NotApplicableError for point masses: they have none."""
+        from .densities import Anisotropic, Isotropic
+
+        log_weights = frozen(np.log(self.weights))
+        if self.covariance is not None:
+            return Anisotropic(self.means, self.covariance, log_weights)
+        return Isotropic(self.means, frozen(np.square(self.sigmas)), log_weights)
 
     # -- samples and files -------------------------------------------------------------------
 
@@ -266,22 +334,31 @@ class GaussianMixture:
         generator = np.random.default_rng(rng)
         k = generator.choice(self.N, size=count, p=self.weights / self.weights.sum())
         z = generator.standard_normal((count, self.d))
-        return self.means[k] + self.sigmas[k, None] * z
+        if self.covariance is None:
+            return self.means[k] + self.sigmas[k, None] * z
+        factors = self.covariance.functions(np.sqrt)
+        if len(self.covariance.directions) == 0:
+            return self.means[k] + factors[0][k] * z
+        out = self.means[k]
+        for mode in np.unique(k):
+            out[k == mode] += self.covariance.applied(int(mode), z[k == mode], factors)
+        return out
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to .toml or .npz (by ending); `load` gives back the same bits."""
-        values = {"means": self.means, "sigma": self.sigma, "weights": self.weights}
+        spread: dict[str, Any] = {"sigma": self.sigma} if (c := self.covariance) is None else c.data
+        values = {"means": self.means, "weights": self.weights} | spread
         if self._allow_duplicates:
-            values["allow_duplicates"] = True  # type: ignore[assignment]
+            values["allow_duplicates"] = True
         write_parameters(path, values)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> GaussianMixture:
-        """Read `means`, `sigma` and optionally `weights` from a .toml or .npz file.
+        """Read `means`, what says their spread, and optionally `weights` from a .toml or .npz file.
 
         sigma is final: nothing is rescaled. Unknown keys are errors.
         """
-        values = read_parameters(path, _KEYS, frozenset({"means", "sigma"}))
+        values = read_parameters(path, _KEYS, frozenset({"means"}))
         try:
             return cls(**values)
         except FileError:
@@ -299,32 +376,13 @@ def _refuse_fitted(value: object) -> None:
         )
 
 
-def _isotropic_variances(covariances: ArrayLike, n_modes: int, d: int) -> Array:
-    """(N,) variances from scikit-learn's covariances: (N,), (N, d), (N, d, d) or (d, d)."""
-    given = check_real_array(covariances, "covariances_")
-    if given.shape == (n_modes,):
-        return given
-    if given.shape == (n_modes, d):
-        matrices = given[:, :, None] * np.eye(d)
-    else:
-        matrices = np.broadcast_to(given, (n_modes, d, d)) if given.shape == (d, d) else given
-    if matrices.shape != (n_modes, d, d):
-        raise InputError(
-            f"covariances_ of {n_modes} modes in {d} dimensions have shape (N,), (N, d), (N, d, d) "
-            "or (d, d)",
-            f"shape {given.shape}",
-            "Pass the fitted object as scikit-learn left it.",
-        )
-    variances = np.trace(matrices, axis1=1, axis2=2) / d
-    off = np.abs(matrices - variances[:, None, None] * np.eye(d)).max(axis=(1, 2))
-    if (off > 64 * d * np.finfo(float).eps * variances).any():
-        k = int(np.argmax(off / variances))
-        raise InputError(
-            "modes must be isotropic: every covariance a multiple of the identity",
-            f"mode {k}, off by {off[k] / variances[k]:.3g} of its variance",
-            'Fit with covariance_type="spherical".',
-        )
-    return variances
+def _restored(
+    means: Array, weights: Array, covariance: Covariance, allow_duplicates: bool
+) -> GaussianMixture:
+    law = object.__new__(GaussianMixture)
+    law._put(frozen(means), frozen(weights), covariance)
+    object.__setattr__(law, "_allow_duplicates", allow_duplicates)
+    return law
 
 
 def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
@@ -333,8 +391,7 @@ def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
     if given.ndim > 1:
         plain = ", else a.ravel()" if given.size in (1, n_modes) else ""
         raise InputError(
-            f"modes must be isotropic: sigma is one number or a ({n_modes},) array of standard "
-            "deviations",
+            f"sigma is one number or a ({n_modes},) array of standard deviations",
             f"an array of shape {given.shape}",
             "If these are variances, as fitted covariances are, "
             "GaussianMixture.from_sklearn(fitted) takes their roots; in one dimension pass "
@@ -347,11 +404,12 @@ def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
             f"{len(values)} values",
             "Match the number of rows of means.",
         )
-    if (values < SMALLEST).any():
+    bad = values[(values < SMALLEST) & (values != 0.0)]
+    if bad.size:
         raise InputError(
-            f"sigma must be > 0 (and at least {SMALLEST:g})",
-            describe(float(values.min())),
-            "A point mass has no score: choose a small positive sigma.",
+            f"sigma must be 0, a point mass, or at least {SMALLEST:g}",
+            describe(float(bad.min())),
+            "Standard deviations are not negative.",
         )
     if (values == values[0]).all():
         return float(values[0])

@@ -57,7 +57,11 @@ class StartError:
     def kl_bound(self) -> float:
         """The upper bound by convexity, at no cost."""
         square = self.schedule.alpha_bar[self.t] * np.square(self.mixture.means).sum(axis=1)
-        each = self.mixture.d * _normal_kl(self._variances) + 0.5 * square
+        if (c := self.mixture.covariance) is None:
+            own = self.mixture.d * _normal_kl(self._variances)
+        else:
+            own = c.at(*self._level).total(_normal_kl, self.mixture.d)
+        each = own + 0.5 * square
         return float(self.mixture.weights @ each)
 
     @property
@@ -124,12 +128,17 @@ class StartError:
 
     @functools.cached_property
     def _variances(self) -> Array:
-        sch = self.schedule
-        out: Array = sch.alpha_bar[self.t] * np.square(self.mixture.sigmas) + sch.noise_var[self.t]
-        return out
+        signal_var, noise_var = self._level
+        return signal_var * np.square(self.mixture.sigmas) + noise_var
+
+    @property
+    def _level(self) -> tuple[float, float]:
+        return float(self.schedule.alpha_bar[self.t]), float(self.schedule.noise_var[self.t])
 
     @functools.cached_property
     def _lines(self) -> _Lines | None:
+        if self.mixture.covariance is not None:
+            return None
         found = _find_lines(self.mixture, float(self.schedule.alpha[self.t]), self._variances)
         return None if found is None or any(map(_is_too_fine, found.axes)) else found
 
@@ -147,23 +156,31 @@ class StartError:
         return np.prod(parts, axis=0)
 
     def _drawn_weights(self) -> tuple[Array, Array]:
-        mixture, var = self.mixture, self._variances
+        mixture = self.mixture
         n = int(min(_DRAWS, _ENTRIES // (mixture.N + mixture.d)))
         if n < _FEWEST:  # of so many modes no weight could be told apart from its neighbours'
             return np.zeros(mixture.N), np.ones(mixture.N)
         x = np.random.default_rng(0).standard_normal((n, mixture.d))
-        means = float(self.schedule.alpha[self.t]) * mixture.means
+        gamma = self._shares(x)
+        mean, var = gamma.mean(axis=0), gamma.var(axis=0, ddof=1)
+        log = math.log(4.0 * mixture.N / _MISS)
+        half = np.sqrt(2.0 * var * log / n) + 7.0 * log / (3.0 * (n - 1))
+        return np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0)
+
+    def _shares(self, x: Array) -> Array:
+        """Responsibilities (n, N) at the start."""
+        mixture, alpha = self.mixture, float(self.schedule.alpha[self.t])
+        if mixture.covariance is not None:
+            return mixture.at_level(alpha, *self._level).responsibilities(x)
+        var = self._variances
+        means = alpha * mixture.means
         constant = np.log(mixture.weights) - 0.5 * mixture.d * np.log(var)
         constant = constant - 0.5 * np.square(means).sum(axis=1) / var
         terms = constant + x @ (means / var[:, None]).T
         if not mixture.has_common_sigma:
             terms -= 0.5 * np.square(x).sum(axis=1)[:, None] / var
         gamma = np.exp(terms - terms.max(axis=1, keepdims=True))
-        gamma /= gamma.sum(axis=1, keepdims=True)
-        mean, var = gamma.mean(axis=0), gamma.var(axis=0, ddof=1)
-        log = math.log(4.0 * mixture.N / _MISS)
-        half = np.sqrt(2.0 * var * log / n) + 7.0 * log / (3.0 * (n - 1))
-        return np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0)
+        return np.asarray(gamma / gamma.sum(axis=1, keepdims=True))
 
 
 @functools.lru_cache(maxsize=64)

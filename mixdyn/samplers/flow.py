@@ -56,7 +56,7 @@ class ProbabilityFlow(Options):
         """The multistep method on this model."""
         sigma = self.data_std
         if sigma is None:
-            sigma = float(model.mixture.sigmas.min()) if is_exact(model) else 0.0
+            sigma = math.sqrt(model.mixture.smallest_var) if is_exact(model) else 0.0
         return FlowStepper(model, schedule, grid, self.order, sigma**2)
 
 

@@ -81,13 +81,15 @@ class ExactScore:
         """p_t for t in 0..T, or at a level."""
         at = level(self.schedule, t, first=0)
         if not 0.0 < at.signal_var <= 1.0:
-            std = np.sqrt(self.variances(at))
-            common = self.mixture.has_common_sigma
-            return self.mixture.rescaled(at.alpha, float(std[0]) if common else std)
+            return self.mixture.at_level(at.alpha, at.signal_var, at.noise_var)
         return self.mixture.diffused(at.signal_var, noise_var=at.noise_var)
 
+    def _smallest(self, at: Level) -> float:
+        """The smallest variance of a mode in any direction at a level."""
+        return at.signal_var * self.mixture.smallest_var + at.noise_var
+
     def variances(self, t: int | Level) -> Array:
-        """(N,) variances of the modes at time t, in x units."""
+        """(N,) variances of isotropic modes at time t, in x units."""
         at = level(self.schedule, t, first=0)
         return at.signal_var * np.square(self.mixture.sigmas) + at.noise_var
 
@@ -96,7 +98,7 @@ class ExactScore:
         points, at = check_points(x, self.d), level(self.schedule, t)
         if at.alpha == 0.0:
             return points / at.noise_std
-        return self.route.pull(points, at, float(-at.noise_std / self.variances(at).min()))
+        return self.route.pull(points, at, -at.noise_std / self._smallest(at))
 
     def score(self, x: ArrayLike, t: int | Level) -> Array:
         """grad log p_t(x), (n, d), for t in 0..T (time 0 has a score but no noise)."""
@@ -106,18 +108,27 @@ class ExactScore:
         points = check_points(x, self.d)
         if at.alpha == 0.0:
             return -points / at.noise_var
-        return self.route.pull(points, at, 1.0 / float(self.variances(at).min()))
+        return self.route.pull(points, at, 1.0 / self._smallest(at))
 
     def x0(self, x: ArrayLike, t: int | Level) -> Array:
-        """E[x_0 | x_t = x], (n, d): sum_k gamma_k (noise_var mu_k + alpha sigma_k^2 x)/sigma_t,k^2.
+        """E[x_0 | x_t = x], (n, d): sum_k gamma_k (noise_var mu_k + alpha sigma_k^2 x)/sigma_t,k^2,
+        of any covariances sum_k gamma_k C_k^-1 (noise_var mu_k + alpha Sigma_k x).
 
         Direct, not through eps: (x - noise_std eps)/alpha loses digits where alpha is small.
         """
         points, at = check_points(x, self.d), level(self.schedule, t)
         if at.alpha == 0.0:
             return np.tile(self.mixture.weights @ self.mixture.means, (len(points), 1))
-        gamma = self.responsibilities(points, at) / self.variances(at)
         out = np.zeros_like(points)
+        if (covariance := self.mixture.covariance) is not None:
+            gamma = self.responsibilities(points, at)
+            inverse, keep = covariance.regression(at.signal_var, at.noise_var)
+            for k, mu in enumerate(self.mixture.means):
+                from_mean = covariance.applied(k, mu[None], inverse)
+                from_state = covariance.applied(k, at.alpha * points, keep)
+                out += gamma[:, k, None] * (at.noise_var * from_mean + from_state)
+            return out
+        gamma = self.responsibilities(points, at) / self.variances(at)
         # Mode by mode: a matrix product's bits depend on how many rows it has.
         for k, (mu, sigma) in enumerate(zip(self.mixture.means, self.mixture.sigmas, strict=True)):
             out += gamma[:, k, None] * (at.noise_var * mu + at.alpha * sigma**2 * points)

@@ -26,10 +26,12 @@ def dtype_of(precision: Precision) -> Real:
 
 def check_resolved(mixture: GaussianMixture, dtype: Real) -> None:
     """Refuse modes that float32, where that is asked for, does not resolve."""
+    if dtype is not np.float32:
+        return
     largest, sigma = float(np.abs(mixture.means).max()), mixture.sigmas
     smallest = SMALLEST_SHARE_SINGLE * max(largest, 1.0)
     unresolved = max(largest, sigma.max()) > LARGEST_SINGLE or sigma.min() < smallest
-    if dtype is np.float32 and unresolved:
+    if unresolved:
         raise InputError(
             f"single precision needs means and sigma up to {LARGEST_SINGLE:g} in size and a "
             f"sigma >= {smallest:.3g}, 64 spacings of float32 at the farthest mean",

@@ -14,6 +14,7 @@ from ..problem.checks import check_mixture, check_schedule
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..score.protocol import Level, ScoreModel, checked_eps, lent, takes_levels, time_on
+from ..score.routes.ellipsoids import Ellipsoids
 from ..score.routes.general import General
 from ..support.checks import Array, check_nonnegative
 from ..support.errors import InputError
@@ -32,24 +33,28 @@ class Field(Protocol):
 
 class MixtureField:
     """The exact field of a mixture at any v >= sigma_min^2: the pull of the general route, in
-    another clock (variances v + sigma_k^2 - sigma_min^2 about the means themselves)."""
+    another clock (variances v + sigma_k^2 - sigma_min^2 about the means themselves); of covariances
+    that of theirs, sigma_min^2 the smallest variance in any direction."""
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self.mixture = check_mixture(mixture)
         self.d = mixture.d
-        square = np.square(mixture.sigmas)
-        self._excess = square - square.min()
-        self._floor = float(square.min())
-        self._route = General(mixture, np.float64)
+        self._floor = mixture.smallest_var
+        self._ellipsoids = Ellipsoids.fits(mixture, np.float64)
+        if self._ellipsoids is None:
+            self._excess = np.square(mixture.sigmas) - self._floor
+            self._route = General(mixture, np.float64)
 
     def pull(self, y: Array, v: float) -> Array:
-        """sum_k gamma_k (v/v_k)(mu_k - y), v_k the effective variance of mode k."""
+        """v sum_k gamma_k C_k^-1 (mu_k - y), C_k the effective covariance of mode k."""
         if v < self._floor * (1 - 1e-12):
             raise InputError(
                 f"v must not fall below the variance of the clean data, {self._floor:.6g}",
                 v,
                 "End the grid there.",
             )
+        if self._ellipsoids is not None:
+            return self._ellipsoids.pull(y, Level(1.0, max(v - self._floor, 0.0)), 1.0)
         return self._route.pull_to(y, 1.0, v + self._excess, 1.0)
 
 
@@ -97,4 +102,4 @@ def v_grid(schedule: NoiseSchedule, grid: TimeGrid, mixture: GaussianMixture) ->
             f"alpha = 0 at t = {grid.times[0]}",
             "Start the grid below it.",
         )
-    return float(np.square(check_mixture(mixture).sigmas).min()) + rho
+    return check_mixture(mixture).smallest_var + rho

@@ -220,7 +220,7 @@ def test_a_rescaled_mixture_is_the_one_built_anew(factor, sigma):
     assert found.has_common_sigma == anew.has_common_sigma
     assert not found.means.flags.writeable
     with pytest.raises(InputError):
-        found.rescaled(factor, 0.0)
+        found.rescaled(factor, -0.1)
 
 
 def test_marginals_compose_as_the_forward_process_does():

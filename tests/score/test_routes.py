@@ -32,6 +32,9 @@ MIXTURES = {
     "per-mode sigma": GaussianMixture([[0.0, 1.0], [1.0, -1.0]], [0.2, 0.7], [0.3, 0.7]),
     "many in the plane": GaussianMixture(np.random.default_rng(0).normal(size=(1100, 2)), 0.1),
     "many": GaussianMixture(np.random.default_rng(0).normal(size=(1100, 6)), 0.1),
+    "covariances": GaussianMixture(
+        [[0.0, 1.0], [1.0, -1.0]], weights=[0.3, 0.7], covariance=0.04 * np.eye(2)
+    ),
 }
 TAKEN = {
     "product": "spaced_axes",
@@ -39,6 +42,7 @@ TAKEN = {
     "per-mode sigma": "general",
     "many in the plane": "smoothed",
     "many": "screened",
+    "covariances": "ellipsoids",
 }
 
 
@@ -53,6 +57,8 @@ def test_a_route_pulls_as_the_general_one_where_it_fits(route):
     assert fitted
     for mixture, found in fitted:
         x = np.random.default_rng(1).normal(size=(30, mixture.d))
+        if mixture.covariance is not None:  # these are isotropic all the same
+            mixture = GaussianMixture(mixture.means, 0.2, mixture.weights)
         general = General(mixture, np.float64)
         for at in (level(SCHEDULE, 1), level(SCHEDULE, 40), Level(1.0, 0.3)):
             pulls = [one.pull(x, at, 0.7) for one in (found, general)]

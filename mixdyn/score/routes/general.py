@@ -1,4 +1,4 @@
-"""Any mixture: every mode is summed."""
+"""Any isotropic modes: every one is summed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class General:
 
     @classmethod
     def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
-        """Always."""
-        return cls(mixture, dtype)
+        """Any isotropic modes."""
+        return cls(mixture, dtype) if mixture.covariance is None else None
 
     def pull(self, x: Array, at: Level, scale: float) -> Array:
         """See `Route`."""
