@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds, geometry, oracles
-from mixdyn.geometry import Pair, dynamics, mode_radius
+from mixdyn.geometry import Pair, dynamics, mode_radius, radius_in_stds
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
@@ -41,6 +41,7 @@ _NO_CLOCK = (
     "tau_1, tau_2, saddles, traps and budgets need one sigma common to all modes: "
     "their theory describes a single clock."
 )
+_ALONG = "The sigma of a pair is the standard deviation of its modes along their line."
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,14 @@ class _Check:
         self.pairs, self.n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
         self.grid = self.ddim.grid(schedule)
         self.n_trajectories = _affordable(request.n_trajectories, self.grid, mixture.d)
-        self.sigma = float(mixture.sigmas[0])  # with what it is asked for, where it is common
+        self.stds = mixture.std_range
+        if self.stds[0] == 0.0:
+            raise errors.NotApplicableError(
+                "a check tells lengths in standard deviations, which must be positive",
+                "modes of standard deviation 0, point masses",
+                "Give them a width: GaussianMixture.from_data(X, bandwidth).",
+            )
+        self.sigma = self.stds[0]  # with what it is asked for, where it is common
         self.v = schedule.effective_variance(self.sigma)
         self.notes: list[str] = [f"Measured on {path.in_words}."] if path.in_words else []
 
@@ -93,6 +101,8 @@ class _Check:
             stages = [self._stage(tau) for tau in self.taus or self._default_tau()]
         else:
             self.notes.append(_NO_CLOCK)
+        if self.mixture.covariance is not None:
+            self.notes.append(_ALONG)
         starts = sorted({self.schedule.T, int(self.grid.times[0])})
         return facts.Diagnosis(
             self._mixture_facts(),
@@ -110,12 +120,12 @@ class _Check:
         )
 
     def _mixture_facts(self) -> dict[str, Any]:
-        sigmas, weights = self.mixture.sigmas, self.mixture.weights
+        weights = self.mixture.weights
         return {
             "N": self.mixture.N,
             "d": self.mixture.d,
-            "sigma_min": float(sigmas.min()),
-            "sigma_max": float(sigmas.max()),
+            "sigma_min": self.stds[0],
+            "sigma_max": self.stds[1],
             "weight_min": float(weights.min()),
             "weight_max": float(weights.max()),
             "digest": self.mixture.digest,
@@ -127,7 +137,7 @@ class _Check:
             "T": self.schedule.T,
             "alpha_bar_T": Log10.from_log(float(self.schedule.log_alpha_bar[-1])),
             "last_noise_var": float(last),
-            "last_noise_var_sigma2": float(last / self.mixture.sigmas.min() ** 2),
+            "last_noise_var_sigma2": float(last / self.stds[0] ** 2),
             "ddim_steps": self.grid.steps,
             "ddim_times": self.grid.times.tolist(),
             "digest": self.schedule.digest,
@@ -135,17 +145,15 @@ class _Check:
 
     def _pair_facts(self) -> list[facts.PairFacts]:
         mixture, N = self.mixture, self.mixture.N
-        radius, sigmas, weights = mode_radius(mixture), mixture.sigmas, mixture.weights
+        weights, reach = mixture.weights, radius_in_stds(mixture.d)
         known, never = mixture.has_common_sigma and self.pairs, np.full((N, N), dynamics.NEVER)
         tau_2 = [dynamics.tau_2(mixture, self.schedule, k) if known else never for k in self.kappas]
         found = []
         for modes in self.pairs:
             i, j, length = modes.i, modes.j, modes.length
             raw = [_time(times[i, j]) for times in tau_2]
-            widths = (
-                float(length / max(sigmas[i], sigmas[j])),
-                float(length / (radius[i] + radius[j])),
-            )
+            one, other = _stds_along(mixture, modes)
+            widths = length / max(one, other), length / (reach * one + reach * other)
             seen, ratio = _seen_share(mixture, modes), float(weights[i] / weights[j])
             steps = [self._steps_left(t) for t in raw]
             found.append(facts.PairFacts(i, j, length, *widths, seen, ratio, raw, steps))
@@ -223,7 +231,7 @@ class _Check:
             f"DDPM, {full.steps} steps": (full, 1.0),
         }
         found = []
-        for sigma in sorted({float(f(self.mixture.sigmas)) for f in (np.min, np.max)}):
+        for sigma in sorted(set(self.stds)):
             last = sigma**2 / (sigma**2 + float(schedule.rho[1]))
             for name, (grid, eta) in runs.items():
                 std = oracles.linear_recursion_std(
@@ -231,6 +239,15 @@ class _Check:
                 )
                 found.append(facts.SpreadFacts(name, sigma, float(std[-1]) / sigma, last))
         return found
+
+
+def _stds_along(mixture: GaussianMixture, modes: Pair) -> tuple[float, float]:
+    """Standard deviations of the two modes of a pair along its line."""
+    if (c := mixture.covariance) is None:
+        return float(mixture.sigmas[modes.i]), float(mixture.sigmas[modes.j])
+    line, roots = (modes.mu_i - modes.mu_j)[None] / modes.length, c.functions(np.sqrt)
+    one, other = (float(np.linalg.norm(c.applied(k, line, roots))) for k in (modes.i, modes.j))
+    return one, other
 
 
 def _affordable(n: int | None, grid: TimeGrid, d: int) -> int:

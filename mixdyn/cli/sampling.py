@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import __version__, kernels
-from mixdyn.geometry import Indices, Region, within_modes
+from mixdyn.geometry import Indices, Region, in_stds, within_modes
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule
@@ -197,7 +197,7 @@ def _mode_facts(mixture: GaussianMixture, nearest: Indices, offset: Array, n: in
     """Facts of the m samples in a mode: their modes (m,) and offsets from them (m, d)."""
     weights = mixture.weights
     counts = np.bincount(nearest, minlength=mixture.N)
-    square = np.square(offset / mixture.sigmas[nearest, None]).mean(axis=1)
+    square = np.square(in_stds(mixture, nearest, offset)).mean(axis=1)
     sums = np.bincount(nearest, square, mixture.N)
     due = n * weights >= _DUE
     lost = due & (counts < SURVIVING_SHARE * n * weights)

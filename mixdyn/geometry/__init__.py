@@ -1,6 +1,14 @@
 """Euclidean geometry of the means: pairs, classes, dominance, equilibria. No sampler, no score."""
 
-from .classes import Region, classify, mode_radius, widest_modes, within_modes
+from .classes import (
+    Region,
+    classify,
+    in_stds,
+    mode_radius,
+    radius_in_stds,
+    widest_modes,
+    within_modes,
+)
 from .pairs import (
     Indices,
     Mask,
@@ -22,10 +30,12 @@ __all__ = [
     "Region",
     "classify",
     "distance_to_segment",
+    "in_stds",
     "mode_radius",
     "nearest_pairs",
     "pair",
     "pairwise_distances",
+    "radius_in_stds",
     "require_pair",
     "row_blocks",
     "squared_distances",

@@ -39,17 +39,23 @@ def mode_radius(mixture: GaussianMixture) -> Array:
     ``5 sigma_k`` up to ten dimensions, ``sigma_k (sqrt(d) + 4)`` above, since the distance of a
     Gaussian sample to its mean grows like sqrt(d). Source: arXiv 2605.06831 v1, Appendix F.1.
     """
-    factor = 5.0 if check_mixture(mixture).d <= 10 else math.sqrt(mixture.d) + 4.0
-    return factor * mixture.sigmas
+    return radius_in_stds(check_mixture(mixture).d) * mixture.sigmas
+
+
+def radius_in_stds(d: int) -> float:
+    """`mode_radius` in standard deviations, in d dimensions."""
+    return 5.0 if d <= 10 else math.sqrt(d) + 4.0
 
 
 def widest_modes(mixture: GaussianMixture) -> Indices:
     """The widest mode at each place, in the order of the modes, (places,); all of them where their
     means differ. Modes with one mean differ in sigma, and the widest classifies for the others."""
+    c = mixture.covariance
+    width = mixture.sigmas if c is None else c.largest
     _, place = np.unique(mixture.means, axis=0, return_inverse=True)
     widest: dict[int, int] = {}
     for k, at in enumerate(place.reshape(-1).tolist()):
-        if at not in widest or mixture.sigmas[k] > mixture.sigmas[widest[at]]:
+        if at not in widest or width[k] > width[widest[at]]:
             widest[at] = k
     return np.array(sorted(widest.values()), dtype=np.intp)
 
@@ -63,9 +69,12 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     wide mode is true even where a narrow mode is nearer) and a segment the larger radius of its
     ends. Modes with one mean are one place, of the largest radius among them. With a single place
     nothing is an interpolation. Source: arXiv 2605.06831 v1,
-    Appendix F.1.
+    Appendix F.1. Of modes that are not isotropic the radius is in standard deviations, compared
+    with Mahalanobis distances: to a mode its own, to a segment that of either of its ends.
     """
     x = check_points(x, check_mixture(mixture).d)
+    if mixture.covariance is not None:
+        return _classify_ellipsoids(mixture, x)
     widest = widest_modes(mixture)
     means, radius = mixture.means[widest], mode_radius(mixture)[widest]
     codes = np.full(x.shape[0], Region.INVALID, dtype=np.int8)
@@ -87,9 +96,52 @@ def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], 
     codes = classify(mixture, x)
     inside = x[codes == Region.TRUE_MODE]
     nearest = np.zeros(len(inside), np.intp)
-    if mixture.N > 1 and len(inside):
+    if mixture.covariance is not None and len(inside):
+        nearest = np.argmin(mixture.squared_distances(inside), axis=1)
+    elif mixture.N > 1 and len(inside):
         nearest = two_nearest(mixture.means, inside)[0]
     return codes, nearest, inside - mixture.means[nearest]
+
+
+def in_stds(mixture: GaussianMixture, modes: Indices, offset: Array) -> Array:
+    """Offsets (m, d) from modes (m,) in standard deviations: whitened, of length the Mahalanobis
+    distance."""
+    if mixture.covariance is None:
+        return offset / mixture.sigmas[modes, None]
+    factors = mixture.covariance.functions(lambda variance: 1.0 / np.sqrt(variance))
+    out = np.empty_like(offset)
+    for k in np.unique(modes):
+        out[modes == k] = mixture.covariance.applied(int(k), offset[modes == k], factors)
+    return out
+
+
+def _classify_ellipsoids(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
+    radius = radius_in_stds(mixture.d)
+    codes = np.full(len(x), Region.INVALID, dtype=np.int8)
+    for block in row_blocks(len(x), max(mixture.N, mixture.d)):
+        d2 = mixture.squared_distances(x[block])
+        inside = (np.sqrt(d2) <= radius).any(axis=1)
+        codes[block][inside] = Region.TRUE_MODE
+        outside = np.flatnonzero(~inside)
+        if mixture.N > 1 and outside.size:
+            at = x[block][outside]
+            first, second, _, _ = _two_smallest(squared_distances(at, mixture.means))
+            reached = [_from_segment(mixture, i, (first, second), at) for i in (first, second)]
+            between = np.minimum(*reached) <= radius
+            codes[block][outside[between]] = Region.INTERPOLATION
+    return codes
+
+
+def _from_segment(
+    mixture: GaussianMixture, metric: Indices, ends: tuple[Indices, Indices], x: Array
+) -> Array:
+    """Mahalanobis distance (m,), by the modes `metric` (m,), of points x (m, d) to the segments of
+    the means `ends`."""
+    i, j = (mixture.means[end] for end in ends)
+    edge, offset = (in_stds(mixture, metric, part) for part in (i - j, x - j))
+    square = np.maximum(np.square(edge).sum(axis=1), np.finfo(float).tiny)
+    a = np.clip((edge * offset).sum(axis=1) / square, 0.0, 1.0)
+    return np.asarray(np.linalg.norm(offset - a[:, None] * edge, axis=1))
 
 
 def _between(means: Array, radius: Array, x: Array, d2: Array) -> Mask:

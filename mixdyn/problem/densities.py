@@ -38,6 +38,11 @@ class Isotropic:
         """grad log p (n, d)."""
         return np.asarray(kernels.score(x, *self._modes))
 
+    def squared_lengths(self, x: Array) -> Array:
+        """Squared Mahalanobis distances (n, N)."""
+        means, var, _ = self._modes
+        return np.array([np.square(x - mean).sum(axis=1) for mean in means]).T / var
+
     def responsibilities(self, x: Array) -> Array:
         """(n, N)."""
         return np.asarray(kernels.responsibilities(x, *self._modes))

@@ -176,7 +176,7 @@ class GaussianMixture:
         """Standard deviation of isotropic modes, one for all or (N,); else NotApplicableError."""
         if self.covariance is None:
             return self._sigma
-        low, high = (math.sqrt(v) for v in (self.smallest_var, self.covariance.largest.max()))
+        low, high = self.std_range
         raise NotApplicableError(
             "this needs isotropic modes, one sigma in every direction",
             f"{self.N} modes with {self.covariance.kind}, standard deviations {low:.4g} to "
@@ -193,6 +193,13 @@ class GaussianMixture:
     def smallest_var(self) -> float:
         """The smallest variance of a mode in any direction."""
         return float(np.square(self.sigmas).min()) if (c := self.covariance) is None else c.smallest
+
+    @property
+    def std_range(self) -> tuple[float, float]:
+        """The smallest and the largest standard deviation of a mode in any direction."""
+        if (c := self.covariance) is None:
+            return float(self.sigmas.min()), float(self.sigmas.max())
+        return math.sqrt(c.smallest), math.sqrt(c.largest.max())
 
     @property
     def _spread_name(self) -> str:
@@ -299,6 +306,10 @@ class GaussianMixture:
         with centred s_k - s so that it keeps its digits where one mode dominates.
         """
         return self.pointwise.score_jacobian(check_points(x, self.d))
+
+    def squared_distances(self, x: ArrayLike) -> Array:
+        """Squared Mahalanobis distances of points x (n, d) from all modes, (n, N)."""
+        return self.pointwise.squared_lengths(check_points(x, self.d))
 
     @functools.cached_property
     def pointwise(self) -> Isotropic | Anisotropic:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Region, within_modes
+from ..geometry import Region, in_stds, within_modes
 from ..problem.mixture import GaussianMixture
 from ..support.checks import Array, IntArray
 from ..support.errors import FileError
@@ -80,7 +80,7 @@ def summarise(
     """What the samples x (n, d), of which `kept` (n,) are left, are on the true mixture."""
     x, kept = drawn
     codes, nearest, offset = within_modes(mixture, x)
-    away = offset / mixture.sigmas[nearest, None]
+    away = in_stds(mixture, nearest, offset)
 
     def count(values: NDArray[Any], size: int) -> tuple[int, ...]:
         return tuple(int(k) for k in np.bincount(values, minlength=size))

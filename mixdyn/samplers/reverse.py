@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..problem.covariance import Covariance
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..score.protocol import ScoreModel, is_exact, model_for
@@ -16,7 +17,7 @@ from ..support.errors import InputError
 from .ddim import DDIM
 from .options import Offer, Options
 from .plan import check_reach
-from .step import Rows, Stepper
+from .step import Rows, Stepper, Use
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,8 @@ class ExactReverse(Options):
 
     By Bayes' rule the forward kernel reverses to a mixture: mode k has posterior weight
     gamma_k(x_t) and, in y = x/alpha with effective variance v_k and q_k = v_k(s)/v_k(t), mean
-    mu_k + q_k (y_t - mu_k) and variance v_k(s)(1 - q_k).
+    mu_k + q_k (y_t - mu_k) and variance v_k(s)(1 - q_k); of covariances these in each of its
+    eigenvectors.
     """
 
     name: ClassVar[str] = "exact"
@@ -96,6 +98,9 @@ class ReverseStepper:
         from .. import kernels
 
         t, s = self.grid.pairs[k]
+        if self.mixture.covariance is not None:
+            self._advance_ellipsoids(self.mixture.covariance, x, (t, s), rows)
+            return
         sch, square = self.schedule, np.square(self.mixture.sigmas)
         alpha_t, alpha_s, var_s = sch.alpha[t], sch.alpha[s], square + sch.rho[s]
         var_t = sch.alpha_bar[t] * square + sch.noise_var[t]
@@ -119,3 +124,25 @@ class ReverseStepper:
             alpha_t,
             alpha_s,
         )
+
+    def _advance_ellipsoids(
+        self, covariance: Covariance, x: Array, step: tuple[int, int], rows: Rows
+    ) -> None:
+        from scipy.special import ndtr
+
+        (t, s), sch = step, self.schedule
+        marginal = self.mixture.diffused(sch.alpha_bar[t], noise_var=sch.noise_var[t])
+        gamma = marginal.responsibilities(x)
+        xi = rows.of_step(sch, step, x.shape)
+        u = ndtr(rows.normals(Use.KICK, t, (len(x), 1)))
+        mode = np.minimum((np.cumsum(gamma, axis=1) < u).sum(axis=1), self.mixture.N - 1)
+        rho_t, rho_s = float(sch.rho[t]), float(sch.rho[s])
+        keep = covariance.functions(lambda v: (v + rho_s) / (v + rho_t))
+        noise_std = covariance.functions(
+            lambda v: np.sqrt((v + rho_s) * ((rho_t - rho_s) / (v + rho_t)))
+        )
+        for k in np.unique(mode):
+            mine, mean = mode == k, self.mixture.means[k]
+            offset = x[mine] / sch.alpha[t] - mean
+            moved = mean + covariance.applied(k, offset, keep)
+            x[mine] = sch.alpha[s] * (moved + covariance.applied(k, xi[mine], noise_std))

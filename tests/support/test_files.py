@@ -46,7 +46,7 @@ BAD_MIXTURE = {
     ),
     "a boolean sigma": ("means = [[0.0], [1.0]]\nsigma = true\n", "real numbers"),
     "a date": ("means = [[0.0], [1.0]]\nsigma = 2024-01-01\n", "real numbers"),
-    "sigma 0": ("means = [[0.0], [1.0]]\nsigma = 0\n", "sigma must be > 0"),
+    "sigma negative": ("means = [[0.0], [1.0]]\nsigma = -1\n", "sigma must be 0, a point"),
     "negative weight": (GOOD + "weights = [-1, 2]\n", "weights must be > 0"),
     "duplicates": ("means = [[0.0], [0.0]]\nsigma = 0.1\n", "modes must differ"),
     "a text for a flag": (GOOD + 'allow_duplicates = "no"\n', "allow_duplicates"),

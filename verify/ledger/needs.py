@@ -41,6 +41,20 @@ def modes(least: int) -> Need:
     return Need(obstacle, least=least)
 
 
+def without_one_width(mixture: GaussianMixture) -> str | None:
+    """Why a claim that is stated for isotropic modes of positive width cannot be judged on these,
+    or None. Every claim of the ledger is."""
+    low, high = mixture.std_range
+    if mixture.covariance is not None:
+        return (
+            "the claim is stated for isotropic modes; here standard deviations of the modes run "
+            f"{low:.4g} to {high:.4g}"
+        )
+    if low == 0.0:
+        return "the claim is stated for modes of positive width; here some are point masses"
+    return None
+
+
 def _of_several_sigmas(mixture: GaussianMixture) -> str | None:
     if mixture.has_common_sigma:
         return None

@@ -54,7 +54,7 @@ def _describe_mixture(case: Case) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "N": mixture.N,
         "d": mixture.d,
-        "sigma": [float(mixture.sigmas.min()), float(mixture.sigmas.max())],
+        "sigma": list(mixture.std_range),
         "weights": [float(mixture.weights.min()), float(mixture.weights.max())],
         "shortest_distance": None,
         "digest": mixture.digest,
