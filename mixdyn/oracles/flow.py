@@ -31,7 +31,7 @@ from mixdyn.support.errors import ConvergenceError
 
 from .flow_arb import flow_axis_arb
 from .reduction import ode_contraction
-from .separable import Axis, separate
+from .separable import Axis, line_of_sigmas, separate
 
 if TYPE_CHECKING:
     from mixdyn.problem.mixture import GaussianMixture
@@ -45,14 +45,17 @@ _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 def flow_map(mixture: GaussianMixture, y: ArrayLike, v_from: float, v_to: float) -> Array:
     """End points of the probability-flow ODE from effective variance v_from to v_to, (n, d).
 
-    y (n, d) static coordinates; v_from, v_to > 0 in any order (v = sigma^2 is clean data). Errors
+    y (n, d) static coordinates; v_from, v_to > 0 in any order (v = sigma^2 is clean data, of a
+    sigma per mode in one dimension the smallest). Errors
     stay below 1e-12 of the mixture's extent plus |y'|, the given doubles taken as exact; points
     within rounding of a separatrix are solved in ball arithmetic, milliseconds to a second each.
 
-    Raises NotApplicableError for a sigma per mode or a mixture that is not separable.
+    Raises NotApplicableError for a sigma per mode beyond one dimension, or no separable mixture.
     """
     start, end = check_positive(v_from, "v_from"), check_positive(v_to, "v_to")
     points = check_points(y, check_mixture(mixture).d, "y")
+    if mixture.d == 1 and not mixture.has_common_sigma:
+        return flow_axis(line_of_sigmas(mixture), points[:, 0], start, end)[:, None]
     separation = separate(mixture)
     coordinates = separation.enter(points)
     columns = [
@@ -97,7 +100,7 @@ def _flow_chunk(axis: Axis, y: Array, v_from: float, v_to: float) -> Array:
 
 def _log_tails(axis: Axis, y: Array, v: float) -> tuple[Array, Array]:
     """log P_j and log M_j, both (n, m + 1) for j = 0..m."""
-    z = (y[:, None] - axis.values) / np.sqrt(v)
+    z = (y[:, None] - axis.values) / np.sqrt(v + axis.excess)
     log_w = np.log(axis.weights)
     edge = np.full((len(y), 1), -np.inf)
     above = np.logaddexp.accumulate((log_w + log_ndtr(z))[:, ::-1], axis=1)[:, ::-1]
@@ -130,15 +133,20 @@ def _finite(log_value: Array) -> Array:
 
 
 def _log_density(axis: Axis, y: Array, v: float) -> Array:
-    z2 = np.square(y[:, None] - axis.values) / v
-    terms = np.log(axis.weights) - 0.5 * z2
+    z2 = np.square(y[:, None] - axis.values) / (v + axis.excess)
+    terms = np.log(axis.weights) - 0.5 * z2 - 0.5 * np.log1p(axis.excess / v)
     return np.asarray(np.logaddexp.reduce(terms, axis=1) - _LOG_ROOT_2PI - 0.5 * math.log(v))
 
 
 def _bracket(axis: Axis, y: Array, v_from: float, v_to: float) -> tuple[Array, Array]:
-    """The mean field stays within the means, so y' = r y + (1 - r) h with h between them."""
+    """Between the ends r y + (1 - r) mu of the flows of single modes: where all of these lie below
+    a place, the distribution function there is larger than at the start."""
     r = ode_contraction(v_from, v_to)
     ends = [r * y + (1.0 - r) * axis.values[0], r * y + (1.0 - r) * axis.values[-1]]
+    if isinstance(axis.excess, np.ndarray):
+        own = np.sqrt((v_to + axis.excess) / (v_from + axis.excess))
+        alone = own * y[:, None] + (1.0 - own) * axis.values
+        r, ends = np.maximum(1.0, own.max()), [alone.min(axis=1), alone.max(axis=1)]
     slack = 8.0 * _EPS * (1.0 + r) * (np.abs(y) + axis.extent)
     return np.minimum(*ends) - slack, np.maximum(*ends) + slack
 
@@ -178,9 +186,10 @@ def _log_balance(
     left, right = np.logaddexp(log_p, below), np.logaddexp(log_m, above)
     log_pdf = (
         np.log(axis.weights)
-        - 0.5 * np.square(y[:, None] - axis.values) / v
+        - 0.5 * np.square(y[:, None] - axis.values) / (v + axis.excess)
         - _LOG_ROOT_2PI
         - 0.5 * math.log(v)
+        - 0.5 * np.log1p(axis.excess / v)
     )
     upper = np.arange(len(axis.values)) >= cut
     slope = np.exp(np.where(upper, log_pdf - left[:, None], log_pdf - right[:, None]))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mixdyn.problem.checks import check_common_sigma
 from mixdyn.support.checks import check_integer, check_positive, describe
 from mixdyn.support.errors import ConvergenceError, InputError, NotApplicableError
@@ -137,13 +139,24 @@ def separatrix_arb(
     return known, solver.density(known)
 
 
+def _variances(axis: Axis, v: Any) -> list[Any]:
+    """Of each mode, or the one that all share."""
+    if isinstance(axis.excess, np.ndarray):
+        return [v + as_arb(excess) for excess in axis.excess]
+    return [v]
+
+
+def _repeats(axis: Axis) -> int:
+    return 1 if isinstance(axis.excess, np.ndarray) else len(axis.values)
+
+
 def _conserved(axis: Axis, j: int, y: Any, v: Any) -> Any:
     """G_j: weight of the modes above j that lies below y, minus its mirror image."""
     from flint import arb
 
-    scale = (2 * v).rsqrt()
+    scales = [(2 * one).rsqrt() for one in _variances(axis, v)] * _repeats(axis)
     total = arb(0)
-    for k, (m, w) in enumerate(zip(axis.values, axis.weights, strict=True)):
+    for k, (m, w, scale) in enumerate(zip(axis.values, axis.weights, scales, strict=True)):
         z = (y - as_arb(m)) * scale
         total += -as_arb(w) * z.erfc() if k < j else as_arb(w) * (-z).erfc()
     return total / 2
@@ -179,10 +192,12 @@ class _CutSolver:
         from flint import arb
 
         total = arb(0)
-        for m, w in zip(self.values, self.weights, strict=True):
+        variances = _variances(self.axis, self.v_to)
+        halves = [(2 * v, (2 * arb.pi() * v).rsqrt()) for v in variances] * _repeats(self.axis)
+        for m, w, (twice, scale) in zip(self.values, self.weights, halves, strict=True):
             z = y - m
-            total += w * (-(z * z) / (2 * self.v_to)).exp()
-        return total * (2 * arb.pi() * self.v_to).rsqrt()
+            total += w * (-(z * z) / twice).exp() * scale
+        return total
 
     def goal(self, ball: Any, bits: int) -> Any:
         """The radius asked for: 2^-bits of the means' size plus |y'|."""
@@ -239,10 +254,15 @@ class _AxisSolver(_CutSolver):
         self.target = values[self.cut]
 
     def first_bracket(self) -> tuple[Any, Any]:
-        """The mean field stays within the means: y' = r y + (1 - r) h with h between them."""
-        r = (self.v_to / self.v_from).sqrt()
-        ends = [r * self.y + (1 - r) * m for m in (self.values[0], self.values[-1])]
-        return ends[0].min(ends[1]).lower(), ends[0].max(ends[1]).upper()
+        """Between the ends r y + (1 - r) mu of the flows of single modes, see `flow`."""
+        both = (_variances(self.axis, v) for v in (self.v_from, self.v_to))
+        rates = [(to / start).sqrt() for start, to in zip(*both, strict=True)]
+        rates *= _repeats(self.axis)
+        ends = [r * self.y + (1 - r) * m for m, r in zip(self.values, rates, strict=True)]
+        low = high = ends[0]
+        for end in ends[1:]:
+            low, high = low.min(end), high.max(end)
+        return low.lower(), high.upper()
 
 
 def as_arb(value: Any) -> Any:

@@ -6,8 +6,9 @@ x_s given x_t is again a Gaussian mixture; in static coordinates, with q_k = v_k
     means      mu_k + q_k (y_t - mu_k),
     variances  v_k(s) (1 - q_k),
 
-times alpha_s (alpha_s^2) for x. Bayes' rule within each mode; no result of a paper is used. The
-discrete DDPM chain has another law.
+times alpha_s (alpha_s^2) for x. Of covariances, C_k = Sigma_k + rho I and Q_k = C_k(s) C_k(t)^-1
+stand for v_k and q_k, and the covariance is (rho_t - rho_s) Q_k. Bayes' rule within each
+mode; no result of a paper is used. The discrete DDPM chain has another law.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ if TYPE_CHECKING:
 class ReverseLaw:
     """The law of x_s given each row of x_t: a mixture per row.
 
-    log_weights (n, N), rows sum to one after exp; means (n, N, d); variances (N,) > 0, both in the
-    units of x_s; alpha_s the signal amplitude at s, in (0, 1].
+    log_weights (n, N), rows sum to one after exp; means (n, N, d); variances (N,) > 0, of modes
+    that are not isotropic covariances (N, d, d), in the units of x_s; alpha_s the signal
+    amplitude at s, in (0, 1].
     """
 
     log_weights: Array
@@ -60,6 +62,8 @@ class ReverseLaw:
         mean = np.einsum("nk,nkd->nd", weights, self.means)
         offset = self.means - mean[:, None, :]
         covariance = np.einsum("nk,nki,nkj->nij", weights, offset, offset)
+        if self.variances.ndim == 3:
+            return mean, covariance + np.einsum("nk,kij->nij", weights, self.variances)
         covariance += (weights @ self.variances)[:, None, None] * np.eye(mean.shape[1])
         return mean, covariance
 
@@ -83,7 +87,8 @@ class ReverseLaw:
         width = check_positive(half_width, "half_width")
         normal = normal / np.linalg.norm(normal)
         offset = (self.means - self.alpha_s * middle) @ normal
-        std = np.sqrt(self.variances)
+        matrices = self.variances.ndim == 3
+        std = np.sqrt(normal @ self.variances @ normal if matrices else self.variances)
         return log_sum(
             self.log_weights + log_interval((-width - offset) / std, (width - offset) / std)
         )
@@ -100,7 +105,7 @@ def reverse_mixture(
 ) -> ReverseLaw:
     """The law O1 of x_s given x_t = x (n, d), from alpha_bar_t up to alpha_bar_s > alpha_bar_t.
 
-    Per-mode sigma is allowed. noise_var_t and noise_var_s replace 1 - alpha_bar where the caller
+    Any mixture is allowed. noise_var_t and noise_var_s replace 1 - alpha_bar where the caller
     knows it to more digits. Raises InputError unless the noise falls from t to s.
     """
     points = check_points(x, check_mixture(mixture).d)
@@ -114,9 +119,11 @@ def reverse_mixture(
             f"alpha_bar_t = {abar_t}, alpha_bar_s = {abar_s}",
             "Swap the two levels; for alpha_bar within an ulp of 1 pass noise_var_t.",
         )
-    sigma2 = np.square(mixture.sigmas)
     alpha_t, alpha_s = math.sqrt(abar_t), math.sqrt(abar_s)
     rho_t, rho_s = nu_t / abar_t, nu_s / abar_s
+    if mixture.covariance is not None:
+        return _of_covariances(mixture, points / alpha_t, (rho_t, rho_s, gap / abar_t), alpha_s)
+    sigma2 = np.square(mixture.sigmas)
     v_t, v_s = sigma2 + rho_t, sigma2 + rho_s
     q = v_s / v_t
     offset = points[:, None, :] - alpha_t * mixture.means
@@ -126,6 +133,25 @@ def reverse_mixture(
     return ReverseLaw(log_weights, means, variances, alpha_s)
 
 
+def _of_covariances(
+    mixture: GaussianMixture, y: Array, rhos: tuple[float, float, float], alpha_s: float
+) -> ReverseLaw:
+    """rhos: rho_t, rho_s and abar_s (rho_t - rho_s)."""
+    if mixture.covariance is None:
+        raise TypeError("only for modes with covariances")
+    clean, eye = mixture.covariance.matrices(mixture.d), np.eye(mixture.d)
+    c_t, c_s = clean + rhos[0] * eye, clean + rhos[1] * eye
+    gain = np.linalg.solve(c_t, c_s)
+    gain = 0.5 * (gain + gain.transpose(0, 2, 1))  # the two commute
+    offset = y[:, None, :] - mixture.means
+    means = alpha_s * (mixture.means + np.einsum("kij,nkj->nki", gain, offset))
+    solved = np.linalg.solve(c_t, offset.transpose(1, 2, 0))
+    square = np.einsum("nkd,kdn->nk", offset, solved)
+    log_terms = np.log(mixture.weights) - 0.5 * (np.linalg.slogdet(c_t)[1] + square)
+    log_weights = log_terms - log_sum(log_terms)[:, None]
+    return ReverseLaw(log_weights, means, rhos[2] * gain, alpha_s)
+
+
 def reverse_law(
     mixture: GaussianMixture,
     x: ArrayLike,
@@ -133,7 +159,8 @@ def reverse_law(
     alpha_bar_s: float = 1.0,
     **noise_var: float | None,
 ) -> tuple[Array, Array, Array]:
-    """O1 as (weights (n, N), means (n, N, d), variances (N,)); arguments of `reverse_mixture`."""
+    """O1 as (weights (n, N), means (n, N, d), variances (N,) or covariances (N, d, d)); arguments
+    of `reverse_mixture`."""
     law = reverse_mixture(mixture, x, alpha_bar_t, alpha_bar_s, **noise_var)
     return law.weights, law.means, law.variances
 

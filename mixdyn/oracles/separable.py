@@ -28,10 +28,12 @@ _ULP = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Axis:
-    """A 1-D mixture: values (m,) increasing, weights (m,) > 0; sigma is the mixture's."""
+    """A 1-D mixture: values (m,) increasing, weights (m,) > 0; v is the variance of the narrowest
+    modes, excess (m,) or 0 what the others have beside it."""
 
     values: Array
     weights: Array
+    excess: Array | float = 0.0
 
     @property
     def extent(self) -> float:
@@ -96,6 +98,12 @@ def separate(mixture: GaussianMixture, what: str = "the closed-form flow") -> Se
             "Integrate the ODE numerically for this mixture.",
         )
     return _separate_line(mixture, hull.origin, hull.basis[0])
+
+
+def line_of_sigmas(mixture: GaussianMixture) -> Axis:
+    """The one axis of a mixture in one dimension, each mode with its own sigma."""
+    order, square = np.argsort(mixture.means[:, 0], kind="stable"), np.square(mixture.sigmas)
+    return Axis(mixture.means[order, 0], mixture.weights[order], (square - square.min())[order])
 
 
 def _separate_line(mixture: GaussianMixture, origin: Array, direction: Array) -> Separation:

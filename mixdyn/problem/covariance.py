@@ -166,27 +166,26 @@ class Covariance:
 
 
 def read_covariance(
-    n_modes: int, d: int, sigma: Any, given: dict[str, ArrayLike | None]
+    shape: tuple[int, ...], sigma: Any, given: dict[str, ArrayLike | None]
 ) -> Covariance | None:
-    """The covariance that the one keyword given says; None where `sigma` alone does.
+    """The covariance that the one keyword given says, of means of this shape (N, d); None where
+    `sigma` alone does.
 
     Raises InputError unless exactly one of sigma, covariance and variances is given, or factors
     with sigma; for wrong shapes, asymmetric or indefinite matrices and negative variances.
     """
     named = [name for name in KEYWORDS if given[name] is not None]
     said = (["sigma"] if sigma is not None else []) + named
-    if len(named) > 1 or (sigma is None) == (named in ([], ["factors"])):
-        if named == [] and sigma is None:
-            return None  # `sigma` itself says what it must be
-        if said == ["factors"] or len(said) > 1:
-            raise InputError(
-                "modes take one of sigma, covariance, variances, or factors with sigma",
-                " and ".join(said),
-                "For low rank plus isotropic pass both factors and sigma >= 0; else leave one.",
-            )
-    if not named:
+    if said == ["sigma"]:
         return None
+    if said not in (["covariance"], ["variances"], ["sigma", "factors"]):
+        raise InputError(
+            "modes take one of sigma, covariance, variances, or factors with sigma",
+            " and ".join(said) or "none of them",
+            "For low rank plus isotropic pass both factors and sigma >= 0; else leave one.",
+        )
     kind = named[0]
+    n_modes, d = shape
     values = check_real_array(given[kind], kind)  # type: ignore[arg-type]
     return {"covariance": _of_matrices, "variances": _of_axes, "factors": _of_factors}[kind](
         values, n_modes, d, sigma

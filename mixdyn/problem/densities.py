@@ -34,9 +34,10 @@ class Isotropic:
         """log p (n,)."""
         return np.asarray(kernels.log_density(x, *self._modes))
 
-    def score(self, x: Array) -> Array:
-        """grad log p (n, d)."""
-        return np.asarray(kernels.score(x, *self._modes))
+    def score(self, x: Array, scale: float = 1.0) -> Array:
+        """scale grad log p (n, d)."""
+        score = kernels.score(x, *self._modes)
+        return np.asarray(score if scale == 1.0 else scale * score)
 
     def squared_lengths(self, x: Array) -> Array:
         """Squared Mahalanobis distances (n, N)."""

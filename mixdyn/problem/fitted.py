@@ -21,7 +21,7 @@ from ..support.errors import InputError, MissingExtraError
 _KINDS = ("full", "tied", "diag", "spherical")
 
 
-def fitted_parameters(fitted: Any) -> dict[str, Array]:
+def fitted_parameters(fitted: Any) -> dict[str, Any]:
     """The keywords of a GaussianMixture for a fitted one: sigma where all covariances are multiples
     of I to rounding."""
     names = ("means_", "covariances_", "weights_")

@@ -95,7 +95,7 @@ class GaussianMixture:
                 "allow_duplicates must be true or false", describe(allow_duplicates), "Choose one."
             )
         given = {"covariance": covariance, "variances": variances, "factors": factors}
-        ellipsoids = read_covariance(*mu.shape, sigma, given)
+        ellipsoids = read_covariance(mu.shape, sigma, given)
         if ellipsoids is not None and mu.shape[1] == 1:
             sigma, ellipsoids = np.sqrt(ellipsoids.largest), None
         # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests.
@@ -396,16 +396,16 @@ def _restored(
     return law
 
 
-def _check_sigma(sigma: float | ArrayLike, n_modes: int) -> float | Array:
+def _check_sigma(sigma: float | ArrayLike | None, n_modes: int) -> float | Array:
     _refuse_fitted(sigma)
-    given = check_real_array(sigma, "sigma")
+    given = check_real_array(sigma, "sigma")  # type: ignore[arg-type]  # None is refused there
     if given.ndim > 1:
         plain = ", else a.ravel()" if given.size in (1, n_modes) else ""
         raise InputError(
             f"sigma is one number or a ({n_modes},) array of standard deviations",
             f"an array of shape {given.shape}",
-            "If these are variances, as fitted covariances are, "
-            "GaussianMixture.from_sklearn(fitted) takes their roots; in one dimension pass "
+            "Matrices go to covariance, variances along the axes to variances, fitted ones to "
+            "GaussianMixture.from_sklearn(fitted); in one dimension pass "
             f"np.sqrt(a).ravel(){plain}.",
         )
     values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)

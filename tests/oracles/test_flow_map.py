@@ -12,9 +12,12 @@ from flint import arb, ctx
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.special import ndtr
 
 from mixdyn import GaussianMixture, oracles, presets
 from mixdyn.oracles import flow_map
+from mixdyn.oracles.flow_arb import flow_axis_arb
+from mixdyn.oracles.separable import line_of_sigmas
 from mixdyn.support.errors import NotApplicableError
 
 pytestmark = pytest.mark.compiled
@@ -253,7 +256,7 @@ def test_flow_map_equals_an_adaptive_solve_away_from_separatrices(mixture, start
 def test_the_flow_is_refused_where_it_has_no_closed_form():
     triangle = GaussianMixture([[0.0, 0], [1, 0], [0, 1]], 0.1)
     skewed = GaussianMixture([[0.0, 0], [1, 0], [0, 1], [1, 1]], 0.1, [0.4, 0.2, 0.2, 0.2])
-    per_mode = GaussianMixture([[0.0], [1.0]], [0.1, 0.2])
+    per_mode = GaussianMixture([[0.0, 0], [1, 0]], [0.1, 0.2])
     for mixture in (triangle, skewed, per_mode):
         with pytest.raises(NotApplicableError):
             oracles.flow_map(mixture, np.zeros((1, mixture.d)), 1.0, 0.5)
@@ -269,3 +272,52 @@ def test_seventy_dimensions_flow_like_one_along_the_axis_and_shrink_across_it():
     moved = flow_map(mixture, y, 2.0, 0.5)
     np.testing.assert_allclose(moved[:, -1], flow_map(line, y[:, -1:], 2.0, 0.5)[:, 0], atol=1e-13)
     np.testing.assert_allclose(moved[:, :-1], 0.5 * y[:, :-1], atol=1e-13)
+
+
+# -- a sigma per mode on a line --------------------------------------------------------------------
+
+
+def per_mode(seed, n=4):
+    rng = np.random.default_rng(seed)
+    return GaussianMixture(
+        rng.uniform(-1, 1, (n, 1)), np.exp(rng.uniform(-4, -1, n)), rng.uniform(0.1, 1, n)
+    )
+
+
+def tails(mixture, y, rho):
+    """P(Y <= y) and P(Y > y) at noise rho, by SciPy."""
+    z = (y - mixture.means[:, 0]) / np.sqrt(mixture.sigmas**2 + rho)
+    return mixture.weights @ ndtr(z), mixture.weights @ ndtr(-z)
+
+
+@given(seed=st.integers(0, 2**32 - 1), noise=st.floats(0.01, 4.0), y=st.floats(-3, 3))
+def test_a_sigma_per_mode_conserves_the_distribution_function(seed, noise, y):
+    mixture = per_mode(seed)
+    least = float(mixture.sigmas.min() ** 2)
+    end = float(flow_map(mixture, [[y]], least + noise, least)[0, 0])
+    before, after = tails(mixture, y, noise), tails(mixture, end, 0.0)
+    lighter = int(np.argmin(before))
+    slope = np.exp(mixture.log_density([[end]]))[0]
+    allowed = 1e-11 * (1 + abs(end)) * slope + 1e-10 * before[lighter] + 1e-13
+    assert abs(after[lighter] - before[lighter]) <= allowed
+
+
+def test_a_sigma_per_mode_flows_as_the_ode_does_and_as_the_balls_say():
+    mixture = per_mode(3)
+    square = mixture.sigmas**2
+    starts = [-0.7, 0.1, 0.9]
+
+    def slope(rho, y):  # dy/drho = 1/2 sum_k gamma_k (y - mu_k)/v_k, from the densities themselves
+        v = square + rho
+        offset = y[:, None] - mixture.means[:, 0]
+        terms = mixture.weights / np.sqrt(v) * np.exp(-0.5 * offset**2 / v)
+        return 0.5 * (terms * offset / v).sum(1) / terms.sum(1)
+
+    found = solve_ivp(slope, (0.5, 0.0), starts, method="DOP853", rtol=1e-12, atol=1e-13)
+    least = float(square.min())
+    ends = flow_map(mixture, np.array(starts)[:, None], least + 0.5, least)[:, 0]
+    assert np.allclose(ends, found.y[:, -1], rtol=0, atol=1e-9)
+    axis = line_of_sigmas(mixture)
+    for start, end in zip(starts, ends, strict=True):
+        ball = flow_axis_arb(axis, start, least + 0.5, least, 60)
+        assert abs(float(ball.mid()) - end) < 1e-12

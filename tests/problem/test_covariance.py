@@ -19,6 +19,7 @@ from mixdyn import (
     sample,
 )
 from mixdyn.geometry import Region, in_stds, within_modes
+from mixdyn.oracles import reverse_moments
 from mixdyn.solvers.field import MixtureField, v_grid
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
 from verify.ledger.needs import without_one_width
@@ -57,7 +58,7 @@ BAD = {
     "sigma and covariance": (with_({"sigma": 0.1}), "sigma and covariance"),
     "covariance and variances": (with_({"variances": [1.0, 1.0]}), "covariance and variances"),
     "factors without sigma": ({"means": MEANS, "factors": FULL}, "received factors"),
-    "nothing": ({"means": MEANS}, "sigma must be a rectangular array"),
+    "nothing": ({"means": MEANS}, "received none of them"),
     "asymmetric": (with_(bent((1, 0, 1), 0.1)), r"symmetric; received 0\.1 at \(1, 0, 1\)"),
     "indefinite": (with_(bent((2, 0, 0), -1.0)) , "symmetric|an eigenvalue -1.* of mode 2"),
     "shared, indefinite": (
@@ -231,6 +232,9 @@ def test_exact_reverse_draws_have_the_moments_of_the_posterior(form):
     ).trajectory
     for states, end in ((drawn[1], s), (drawn[2], 0)):
         mean, cov = conditioned(law, point[0], t, end)
+        closed = reverse_moments(law, point, SCHEDULE.alpha_bar[t], SCHEDULE.alpha_bar[end])
+        assert np.allclose(closed[0][0], mean, rtol=1e-12, atol=1e-14)
+        assert np.allclose(closed[1][0], cov, rtol=1e-11, atol=1e-13)
         error = 6.0 * np.sqrt(np.diag(cov) / n)
         assert (np.abs(states.mean(axis=0) - mean) <= error).all()
         assert np.allclose(np.cov(states.T), cov, rtol=0, atol=0.03 * np.diag(cov).max())

@@ -32,7 +32,7 @@ BAD = {
     "sigma whose square underflows": ((TWO, 1e-160), "sigma must be 0, a point mass, or at least"),
     "sigma whose square overflows": ((TWO, 1e200), "at most 1e\\+75"),
     "sigma boolean": ((TWO, True), "real numbers"),
-    "sigma missing": ((TWO, None), "real numbers"),
+    "sigma missing": ((TWO, None), "one of sigma, covariance"),
     "sigma of the wrong length": ((TWO, [0.1, 0.2, 0.3]), "one for each of the 2 modes"),
     "one sigma negative": ((TWO, [0.1, -0.2]), "sigma must be 0, a point mass"),
     "ragged sigma": ((TWO, [[0.1], [0.1, 0.2]]), "rectangular array"),

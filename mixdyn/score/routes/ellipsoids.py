@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Self
 
-from ...problem.densities import Anisotropic
 from ...problem.mixture import GaussianMixture
 from ...support.checks import Array
 from ..precision import Real, check_resolved
@@ -20,7 +19,7 @@ class Ellipsoids:
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self.mixture = mixture
-        self._at: tuple[Level, Anisotropic] | None = None
+        self._kept: tuple[Level, GaussianMixture] | None = None
 
     @classmethod
     def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
@@ -32,12 +31,14 @@ class Ellipsoids:
 
     def pull(self, x: Array, at: Level, scale: float) -> Array:
         """See `Route`."""
-        kept = self._at  # the blocks of a run and the stages of a step ask at one level again
-        if kept is None or kept[0] != at:
-            marginal = self.mixture.at_level(at.alpha, at.signal_var, at.noise_var)
-            self._at = kept = at, marginal.pointwise
-        smallest = at.signal_var * self.mixture.smallest_var + at.noise_var
-        return kept[1].score(x, scale * smallest)
+        marginal = self._marginal(at)
+        return marginal.pointwise.score(x, scale * marginal.smallest_var)
+
+    def _marginal(self, at: Level) -> GaussianMixture:
+        """Kept: the blocks of a run and the stages of a step ask at one level again."""
+        if self._kept is None or self._kept[0] != at:
+            self._kept = at, self.mixture.at_level(at.alpha, at.signal_var, at.noise_var)
+        return self._kept[1]
 
     def rollout(self, steps: StepTable) -> Rollout | None:
         """None: the steps are done one after the other."""
