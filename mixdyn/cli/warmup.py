@@ -123,6 +123,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     ddim, x = DDIM(steps=4), np.linspace(-1.0, 1.0, 8).reshape(4, 2)
     foreign, wide = as_model(lambda points, _: points), np.zeros((4, 16))
     hull = GaussianMixture(np.eye(2, 16), 0.1)
+    ellipsoids = GaussianMixture(general.means, variances=[0.1, 0.2])
     v = v_grid(schedule, ddim.grid(schedule), general)
     zeros = {name: np.zeros(shape) for name, shape in Architecture(embedding=2).shapes().items()}
     networks = [ResidualNetwork(zeros, np.zeros((9, 2)), real) for real in ("float32", "float64")]
@@ -143,6 +144,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("product mixture, float32", run(single(product), DDPM())),
         ("residual network", lambda: networks[0].eps(x, 4)),
         ("residual network, float64", lambda: networks[1].eps(x, 4)),
+        ("modes of any covariance", run(ellipsoids)),
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
         ("steps of any model", run(foreign)),
@@ -158,6 +160,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("probability-flow ODE", lambda: integrate_ode(general, x, v)),
         ("reverse SDE", lambda: integrate_sde(general, x, v, EulerMaruyama(), rng=0)),
         ("classification", lambda: classify(general, x)),
+        ("classification of any covariance", lambda: classify(ellipsoids, x)),
     ]
 
 

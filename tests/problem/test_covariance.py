@@ -200,6 +200,7 @@ def test_point_masses_have_a_density_where_there_is_noise(law):
     assert np.allclose(marginal.log_density(x), np.log(sum(terms)), rtol=1e-12)
 
 
+@pytest.mark.compiled
 def test_data_are_point_masses_and_every_sampler_ends_on_them():
     data = np.random.default_rng(0).normal(size=(30, 2))
     law = GaussianMixture.from_data(np.concatenate([data, data[:1]]))  # one row twice
@@ -222,6 +223,7 @@ def test_a_kernel_density_estimate_is_scikit_learns():
 # -- the reverse process, classes ------------------------------------------------------------------
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("form", GIVEN)
 def test_exact_reverse_draws_have_the_moments_of_the_posterior(form):
     """Mean and covariance of x_s given x_t from Gaussian conditioning in the joint law."""
@@ -272,6 +274,7 @@ def test_classes_go_by_mahalanobis_distance():
     assert (codes == expected).all()
 
 
+@pytest.mark.compiled
 def test_isotropic_covariances_class_as_sigmas_do():
     plain = GaussianMixture(MEANS, [0.05, 0.1, 0.15])
     law = GaussianMixture(MEANS, covariance=np.square(plain.sigmas)[:, None, None] * np.eye(2))
@@ -281,6 +284,7 @@ def test_isotropic_covariances_class_as_sigmas_do():
     assert np.allclose(law.squared_distances(x), plain.squared_distances(x), rtol=1e-12)
 
 
+@pytest.mark.compiled
 def test_the_flow_of_one_mode_scales_each_of_its_axes():
     """In its eigenbasis one Gaussian mode flows as sqrt((lambda + rho_end)/(lambda + rho))."""
     law = GaussianMixture([[0.5, -0.5]], covariance=FULL[0])
