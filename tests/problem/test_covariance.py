@@ -22,7 +22,10 @@ from mixdyn.geometry import Region, in_stds, within_modes
 from mixdyn.oracles import reverse_moments
 from mixdyn.solvers.field import MixtureField, v_grid
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
+from verify.ledger.case import Case
 from verify.ledger.needs import without_one_width
+from verify.ledger.registry import load_claims
+from verify.report.document import build_document
 
 SCHEDULE = NoiseSchedule.linear()
 MEANS = np.array([[-1.0, 0.0], [1.0, 0.5], [0.0, 2.0]])
@@ -167,6 +170,15 @@ def test_what_needs_one_sigma_says_so_in_one_line():
     assert "0.1 to 0.5477" in without_one_width(law)
     assert "point masses" in without_one_width(GaussianMixture(MEANS, 0.0))
     assert without_one_width(GaussianMixture(MEANS, 0.1)) is None
+
+
+@pytest.mark.parametrize("law", [build("full"), GaussianMixture(MEANS, 0.0)])
+def test_every_claim_says_why_it_does_not_apply_and_the_report_describes_the_mixture(law):
+    claims = [entry.claim for entry in load_claims()]
+    assert len(claims) > 40
+    assert all("is stated for" in (claim.obstacle(law) or "") for claim in claims)
+    header = build_document([], [Case("user", law, SCHEDULE)], [], {})["header"]
+    assert header["mixture"]["user"]["sigma"] == list(law.std_range)
 
 
 # -- point masses ----------------------------------------------------------------------------------
