@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..support.checks import Array, check_integer, check_kind
+from ..support.checks import (
+    LARGEST,
+    SMALLEST,
+    Array,
+    check_array,
+    check_integer,
+    check_kind,
+    check_real_array,
+    describe,
+    frozen,
+)
 from ..support.errors import InputError, NotApplicableError
 
 if TYPE_CHECKING:
@@ -60,3 +72,74 @@ def check_common_sigma(mixture: GaussianMixture, what: str) -> float:
             "Use a mixture with a scalar sigma.",
         )
     return mixture.sigma
+
+
+def refuse_fitted(value: object) -> None:
+    """Refuse a fitted object of scikit-learn in place of an array."""
+    if hasattr(value, "covariances_") or hasattr(value, "covariance_type"):
+        raise InputError(
+            "means are an (N, d) array",
+            f"a {type(value).__name__} of scikit-learn",
+            "Use GaussianMixture.from_sklearn(fitted): its covariances are variances.",
+        )
+
+
+def check_sigma(sigma: float | ArrayLike | None, n_modes: int) -> float | Array:
+    """`sigma` as one float or (N,) floats, >= 0."""
+    refuse_fitted(sigma)
+    given = check_real_array(sigma, "sigma")  # type: ignore[arg-type]  # None is refused there
+    if given.ndim > 1:
+        plain = ", else a.ravel()" if given.size in (1, n_modes) else ""
+        raise InputError(
+            f"sigma is one number or a ({n_modes},) array of standard deviations",
+            f"an array of shape {given.shape}",
+            "Matrices go to covariance, variances along the axes to variances, fitted ones to "
+            "GaussianMixture.from_sklearn(fitted); in one dimension pass "
+            f"np.sqrt(a).ravel(){plain}.",
+        )
+    values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)
+    if given.ndim == 1 and len(values) != n_modes:
+        raise InputError(
+            f"sigma must be one number or one for each of the {n_modes} modes",
+            f"{len(values)} values",
+            "Match the number of rows of means.",
+        )
+    bad = values[(values < SMALLEST) & (values != 0.0)]
+    if bad.size:
+        raise InputError(
+            f"sigma must be 0, a point mass, or at least {SMALLEST:g}",
+            describe(float(bad.min())),
+            "Standard deviations are not negative.",
+        )
+    if (values == values[0]).all():
+        return float(values[0])
+    return frozen(values.copy())
+
+
+def check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
+    """`weights` as (N,) floats that sum to one, equal where there are none."""
+    if weights is None:
+        return frozen(np.full(n_modes, 1.0 / n_modes))
+    values = check_array(weights, "weights", ndim=1, largest=LARGEST)
+    if len(values) != n_modes:
+        raise InputError(
+            f"weights must hold one number for each of the {n_modes} modes",
+            f"{len(values)} values",
+            "Match the number of rows of means.",
+        )
+    if (values <= 0).any():
+        raise InputError(
+            "weights must be > 0",
+            describe(float(values.min())),
+            "Drop modes of weight zero; weights need not sum to one.",
+        )
+    total = math.fsum(values)
+    already = abs(total - 1.0) <= 4 * np.finfo(float).eps
+    normalised = values.copy() if already else values / total
+    if (normalised < np.finfo(float).tiny).any():
+        raise InputError(
+            "weights must stay representable after normalisation",
+            f"a ratio of {values.min() / total} to their sum",
+            "Drop the negligible modes.",
+        )
+    return frozen(normalised)

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import (
     LARGEST,
-    SMALLEST,
     Array,
     check_alpha_bar,
     check_array,
@@ -24,12 +23,12 @@ from ..support.checks import (
     check_memory,
     check_nonnegative,
     check_points,
-    check_real_array,
     describe,
     frozen,
 )
 from ..support.errors import FileError, InputError, NotApplicableError
 from ..support.files import read_parameters, write_parameters
+from .checks import check_sigma, check_weights, refuse_fitted
 from .covariance import KEYWORDS, Covariance, read_covariance
 from .fitted import fit, fitted_parameters
 
@@ -82,7 +81,7 @@ class GaussianMixture:
         variances: ArrayLike | None = None,
         factors: ArrayLike | None = None,
     ) -> None:
-        _refuse_fitted(means)
+        refuse_fitted(means)
         mu = check_array(means, "means", ndim=2, largest=LARGEST)
         if mu.size == 0:
             raise InputError(
@@ -99,9 +98,9 @@ class GaussianMixture:
         if ellipsoids is not None and mu.shape[1] == 1:
             sigma, ellipsoids = np.sqrt(ellipsoids.largest), None
         # + 0.0 turns -0.0 into 0.0: equal mixtures, equal digests.
-        self._put(frozen(mu + 0.0), _check_weights(weights, len(mu)), ellipsoids)
+        self._put(frozen(mu + 0.0), check_weights(weights, len(mu)), ellipsoids)
         if ellipsoids is None:
-            object.__setattr__(self, "_sigma", _check_sigma(sigma, len(mu)))
+            object.__setattr__(self, "_sigma", check_sigma(sigma, len(mu)))
         object.__setattr__(self, "_allow_duplicates", bool(allow_duplicates))
         if not allow_duplicates:
             self._refuse_duplicates()
@@ -279,7 +278,7 @@ class GaussianMixture:
         means = self.means if factor == 1.0 else frozen(factor * self.means + 0.0)
         law = object.__new__(GaussianMixture)
         law._put(means, self.weights, None)
-        object.__setattr__(law, "_sigma", _check_sigma(sigma, self.N))
+        object.__setattr__(law, "_sigma", check_sigma(sigma, self.N))
         return law
 
     # -- density -----------------------------------------------------------------------------
@@ -378,15 +377,6 @@ class GaussianMixture:
             raise FileError(error.rule, f"{error.received} in {path}", error.remedy) from None
 
 
-def _refuse_fitted(value: object) -> None:
-    if hasattr(value, "covariances_") or hasattr(value, "covariance_type"):
-        raise InputError(
-            "means are an (N, d) array",
-            f"a {type(value).__name__} of scikit-learn",
-            "Use GaussianMixture.from_sklearn(fitted): its covariances are variances.",
-        )
-
-
 def _restored(
     means: Array, weights: Array, covariance: Covariance, allow_duplicates: bool
 ) -> GaussianMixture:
@@ -394,65 +384,6 @@ def _restored(
     law._put(frozen(means), frozen(weights), covariance)
     object.__setattr__(law, "_allow_duplicates", allow_duplicates)
     return law
-
-
-def _check_sigma(sigma: float | ArrayLike | None, n_modes: int) -> float | Array:
-    _refuse_fitted(sigma)
-    given = check_real_array(sigma, "sigma")  # type: ignore[arg-type]  # None is refused there
-    if given.ndim > 1:
-        plain = ", else a.ravel()" if given.size in (1, n_modes) else ""
-        raise InputError(
-            f"sigma is one number or a ({n_modes},) array of standard deviations",
-            f"an array of shape {given.shape}",
-            "Matrices go to covariance, variances along the axes to variances, fitted ones to "
-            "GaussianMixture.from_sklearn(fitted); in one dimension pass "
-            f"np.sqrt(a).ravel(){plain}.",
-        )
-    values = check_array(np.atleast_1d(given), "sigma", ndim=1, largest=LARGEST)
-    if given.ndim == 1 and len(values) != n_modes:
-        raise InputError(
-            f"sigma must be one number or one for each of the {n_modes} modes",
-            f"{len(values)} values",
-            "Match the number of rows of means.",
-        )
-    bad = values[(values < SMALLEST) & (values != 0.0)]
-    if bad.size:
-        raise InputError(
-            f"sigma must be 0, a point mass, or at least {SMALLEST:g}",
-            describe(float(bad.min())),
-            "Standard deviations are not negative.",
-        )
-    if (values == values[0]).all():
-        return float(values[0])
-    return frozen(values.copy())
-
-
-def _check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
-    if weights is None:
-        return frozen(np.full(n_modes, 1.0 / n_modes))
-    values = check_array(weights, "weights", ndim=1, largest=LARGEST)
-    if len(values) != n_modes:
-        raise InputError(
-            f"weights must hold one number for each of the {n_modes} modes",
-            f"{len(values)} values",
-            "Match the number of rows of means.",
-        )
-    if (values <= 0).any():
-        raise InputError(
-            "weights must be > 0",
-            describe(float(values.min())),
-            "Drop modes of weight zero; weights need not sum to one.",
-        )
-    total = math.fsum(values)
-    already = abs(total - 1.0) <= 4 * np.finfo(float).eps
-    normalised = values.copy() if already else values / total
-    if (normalised < np.finfo(float).tiny).any():
-        raise InputError(
-            "weights must stay representable after normalisation",
-            f"a ratio of {values.min() / total} to their sum",
-            "Drop the negligible modes.",
-        )
-    return frozen(normalised)
 
 
 def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
