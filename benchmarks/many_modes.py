@@ -153,7 +153,7 @@ def diffusionlab(task: Task, at: Level) -> Eps:
 
 def contenders(task: Task) -> dict[str, tuple[Callable[[Task, Level], Eps], int]]:
     """Whoever is installed, with the samples that it evaluates."""
-    found = {"mixdyn, every mode": (every_mode, task.evaluated)}
+    found: Any = {"mixdyn, every mode": (every_mode, task.evaluated)}
     if peers.installed("torch"):
         found["torch, matrix form"] = torch_matrix, task.evaluated
         found["torch.distributions"] = torch_distributions, task.graphs
@@ -166,7 +166,7 @@ def contenders(task: Task) -> dict[str, tuple[Callable[[Task, Level], Eps], int]
     )
     if three and task.mixture.N * task.mixture.d**2 <= 1e7:
         found["DiffusionLab, GMM"] = diffusionlab, task.graphs
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 # -- the measurement -------------------------------------------------------------------------------

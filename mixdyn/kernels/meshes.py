@@ -83,11 +83,12 @@ def tree(means: Any, log_weights: Any) -> Tree:
     groups, whole = _boxes(ends.reshape(-1, 2, d), mass)
     group_ends, whole = _filled(groups.reshape(len(whole), 2 * d), whole)
     far = math.sqrt(float(np.square(means).sum(axis=1).max())) * (1.0 + 1e-12)
-    flat = [
+    flat: Any = [
         np.concatenate([*rows.T, w])
         for rows, w in ((points, lw), (ends, mass), (group_ends, whole))
     ]
-    return Tree(*flat, far, need)
+    modes, leaves, whole = flat
+    return Tree(modes, leaves, whole, far, need)
 
 
 def _filled(rows: Any, lw: Any) -> tuple[Any, Any]:

@@ -387,8 +387,13 @@ def _restored(
 
 
 def _product_axes(mixture: GaussianMixture) -> list[tuple[Array, Array]] | None:
-    axes = [np.unique(column, return_inverse=True) for column in mixture.means.T]
-    sizes = [len(values) for values, _ in axes]
+    axes, sizes = [], [1]
+    for column in mixture.means.T:
+        axes.append(np.unique(column, return_inverse=True))
+        sizes.append(len(axes[-1][0]))
+        if math.prod(sizes) > mixture.N:  # of scattered modes two columns tell
+            return None
+    sizes = sizes[1:]
     if math.prod(sizes) != mixture.N:
         return None
     cell = np.zeros(mixture.N, np.int64)

@@ -7,7 +7,7 @@ left-out modes might have come near, which is bounded from its own steps. See `k
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class Screened:
         return alpha, kernels.bits(0.5 / (signal * self._data_var + noise))
 
     def _run(
-        self, x: Array, first: int, seed: int, plan: Array, times: Array, *levels: Array,
+        self, x: Array, first: int, seed: int, plan: Array, times: Any, *levels: Array,
         only_eps: bool,
     ) -> None:  # fmt: skip
         counters = np.uint64(first), np.uint64(seed)
