@@ -114,7 +114,7 @@ def test_what_is_left_out_never_shifts_a_score_by_more_than_the_target(
 
 
 @pytest.mark.parametrize("sampler", [DDIM(), DDIM(20, eta=0.7), DDPM()], ids=str)
-def test_modes_held_from_step_to_step_give_the_bits_of_looking_at_every_step(sampler):
+def test_modes_held_from_step_to_step_end_where_looking_at_every_step_does(sampler):
     mixture, schedule = clusters(1500, 12), NoiseSchedule.linear(60, 1e-4, 0.2)
     if isinstance(sampler, DDIM):
         schedule = LINEAR
