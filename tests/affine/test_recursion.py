@@ -183,7 +183,7 @@ def test_drawn_starts_have_the_samplers_own_size_and_given_ones_are_the_first_in
     assert np.allclose(given.x, sample(BIMODAL, SCHEDULE, plan, n=4, rng=0).x, rtol=0, atol=1e-12)
 
 
-def test_a_first_call_without_signal_runs_on_the_mean_of_a_mixture():
+def test_a_first_call_without_signal_runs_on_the_mean_of_a_mixture_or_a_model_of_v():
     def sampler(model, x, rng):
         x = 0.8 * (0.0 * x - 1.0 * model(x, Level(0.0, 1.0))) + 0.6 * x  # v at zero signal
         return 0.8 * x - 0.6 * model(x, Level(0.8, 0.36))
@@ -194,8 +194,11 @@ def test_a_first_call_without_signal_runs_on_the_mean_of_a_mixture():
     expected = exact(BIMODAL, Level(0.8, 0.36), first, "x0")
     assert np.allclose(sample(BIMODAL, SCHEDULE, plan, x=x).x, expected, rtol=0, atol=1e-13)
     model = as_model(lambda x, at: 0.1 * x, takes_levels=True)
-    with pytest.raises(NotApplicableError, match="call 1 at alpha = 0 for v"):
+    with pytest.raises(InputError, match="a prediction of eps says nothing of x0.*alpha=0.0"):
         sample(model, SCHEDULE, plan, x=x)
+    score = mixdyn.ExactScore(BIMODAL, SCHEDULE)
+    knows = as_model(lambda x, at: score.v(x, at), predicts="v", takes_levels=True)
+    assert np.allclose(sample(knows, SCHEDULE, plan, x=x).x, expected, rtol=0, atol=1e-12)
 
 
 def test_a_call_without_noise_predicts_none():
