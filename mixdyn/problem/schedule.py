@@ -1,11 +1,11 @@
-"""The one clock: noise schedules over times 0 (clean) to T (noise), and grids of those times.
+"""The one clock: noise schedules over times 0 (clean) to T (noise).
 
 A schedule is a path x_t = a_t x_0 + b_t eps whose rho = (b/a)^2 rises with t. Nothing depends on
 the path but through rho: x/a is the same on all paths that share it.
 
-`beta[0] = 0` and `alpha_bar[0] = 1`, so index t is the paper's t, never t - 1. A reverse grid is
-an explicit decreasing list of times that ends at 0; nothing else in mixdyn works out a "previous"
-time.
+`beta[0] = 0` and `alpha_bar[0] = 1`, so index t is the paper's t, never t - 1. A reverse grid
+(`time_grid`) is an explicit decreasing list of times that ends at 0; nothing else in mixdyn works
+out a "previous" time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +23,6 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import (
     Array,
-    IntArray,
     check_array,
     check_flag,
     check_integer,
@@ -37,12 +35,11 @@ from ..support.checks import (
 from ..support.errors import FileError, InputError
 from ..support.files import read_parameters, write_parameters
 from . import path_tables
-from .checks import check_schedule
 from .cumulative import Levels, cumulated
 from .schedule_tables import betas_from_alphas_cumprod, betas_from_log_snr, betas_from_sigmas
+from .time_grid import TimeGrid, check_length
 
-# Longer than any schedule in use; refuses a slip such as T = 1e12 before the memory is asked for.
-MAX_T = 10_000_000
+__all__ = ["SCHEDULES", "NoiseSchedule", "TimeGrid"]
 
 
 class NoiseSchedule:
@@ -108,7 +105,7 @@ class NoiseSchedule:
     ) -> NoiseSchedule:
         """T betas evenly spaced from beta_start to beta_end (Ho et al., arXiv 2006.11239);
         zero_terminal_snr as in `with_zero_terminal_snr`."""
-        steps = _check_length(T)
+        steps = check_length(T)
         first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
         recipe = {"kind": "linear", "T": steps, "beta_start": first, "beta_end": last}
         found = cls(np.linspace(first, last, steps), recipe=recipe)
@@ -128,7 +125,7 @@ class NoiseSchedule:
     ) -> NoiseSchedule:
         """T betas whose roots are evenly spaced (Rombach et al., arXiv 2112.10752; the defaults are
         those of Stable Diffusion); zero_terminal_snr as in `with_zero_terminal_snr`."""
-        steps = _check_length(T)
+        steps = check_length(T)
         first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
         recipe = {"kind": "scaled_linear", "T": steps, "beta_start": first, "beta_end": last}
         roots = np.linspace(math.sqrt(first), math.sqrt(last), steps)
@@ -145,7 +142,7 @@ class NoiseSchedule:
     ) -> NoiseSchedule:
         """beta_start + (beta_end - beta_start)/(1 + e^-u), u evenly spaced from -6 to 6 (Xu et al.,
         arXiv 2203.02923)."""
-        steps = _check_length(T)
+        steps = check_length(T)
         first, last = check_positive(beta_start, "beta_start"), check_positive(beta_end, "beta_end")
         share = 1.0 / (1.0 + np.exp(-np.linspace(-6.0, 6.0, steps)))
         recipe = {"kind": "sigmoid", "T": steps, "beta_start": first, "beta_end": last}
@@ -155,7 +152,7 @@ class NoiseSchedule:
     def cosine(cls, T: int = 1000, max_beta: float = 0.999, s: float = 0.008) -> NoiseSchedule:
         """The squared-cosine alpha_bar of Nichol and Dhariwal (arXiv 2102.09672) with offset
         s >= 0, beta capped at `max_beta` as there; max_beta = 1 ends in no signal."""
-        steps = _check_length(T)
+        steps = check_length(T)
         cap, offset = check_positive(max_beta, "max_beta"), check_nonnegative(s, "s")
         # The level is sin^2 a_t with a_t = left unit, so that no difference need cancel in beta_t =
         # 1 - sin^2 a_t/sin^2 a_{t-1} = sin(a_{t-1} - a_t) sin(a_{t-1} + a_t)/sin^2 a_{t-1}.
@@ -172,13 +169,13 @@ class NoiseSchedule:
     def sub_vp(cls, T: int = 1000, beta_min: float = 0.1, beta_max: float = 20.0) -> NoiseSchedule:
         """a^2 = abar, b = 1 - abar of the variance-preserving diffusion whose beta rises from
         beta_min to beta_max over t/T in [0, 1] (Song et al., arXiv 2011.13456)."""
-        return cls._named("sub_vp", T=_check_length(T), beta_min=beta_min, beta_max=beta_max)
+        return cls._named("sub_vp", T=check_length(T), beta_min=beta_min, beta_max=beta_max)
 
     @classmethod
     def ve(cls, T: int = 1000, sigma_min: float = 0.01, sigma_max: float = 50.0) -> NoiseSchedule:
         """a = 1, b in geometric progression from sigma_min to sigma_max (variance exploding, Song
         et al., arXiv 2011.13456)."""
-        return cls._named("ve", T=_check_length(T), sigma_min=sigma_min, sigma_max=sigma_max)
+        return cls._named("ve", T=check_length(T), sigma_min=sigma_min, sigma_max=sigma_max)
 
     @classmethod
     def karras(
@@ -187,7 +184,7 @@ class NoiseSchedule:
         """a = 1, b^(1/power) evenly spaced from sigma_min to sigma_max: EDM (Karras et al., arXiv
         2206.00364, equation 5, whose rho is `power`)."""
         return cls._named(
-            "karras", T=_check_length(T), sigma_min=sigma_min, sigma_max=sigma_max, power=power
+            "karras", T=check_length(T), sigma_min=sigma_min, sigma_max=sigma_max, power=power
         )
 
     @classmethod
@@ -195,7 +192,7 @@ class NoiseSchedule:
         """a = 1 - u, b = u (Lipman et al., arXiv 2210.02747; rectified flow, arXiv 2209.03003), u =
         shift r/(1 + (shift - 1) r) at r = t/T (Esser et al., arXiv 2403.03206). The last level has
         no signal."""
-        return cls._named("flow_matching", T=_check_length(T), shift=shift)
+        return cls._named("flow_matching", T=check_length(T), shift=shift)
 
     @classmethod
     def _named(cls, kind: str, **options: Any) -> NoiseSchedule:
@@ -482,179 +479,3 @@ def _check_betas(betas: ArrayLike) -> Array:
             "beta is the noise variance added in one step.",
         )
     return values
-
-
-class TimeGrid:
-    """A decreasing list of times t_0 > t_1 > ... > t_S = 0, with t_0 <= T.
-
-    Last-step rule: the last step goes to time 0, where the noise variance is zero, so it returns
-    the predicted clean sample without noise, whatever the sampler.
-    """
-
-    __slots__ = ("_T", "_times")
-    _T: int
-    _times: IntArray
-
-    def __init__(self, times: Iterable[int], T: int | None = None) -> None:
-        # Python ints from here on: a NumPy array of floats is refused, not truncated.
-        values = [check_integer(t, "every time", 0, MAX_T) for t in _as_list(times)]
-        if len(values) < 2 or values[-1] != 0 or any(a <= b for a, b in _adjacent(values)):
-            raise InputError(
-                "a time grid must decrease strictly and end at 0",
-                describe(values),
-                "List the times from noise to data, e.g. [1000, 500, 1, 0].",
-            )
-        limit = values[0] if T is None else _check_length(T)
-        if values[0] > limit:
-            raise InputError(
-                f"times must not exceed T = {limit}", values[0], "Start the grid at T or below."
-            )
-        array = np.array(values, dtype=np.int64)
-        array.setflags(write=False)
-        object.__setattr__(self, "_times", array)
-        object.__setattr__(self, "_T", limit)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"TimeGrid is frozen: build a new one to change {name!r}")
-
-    @classmethod
-    def full(cls, T: int) -> TimeGrid:
-        """T, T - 1, ..., 1, 0."""
-        return cls(range(_check_length(T), -1, -1), T)
-
-    @classmethod
-    def uniform(cls, T: int, S: int) -> TimeGrid:
-        """round(T (1 - k/S)) for k = 0..S: starts at T."""
-        steps = _check_steps(T, S)
-        return cls(np.rint(T * (steps - np.arange(steps + 1)) / steps).astype(int), T)
-
-    @classmethod
-    def trailing(cls, T: int, S: int) -> TimeGrid:
-        """The times of `uniform`, under the name that diffusers gives them (arXiv 2305.08891): T,
-        T - T/S, ... rounded. Counted as whole multiples, so that none is repeated or below 1."""
-        return cls.uniform(T, S)
-
-    @classmethod
-    def linspace(cls, T: int, S: int) -> TimeGrid:
-        """S noisy times from T to 1, as evenly spaced as whole times allow, then 0. One step starts
-        at T."""
-        steps = _check_steps(T, S)
-        index = np.rint(np.linspace(0, T - 1, steps)) if steps > 1 else np.array([T - 1])
-        times = 1 + index.astype(int)
-        return cls([*_strictly_increasing(times, T)[::-1], 0], T)
-
-    @classmethod
-    def leading(cls, T: int, S: int) -> TimeGrid:
-        """The first S of 1, 1 + T//S, 1 + 2 (T//S), ..., reversed, then 0: starts below T."""
-        steps = _check_steps(T, S)
-        return cls([*(np.arange(steps) * (T // steps) + 1)[::-1], 0], T)
-
-    @classmethod
-    def quadratic(cls, T: int, S: int) -> TimeGrid:
-        """S noisy times, the k-th near 0.8 T (k/(S - 1))^2, dense near the data, then 0.
-
-        0-based indices round(linspace(0, sqrt(0.8 T), S)^2), made strictly increasing (and pushed
-        down from T where S is too large for that), plus 1. Starts near 0.8 T, as in the code of
-        the DDIM paper (arXiv 2010.02502). One step starts at 0.8 T.
-        """
-        steps = _check_steps(T, S)
-        root = math.sqrt(0.8 * T)
-        index = np.rint(np.linspace(0 if steps > 1 else root, root, steps) ** 2).astype(int)
-        return cls([*_strictly_increasing(index + 1, T)[::-1], 0], T)
-
-    @classmethod
-    def log_snr(cls, schedule: NoiseSchedule, S: int) -> TimeGrid:
-        """S noisy times from T to 1, as evenly spaced in log(alpha_bar/(1 - alpha_bar)) as whole
-        times allow, then 0."""
-        steps = _check_steps(check_schedule(schedule).T, S)
-        T, top = schedule.T, []
-        if schedule.rho[-1] == math.inf:  # no finite level: the rest begins a time below
-            T, steps, top = T - 1, min(steps, T) - 1, [T]
-        level = np.log(schedule.rho[1 : T + 1])
-        ends = (level[-1], level[0])
-        target = np.linspace(*ends, steps)[::-1] if steps != 1 else level[-1:]
-        times = np.rint(np.interp(target, level, np.arange(1.0, T + 1))).astype(int)
-        return cls([*top, *_strictly_increasing(times, T)[::-1], 0], schedule.T)
-
-    @classmethod
-    def from_times(cls, times: Iterable[int]) -> TimeGrid:
-        """An explicit decreasing list of times ending at 0."""
-        return cls(times)
-
-    @property
-    def times(self) -> IntArray:
-        """(S + 1,) decreasing int64, the last is 0."""
-        return self._times
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        """The steps as (t, s), t > s."""
-        return list(_adjacent(self.times.tolist()))
-
-    @property
-    def steps(self) -> int:
-        """Number of steps S."""
-        return len(self.times) - 1
-
-    def cut(self, start: int) -> TimeGrid:
-        """The part from `start` (which must be a positive time of the grid) down to 0."""
-        first = check_integer(start, "start", 1)
-        if first not in self.times.tolist():
-            gaps = np.abs(self.times - min(first, MAX_T))
-            near = self.times[np.argsort(gaps, kind="stable")[:2]]
-            raise InputError(
-                "start must be a time of the grid",
-                first,
-                f"The nearest are {sorted(near.tolist())}.",
-            )
-        return TimeGrid(self.times[self.times <= first], self._T)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TimeGrid) and np.array_equal(self.times, other.times)
-
-    def __hash__(self) -> int:
-        return hash(self.times.tobytes())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return TimeGrid, (self.times.tolist(), self._T)
-
-    def __repr__(self) -> str:
-        return f"TimeGrid({self.steps} steps from {self.times[0]} to 0)"
-
-
-def _as_list(times: Iterable[int]) -> list[Any]:
-    try:
-        return list(times)
-    except TypeError:
-        raise InputError("times must be a list of integers", describe(times), "") from None
-
-
-def _adjacent(values: list[int]) -> list[tuple[int, int]]:
-    return list(itertools.pairwise(values))
-
-
-def _check_length(T: int) -> int:
-    length = check_integer(T, "T", 1)
-    if length > MAX_T:
-        raise InputError(f"T must not exceed {MAX_T}", length, "Take a shorter schedule.")
-    return length
-
-
-def _check_steps(T: int, S: int) -> int:
-    limit = _check_length(T)
-    steps = check_integer(S, "the number of steps", 1)
-    if steps > limit:
-        raise InputError(
-            f"the number of steps must not exceed T = {limit}",
-            steps,
-            "Take fewer steps or a longer schedule.",
-        )
-    return steps
-
-
-def _strictly_increasing(times: IntArray, T: int) -> IntArray:
-    """The nearest strictly increasing times within 1..T: push up, then down from T."""
-    steps = len(times)
-    offset = np.arange(steps)
-    up = np.maximum.accumulate(np.maximum(times, 1) - offset) + offset
-    return np.minimum(up, T - steps + 1 + offset)

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mixdyn import NoiseSchedule, TimeGrid
-from mixdyn.problem.schedule import MAX_T
+from mixdyn.problem.time_grid import MAX_T
 from mixdyn.samplers.plan import bridge_plan
 from mixdyn.support.errors import InputError
 

@@ -65,11 +65,11 @@ BAD_SCHEDULE = {
     "T a float": ('kind = "linear"\nT = 1000.0\n', "T must be an integer"),
     "T astronomical": ('kind = "linear"\nT = 1000000000000\n', "T must not exceed"),
     "T an integer beyond 64 bits": ('kind = "cosine"\nT = 99999999999999999999\n', "T must not"),
-    "beta of one": ('kind = "beta"\nbeta = [0.5, 1.0]\n', "strictly between 0 and 1"),
+    "beta of one": ('kind = "beta"\nbeta = [1.0, 0.5]\n', "strictly between 0 and 1"),
     "beta NaN": ('kind = "beta"\nbeta = [nan]\n', "must be finite"),
     "beta a scalar": ('kind = "beta"\nbeta = 0.5\n', "1 axis"),
     "beta_start huge": ('kind = "linear"\nbeta_start = 1' + "0" * 400 + "\n", "finite real"),
-    "unknown key": ('kind = "linear"\nbeta_max = 0.1\n', "unknown keys"),
+    "unknown key": ('kind = "linear"\ncolour = 0.1\n', "unknown keys"),
 }
 BAD_TOML = {GaussianMixture: BAD_MIXTURE, NoiseSchedule: BAD_SCHEDULE}
 
