@@ -131,18 +131,19 @@ class ReverseStepper:
         from scipy.special import ndtr
 
         (t, s), sch = step, self.schedule
-        marginal = self.mixture.diffused(sch.alpha_bar[t], noise_var=sch.noise_var[t])
-        gamma = marginal.responsibilities(x)
+        levels = float(sch.alpha[t]), float(sch.alpha_bar[t]), float(sch.noise_var[t])
+        gamma = self.mixture.at_level(*levels).responsibilities(x)
         xi = rows.of_step(sch, step, x.shape)
         u = ndtr(rows.normals(Use.KICK, t, (len(x), 1)))
         mode = np.minimum((np.cumsum(gamma, axis=1) < u).sum(axis=1), self.mixture.N - 1)
         rho_t, rho_s = float(sch.rho[t]), float(sch.rho[s])
+        seen = rho_t < np.inf  # else nothing of x is kept
         keep = covariance.functions(lambda v: (v + rho_s) / (v + rho_t))
         noise_std = covariance.functions(
-            lambda v: np.sqrt((v + rho_s) * ((rho_t - rho_s) / (v + rho_t)))
+            lambda v: np.sqrt((v + rho_s) * ((rho_t - rho_s) / (v + rho_t) if seen else 1.0))
         )
         for k in np.unique(mode):
             mine, mean = mode == k, self.mixture.means[k]
-            offset = x[mine] / sch.alpha[t] - mean
+            offset = x[mine] / sch.alpha[t] - mean if seen else np.zeros_like(x[mine])
             moved = mean + covariance.applied(k, offset, keep)
             x[mine] = sch.alpha[s] * (moved + covariance.applied(k, xi[mine], noise_std))

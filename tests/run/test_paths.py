@@ -51,7 +51,9 @@ BLIND = {
     },
 }
 PER_MODE = GaussianMixture([[0.0, 1.0], [1.0, -0.5], [-1.0, 0.0]], [0.1, 0.2, 0.4])
-MIXTURES = {"product": presets.grid(), "per-mode sigma": PER_MODE}
+TURNED = np.array([[[0.05, 0.03], [0.03, 0.04]], [[0.01, 0.0], [0.0, 0.2]]])
+FULL = GaussianMixture([[0.0, 1.0], [1.0, -0.5]], covariance=TURNED)
+MIXTURES = {"product": presets.grid(), "per-mode sigma": PER_MODE, "full": FULL}
 SAMPLERS = {
     "DDIM": DDIM(8),
     "DDIM, eta 0.5": DDIM(8, "uniform", eta=0.5),
@@ -103,20 +105,21 @@ def test_every_node_of_a_run_is_the_same_in_static_coordinates(name):
     same(np.moveaxis(found, 1, 0), np.moveaxis(known, 1, 0))
 
 
+@pytest.mark.parametrize("mixture", [PER_MODE, FULL], ids=["per-mode sigma", "full"])
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("name", BLIND)
 def test_a_first_level_without_signal_depends_on_rho_alone_and_starts_in_the_true_law(
-    name, sampler
+    name, sampler, mixture
 ):
     if sampler in (DDIM(8), Hybrid(3, DDIM(8)), Retry(DDIM(8))):
         sampler = {DDIM: DDIM(8, "trailing"), Hybrid: Hybrid(3, DDIM(8, "trailing"))}.get(
             type(sampler), Retry(DDIM(8, "trailing"))
         )
-    known = ends(PER_MODE, BLIND["variance-preserving"], sampler)
-    found = ends(PER_MODE, BLIND[name], sampler)
+    known = ends(mixture, BLIND["variance-preserving"], sampler)
+    found = ends(mixture, BLIND[name], sampler)
     assert np.isfinite(found.x).all()
     same(found.x, known.x)
-    path = ends(PER_MODE, BLIND[name], sampler, keep="trajectory", n=4000, rng=1).trajectory
+    path = ends(mixture, BLIND[name], sampler, keep="trajectory", n=4000, rng=1).trajectory
     noise = np.sqrt(BLIND[name].noise_var[T])
     assert path[0].std() == pytest.approx(noise, rel=0.05)
 
