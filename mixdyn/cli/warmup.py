@@ -124,6 +124,9 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     foreign, wide = as_model(lambda points, _: points), np.zeros((4, 16))
     hull = GaussianMixture(np.eye(2, 16), 0.1)
     ellipsoids = GaussianMixture(general.means, variances=[0.1, 0.2])
+    steep = NoiseSchedule.linear(T=2, beta_start=1e-5, beta_end=0.5)
+    scattered = np.random.default_rng(0).normal(size=(1024, 4))
+    plane, space = (GaussianMixture(scattered[:, :d], 0.02) for d in (2, 4))
     v = v_grid(schedule, ddim.grid(schedule), general)
     zeros = {name: np.zeros(shape) for name, shape in Architecture(embedding=2).shapes().items()}
     networks = [ResidualNetwork(zeros, np.zeros((9, 2)), real) for real in ("float32", "float64")]
@@ -144,6 +147,8 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("product mixture, float32", run(single(product), DDPM())),
         ("residual network", lambda: networks[0].eps(x, 4)),
         ("residual network, float64", lambda: networks[1].eps(x, 4)),
+        ("very many modes in a plane", lambda: sample(plane, steep, DDIM(steps=2), x=x, rng=0)),
+        ("very many modes in space", lambda: sample(space, schedule, ddim, n=4, rng=0)),
         ("modes of any covariance", run(ellipsoids)),
         ("noise", lambda: standard_normals(0, 4, 2, 1)),
         ("noise along a path", lambda: path_normals(0, 4, 2, schedule, (4, 1))),
