@@ -76,24 +76,25 @@ class MidpointVisits:
     def step(
         self, state: Any, rows: slice, t: int, s: int | None, x: Array, eps: Array | None
     ) -> Any:
-        """Update the block's least distances in the windows that are open at this node."""
+        """Update the block's least distances since the last window opened; at the end, in all."""
         if t > self.latest.max():
             return state
         y = x / self.schedule.alpha[t]
         if t == 0:
-            return [Visits(state[0].closest, state[0].nearest, y)]
+            closest, order = state[0].closest, np.argsort(self.latest, kind="stable")
+            closest[:, order] = np.minimum.accumulate(closest[:, order], axis=1)
+            return [Visits(closest, state[0].nearest, y)]
         i, relative = midpoint_distance(self.mixture.means, y)
         if not state:
             shape = (len(y), len(self.latest))
             state = [Visits(np.full(shape, np.inf), np.full(shape, -1), y)]
-        before, opened = state[0], self.latest >= t
-        begins = opened & (before.nearest[0] < 0)
-        nearest = np.where(begins, i[:, None], before.nearest)
-        return [
-            Visits(
-                np.where(opened, np.minimum(before.closest, relative[:, None]), np.inf), nearest, y
-            )
-        ]
+        seen, opened = state[0], self.latest >= t
+        begins = opened & (seen.nearest[0] < 0)
+        seen.nearest[:, begins] = i[:, None]
+        # Windows end together: what the last one to open sees, those before it see too.
+        last = int(np.where(opened, self.latest, self.latest.max() + 1).argmin())
+        np.minimum(seen.closest[:, last], relative, out=seen.closest[:, last])
+        return state
 
     def merge(self, a: Any, b: Any) -> Any:
         """Blocks in order."""
