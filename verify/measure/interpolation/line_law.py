@@ -3,6 +3,7 @@
 One step of the DDIM family is x_s = f(x_t) + s xi with f(x) = c_x x + c_eps eps(x, t). With noise
 the law after a step is a mixture of normals around f, carried on by quadrature: points are equally
 spaced in u, where du = |dx|/std_t + |df|/std_s, no coarser than the noise before or after asks for.
+They serve while the noises before and after differ little from those for which they were placed.
 Every term is positive, so that small probabilities keep their digits. Without noise the chain is
 one map from start to end, bisected where neighbours end far apart. The last step is noiseless for
 every sampler: the probability of a set is that of the points which it takes there. A network may
@@ -27,6 +28,8 @@ REACH = 8.0  # standard deviations kept of every noise: beyond lie 1e-15
 FAR = 8.0  # a state beyond it has escaped
 _NEGLIGIBLE = 1e-17  # of the mass: points that carry less are dropped
 _COARSE = 4.0  # of the table from which points are placed, in units of their spacing
+_ALIKE = 0.05  # points placed for other noises serve where these differ by no more than this share
+_COVERED = 6.0  # standard deviations around every part that these points must reach
 _STARTS, _HALVINGS, _APART = 1025, 24, 0.004
 _LIGHT = 1e-9  # of a cell: what is not bisected, far below any probability that is shown
 Move = Callable[[Array], Array]
@@ -83,10 +86,12 @@ def noisy_law(model: Any, plan: StepPlan, steps: int, *, spacing: float = 0.7) -
     """
     centers, mass, std, escaped = np.zeros(1), np.ones(1), 1.0, 0.0
     moves, noises = _moves(model, plan)[:steps], plan.noise_std[:steps].tolist()
+    points: _Points | None = None
     for move, noise in zip(moves, noises, strict=True):
-        points, weight = _points(move, centers, (std, noise), spacing)
-        carried = _density(points, centers, mass, std) * weight
-        moved, whole = move(points), float(mass.sum())
+        if points is None or not points.serve(centers, (std, noise)):
+            points = _Points.placed(move, centers, (std, noise), spacing)
+        carried = _density(points.x, centers, mass, std) * points.weight
+        moved, whole = move(points.x), float(mass.sum())
         near = np.abs(moved) < FAR
         # Quadrature conserves the whole but for rounding and what lies beyond REACH.
         carried *= whole / carried.sum()
@@ -125,13 +130,30 @@ def _moves(model: Any, plan: StepPlan) -> list[Move]:
     return [move(k) for k in range(plan.grid.steps)]
 
 
-def _points(
-    move: Move, centers: Array, stds: tuple[float, float], spacing: float
-) -> tuple[Array, Array]:
-    """Points of the support, equally spaced in u, and their weights."""
-    place, length = _places(move, centers, stds, spacing)
-    at = np.arange(0.5 * spacing, length, spacing)
-    return place(at), place(at, 1) * spacing
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Points x (n,) of the support, equally spaced in u, their weights, and the noises before and
+    after for which they were placed."""
+
+    x: Array
+    weight: Array
+    stds: tuple[float, float]
+
+    @classmethod
+    def placed(
+        cls, move: Move, centers: Array, stds: tuple[float, float], spacing: float
+    ) -> _Points:
+        """For a step and what it starts from."""
+        place, length = _places(move, centers, stds, spacing)
+        at = np.arange(0.5 * spacing, length, spacing)
+        return cls(place(at), place(at, 1) * spacing, stds)
+
+    def serve(self, centers: Array, stds: tuple[float, float]) -> bool:
+        """Whether they do for a later step: noises alike, and all that matters between the ends."""
+        alike = all(abs(a / b - 1.0) <= _ALIKE for a, b in zip(stds, self.stds, strict=True))
+        reach = _COVERED * stds[0]
+        inside = self.x[0] <= centers.min() - reach and centers.max() + reach <= self.x[-1]
+        return bool(alike and inside)
 
 
 def _places(
