@@ -43,7 +43,7 @@ from verify.measure.interpolation.problems import (
 )
 from verify.measure.interpolation.smoothing import smoothing
 from verify.measure.networks.models import TrainedModel
-from verify.measure.networks.rate_sweeps import rates_over_steps
+from verify.measure.networks.rate_sweeps import common_rates
 from verify.measure.networks.rates import Rates
 from verify.measure.outside_modes import ddim_starts, normal_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_3_nearest_neighbours as m3
@@ -360,7 +360,7 @@ def with_causes(case, learned_ddpm) -> Case:
     """Made-up cells everywhere: the exact score's 1e-9, a network's 1e-2 under DDIM."""
     found = [np.array([4000 - k, k, 0]) for k in (100, round(4000 * learned_ddpm))]
     shape = (1, 2, 3)
-    case.workspace[rates_over_steps.key(case)] = Rates(
+    case.workspace[common_rates.key(case)] = Rates(
         models=("a network",),
         recipes=("reduced",),
         samplers=("DDIM-50", "DDPM-1000"),

@@ -17,7 +17,7 @@ from ...ledger.case import Case
 from ...ledger.cases import is_standard
 from ..measurement import Measurement
 from ..networks.pooled import Shares
-from ..networks.rate_sweeps import allowed_steps, ddim_name, ddpm_name, rates_over_steps
+from ..networks.rate_sweeps import common_rates
 from .networks import (
     KINDS,
     PlaneCounts,
@@ -75,8 +75,8 @@ class Cells:
 
 def own_cells(case: Case) -> Cells:
     """The case's models, mean over them, from the counts that F1 and F3 rest on."""
-    rates = rates_over_steps(case)
-    few, every = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
+    rates = common_rates(case)
+    few, every = rates.samplers
     exact = rates.from_exact()
     computed = _exact_ddpm(case)
     of_ddpm: Cell = exact.mean(every) if computed is None else computed
@@ -88,9 +88,8 @@ def own_cells(case: Case) -> Cells:
 
 def own_shares(case: Case) -> Shares:
     """The share of each of the case's models in the two learned cells, whose mean they show."""
-    rates = rates_over_steps(case)
-    samplers = ddim_name(allowed_steps(case.schedule)[0]), ddpm_name(case.schedule)
-    return dict(zip(NAMES[2:], map(rates.each, samplers), strict=True))
+    rates = common_rates(case)
+    return dict(zip(NAMES[2:], map(rates.each, rates.samplers), strict=True))
 
 
 def _exact_ddpm(case: Case) -> float | None:
