@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import gc
 import hashlib
 import itertools
 import os
@@ -28,7 +29,13 @@ from numba.core.compiler_lock import global_compiler_lock
 
 
 class _PartLibrary(JITCodeLibrary):
-    """Code that only ever runs inside a kernel: made native there, not here too."""
+    """Code that only ever runs inside a kernel: optimised and made native there, not here too."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self) -> None:
+        pass
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -93,6 +100,18 @@ def on_compile(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         _LISTENERS.remove(say)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage in the block: a compiler makes much that lives and little of it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @functools.cache  # kept open: POSIX drops all locks of a file when any handle of it closes
@@ -165,7 +184,7 @@ class _FolderCache(FunctionCache):
         """Numba's `compile_` of a signature, at whose end the turn passes on."""
 
         def run(signature: Any) -> Any:
-            with global_compiler_lock, self._turn:
+            with global_compiler_lock, self._turn, _uncollected():
                 return compile_(signature)
 
         return run
