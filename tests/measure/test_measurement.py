@@ -12,7 +12,6 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 from verify.ledger.case import Case, Profile
-from verify.measure import measurement
 from verify.measure.measurement import Measurement, pack, unpack
 
 CASE = Case("toy", GaussianMixture([[0.0], [1.0]], 0.1), NoiseSchedule.linear(T=10))
@@ -78,13 +77,12 @@ def test_it_is_found_again_on_disk_under_the_same_case_alone(case):
     assert len(made) == 4
 
 
-def test_it_is_made_again_by_other_code_and_where_the_file_is_damaged(case, monkeypatch):
+def test_it_is_made_again_by_other_code_and_where_the_file_is_damaged(case):
     parts(case)
     (file,) = case.folder.iterdir()
     file.write_bytes(file.read_bytes()[:-90])
     parts(again(case))
-    monkeypatch.setattr(measurement, "digest_of", lambda path: "other code")
-    parts(again(case))
+    parts(again(case, code=lambda path: "other code"))
     assert len(made) == 3
 
 

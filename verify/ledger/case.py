@@ -19,6 +19,8 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.references import model_digest
 
+from .sources import digest_of
+
 Result = TypeVar("Result")
 
 
@@ -38,8 +40,8 @@ class Case:
     predicts, index_base: what it is told of a model, None for its defaults.
     workspace memoises what several claims measure on this case; folder keeps measurements from run
     to run (`verify.measure.measurement`), none if None; turn is entered to look there for one and
-    else to make it, which one process of several does at a time. None of them is part of the case's
-    identity.
+    else to make it, which one process of several does at a time; code says what a module's file
+    depends on. None of them is part of the case's identity.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Case:
     turn: Callable[[str], AbstractContextManager[Any]] = field(
         default=contextlib.nullcontext, compare=False, repr=False
     )
+    code: Callable[[Path], str] = field(default=digest_of, compare=False, repr=False)
 
     @functools.cached_property
     def digest(self) -> str:

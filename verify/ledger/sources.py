@@ -199,15 +199,23 @@ def _imports(package: str, path: Path, changed: int, size: int) -> _Imports:
     return _Imports(tuple(modules), _uses(nodes, bound), _lazy_table(tree, package))
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker reads."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            for other in child.orelse:
-                yield from _running(other)
-        elif not (isinstance(node, (ast.arg, ast.AnnAssign)) and child is node.annotation):
-            yield from _running(child)
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads, in the order of the text."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        fields = node._fields
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            fields = ("orelse",)
+        elif isinstance(node, ast.arg | ast.AnnAssign):
+            fields = tuple(name for name in fields if name != "annotation")
+        for name in reversed(fields):
+            value = getattr(node, name)
+            if isinstance(value, list):
+                waiting += [one for one in reversed(value) if isinstance(one, ast.AST)]
+            elif isinstance(value, ast.AST) and name != "ctx":
+                waiting.append(value)
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -222,7 +230,7 @@ def _uses(nodes: list[ast.AST], bound: Mapping[str, str]) -> dict[str, frozenset
     used: dict[str, set[str]] = {}
     inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
     for node in nodes:
-        chain = _chain(node)
+        chain = _chain(node) if isinstance(node, ast.Name | ast.Attribute) else []
         if not chain or chain[0] not in bound:
             continue
         dotted = ".".join([bound[chain[0]], *chain[1:]])

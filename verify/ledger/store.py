@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -28,10 +29,11 @@ from .workers import Task, Watcher, check_all, worth
 Row = dict[str, Any]
 
 
-def code_digest(entry: Entry) -> str:
+@functools.cache  # by a process that has imported it: no later change of a file is in its rows
+def _code_digest(path: Path) -> str:
     """SHA-256 over all that a claim's rows depend on: what its file imports, shipped data included,
     and what makes rows of it."""
-    return digest_of(entry.path, Path(runner.__file__), Path(rows.__file__))
+    return digest_of(path, Path(runner.__file__), Path(rows.__file__))
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Store:
     def path(self, entry: Entry, case: Case) -> Path:
         """Where the rows of a claim on a case are kept."""
         parts = [
-            code_digest(entry),
+            _code_digest(entry.path),
             entry.claim.id,
             case.name,
             case.digest,

@@ -2,7 +2,8 @@
 
 A worker holds what claims share on a case, checks the claim it is told and sends the rows. Which
 claim comes next is decided in the process that started them, and so is which worker makes a
-measurement that several ask for: the others read it from the case's folder.
+measurement that several ask for: the others read it from the case's folder. That process also reads
+for all of them what code a measurement depends on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from mixdyn.kernels import compiling
 from .case import Case
 from .registry import Entry, load_claims
 from .runner import run_claim
+from .sources import digest_of
 
 Row = dict[str, Any]
 Load = Callable[[], Sequence[Entry]]
@@ -205,6 +207,8 @@ class _Crew:
             worker.tell(self.makers.setdefault(said, worker) is worker)
         elif about == "made":
             del self.makers[said]
+        elif about == "code":
+            worker.tell(digest_of(said))
         else:
             worker.task = None
             self.makers = {key: maker for key, maker in self.makers.items() if maker is not worker}
@@ -242,8 +246,13 @@ def _work(pipe: Connection, load: Load, cases: Sequence[Case]) -> None:
         yield
         pipe.send(("made", key))
 
+    @functools.cache
+    def code(path: Path) -> str:
+        pipe.send(("code", path))
+        return pipe.recv()
+
     entries = {entry.claim.id: entry for entry in load()}
-    cases = [replace(case, turn=turn) for case in cases]
+    cases = [replace(case, turn=turn, code=code) for case in cases]
     last = None
     with compiling.on_compile(lambda kernel: pipe.send(("compiling", kernel))):
         while True:

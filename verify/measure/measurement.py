@@ -40,7 +40,6 @@ from mixdyn.support.files import make_folder, write_atomically
 from mixdyn.support.provenance import package_versions
 
 from ..ledger.case import Case
-from ..ledger.sources import digest_of
 
 P = ParamSpec("P")
 Value = TypeVar("Value")
@@ -83,7 +82,7 @@ class Measurement(Generic[P, Value]):
     def _obtain(self, case: Case, key: str, measure: Callable[[], Value]) -> Value:
         if case.folder is None:
             return measure()
-        code = digest_of(self.source)
+        code = case.code(self.source)
         name = f"{case.name}-{self._measure.__name__}"
         digest = hashlib.sha256(f"{key}, {code}".encode()).hexdigest()[:16]
         path = case.folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{digest}.npz"
