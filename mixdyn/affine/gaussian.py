@@ -179,7 +179,7 @@ def convergence(plans: Sequence[Plan], stds: ArrayLike) -> Convergence:
     error = np.stack([_off_flow(plan, std) for plan in plans])
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = -np.diff(np.log(np.abs(error)), axis=0) / np.diff(np.log(calls))[:, None]
-    fitted = [_power(calls[-3:], column[-3:]) for column in error.T]
+    fitted = [power_law(calls[-3:], column[-3:]) for column in error.T]
     order, floor = np.array(fitted).T
     return Convergence(calls, error, slope, order, floor)
 
@@ -189,7 +189,7 @@ def _off_flow(plan: Plan, std: Array) -> Array:
     return gain - np.sqrt(plan.alpha[-1] ** 2 + plan.noise_var[-1] / std**2)
 
 
-def _power(n: Array, error: Array) -> tuple[float, float]:
+def power_law(n: Array, error: Array) -> tuple[float, float]:
     """(p, f) of error = f + C n^-p through three points."""
     first, second = error[0] - error[1], error[1] - error[2]
     if second == 0.0 or not first / second > 0.0:

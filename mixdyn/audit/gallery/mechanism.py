@@ -50,14 +50,33 @@ def ending(row: Row, k: int = 0) -> tuple[End, float | None]:
     return (End.NOISE if end else End.MEAN), known
 
 
+class Mechanism(StrEnum):
+    """What keeps a sampler from the data's law, the first of these that applies."""
+
+    NONE = "nothing above 2 % was found"
+    CONSISTENCY = (
+        "made for consistency maps: it takes the prediction for the end of the flow, which the "
+        "posterior mean is not"
+    )
+    NOT_AFFINE = "it clips, thresholds or adapts its steps"
+    STALLED = "its steps err at spreads wider than 0.05, and more steps make it no better"
+    SLOW = "its steps still err at spreads wider than 0.05; the error falls as steps are added"
+    OTHERWISE = "the mean, or the share between modes, is off"
+    SHRUNK = "the last step returns the posterior mean: what is finer than the last level shrinks"
+    NOISY = "it returns at a noise level: fine data come out with that noise"
+    WIDE = "the last step leaves fine data too wide, by more than its last level explains"
+    NARROW = "the last step leaves fine data too narrow, other than its last level explains"
+
+
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """since: steps from which on it is so, None where that is said of no number of steps; why: the
-    mechanism, in words."""
+    """since: steps from which on it is so, None where that is said of no number of steps;
+    mechanism: the main one; why: all that was found, in words."""
 
     law: Law
     since: int | None
     why: str
+    mechanism: Mechanism = Mechanism.NONE
 
 
 def judge(rows: Sequence[Row]) -> Judgement:
@@ -72,14 +91,32 @@ def judge(rows: Sequence[Row]) -> Judgement:
         if _law(row) > law:
             break
         since = row["steps"]
-    parts = [*_ends(last), *_clock(last), *_steps(done), *_mean(last), *_modes(last)]
+    parts = [*_handed(last), *_ends(last), *_clock(last), *_steps(done), *_mean(last), *_modes(last)]
     if last["why"]:
         parts.append(f"it is not affine ({last['why']})")
     if any(row["seeded"] is False for row in done):
         parts.append("the same seed gives another sample")
     parts += _failures(rows)
     found = "; ".join(parts) or "nothing above 2 % was found"
-    return Judgement(law, None if law == Law.NOT else since, found)
+    return Judgement(law, None if law == Law.NOT else since, found, _mechanism(law, done))
+
+
+def _mechanism(law: Law, done: Sequence[Row]) -> Mechanism:
+    last = done[-1]
+    if law == Law.NOT:
+        if last.get("consistency"):
+            return Mechanism.CONSISTENCY
+        if last["why"]:
+            return Mechanism.NOT_AFFINE
+        k = _worst(last)
+        if k is None:
+            return Mechanism.OTHERWISE
+        return Mechanism.SLOW if _fall(done, k)[0] >= _STALLED else Mechanism.STALLED
+    k = next((k for k, std in enumerate(NAMED) if std <= _WIDE and _off(last, k) > _RIGHT), None)
+    if k is None:
+        return Mechanism.NONE
+    other = Mechanism.WIDE if last["gain"][k] > 1.0 else Mechanism.NARROW
+    return {End.MEAN: Mechanism.SHRUNK, End.NOISE: Mechanism.NOISY}.get(ending(last, k)[0], other)
 
 
 def _off(row: Row, k: int) -> float:
@@ -98,6 +135,14 @@ def _law(row: Row) -> Law:
 
 def _share(row: Row) -> float:
     return row["outside"][0] / row["outside"][1]
+
+
+def _handed(row: Row) -> list[str]:
+    gains, at = row.get("consistency"), ", ".join(f"{std:g}" for std in NAMED)
+    if not gains:
+        return []
+    share = ", ".join(f"{gain:.3g}" for gain in gains)
+    return [f"handed the exact consistency map it returns {share} of the spreads {at}"]
 
 
 def _ends(row: Row) -> list[str]:
@@ -128,20 +173,34 @@ def _clock(row: Row) -> list[str]:
     return [f"at call {call} its state has noise {true:.3g} where it asks the model at {asked:.3g}"]
 
 
-def _steps(done: Sequence[Row]) -> list[str]:
-    """What more steps do to the spread that is farthest off, of those that no end explains."""
+def _worst(row: Row) -> int | None:
+    """The spread that is farthest off, of those that no end explains."""
+    k = max(range(len(NAMED)), key=lambda k: (NAMED[k] > _WIDE) * _off(row, k))
+    return None if NAMED[k] <= _WIDE or _off(row, k) <= _RIGHT else k
+
+
+def _fall(done: Sequence[Row], k: int) -> tuple[float, Row | None]:
+    """The power by which the error at the k-th spread falls with evaluations (NaN for a single
+    number of them), and the card from which that is so."""
     last = done[-1]
-    k = max(range(len(NAMED)), key=lambda k: (NAMED[k] > _WIDE) * _off(last, k))
-    if NAMED[k] <= _WIDE or _off(last, k) <= _RIGHT:
+    before = next((row for row in reversed(done[:-1]) if row["n_eval"] < last["n_eval"]), None)
+    if before is None:
+        return math.nan, None
+    errors = [abs(row["gain"][k] - 1.0) for row in (before, last)]
+    return math.log(errors[0] / errors[1]) / math.log(last["n_eval"] / before["n_eval"]), before
+
+
+def _steps(done: Sequence[Row]) -> list[str]:
+    """What more steps do to the spread that is farthest off."""
+    last, k = done[-1], _worst(done[-1])
+    if k is None:
         return []
     uneven = (last["quotient"] or 0.0) > _UNEVEN
     found = [f"neighbouring steps in log noise differ by up to {last['quotient']:.3g}"] * uneven
     text = f"at {NAMED[k]} it returns {last['gain'][k]:.3g} of the spread"
-    before = next((row for row in reversed(done[:-1]) if row["n_eval"] < last["n_eval"]), None)
+    slope, before = _fall(done, k)
     if before is None or last["why"]:
         return [text, *found]
-    errors = [abs(row["gain"][k] - 1.0) for row in (before, last)]
-    slope = math.log(errors[0] / errors[1]) / math.log(last["n_eval"] / before["n_eval"])
     if slope < -_STALLED:
         text += f", worse than {before['gain'][k]:.3g} at {before['n_eval']:g} evaluations"
     elif slope < _STALLED:
@@ -171,6 +230,10 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def fault(row: Row) -> str:
-    """What was received, of a row's error."""
-    found = row["error"].partition("received ")[2] or row["error"]
-    return found.partition(". ")[0].removesuffix(".")
+    """What was received, of a row's error; of a number also the rule."""
+    rule, _, found = row["error"].partition("; received ")
+    found = (found or rule).partition(". ")[0].removesuffix(".")
+    try:
+        return f"{rule}; it is {float(found):.2g}"
+    except ValueError:
+        return found

@@ -129,7 +129,8 @@ def _card(spec: str, settings: Mapping[str, Any], steps: int | None) -> Row:
 
 def facts(card: Card) -> Row:
     """What the page needs of a card: of the clock its ends and its worst call, of the responses
-    those at the standard deviations that are printed; of a plan the whole curve beside them."""
+    those at the standard deviations that are printed (of one made for consistency maps also with the
+    exact one); of a plan the whole curve beside them."""
     call, error = card.clock_error
     asked, true = np.array(card.clock).T
     named = card.named
@@ -153,6 +154,8 @@ def facts(card: Card) -> Row:
         "w2": card.w2 / card.spectrum,
         "seeded": card.seeded,
     }
+    if card.consistency:
+        found["consistency"] = [row.gain for row in card.consistency]
     if card.affine and abs(card.n_eval - EQUAL) <= _NEAR * EQUAL:
         found["curve"] = [[float(f"{v:.4g}") for v in (row.std, row.gain)] for row in card.response]
     return found
