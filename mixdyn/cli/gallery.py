@@ -1,4 +1,4 @@
-"""`mixdyn audit --gallery`: the cards of every public sampler, and the page of them."""
+"""`mixdyn audit --gallery`: the cards of every public sampler, and the pages of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mixdyn.audit.adapters import Offer, offered
 from mixdyn.audit.gallery.keeping import FILE, fill
-from mixdyn.audit.gallery.page import page
+from mixdyn.audit.gallery.page import cards, page
 from mixdyn.audit.gallery.rows import COUNTS, Network, own
 from mixdyn.support.files import make_folder, write_text
 from mixdyn.support.references import current_folder_importable
 
 from .audit import read_settings
 
-PAGE = "samplers.md"
+PAGE, CARDS = "samplers.md", "samplers.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +30,8 @@ class GalleryRequest:
     counts: tuple[int, ...] = COUNTS
 
 
-def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Path, Path]:
-    """Measure what the folder's rows lack, and write its page: the two files."""
+def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Path, ...]:
+    """Measure what the folder's rows lack, and write its pages: the three files."""
     folder = make_folder(request.folder)
     networks = [_network(path) for path in request.models]
     with current_folder_importable():
@@ -44,7 +44,8 @@ def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Pa
             counts=request.counts,
         )
     write_text(folder / PAGE, page(rows))
-    return folder / FILE, folder / PAGE
+    write_text(folder / CARDS, cards(rows))
+    return folder / FILE, folder / PAGE, folder / CARDS
 
 
 def _offers(request: GalleryRequest, say: Callable[[str], None]) -> list[Offer]:

@@ -6,11 +6,23 @@ from typing import Any
 
 from mixdyn.audit.gallery.keeping import FILE, read
 from mixdyn.audit.gallery.mechanism import End, Law, ending
-from mixdyn.audit.gallery.page import OURS, merged, same_card, shown
+from mixdyn.audit.gallery.page import OURS, merged, natural, same_card, shown
+from mixdyn.audit.gallery.rows import Row
 from mixdyn.support.errors import NotApplicableError
 
 from ..ledger.case import Case
 from ..ledger.sources import ROOT
+
+
+WIDE, NARROW = "too wide otherwise", "too narrow otherwise"
+
+
+def _fine(card: Row) -> str:
+    """What becomes of data of 0.007."""
+    kind = ending(card)[0]
+    if kind in (End.NOISE, End.MEAN):
+        return kind.value
+    return WIDE if card["gain"][0] > 1.0 else NARROW
 
 
 def public_samplers(case: Case) -> dict[str, Any]:
@@ -19,8 +31,7 @@ def public_samplers(case: Case) -> dict[str, Any]:
     (k,) of Gaussian data, gain (K, k) the share of it that is returned; n, how many."""
     rows = read(ROOT / "docs" / FILE)
     judged = [one for one in shown(rows) if one.law not in (None, Law.BACKWARDS)]
-    natural = {one.cards[0]["spec"]: one for one in reversed(judged)}.values()
-    with_curve = [one for one in reversed(natural) if one.equal and "curve" in one.equal]
+    with_curve = [one for one in natural(judged) if one.equal and "curve" in one.equal]
     if not with_curve:
         raise NotApplicableError(
             "a figure of public samplers needs their cards",
@@ -32,8 +43,8 @@ def public_samplers(case: Case) -> dict[str, Any]:
     return {
         "name": [one.name.replace("`", "") for one in found],
         "ours": [one.library == OURS for one in found],
-        "end": [ending(card)[0].value for card in cards],
-        "kinds": [kind.value for kind in End],
+        "end": [_fine(card) for card in cards],
+        "kinds": [End.NOISE.value, WIDE, End.MEAN.value, NARROW],
         "std": [std for std, _ in cards[0]["curve"]],
         "gain": [[gain for _, gain in card["curve"]] for card in cards],
         "n": len(found),

@@ -64,8 +64,8 @@ class Mechanism(StrEnum):
     OTHERWISE = "the mean, or the share between modes, is off"
     SHRUNK = "the last step returns the posterior mean: what is finer than the last level shrinks"
     NOISY = "it returns at a noise level: fine data come out with that noise"
-    WIDE = "the last step leaves fine data too wide, by more than its last level explains"
-    NARROW = "the last step leaves fine data too narrow, other than its last level explains"
+    WIDE = "fine data come out too wide, which its last level does not explain"
+    NARROW = "fine data come out too narrow, which its last level does not explain"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,14 @@ def judge(rows: Sequence[Row]) -> Judgement:
         if _law(row) > law:
             break
         since = row["steps"]
-    parts = [*_handed(last), *_ends(last), *_clock(last), *_steps(done), *_mean(last), *_modes(last)]
+    parts = [
+        *_handed(last),
+        *_ends(last),
+        *_clock(last),
+        *_steps(done),
+        *_mean(last),
+        *_modes(last),
+    ]
     if last["why"]:
         parts.append(f"it is not affine ({last['why']})")
     if any(row["seeded"] is False for row in done):

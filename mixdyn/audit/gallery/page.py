@@ -1,4 +1,4 @@
-"""`samplers.md`, of the rows alone."""
+"""`samplers.md`, rankings and mechanisms, and `samplers.html`, a card each, of the rows alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ...affine.gaussian import power_law
 from ...support.numbers import show_number, show_share
 from ...support.statistics import Proportion
 from ..card import MEAN, NAMED
-from .mechanism import Judgement, Law, fault, judge
+from .mechanism import Judgement, Law, Mechanism, fault, judge
 from .rows import COUNTS, EQUAL, Row, at_equal
 
 _DIGITS = 3
+_MOST = 1000.0  # of what is printed in full
+_SETTLED = 0.1  # relative: of two fits of an order
+_NO_FLOOR = 0.1  # relative to the error at 4 `EQUAL` steps
+_WIDE, _HIGH, _ACROSS = 360, 90, (0.003, 3.0)  # of a card's curve: pixels, standard deviations
+ORDER_AT = NAMED.index(0.2)
 OURS = "mixdyn"
 WEIGHTS = 0.01  # (chi-square - degrees of freedom)/samples, of weights that are kept
 
@@ -31,6 +39,11 @@ class Shown:
     judgement: Judgement | None
     learned: list[Row]
 
+    @property
+    def spec(self) -> str:
+        """The sampler without its settings."""
+        return str(self.cards[0]["spec"])
+
     def at(self, steps: int) -> Row | None:
         """The card at a number of steps, unless it is a failure."""
         return next((r for r in self.cards if r["steps"] == steps and "error" not in r), None)
@@ -46,53 +59,167 @@ class Shown:
         return all(row.get("seeded") is not False for row in self.cards)
 
     @property
+    def done(self) -> list[Row]:
+        """The cards that are no failure, by evaluations."""
+        return sorted((r for r in self.cards if "error" not in r), key=lambda row: row["n_eval"])
+
+    @property
     def last(self) -> Row:
         """The card of most evaluations."""
-        return max((r for r in self.cards if "error" not in r), key=lambda row: row["n_eval"])
+        return self.done[-1]
+
+    @property
+    def settled(self) -> tuple[float, float] | None:
+        """(order, floor), where they are more than three numbers make of any curve: the fit of 50,
+        100 and 200 steps finds no floor, or one of 50, 100 and the most steps the same order."""
+        first = self.at(EQUAL)
+        if first is None or first["order"] is None or first["floor"] is None:
+            return None
+        order, floor = first["order"], first["floor"]
+        if abs(floor) < _NO_FLOOR * abs(_error(first)) * 4.0**-order:
+            return order, floor
+        cards = [self.at(steps) for steps in (EQUAL, 2 * EQUAL, max(COUNTS))]
+        rows = [row for row in cards if row is not None]
+        if len(rows) < len(cards):
+            return None
+        n, errors = np.array([[row["n_eval"], _error(row)] for row in rows]).T
+        again = power_law(n, errors)[0]
+        return (order, floor) if abs(again - order) <= _SETTLED * order else None
+
+
+def _error(row: Row) -> float:
+    """Of the spread 0.2 against the exact flow to the last level."""
+    return float(row["gain"][ORDER_AT] - np.hypot(1.0, (row["end"] or 0.0) / NAMED[ORDER_AT]))
+
+
+def natural(samplers: Iterable[Shown]) -> list[Shown]:
+    """Of every class or function the first that is offered, its natural use."""
+    return list({one.spec: one for one in reversed(list(samplers))}.values())[::-1]
 
 
 def page(rows: Sequence[Row]) -> str:
-    """The page."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 (Markdown)
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= {
-        "number": show_number,
-        "share": show_share,
-        "cent": lambda share: show_share(share, 2).removesuffix(" %"),
-    }
+    """The Markdown."""
     found = shown(rows)
     judged = [one for one in found if one.law not in (None, Law.BACKWARDS)]
     ranked = sorted((one for one in judged if one.equal), key=lambda one: (one.equal or {})["w2"])
     public = [one for one in judged if one.library != OURS]
-    return environment.get_template("samplers.md.j2").render(
+    plain = {one.name for one in natural(judged)}
+    learned = _learned(found)
+    return _template("samplers.md.j2").render(
         stds=NAMED,
         mean=MEAN,
         counts=COUNTS,
         equal=EQUAL,
         kept=WEIGHTS,
+        order_at=ORDER_AT,
+        settled=_SETTLED,
+        no_floor=_NO_FLOOR,
         libraries=_libraries(rows),
         public=public,
-        ranked=merged(ranked, same_card),
+        classes=natural(public),
+        ranked=[merged(part, same_card) for part in _parted(ranked, plain)],
         best={
             where: next((one for one in ranked if (one.library == OURS) == where), None)
             for where in (True, False)
         },
-        learned=(learned := _learned(found)),
+        learned=[_learned(part) for part in _parted(found, plain)],
+        pooled=max((row.outside.trials for row in learned), default=0),
         fewest={where: _fewest(learned, ours=where) for where in (True, False)},
         networks=sorted({row["network"] for row in rows if "network" in row}),
         laws={law: sum(one.law == law for one in public) for law in Law},
+        mechanisms={law: _by_mechanism(public, plain, law) for law in Law},
         groups={law: _grouped(judged, law) for law in Law},
+        distilled=merged([one for one in judged if "consistency" in one.last], _last),
         Law=Law,
-        by_steps=merged(judged, _same_everywhere),
-        unjudged=[(one.name, _why_not(one)) for one in found if one not in judged],
+        by_steps=[merged(part, _same_everywhere) for part in _parted(judged, plain)],
+        unjudged=_by_reason(one for one in found if one not in judged),
     )
+
+
+def cards(rows: Sequence[Row]) -> str:
+    """The HTML: a compact card for each sampler, nearest to the spectrum first."""
+    found = [one for one in shown(rows) if one.judgement and one.law != Law.BACKWARDS]
+    found.sort(key=lambda one: (one.equal or one.last)["w2"])
+    return _template("samplers.html.j2").render(
+        cards=found,
+        curve=_curve,
+        frame={"wide": _WIDE, "high": _HIGH, "one": _HIGH / 2, "stds": _ACROSS},
+        stds=NAMED,
+        equal=EQUAL,
+        titles={
+            Law.ALL: "Returns the data's law",
+            Law.ALL_BUT_FINE: "Returns all but the finest",
+            Law.NOT: "Does not return the data's law",
+        },
+    )
+
+
+def _curve(one: Shown) -> str:
+    """Points of its response, cut at a tenth and at ten; none without a plan."""
+    low, high = np.log(_ACROSS)
+    points = [
+        (_WIDE * (np.log(std) - low) / (high - low), np.log10(np.clip(abs(gain), 0.1, 10.0)))
+        for std, gain in (one.equal or {}).get("curve", [])
+    ]
+    return " ".join(f"{x:.0f},{_HIGH / 2 * (1.0 - up):.1f}" for x, up in points)
+
+
+def _template(name: str) -> Any:
+    import jinja2
+
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader([here, here.parent]),
+        autoescape=jinja2.select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"number": show_number, "share": show_share, "fixed": fixed}
+    return environment.get_template(name)
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """As all of its column: so many digits behind the point, and none of what is beyond 1000."""
+    if value is None:
+        return "–"
+    if abs(value) >= _MOST:
+        return f"> {_MOST:.0f}" if value > 0.0 else f"< -{_MOST:.0f}"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # no -0
+
+
+def _parted(samplers: Iterable[Shown], plain: set[str]) -> tuple[list[Shown], list[Shown]]:
+    """Those in their natural use, and the others."""
+    parts: tuple[list[Shown], list[Shown]] = [], []
+    for one in samplers:
+        parts[one.name not in plain].append(one)
+    return parts
+
+
+def _by_mechanism(
+    samplers: Sequence[Shown], plain: set[str], law: Law
+) -> list[tuple[Mechanism, list[str], int]]:
+    """(mechanism, names of those in their natural use, how many with the others), most first."""
+    found: dict[Mechanism, list[Shown]] = {}
+    for one in samplers:
+        if one.judgement is not None and one.law == law:
+            found.setdefault(one.judgement.mechanism, []).append(one)
+    groups = [
+        (mechanism, sorted(one.name for one in members if one.name in plain), len(members))
+        for mechanism, members in found.items()
+    ]
+    return sorted(groups, key=lambda group: -group[2])
+
+
+def _by_reason(samplers: Iterable[Shown]) -> list[tuple[list[str], str]]:
+    found: dict[str, list[str]] = {}
+    for one in samplers:
+        found.setdefault(_why_not(one), []).append(one.name)
+    return [(names, why) for why, names in found.items()]
+
+
+def _last(one: Shown) -> Any:
+    return _digest(one.last)
 
 
 def shown(rows: Sequence[Row]) -> list[Shown]:

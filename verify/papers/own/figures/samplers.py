@@ -23,9 +23,15 @@ from ....drawing.style import (
     new_figure,
 )
 
-_COLOURS = (GREEN, VERMILION, BLUE, ORANGE)
+_COLOURS = (VERMILION, ORANGE, BLUE, GREEN)
 _LOW, _HIGH = 0.05, 8.0
 _RIGHT = 0.02
+_NAMED = (  # (sampler, standard deviation of the point, offset of its name)
+    ("diffusers:DPMSolverMultistepScheduler", 0.003, (3, 42)),
+    ("diffusers:CosineDPMSolverMultistepScheduler", 0.05, (8, -12)),
+    ("diffusers:LCMScheduler", 1.2, (-8, -13)),
+    ("azula:xEABSampler", 0.12, (4, 8)),
+)
 
 
 def draw(result: Result) -> Figure:
@@ -33,26 +39,29 @@ def draw(result: Result) -> Figure:
     figure, (ax,) = new_figure(7.6, 4.4)
     std, gain, ends = result["std"], result["gain"], result.labels("end")
     ours = result["ours"].astype(bool)
-    for kind, color in zip(result.labels("kinds"), _COLOURS, strict=True):
+    colours = dict(zip(result.labels("kinds"), _COLOURS, strict=True))
+    ax.axhline(1.0, color=GREY, lw=7.0, alpha=0.3, zorder=1)
+    for kind, colour in colours.items():
         own = [k for k, end in enumerate(ends) if end == kind and not ours[k]]
         for k in own:
             label = f"{kind} ({len(own)})" if k == own[0] else None
-            ax.plot(std, gain[k], color=color, lw=0.7, label=label)
+            ax.plot(std, gain[k], color=colour, lw=0.7, label=label)
     black = ax.plot(std, gain[ours].T, color=BLACK, lw=1.6, ls=(0, (3, 1.5)))
     for line in black[:1]:
         line.set_label("samplers of ours")
-    ax.axhline(1.0, color=GREY, lw=2.0, zorder=1)
-    ax.annotate("perfect", (std[-1], 1.0), (0, 5), textcoords="offset points", ha="right")
+    ax.annotate("perfect", (std[-1], 1.0), (-2, 7), textcoords="offset points", ha="right")
     ax.set(xscale="log", yscale="log", xlim=(std[0], std[-1]), ylim=(_LOW, _HIGH))
     ax.set(
         xlabel="standard deviation of the data", ylabel="standard deviation returned / the data's"
     )
-    ticks = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
-    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    for axis, ticks in ((ax.xaxis, (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+                        (ax.yaxis, (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0))):  # fmt: skip
+        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    _name(ax, result, 0.1, np.argmax, (-12, 5))
-    _name(ax, result, 0.04, np.argmin, (8, -8))
-    _name(ax, result, 1.0, np.argmin, (-60, -14))
+    for words, place in (("too wide", (0.12, 4.0)), ("too narrow", (0.5, 0.2))):
+        ax.text(*place, words, fontsize=12, color=GREY, fontweight="bold")
+    for name, place, offset in _NAMED:
+        _name(ax, result, name, place, offset, colours)
     wide, narrow = (_right(std, gain[~ours], value) for value in (0.2, 0.007))
     message = (
         f"With the exact score and about 50 evaluations, {wide} of {int((~ours).sum())} public "
@@ -62,14 +71,18 @@ def draw(result: Result) -> Figure:
     return finish(figure, message, result, note, ax.get_legend_handles_labels())
 
 
-def _name(ax: Axes, result: Result, place: float, most: Any, offset: tuple[int, int]) -> None:
-    """The name of the sampler that returns most, or least, of the spread `place`."""
-    at = int(np.argmin(np.abs(result["std"] - place)))
-    gain = result["gain"][:, at]
-    k = int(most(np.where(gain < 0.5 * _HIGH, gain, 1.0)))
-    point = result["std"][at], result["gain"][k, at]
-    look: dict[str, Any] = {"fontsize": 7.5, "color": GREY, "textcoords": "offset points"}
-    ax.annotate(result.labels("name")[k], point, offset, **look)
+def _name(
+    ax: Axes, result: Result, name: str, place: float, offset: tuple[int, int], colours: Any
+) -> None:
+    """The name of a sampler beside its curve, where that was measured."""
+    names = result.labels("name")
+    if name not in names:
+        return
+    k, at = names.index(name), int(np.argmin(np.abs(result["std"] - place)))
+    short = name.partition(":")[2].removesuffix("Scheduler").removesuffix("Sampler")
+    point = result["std"][at], max(result["gain"][k, at], _LOW)
+    colour = colours[result.labels("end")[k]]
+    ax.annotate(short, point, offset, fontsize=7.5, color=colour, textcoords="offset points")
 
 
 def _right(std: Array, gain: Array, value: float) -> int:
