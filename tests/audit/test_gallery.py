@@ -11,8 +11,8 @@ from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.audit.adapters import offered
 from mixdyn.audit.gallery import rows as measured
 from mixdyn.audit.gallery.keeping import FILE, fill, read
-from mixdyn.audit.gallery.mechanism import Law, judge
-from mixdyn.audit.gallery.page import page
+from mixdyn.audit.gallery.mechanism import Law, Mechanism, judge
+from mixdyn.audit.gallery.page import cards, page, shown
 from mixdyn.audit.gallery.rows import Network, key, own, rows_of
 from mixdyn.score.exact import ExactScore
 from mixdyn.support.errors import FileError
@@ -268,16 +268,68 @@ def test_the_page_ranks_merges_and_tells_what_has_no_card():
     ]
     lines = page(rows).splitlines()
     ranked = lines[lines.index("## At 50 evaluations") :]
-    better, worse, other = [line for line in ranked if line.startswith("|")][2:5]
+    better, worse, *other = [line for line in ranked if line.startswith("|")][2:7]
+    assert lines.index("## Who returns the data's law") < lines.index("## At 50 evaluations")
     assert better.startswith("| `library:better`, `library:twin` | 50 |")
     assert worse.startswith("| `library:worse` |")
-    assert other.startswith("| `library:twin` eta=1.0 |")
+    assert other[2].startswith("| `library:twin` eta=1.0 |")  # folded, below a head of its own
     learned = lines[lines.index("## On trained networks") :]
     first, second = [line for line in learned if line.startswith("|")][2:4]
-    assert first.startswith("| `library:worse` | 50 | 1 (")
-    assert second.startswith("| `library:better`, `library:twin` | 50 | 10 (")
+    assert first.startswith("| `library:worse` | 50 | 1.00 (")
+    assert second.startswith("| `library:better`, `library:twin` | 50 | 10.00 (")
     assert "| `library:bad` | w |" in lines
     assert any(line.startswith("- 4 public samplers") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("errors", "end", "settled"),
+    [
+        ({50: 0.04, 100: 0.02, 1000: 0.002}, 0.0, True),
+        ({50: 0.05, 100: 0.03, 1000: 0.012}, 0.0, True),  # a floor of 0.01, order 1
+        ({50: 0.05, 100: 0.03, 1000: 0.028}, 0.0, False),
+        ({50: 0.05, 100: 0.03}, 0.0, False),
+    ],
+)
+def test_an_order_is_told_where_another_fit_has_the_same(errors, end, settled):
+    rows = [
+        card(steps=n, gain=[1.0, 1.0, 1.0 + e, 1.0], floor=0.01 if e != 0.04 else 0.0)
+        for n, e in errors.items()
+    ]
+    (one,) = shown(rows)
+    assert (one.settled is not None) == settled
+    head = page(rows).split("## At 50 evaluations")[1].split("| 50 |")[1].split("|")
+    assert (head[3].strip() == "1.0") == settled
+
+
+@pytest.mark.parametrize(
+    ("facts", "mechanism"),
+    [
+        ({}, Mechanism.NONE),
+        ({"gain": [POSTERIOR, 1.0, 1.0, 1.0], "asked": [100.0, 0.01]}, Mechanism.SHRUNK),
+        ({"gain": [NOISE, 1.0, 1.0, 1.0], "end": 0.01}, Mechanism.NOISY),
+        ({"gain": [0.1, 1.0, 1.0, 1.0], "asked": [100.0, 0.01]}, Mechanism.NARROW),
+        ({"gain": [3.0, 1.0, 1.0, 1.0], "asked": [100.0, 0.01]}, Mechanism.WIDE),
+        ({"gain": [1.0, 1.0, 0.9, 1.0], "why": "it clips"}, Mechanism.NOT_AFFINE),
+        ({"gain": [1.0, 1.0, 0.6, 1.0], "consistency": [1.0] * 4}, Mechanism.CONSISTENCY),
+        ({"outside": [500, 10_000]}, Mechanism.OTHERWISE),
+        ({"gain": [1.0, 1.0, 0.9, 1.0]}, Mechanism.SLOW),
+        ({"gain": [1.0, 1.0, 0.61, 1.0]}, Mechanism.STALLED),
+    ],
+)
+def test_a_judgement_names_its_mechanism(facts, mechanism):
+    before = card(steps=10, gain=[1.0, 1.0, 0.6, 1.0])
+    assert judge([before, card(**facts)]).mechanism == mechanism
+
+
+def test_the_page_of_cards_has_one_for_each_sampler_that_runs():
+    curve = [[0.003, 0.5], [3.0, 1.0]]
+    rows = [card("library:far", w2=0.2), card("library:near", w2=0.1, curve=curve)]
+    rows.append({"spec": "library:bad", "settings": {}, "steps": 50, "error": "r; received w. R."})
+    found = cards(rows)
+    assert found.index("library:near") < found.index("library:far")
+    assert "library:bad" not in found
+    assert 'points="0,58.5 360,45.0"' in found
+    assert len(cards(read(DOCS / FILE))) < 1_500_000
 
 
 # -- what is shipped -----------------------------------------------------------------------------

@@ -80,7 +80,11 @@ def test_a_gallery_of_two_is_kept_and_told(folder):
     ]
     done = _run("--gallery", "cards", *asked)
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.split() == ["cards/samplers.jsonl", "cards/samplers.md"]
+    assert done.stdout.split() == [
+        "cards/samplers.jsonl",
+        "cards/samplers.md",
+        "cards/samplers.html",
+    ]
     assert done.stderr.splitlines() == [
         "1/2 audited_samplers:euler level=sigma predicts=x0: 5 rows, 5 new",
         "2/2 audited_samplers:raises predicts=x0: 5 rows, 5 new, 5 of them a failure",
@@ -88,6 +92,7 @@ def test_a_gallery_of_two_is_kept_and_told(folder):
     page = (folder / "cards" / "samplers.md").read_text()
     assert "| `audited_samplers:euler` | 50 |" in page
     assert "| `audited_samplers:raises` | KeyError" in page
+    assert "<h2>audited_samplers:euler</h2>" in (folder / "cards" / "samplers.html").read_text()
     again = _run("--gallery", "cards", *asked)
     assert "5 rows, 0 new" in again.stderr
     assert (folder / "cards" / "samplers.md").read_text() == page

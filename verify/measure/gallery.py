@@ -13,7 +13,6 @@ from mixdyn.support.errors import NotApplicableError
 from ..ledger.case import Case
 from ..ledger.sources import ROOT
 
-
 WIDE, NARROW = "too wide otherwise", "too narrow otherwise"
 
 

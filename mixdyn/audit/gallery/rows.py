@@ -129,8 +129,8 @@ def _card(spec: str, settings: Mapping[str, Any], steps: int | None) -> Row:
 
 def facts(card: Card) -> Row:
     """What the page needs of a card: of the clock its ends and its worst call, of the responses
-    those at the standard deviations that are printed (of one made for consistency maps also with the
-    exact one); of a plan the whole curve beside them."""
+    those at the standard deviations that are printed, also with the exact consistency map where it
+    is made for such; of a plan the whole curve beside them."""
     call, error = card.clock_error
     asked, true = np.array(card.clock).T
     named = card.named
