@@ -11,7 +11,7 @@ from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.audit.adapters import offered
 from mixdyn.audit.gallery import rows as measured
 from mixdyn.audit.gallery.keeping import FILE, fill, read
-from mixdyn.audit.gallery.mechanism import Law, Mechanism, judge
+from mixdyn.audit.gallery.mechanism import Law, Mechanism, fault, judge
 from mixdyn.audit.gallery.page import cards, page, shown
 from mixdyn.audit.gallery.rows import Network, key, own, rows_of
 from mixdyn.score.exact import ExactScore
@@ -319,6 +319,23 @@ def test_an_order_is_told_where_another_fit_has_the_same(errors, end, settled):
 def test_a_judgement_names_its_mechanism(facts, mechanism):
     before = card(steps=10, gain=[1.0, 1.0, 0.6, 1.0])
     assert judge([before, card(**facts)]).mechanism == mechanism
+
+
+def test_one_number_of_steps_tells_nothing_of_more():
+    assert judge([card(gain=[1.0, 1.0, 0.9, 1.0])]).mechanism == Mechanism.ONCE
+
+
+@pytest.mark.parametrize(
+    ("received", "told"),
+    [
+        ("noise_var must be >= 0; received -0.00019505", "it asks the model where noise_var is"),
+        ("a rule; received library:bad, which draws tokens", "which draws tokens"),
+        ("a rule; received shape (64, 2) with 0 non-finite entries in what it hands call 2",
+         "it hands call 2, a batch of another size"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_told_in_words(received, told):
+    assert fault({"spec": "library:bad", "error": f"{received}. A remedy."}).startswith(told)
 
 
 def test_the_page_of_cards_has_one_for_each_sampler_that_runs():

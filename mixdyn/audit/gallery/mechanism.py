@@ -61,6 +61,7 @@ class Mechanism(StrEnum):
     NOT_AFFINE = "it clips, thresholds or adapts its steps"
     STALLED = "its steps err at spreads wider than 0.05, and more steps make it no better"
     SLOW = "its steps still err at spreads wider than 0.05; the error falls as steps are added"
+    ONCE = "its steps err at spreads wider than 0.05; only one number of steps ran"
     OTHERWISE = "the mean, or the share between modes, is off"
     SHRUNK = "the last step returns the posterior mean: what is finer than the last level shrinks"
     NOISY = "it returns at a noise level: fine data come out with that noise"
@@ -118,7 +119,10 @@ def _mechanism(law: Law, done: Sequence[Row]) -> Mechanism:
         k = _worst(last)
         if k is None:
             return Mechanism.OTHERWISE
-        return Mechanism.SLOW if _fall(done, k)[0] >= _STALLED else Mechanism.STALLED
+        slope, before = _fall(done, k)
+        if before is None:
+            return Mechanism.ONCE
+        return Mechanism.SLOW if slope >= _STALLED else Mechanism.STALLED
     k = next((k for k, std in enumerate(NAMED) if std <= _WIDE and _off(last, k) > _RIGHT), None)
     if k is None:
         return Mechanism.NONE
@@ -237,10 +241,14 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def fault(row: Row) -> str:
-    """What was received, of a row's error; of a number also the rule."""
+    """What was received, of a row's error, in words where that is a bare value."""
     rule, _, found = row["error"].partition("; received ")
     found = (found or rule).partition(". ")[0].removesuffix(".")
+    if found == row["spec"]:
+        return rule
+    if " with 0 non-finite entries in what it hands " in found:
+        return f"it hands {found.partition('it hands ')[2]}, a batch of another size than its start"
     try:
-        return f"{rule}; it is {float(found):.2g}"
+        return f"it asks the model where {rule.partition(' ')[0]} is {float(found):.2g}"
     except ValueError:
-        return found
+        return found.removeprefix(f"{row['spec']}, ")

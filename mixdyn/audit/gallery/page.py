@@ -20,6 +20,7 @@ from .rows import COUNTS, EQUAL, Row, at_equal
 _DIGITS = 3
 _MOST = 1000.0  # of what is printed in full
 _SETTLED = 0.1  # relative: of two fits of an order
+_ROUNDED = 2e-5  # what rows tell of an error
 _NO_FLOOR = 0.1  # relative to the error at 4 `EQUAL` steps
 _WIDE, _HIGH, _ACROSS = 360, 90, (0.003, 3.0)  # of a card's curve: pixels, standard deviations
 ORDER_AT = NAMED.index(0.2)
@@ -76,6 +77,10 @@ class Shown:
         if first is None or first["order"] is None or first["floor"] is None:
             return None
         order, floor = first["order"], first["floor"]
+        if (
+            abs(_error(first)) < _ROUNDED + 0.5 * (first["end"] or 0.0) ** 2
+        ):  # where signal is not 1
+            return None
         if abs(floor) < _NO_FLOOR * abs(_error(first)) * 4.0**-order:
             return order, floor
         cards = [self.at(steps) for steps in (EQUAL, 2 * EQUAL, max(COUNTS))]
@@ -114,7 +119,9 @@ def page(rows: Sequence[Row]) -> str:
         order_at=ORDER_AT,
         settled=_SETTLED,
         no_floor=_NO_FLOOR,
+        rounded=_ROUNDED,
         libraries=_libraries(rows),
+        short=_without_the_most(public),
         public=public,
         classes=natural(public),
         ranked=[merged(part, same_card) for part in _parted(ranked, plain)],
@@ -216,6 +223,15 @@ def _by_reason(samplers: Iterable[Shown]) -> list[tuple[list[str], str]]:
     for one in samplers:
         found.setdefault(_why_not(one), []).append(one.name)
     return [(names, why) for why, names in found.items()]
+
+
+def _without_the_most(samplers: Sequence[Shown]) -> list[tuple[str, int]]:
+    """(library, the most steps) of those none of whose samplers ran the largest number of steps."""
+    most: dict[str, int] = {}
+    for one in samplers:
+        ran = max(row["steps"] or 0 for row in one.done)
+        most[one.library] = max(most.get(one.library, 0), ran)
+    return sorted((library, steps) for library, steps in most.items() if steps < max(COUNTS))
 
 
 def _last(one: Shown) -> Any:
