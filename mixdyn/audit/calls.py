@@ -93,7 +93,7 @@ class TorchSampler:
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
         """See `Driver`."""
-        from .tensors import HandedNoise, to_array, to_tensor
+        from .tensors import handed_noise, to_array, to_tensor
 
         def model(states: Any, at: Level) -> Any:
             return to_tensor(ask(to_array(states), at))
@@ -103,5 +103,5 @@ class TorchSampler:
         def drawn(shape: tuple[int, ...], time: int | None = None) -> Array:
             return start.pop() if start else draw(shape, time)
 
-        with HandedNoise(drawn):
+        with handed_noise(drawn):
             return to_array(guarded(self.play, to_tensor(x), model, draw))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from ..affine.drivers import Draw
 from ..support.checks import Array
@@ -32,30 +31,43 @@ def hidden_seed(seed: int) -> Iterator[Any]:
         yield torch.Generator().manual_seed(0)
 
 
-class HandedNoise(TorchFunctionMode):  # type: ignore[misc]
+@contextmanager
+def handed_noise(draw: Draw) -> Iterator[None]:
     """While it is on, normals of torch are those of a `Draw`, whatever generator they ask for;
-    those of images (n, channels, height, width) are drawn as states (n, d)."""
+    those of images (n, channels, height, width) are drawn as states (n, d).
 
-    def __init__(self, draw: Draw) -> None:
-        super().__init__()
-        self._draw = draw
+    Replaced in torch itself, where every module finds them: to watch each call of torch, as its
+    TorchFunctionMode does, takes longer than the samplers.
+    """
+    places = [(torch, name) for name in ("randn", "randn_like", "normal")]
+    places.append((torch.Tensor, "normal_"))
+    before = [getattr(place, name) for place, name in places]
+    try:
+        for (place, name), func in zip(places, before, strict=True):
+            setattr(place, name, _handed(func, name, draw))
+        yield
+    finally:
+        for (place, name), func in zip(places, before, strict=True):
+            setattr(place, name, func)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Replace what randn, randn_like and normal_ return; every other function is torch's."""
-        out = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        if name not in ("randn", "randn_like", "normal_", "normal"):
-            return out
+
+def _handed(func: Callable[..., Any], name: str, draw: Draw) -> Callable[..., Any]:
+    """A function of torch that draws normals, with those of `draw`."""
+
+    def handed(*args: Any, **kwargs: Any) -> Any:
+        out = func(*args, **kwargs)
         shape = tuple(out.shape)
         flat = shape if len(shape) < 3 else tuple(out.flatten(1).shape)
-        drawn = torch.from_numpy(self._draw(flat)).reshape(shape).to(out.dtype)
+        drawn = torch.from_numpy(draw(flat)).reshape(shape).to(out.dtype)
         if name in ("normal_", "normal"):
             first = 1 if name == "normal_" else 0
-            named, given = kwargs or {}, list(args[first : first + 2])
-            mean = given[0] if given else named.get("mean", 0.0)
-            std = given[1] if len(given) > 1 else named.get("std", 1.0)
+            given = list(args[first : first + 2])
+            mean = given[0] if given else kwargs.get("mean", 0.0)
+            std = given[1] if len(given) > 1 else kwargs.get("std", 1.0)
             drawn = mean + std * drawn
         return out.copy_(drawn)
+
+    return handed
 
 
 class BrownianPath:

@@ -154,12 +154,12 @@ class _Scheduler:
 
     def run(self, x: Array, ask: Ask, draw: Draw) -> Array:
         """See `Driver`."""
-        from ..tensors import BrownianPath, HandedNoise
+        from ..tensors import BrownianPath, handed_noise
 
         scheduler = self._fresh()
         if hasattr(scheduler, "noise_sampler"):  # a tree, unless there is one already
             scheduler.noise_sampler = BrownianPath(x.shape, draw)
-        with HandedNoise(draw):
+        with handed_noise(draw):
             return self._walked(scheduler, x, ask)
 
     def repeats(self) -> bool:
