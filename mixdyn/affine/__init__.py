@@ -9,5 +9,5 @@ impulses    `transcribe`, the one batched run         predictions  what a model 
 plan        the matrices                              gaussian     their law on Gaussian data
 recursion   each input from the last few calls        stepper      a plan on a model
 price       what another model costs, in nats         comparing    plans side by side, and as text
-files       plans on disk
+files       plans on disk                             parts        errors of grid, pairing, solver
 """

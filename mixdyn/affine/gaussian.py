@@ -29,7 +29,7 @@ def end_law(
 ) -> tuple[Array, Array]:
     """(mean per unit of m, standard deviation), each (k,), of the end on N(m, variance (k,))."""
     K = plan.calls
-    slope, offset = _exact(plan, variances, reference)
+    slope, offset = exact(plan, variances, reference)
     adjoint = np.empty_like(slope)
     for j in range(K - 1, -1, -1):
         # adjoint_j = d end/d o_j: by itself, and through the inputs of later calls.
@@ -43,7 +43,7 @@ def end_law(
     return mean, np.sqrt(on_start**2 * start_var + np.square(on_draws).sum(axis=0))
 
 
-def _exact(plan: Plan, variances: Array, reference: Reference = "mean") -> tuple[Array, Array]:
+def exact(plan: Plan, variances: Array, reference: Reference = "mean") -> tuple[Array, Array]:
     """(A (K, k), constant per unit of m (K, k)) of the exact predictions at the calls."""
     alpha = plan.alpha[:-1]
     slope, c_x0 = on_gaussian(plan.predicts, alpha, plan.noise_std[:-1], variances, reference)
@@ -132,7 +132,7 @@ def state_laws(plan: Plan, variance: float, start: Start) -> StateLaws:
     from scipy.linalg import solve_triangular
 
     K, only = plan.calls, np.array([variance])
-    slope, offset = (part[:, 0] for part in _exact(plan, only))
+    slope, offset = (part[:, 0] for part in exact(plan, only))
     mean, var = (float(part[0]) for part in start_law(plan, only, start))
     constant = plan.start * mean + plan.outputs @ offset
     fixed = np.column_stack([plan.start * np.sqrt(var), plan.noises, constant])

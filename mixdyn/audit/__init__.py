@@ -9,6 +9,7 @@ calls       settings to whom they belong, errors as one line, the driver of what
 processes   the equations that solvers of differential equations are handed
 tensors     noise and arrays of torch, as drivers hand them over
 measuring   what is measured, off the plan or by sampling
+grids       what a sampler would list at every number of steps
 card        `audit`, all that is said of a sampler      words       three sentences of it
 page        cards as one HTML page
 """

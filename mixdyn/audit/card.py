@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from ..affine.drivers import driver_of
 from ..affine.gaussian import convergence
 from ..affine.impulses import transcribe
+from ..affine.parts import ErrorParts, error_parts
 from ..affine.plan import Plan
 from ..affine.stepper import PlanRun
 from ..geometry import Region, pair, pairwise_distances, within_modes
@@ -30,6 +31,7 @@ from ..score.protocol import Level
 from ..support.checks import Array, check_array, check_integer
 from ..support.errors import InputError, MixdynError, NotAffineError, NotApplicableError
 from ..support.statistics import Proportion
+from .grids import Grids, grids
 from .measuring import ByPlan, BySampling, Guarded, Measuring, Response
 from .words import words
 
@@ -52,7 +54,9 @@ class Card:
 
     response : one row for each standard deviation. clock : (asked, true) noise over signal of each
     call; end : that at which it returns. order, floor : of the gain's error at the standard
-    deviation order_at; None where unknown. seeded : whether a seed names the end; None in brief.
+    deviation order_at; None where unknown. errors : there and at the mean of the rows, of grid,
+    pairing and solver apart; None without a plan. seeded : whether a seed names the end; None in
+    brief. grids : their faults at every number of steps; None where none were looked at.
     outside : samples farther from every mode than its radius; weights : those within, by mode.
     trapped : paths released near the midpoint of the nearest modes that end outside. price : nats a
     coordinate for an error of 0.01 in every predicted noise; None for a deterministic sampler. w2,
@@ -72,6 +76,8 @@ class Card:
     end: float
     order: float | None
     floor: float | None
+    errors: ErrorParts | None
+    grids: Grids | None
     outside: Proportion
     weights: list[Proportion]
     wanted: list[float]
@@ -118,8 +124,9 @@ class Card:
 
     @property
     def words(self) -> list[str]:
-        """What it returns, where it errs, what to use instead: a sentence each."""
-        return words(self)
+        """What it returns, where it errs, what to use instead, and of its grids at other numbers of
+        steps where these were looked at: a sentence each."""
+        return [*words(self), *([self.grids.words] if self.grids else [])]
 
     def facts(self) -> dict[str, Any]:
         """The card as data for JSON."""
@@ -145,11 +152,13 @@ class Card:
             "step_quotient": self.quotient,
             "order": self.order,
             "floor": self.floor,
+            "errors": self.errors and dataclasses.asdict(self.errors),
             "mixture": {
                 "outside": self.outside.rate,
                 "weights": [share.rate for share in self.weights],
             },
             "seeded": self.seeded,
+            "grids": self.grids and dict(self.grids.faults),
             "words": self.words,
         }
 
@@ -179,13 +188,15 @@ def audit(
     eigenvalues: ArrayLike | None = None,
     seed: int = 0,
     brief: bool = False,
+    every_grid: bool = False,
     **settings: Any,
 ) -> Card:
     """The card of a sampler, named or given as `transcribe` takes it.
 
     mixture : two modes by default. eigenvalues (k,) > 0 : of the data's covariance, for W2; those
     of natural images by default. brief : without order, floor and seeds, which the card of another
-    number of steps tells as well. Raises InputError for a sampler that fails, in one line.
+    number of steps tells as well. every_grid : look at the grids
+    of 2 to 1000 steps too. Raises InputError for a sampler that fails, in one line.
     """
     steps = None if steps is None else check_integer(steps, "steps", 1)
     driver = Guarded(driver_of(sampler, steps, settings))
@@ -219,6 +230,8 @@ def audit(
         end=math.sqrt(driver.end.rho),
         order=order,
         floor=floor,
+        errors=None if plan is None else _errors(plan),
+        grids=grids(driver_of(sampler, steps, settings)) if every_grid else None,
         outside=outside,
         weights=weights,
         wanted=problem.weights.tolist(),
@@ -264,6 +277,13 @@ def _order(
             floor if math.isfinite(floor) else None,
         )
     return None, None
+
+
+def _errors(plan: Plan) -> ErrorParts | None:
+    try:
+        return error_parts(plan, MEAN, Card.order_at)
+    except NotApplicableError:
+        return None
 
 
 def _shares(mixture: GaussianMixture, x: Array) -> tuple[Proportion, list[Proportion]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
 _MODES_SHOWN = 10
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class AuditRequest:
     """One run of `mixdyn audit`: SPEC[,key=value...] each, and settings of all of them."""
 
     specs: list[str]
     steps: int
-    settings: list[str] = field(default_factory=list)
+    settings: list[str] = dataclasses.field(default_factory=list)
     mixture: str | None = None
     spectrum: Path | None = None
     json_file: Path | None = None
     html_file: Path | None = None
     seed: int = 0
+    every_grid: bool = False
 
 
 def run_audit(request: AuditRequest, progress: Callable[..., None]) -> list[Card]:
@@ -63,6 +64,7 @@ def run_audit(request: AuditRequest, progress: Callable[..., None]) -> list[Card
                     mixture=mixture,
                     eigenvalues=spectrum,
                     seed=request.seed,
+                    every_grid=request.every_grid,
                     **settings,
                 )
             )
@@ -89,7 +91,7 @@ def read_settings(items: list[str]) -> dict[str, Any]:
     return settings
 
 
-_TAKEN = ("mixture", "eigenvalues", "seed", "steps", "sampler")
+_TAKEN = ("mixture", "eigenvalues", "seed", "steps", "sampler", "brief", "every_grid")
 
 
 def _value(text: str) -> Any:
@@ -162,6 +164,12 @@ def _print_gaussian(card: Card, console: Console) -> None:
         f"{card.order_at:g}); off the spectrum by {show_share(card.w2 / card.spectrum, 2)} of its "
         f"norm in W2; price of a score error: {price}\n"
     )
+    if card.errors is not None:
+        parts = dataclasses.asdict(card.errors).items()
+        console.print(
+            f"errors apart, in standard deviations of data of {card.order_at:g}: "
+            f"{', '.join(f'{part} {show_number(error, 2)}' for part, error in parts)}\n"
+        )
 
 
 def _print_clock(card: Card, console: Console) -> None:

@@ -162,6 +162,10 @@ def audit_command(
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write them there as one page.")
     ] = None,
+    every_grid: Annotated[
+        bool,
+        typer.Option("--grids", help="Look at the grids of 2 to 1000 steps too, without a model."),
+    ] = False,
     gallery: Annotated[
         Path | None,
         typer.Option(
@@ -205,6 +209,7 @@ def audit_command(
             json_file=json_file,
             html_file=html_file,
             seed=seed,
+            every_grid=every_grid,
         )
         with _progress("auditing") as progress:
             cards = run_audit(request, progress)

@@ -15,7 +15,7 @@ from mixdyn.support.numbers import dump_json
 
 KEYS = (
     "library version sampler settings steps n_eval affine response consistency clock end "
-    "step_quotient order floor mixture seeded words"
+    "step_quotient order floor errors mixture seeded grids words"
 )
 
 
@@ -157,7 +157,14 @@ def test_a_page_is_one_file_with_every_part(ours):
     assert "http" not in text.replace("http://www.w3.org", "")
     assert text.count("<svg") == 3
     assert text.count("<section>") == 2
-    for part in ("Clock", "W2 on the spectrum", "trapping", "price of score error", "Mixture"):
+    for part in (
+        "Clock",
+        "errors apart",
+        "W2 on the spectrum",
+        "trapping",
+        "price of score error",
+        "Mixture",
+    ):
         assert part in text
     assert all(sentence.replace("'", "&#39;") in text for sentence in ours.words)
 

@@ -238,3 +238,21 @@ def test_what_no_score_of_gaussian_diffusions_drives_says_why(name, why):
     with pytest.raises(InputError, match=why) as error:
         transcribe(spec(name), 10)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "settings", "part"),
+    [
+        # Trailing in 400 steps: DDIM steps to t - 2 where the next time is t - 2.5.
+        ("DDIMScheduler", 400, {**_UNCLIPPED, "timestep_spacing": "trailing"}, "pairing"),
+        ("DDIMScheduler", 50, _UNCLIPPED, "solver"),
+        ("EDMDPMSolverMultistepScheduler", 50, {**_ENDS_EARLY}, "grid"),
+    ],
+)
+def test_errors_apart_name_the_part_at_fault(name, steps, settings, part):
+    found = error_parts(transcribe(f"diffusers:{name}", steps, **settings), 0.7, 0.2)
+    errors = dataclasses.asdict(found)
+    at_fault = errors.pop(part)
+    assert at_fault > 10.0 * max(errors.values())
+    if part == "grid":  # the end keeps sigma_min, half the spread of the data
+        assert at_fault == pytest.approx(np.hypot(1.0, 0.5) - 1.0, rel=0.01)

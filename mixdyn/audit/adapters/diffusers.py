@@ -7,6 +7,8 @@ log sigma (`_at_timestep`); those without one have a rule each (`_RULES`).
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
 import math
 import re
@@ -145,9 +147,25 @@ class _Scheduler:
             "distilled": bool(_DISTILLED.match(kind.__name__)),
         }
 
+    @property
+    def table(self) -> int | None:
+        """How many times its table has, where that is what names levels."""
+        named = self._rule is _at_timestep
+        return len(self._fresh().alphas_cumprod) if named else None
+
+    def times(self, steps: int) -> Array:
+        """Those of a grid of so many steps."""
+        return np.asarray(self._laid(copy.copy(self._unset), steps).timesteps, dtype=np.float64)
+
+    @functools.cached_property
+    def _unset(self) -> Any:
+        return guarded(self._kind, **self._made)
+
     def _fresh(self) -> Any:
-        scheduler = guarded(self._kind, **self._made)
-        count = {} if self._steps is None else {"num_inference_steps": self._steps}
+        return self._laid(guarded(self._kind, **self._made), self._steps)
+
+    def _laid(self, scheduler: Any, steps: int | None) -> Any:
+        count = {} if steps is None else {"num_inference_steps": steps}
         set_timesteps = guarded(getattr, scheduler, "set_timesteps")
         guarded(set_timesteps, **count, **self._set)
         return scheduler
