@@ -1,5 +1,7 @@
 """Schedulers of diffusers: their plans replay them, and have the figures measured on them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,14 @@ pytest.importorskip("diffusers")
 
 from mixdyn import transcribe
 from mixdyn.affine.gaussian import convergence
+from mixdyn.affine.parts import error_parts
 from mixdyn.audit.card import audit
 from mixdyn.support.errors import InputError, NotAffineError
 from tests.audit import replaying
 
 LINEAR = {"beta_start": 1e-4, "beta_end": 0.02}
 OWN = {"clip_sample": False}  # their default table is this one
+EARLY = {"sigma_min": 0.1, "final_sigmas_type": "sigma_min"}
 KARRAS = {**LINEAR, "use_karras_sigmas": True}
 DOUBLE = {
     "DDIMScheduler": OWN,
@@ -244,9 +248,9 @@ def test_what_no_score_of_gaussian_diffusions_drives_says_why(name, why):
     ("name", "steps", "settings", "part"),
     [
         # Trailing in 400 steps: DDIM steps to t - 2 where the next time is t - 2.5.
-        ("DDIMScheduler", 400, {**_UNCLIPPED, "timestep_spacing": "trailing"}, "pairing"),
-        ("DDIMScheduler", 50, _UNCLIPPED, "solver"),
-        ("EDMDPMSolverMultistepScheduler", 50, {**_ENDS_EARLY}, "grid"),
+        ("DDIMScheduler", 400, {**OWN, "timestep_spacing": "trailing"}, "pairing"),
+        ("DDIMScheduler", 50, OWN, "solver"),
+        ("EDMDPMSolverMultistepScheduler", 50, EARLY, "grid"),
     ],
 )
 def test_errors_apart_name_the_part_at_fault(name, steps, settings, part):

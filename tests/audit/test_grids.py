@@ -6,6 +6,7 @@ import pytest
 diffusers = pytest.importorskip("diffusers")
 
 from mixdyn.affine.drivers import driver_of  # noqa: E402
+from mixdyn.audit.card import audit  # noqa: E402
 from mixdyn.audit.grids import COUNTS, grids  # noqa: E402
 
 LINEAR = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear"}
@@ -58,6 +59,13 @@ def test_counts_of_which_no_grid_can_be_made():
             return np.linspace(4.0, 0.0 if steps != 7 else 1.0, steps)
 
     assert grids(Refuses()).faults == {"end at another time": [7], "cannot be made": [999, 1000]}
+
+
+def test_the_grids_are_a_sentence_of_the_card():
+    card = audit("diffusers:DDIMScheduler", 5, every_grid=True, brief=True, clip_sample=False)
+    assert card.words[3] == card.grids.words == "Its grids of 2 to 1000 steps have no fault."
+    assert card.facts()["grids"] == {}
+    assert audit("ddim", 5, every_grid=True, brief=True).facts()["grids"] is None
 
 
 def test_only_what_lists_its_times_has_grids():

@@ -55,6 +55,9 @@ def test_a_function_of_a_user_gets_its_card_in_all_three_forms(folder):
     assert card["sampler"] == "audited_samplers:euler"
     assert (card["steps"], card["n_eval"], card["affine"], card["seeded"]) == (12, 12, True, True)
     assert len(card["mixture"]["weights"]) == 2
+    assert set(card["errors"]) == {"grid", "pairing", "solver"}
+    assert "errors apart" in done.stdout
+    assert card["grids"] is None
     assert card["words"][0] in " ".join(done.stdout.split())
     assert card["words"][1] in (folder / "card.html").read_text()
     for part in ("Gaussian data", "Clock", "Mixture", "trapped", "In words"):
