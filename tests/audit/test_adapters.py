@@ -64,7 +64,9 @@ def test_a_missing_library_says_what_to_install(tmp_path, monkeypatch):
     "library", [found.name for found in pkgutil.iter_modules(adapters.__path__)]
 )
 def test_every_adapter_says_what_to_install(library, monkeypatch):
-    monkeypatch.setitem(sys.modules, library, None)
+    loaded = [key for key in sys.modules if key.partition(".")[0] == library]
+    for key in {library, *loaded}:
+        monkeypatch.setitem(sys.modules, key, None)
     name = library.replace("_", "[-_]")
     with pytest.raises(MissingExtraError, match=rf"pip install [\w \-]*{name}==\d"):
         transcribe(f"{library}:euler", 5)

@@ -180,7 +180,7 @@ def test_methods_have_their_order(name):
         ("torchdiffeq:euler", {"process": "cosine"}, InputError, "vp, ve, edm, flow"),
         ("diffusionlab:DDM", {"process": "Linear"}, InputError, "process='VPLinear'"),
         ("hackable_diffusion:DDIM", {}, InputError, "stoch_coeff"),
-        ("hackable_diffusion:AdjustedDDIM", {}, InputError, "must be finite"),
+        ("hackable_diffusion:AdjustedDDIM", {}, NotAffineError, "it divides by them"),
         ("diffrax:Kvaerno3", {}, InputError, "ValueError in diffeqsolve"),
         ("diffrax:Heun", {"process": "flow", "order": 2}, InputError, "a setting of Heun"),
         ("diffrax:ODETerm", {}, InputError, "for example diffrax:Heun"),
