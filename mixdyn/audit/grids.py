@@ -97,8 +97,9 @@ def _judged(listed: Mapping[int, Array | None], table: int | None) -> dict[str, 
     end = values[counts.argmax()] if 2 * counts.max() > len(listed) else None
 
     def outside(n: int) -> bool:
-        limit = table is not None and n in made
-        return bool(limit and (made[n].min() < 0.0 or made[n].max() > table - 1))
+        if table is None or n not in made:
+            return False
+        return bool(made[n].min() < 0.0 or made[n].max() > table - 1)
 
     return {
         "list a time outside the table": outside,

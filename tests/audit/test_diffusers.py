@@ -139,7 +139,6 @@ def test_what_a_scheduler_does_to_its_table_is_found():
         ("DDIMScheduler", 10, {"colour": 1}, InputError, "set_timesteps takes"),
         ("DPMSolverMultistepScheduler", 1000, LINEAR, InputError, "must be finite"),
         ("UNet2DModel", 10, {}, InputError, "has step and set_timesteps"),
-        ("KarrasVeScheduler", 10, {}, InputError, "has step and set_timesteps"),
         ("SCMScheduler", 10, {"intermediate_timesteps": 1.3}, InputError, "ValueError"),
         ("Nothing", 10, {}, InputError, "has step and set_timesteps"),
     ],
