@@ -58,8 +58,8 @@ def draw(result: Result) -> Figure:
                         (ax.yaxis, (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0))):  # fmt: skip
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
-    for words, place in (("too wide", (0.12, 4.0)), ("too narrow", (0.5, 0.2))):
-        ax.text(*place, words, fontsize=12, color=GREY, fontweight="bold")
+    for words, at in (("too wide", (0.12, 4.0)), ("too narrow", (0.5, 0.2))):
+        ax.text(*at, words, fontsize=12, color=GREY, fontweight="bold")
     for name, place, offset in _NAMED:
         _name(ax, result, name, place, offset, colours)
     wide, narrow = (_right(std, gain[~ours], value) for value in (0.2, 0.007))
