@@ -7,6 +7,7 @@ noise       counter-based normals                            modes        sums o
 evaluation  densities and scores of many points              axes         equally spaced modes
 ellipsoids  modes of any covariance                          networks     a residual MLP
 panels      products of matrices in registers            screened     very many modes
+trees       very many in up to three dimensions          meshes       the same, at high noise
 rollouts    the steps of a sampler
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
@@ -43,18 +44,9 @@ from .evaluation import (
     score,
     score_jacobian,
 )
-from .meshes import (
-    Mesh,
-    Tree,
-    finest,
-    first_mesh,
-    mesh_pull,
-    near_order,
-    next_mesh,
-    tree,
-    tree_pull,
-)
+from .meshes import Mesh, finest, first_mesh, mesh_pull, next_mesh
 from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
 from .screened import Modes, screened, screened_modes
+from .trees import Tree, near_order, tree, tree_pull

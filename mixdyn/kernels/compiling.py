@@ -46,7 +46,7 @@ class _PartLibrary(JITCodeLibrary):
 
     @property
     def codegen(self) -> Any:
-        return self
+        return self  # asked for `set_env` alone: what is not native here has no environment
 
     def set_env(self, *of_name: Any) -> None:
         pass

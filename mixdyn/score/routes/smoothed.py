@@ -1,5 +1,5 @@
 """Very many modes of one sigma in one to three dimensions: at high noise their density on a lattice
-at a lower noise level, at low noise those near a sample. See `kernels.meshes`."""
+at a lower noise level, at low noise those near a sample. See `kernels.meshes`, `trees`."""
 
 from __future__ import annotations
 
