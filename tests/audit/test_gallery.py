@@ -218,6 +218,11 @@ NOISE = np.hypot(1.0, 0.01 / 0.007)
             Law.ALL_BUT_FINE,
             "0.1 of the spread 0.007 where the posterior mean has 0.573",
         ),
+        (
+            {"gain": [0.5, 1.0, 1.0, 1.0], "asked": [100.0, 0.0]},
+            Law.ALL_BUT_FINE,
+            "at noise 0, returns 0.5 of the spread 0.007 where the posterior mean has 1",
+        ),
         ({"gain": [1.0, 1.0, 0.9, 1.0]}, Law.NOT, "at 0.2 it returns 0.9 of the spread"),
         ({"gain": [1.0, 1.0, 0.9, 1.0], "quotient": 4.0}, Law.NOT, "differ by up to 4"),
         ({"clock": [7, 0.3, 1.0, 1.35]}, Law.ALL, "at call 7 its state has noise 1.35"),
@@ -245,6 +250,8 @@ def test_what_more_steps_do_is_told():
             [card(steps=n, gain=[1.0, 1.0, 1.0 - e, 1.0]) for n, e in ((10, 0.04), (100, 0.4))]
         ).why
     )
+    exact_before = [card(steps=10), card(gain=[1.0, 1.0, 0.6, 1.0])]
+    assert "worse than 1 at 10" in judge(exact_before).why
     right = card(steps=1000)
     assert judge([*rows, right]) == judge([right, *rows])
     assert judge([*rows, right]).since == 1000

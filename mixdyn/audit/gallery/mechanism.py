@@ -18,6 +18,7 @@ _SAME = 0.07  # relative: a spread that the last level explains
 _WIDE = 0.05  # standard deviations from which on steps matter more than the end
 _STALLED = 0.2  # an order that is none
 _UNEVEN = 3.0  # quotient of neighbouring steps
+ROUNDED = 2e-5  # of a spread: what rows tell of an error
 
 
 class Law(IntEnum):
@@ -42,7 +43,9 @@ def ending(row: Row, k: int = 0) -> tuple[End, float | None]:
     """What becomes of data of the k-th standard deviation, and the share of their spread that the
     last level explains."""
     std, gain, last, end = NAMED[k], row["gain"][k], row["asked"][1], row["end"]
-    known = math.hypot(1.0, end / std) if end else last and 1.0 / math.hypot(1.0, last / std)
+    known = math.hypot(1.0, end / std) if end else None
+    if not end and last is not None:
+        known = 1.0 / math.hypot(1.0, last / std)
     if _off(row, k) <= _RIGHT:
         return End.RIGHT, known
     if known is None or abs(gain / known - 1.0) >= _SAME:
@@ -197,7 +200,7 @@ def _fall(done: Sequence[Row], k: int) -> tuple[float, Row | None]:
     before = next((row for row in reversed(done[:-1]) if row["n_eval"] < last["n_eval"]), None)
     if before is None:
         return math.nan, None
-    errors = [abs(row["gain"][k] - 1.0) for row in (before, last)]
+    errors = [max(abs(row["gain"][k] - 1.0), ROUNDED) for row in (before, last)]
     return math.log(errors[0] / errors[1]) / math.log(last["n_eval"] / before["n_eval"]), before
 
 

@@ -14,13 +14,12 @@ from ...affine.gaussian import power_law
 from ...support.numbers import show_number, show_share
 from ...support.statistics import Proportion
 from ..card import MEAN, NAMED
-from .mechanism import Judgement, Law, Mechanism, fault, judge
+from .mechanism import ROUNDED, Judgement, Law, Mechanism, fault, judge
 from .rows import COUNTS, EQUAL, Row, at_equal
 
 _DIGITS = 3
 _MOST = 1000.0  # of what is printed in full
 _SETTLED = 0.1  # relative: of two fits of an order
-_ROUNDED = 2e-5  # what rows tell of an error
 _NO_FLOOR = 0.1  # relative to the error at 4 `EQUAL` steps
 _WIDE, _HIGH, _ACROSS = 360, 90, (0.003, 3.0)  # of a card's curve: pixels, standard deviations
 ORDER_AT = NAMED.index(0.2)
@@ -77,9 +76,8 @@ class Shown:
         if first is None or first["order"] is None or first["floor"] is None:
             return None
         order, floor = first["order"], first["floor"]
-        if (
-            abs(_error(first)) < _ROUNDED + 0.5 * (first["end"] or 0.0) ** 2
-        ):  # where signal is not 1
+        told = ROUNDED + 0.5 * (first["end"] or 0.0) ** 2  # the last: where signal is not 1
+        if abs(_error(first)) < told:
             return None
         if abs(floor) < _NO_FLOOR * abs(_error(first)) * 4.0**-order:
             return order, floor
@@ -119,7 +117,7 @@ def page(rows: Sequence[Row]) -> str:
         order_at=ORDER_AT,
         settled=_SETTLED,
         no_floor=_NO_FLOOR,
-        rounded=_ROUNDED,
+        rounded=ROUNDED,
         libraries=_libraries(rows),
         short=_without_the_most(public),
         public=public,
