@@ -185,9 +185,14 @@ def entries() -> Iterator[Entry]:
 
 
 # What a column's cost is read as, in evaluations of the score a step.
-AS_STATED = (("Heun", 2), ("RK4", 4))
+AS_STATED = tuple(CALLS.items())
 AS_FOUND = (("Heun", 1), ("RK4", 4))
 Reading = tuple[tuple[str, int], ...]
+
+
+def points_at(scheme: str, cost: int) -> int:
+    """How many times a scheme has that asks for the score `cost` times."""
+    return cost // CALLS.get(scheme, 1) + 1
 
 
 def points_of(scheme: str, cost: int, reading: Reading) -> int:
@@ -278,7 +283,7 @@ def ablation(case: Case) -> Mapping[str, Array]:
         return np.asarray(np.sqrt(squared_errors(end, lam) @ counts))
 
     def at(scheme: str, cost: int, truncation: Array | float) -> Array:
-        return w2(end_variance(scheme, cost // CALLS.get(scheme, 1) + 1, truncation, lam))
+        return w2(end_variance(scheme, points_at(scheme, cost), truncation, lam))
 
     by_cost = np.array([[at(scheme, cost, 1e-3) for cost in costs] for scheme in SCHEMES])
     return {
