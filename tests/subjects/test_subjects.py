@@ -30,7 +30,7 @@ def subject(name, order=1.0):
 
 def rows_of(one, case):
     """The rows of a sampler by fact."""
-    found = [registry._entry(fact, one, "1.0") for fact in registry._facts()]
+    found = [registry.entry_of(fact, one, "1.0") for fact in registry.facts()]
     pairs = [(entry, run_claim(entry, case)) for entry in found if entry.claim.measurements]
     return {entry.claim.short: rows for entry, rows in pairs}
 
@@ -111,7 +111,7 @@ def test_a_library_that_is_not_there_says_what_to_install(tmp_path, monkeypatch)
 
 def test_no_paper_is_a_library_and_every_order_is_one_of_a_fact():
     assert not any("==" in entry.claim.doc["Source"] for entry in papers.load_claims())
-    assert [fact.NAME for fact in registry._facts()] == ["clock", "floor", "order", "seed"]
+    assert [fact.NAME for fact in registry.facts()] == ["clock", "floor", "order", "seed"]
 
 
 @pytest.mark.parametrize(

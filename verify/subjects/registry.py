@@ -28,17 +28,19 @@ def load_subjects(library: str, seed: int, profile: Profile) -> tuple[list[Entry
     chosen = files[check_choice(library, files, "--subjects", "Name one.")]
     subjects: list[Subject] = chosen.SUBJECTS
     version = str(subjects[0].driver().provenance["version"])
-    found = (_entry(fact, subject, version) for subject in subjects for fact in _facts())
+    found = (entry_of(fact, subject, version) for subject in subjects for fact in facts())
     name, origin = f"{library}-{version}", f"samplers of {library} {version}"
     case = Case(name, two_modes(), NoiseSchedule.linear(), seed, profile, origin)
     return [entry for entry in found if entry.claim.measurements], case
 
 
-def _facts() -> list[ModuleType]:
+def facts() -> list[ModuleType]:
+    """The files of `facts`, in the order of their rows."""
     return sorted(modules_in(f"{__package__}.facts"), key=lambda fact: fact.PLACE)
 
 
-def _entry(fact: ModuleType, subject: Subject, version: str) -> Entry:
+def entry_of(fact: ModuleType, subject: Subject, version: str) -> Entry:
+    """The claim that a fact makes about a subject; without measurements where it says nothing."""
     claim = Claim.from_docstring(
         str(fact.__doc__).replace("{source}", subject.source(version)),
         id=f"{subject.name} {fact.NAME}",
