@@ -195,8 +195,8 @@ def audit(
 
     mixture : two modes by default. eigenvalues (k,) > 0 : of the data's covariance, for W2; those
     of natural images by default. brief : without order, floor and seeds, which the card of another
-    number of steps tells as well. every_grid : look at the grids
-    of 2 to 1000 steps too. Raises InputError for a sampler that fails, in one line.
+    number of steps tells as well. every_grid : look at the grids of 2 to 1000 steps too. Raises
+    InputError for a sampler that fails, in one line.
     """
     steps = None if steps is None else check_integer(steps, "steps", 1)
     driver = Guarded(driver_of(sampler, steps, settings))

@@ -36,8 +36,10 @@ def handed_noise(draw: Draw) -> Iterator[None]:
     """While it is on, normals of torch are those of a `Draw`, whatever generator they ask for;
     those of images (n, channels, height, width) are drawn as states (n, d).
 
-    Replaced in torch itself, where every module finds them: to watch each call of torch, as its
-    TorchFunctionMode does, takes longer than the samplers.
+    Replaced in torch itself, for every thread, until the block ends, also by an error: to watch
+    each call of torch, as its TorchFunctionMode does, takes longer than the samplers. A module that
+    has imported such a function by name keeps torch's own: its runs then do not repeat, which
+    `transcribe` refuses.
     """
     places = [(torch, name) for name in ("randn", "randn_like", "normal")]
     places.append((torch.Tensor, "normal_"))

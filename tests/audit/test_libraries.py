@@ -209,3 +209,22 @@ def test_what_clips_is_still_driven():
         assert np.abs(ends).max() <= 1.0
         spreads.append(ends.std() / std)
     assert spreads == pytest.approx([0.909, 0.172], abs=5e-3)
+
+
+def test_normals_of_torch_are_its_own_again_after_an_error():
+    torch = pytest.importorskip("torch")
+    from mixdyn.audit.tensors import handed_noise
+
+    places = [(torch, "randn"), (torch, "randn_like"), (torch, "normal"), (torch.Tensor, "normal_")]
+    before = [getattr(*place) for place in places]
+
+    def fails():
+        with handed_noise(lambda shape, time=None: np.full(shape, 3.0)):
+            assert torch.randn(2).tolist() == torch.randn_like(torch.ones(2)).tolist() == [3, 3]
+            assert torch.normal(1.0, 2.0, (2,)).tolist() == [7, 7]
+            assert torch.empty(1, 2, 2).normal_(1.0, std=2.0).flatten().tolist() == [7] * 4
+            raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        fails()
+    assert [getattr(*place) for place in places] == before
