@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 
+from ...support.numbers import show_share
 from ..card import NAMED
 from .rows import Row
 
@@ -232,7 +233,7 @@ def _mean(row: Row) -> list[str]:
 
 
 def _modes(row: Row) -> list[str]:
-    return [f"{100.0 * _share(row):.2g} % of M ends outside"] if _share(row) > _OUTSIDE else []
+    return [f"{show_share(_share(row), 2)} of M ends outside"] if _share(row) > _OUTSIDE else []
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:
