@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import Array, check_array, check_real_array, frozen
 from ..support.errors import InputError
-from .schedule_tables import betas_from_sigmas
+from .schedule_tables import LARGEST_SIGMA, RANGE, betas_from_sigmas, out_of_range
 
 
 class Path(NamedTuple):
@@ -27,7 +27,7 @@ def check_path(alphas: ArrayLike, sigmas: ArrayLike) -> Path:
     turned round. alpha_T may be 0. InputError for the rest, with the time of the first fault.
     """
     given = [
-        check_array(np.atleast_1d(check_real_array(values, name)), name, ndim=1)
+        check_array(np.atleast_1d(check_real_array(values, name)), name, 1, largest=LARGEST_SIGMA)
         for values, name in ((alphas, "alphas"), (sigmas, "sigmas"))
     ]
     T = max(part.size for part in given)
@@ -44,6 +44,9 @@ def check_path(alphas: ArrayLike, sigmas: ArrayLike) -> Path:
         a, b = a[clean:], b[clean:]
     _refuse(a < 0.0, "every alpha must be >= 0", a, "Amplitudes have no sign.")
     _refuse(b <= 0.0, "every sigma must be > 0", b, "Leave out time 0, which is clean.")
+    for name, values in (("alpha but 0", a), ("sigma", b)):
+        beyond = (values != 0.0) & out_of_range(values)
+        _refuse(beyond, f"every {name} must be {RANGE}", values, "Choose other units.")
     _refuse(a[:-1] == 0.0, "only the last level may have no signal", a, "Leave out those before.")
     # Quotients compared without dividing: the last alpha may be 0.
     _refuse(

@@ -13,7 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 from ..support.checks import Array, check_array
 from ..support.errors import InputError
 
-_LARGEST_SIGMA, _LARGEST_LOG_SNR = 1e150, 700.0  # keep rho and its reciprocal doubles
+LARGEST_SIGMA, _LARGEST_LOG_SNR = 1e150, 700.0  # keep rho and its reciprocal doubles
+RANGE = f"at least {1.0 / LARGEST_SIGMA:g} and at most {LARGEST_SIGMA:g}"
+
+
+def out_of_range(values: Array) -> NDArray[np.bool_]:
+    """Where a square, or its reciprocal, is no double of full precision."""
+    return (values < 1.0 / LARGEST_SIGMA) | (values > LARGEST_SIGMA)
 
 
 def betas_from_alphas_cumprod(values: ArrayLike) -> Array:
@@ -38,9 +44,9 @@ def betas_from_sigmas(values: ArrayLike) -> Array:
     if len(sigma) > 1 and sigma[0] > sigma[-1]:
         sigma = np.ascontiguousarray(sigma[::-1])
         sigma = sigma[1:] if sigma[0] == 0.0 else sigma
-    outside = (sigma <= 0.0) | (sigma > _LARGEST_SIGMA)
+    outside = out_of_range(sigma)
     if outside.any():
-        raise _unfit(f"every sigma must be > 0 and at most {_LARGEST_SIGMA:g}", sigma, outside)
+        raise _unfit(f"every sigma must be > 0, {RANGE}", sigma, outside)
     _check_falling(-sigma, "sigmas, from noise to data or back,")
     before = np.concatenate([[0.0], sigma[:-1]])
     # A quotient first: rho alone may be beyond a double's square.

@@ -226,8 +226,9 @@ def _find_lines(mixture: GaussianMixture, alpha: float, variances: Array) -> _Li
 def _normal_kl(variance: Array) -> Array:
     """KL(N(0, s^2) || N(0, 1)) = (s^2 - 1 - log s^2)/2."""
     excess = variance - 1.0
-    out: Array = 0.5 * (excess - np.log1p(excess))
-    return out
+    # Near 1 by log1p; of a small variance 1 - s^2 forgets s^2.
+    log = np.where(variance < 0.5, np.log(variance), np.log1p(np.maximum(excess, -0.5)))
+    return np.asarray(0.5 * (excess - log))
 
 
 # -- one line ------------------------------------------------------------------------------------

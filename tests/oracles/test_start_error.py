@@ -179,3 +179,11 @@ def test_a_start_beyond_the_schedule_is_refused_and_one_error_is_kept():
     assert start_error(TWO, NoiseSchedule.linear(50), 50) is start_error(
         TWO, NoiseSchedule.linear(50), 50
     )
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-14, 1e-20, 1e-200])
+def test_of_point_masses_at_little_noise_no_digit_of_the_divergence_is_lost(noise):
+    law = GaussianMixture.from_data(np.eye(3) * [3.0, 1.0, 1.0])
+    schedule = NoiseSchedule.from_alphas_sigmas(1.0, [np.sqrt(noise), 1.0])
+    expected = 0.5 * (3.0 * (noise - 1.0 - np.log(noise)) + 11.0 / 3.0)
+    assert start_error(law, schedule, 1).kl_bound == pytest.approx(expected, rel=1e-13)

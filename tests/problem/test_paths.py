@@ -143,6 +143,19 @@ def test_a_grid_in_log_snr_takes_a_first_level_without_signal():
         (lambda: NoiseSchedule.from_alphas_sigmas([1, 1, 1], [1, 2]), "one length.*3 and 2"),
         (lambda: NoiseSchedule.from_alphas_sigmas(1, []), "one length"),
         (lambda: NoiseSchedule.from_alphas_sigmas(1, [[2.0]]), "1 axis"),
+        (
+            lambda: NoiseSchedule.from_alphas_sigmas(1, [1e-170, 1]),
+            "sigma must be at least 1e-150.*time 1",
+        ),
+        (
+            lambda: NoiseSchedule.from_alphas_sigmas(1e160, [1e160, 1]),
+            "alphas must be at most 1e.150",
+        ),
+        (lambda: NoiseSchedule.from_alphas_sigmas([1, 1e-160], [1, 1e-20]), "alpha but 0.*time 2"),
+        (
+            lambda: NoiseSchedule.from_sigmas([1e-170, 1]),
+            "sigma must be > 0, at least 1e-150.*time 1",
+        ),
         (lambda: NoiseSchedule.karras(sigma_min=90.0), "sigma_min must be below sigma_max"),
         (lambda: NoiseSchedule.ve(sigma_min=0.0), "sigma_min must be > 0"),
         (lambda: NoiseSchedule.flow_matching(shift=-1.0), "shift must be > 0"),
