@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..problem.checks import check_mixture
-from ..support.checks import Array, check_points
+from ..support.checks import SMALLEST, Array, check_points
 from .pairs import (
     Indices,
     Mask,
@@ -70,7 +70,8 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     ends. Modes with one mean are one place, of the largest radius among them. With a single place
     nothing is an interpolation. Source: arXiv 2605.06831 v1,
     Appendix F.1. Of modes that are not isotropic the radius is in standard deviations, compared
-    with Mahalanobis distances: to a mode its own, to a segment that of either of its ends.
+    with Mahalanobis distances: to a mode its own, to a segment that of either of its ends. A mode
+    without extent in a direction holds what has its mean's coordinate there, to rounding.
     """
     x = check_points(x, check_mixture(mixture).d)
     if mixture.covariance is not None:
@@ -97,7 +98,7 @@ def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], 
     inside = x[codes == Region.TRUE_MODE]
     nearest = np.zeros(len(inside), np.intp)
     if mixture.covariance is not None and len(inside):
-        nearest = np.argmin(mixture.squared_distances(inside), axis=1)
+        nearest = np.argmin(_resolved(mixture).squared_distances(inside), axis=1)
     elif mixture.N > 1 and len(inside):
         nearest = two_nearest(mixture.means, inside)[0]
     return codes, nearest, inside - mixture.means[nearest]
@@ -105,18 +106,32 @@ def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], 
 
 def in_stds(mixture: GaussianMixture, modes: Indices, offset: Array) -> Array:
     """Offsets (m, d) from modes (m,) in standard deviations: whitened, of length the Mahalanobis
-    distance."""
+    distance. Along a direction without extent they count as 0."""
     if mixture.covariance is None:
-        return offset / mixture.sigmas[modes, None]
-    factors = mixture.covariance.functions(lambda variance: 1.0 / np.sqrt(variance))
+        return offset / np.where(mixture.sigmas > 0.0, mixture.sigmas, 1.0)[modes, None]
+    factors = mixture.covariance.functions(_per_std)
     out = np.empty_like(offset)
     for k in np.unique(modes):
         out[modes == k] = mixture.covariance.applied(int(k), offset[modes == k], factors)
     return out
 
 
+def _per_std(variance: Array) -> Array:
+    return np.where(variance > 0.0, 1.0 / np.sqrt(np.where(variance > 0.0, variance, 1.0)), 0.0)
+
+
+def _resolved(mixture: GaussianMixture) -> GaussianMixture:
+    """The mixture, with an extent of rounding's size where a mode has none in some direction: a
+    draw lies in its mode as far as doubles tell."""
+    c = mixture.covariance
+    if c is None or c.smallest > 0.0:
+        return mixture
+    size = float(np.abs(mixture.means).max()) + math.sqrt(c.largest.max()) + SMALLEST
+    return mixture.at_level(1.0, 1.0, (64.0 * np.finfo(float).eps * size) ** 2)
+
+
 def _classify_ellipsoids(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
-    radius = radius_in_stds(mixture.d)
+    mixture, radius = _resolved(mixture), radius_in_stds(mixture.d)
     codes = np.full(len(x), Region.INVALID, dtype=np.int8)
     for block in row_blocks(len(x), max(mixture.N, mixture.d)):
         d2 = mixture.squared_distances(x[block])

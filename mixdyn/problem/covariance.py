@@ -13,13 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..support.checks import LARGEST, SMALLEST, Array, check_array, check_real_array, frozen
+from ..support.checks import (
+    LARGEST,
+    SMALLEST,
+    Array,
+    check_array,
+    check_real_array,
+    frozen,
+    without_gradient,
+)
 from ..support.errors import InputError
 from .spectrum import eigenpairs
 
 KEYWORDS = ("covariance", "variances", "factors")
 _LARGEST = LARGEST  # of a variance: its root is below that of a sigma
-_SYMMETRIC = 64 * np.finfo(float).eps
+_EPS = float(np.finfo(float).eps)
+_SYMMETRIC = 64  # units in the last place of the largest entry
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,9 +196,19 @@ def read_covariance(
     kind = named[0]
     n_modes, d = shape
     values = check_real_array(given[kind], kind)  # type: ignore[arg-type]
-    return {"covariance": _of_matrices, "variances": _of_axes, "factors": _of_factors}[kind](
-        values, n_modes, d, sigma
-    )
+    if kind == "covariance":
+        return _of_matrices(values, n_modes, d, _unit(given[kind]))
+    if kind == "variances":
+        return _of_axes(values, n_modes, d)
+    return _of_factors(values, n_modes, d, sigma)
+
+
+def _unit(values: Any) -> float:
+    """The spacing of numbers at 1 of the type in which an array came: what was computed in single
+    precision is symmetric and semidefinite to its rounding."""
+    dtype = np.asarray(without_gradient(values)).dtype
+    own = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+    return max(own, _EPS)
 
 
 def _finite(values: Array, name: str, shapes: list[tuple[int | str, ...]], largest: float) -> Array:
@@ -207,7 +226,7 @@ def _finite(values: Array, name: str, shapes: list[tuple[int | str, ...]], large
     return check_array(values, name, values.ndim, largest=largest) + 0.0
 
 
-def _of_axes(values: Array, n_modes: int, d: int, _: Any) -> Covariance:
+def _of_axes(values: Array, n_modes: int, d: int) -> Covariance:
     given = _finite(values, "variances", [(d,), (n_modes, d)], _LARGEST)
     bad = (given < 0.0) | ((given > 0.0) & (given < SMALLEST))
     if bad.any():
@@ -221,20 +240,29 @@ def _of_axes(values: Array, n_modes: int, d: int, _: Any) -> Covariance:
     return Covariance("variances", given, None, np.empty((0, 0, d)), clean)
 
 
-def _of_matrices(values: Array, n_modes: int, d: int, _: Any) -> Covariance:
+def _of_matrices(values: Array, n_modes: int, d: int, unit: float) -> Covariance:
     given = _finite(values, "covariance", [(d, d), (n_modes, d, d)], _LARGEST)
     stack = given.reshape(-1, d, d)
     gap = np.abs(stack - stack.transpose(0, 2, 1))
     size = np.abs(stack).max(axis=(1, 2))
-    if (gap > _SYMMETRIC * size[:, None, None]).any():
-        k, i, j = (int(at) for at in np.argwhere(gap > _SYMMETRIC * size[:, None, None])[0])
+    apart = gap > _SYMMETRIC * unit * size[:, None, None]
+    if apart.any():
+        k, i, j = (int(at) for at in np.argwhere(apart)[0])
         raise InputError(
             "a covariance must be symmetric",
             f"{stack[k, i, j]} at {(k, i, j)[3 - given.ndim :]} and {stack[k, j, i]} across",
             "Take 0.5 * (S + S.T).",
         )
     stack = 0.5 * (stack + stack.transpose(0, 2, 1))
-    pairs = [_nonnegative(*eigenpairs(one), k, given.ndim) for k, one in enumerate(stack)]
+    pairs = []
+    for k, one in enumerate(stack):
+        found, rows = eigenpairs(one)
+        if unit > _EPS and found.min() < 0.0:  # what is kept is semidefinite in double
+            found, _ = _nonnegative(found, rows, unit, k, given.ndim)
+            nearest = (rows.T * found) @ rows
+            stack[k] = 0.5 * (nearest + nearest.T)
+            found, rows = eigenpairs(stack[k])
+        pairs.append(_nonnegative(found, rows, _EPS, k, given.ndim))
     clean = np.array([found for found, _ in pairs])
     directions = np.array([rows for _, rows in pairs])
     if given.ndim == 2:
@@ -242,15 +270,21 @@ def _of_matrices(values: Array, n_modes: int, d: int, _: Any) -> Covariance:
     return Covariance("covariance", stack.reshape(given.shape), None, directions, clean)
 
 
-def _nonnegative(found: Array, rows: Array, k: int, ndim: int) -> tuple[Array, Array]:
+def _nonnegative(found: Array, rows: Array, unit: float, k: int, ndim: int) -> tuple[Array, Array]:
     """Eigenvalues, those as 0 that only the rounding of the matrix's entries makes negative."""
     largest = float(found.max())
-    if found.min() < -4 * len(found) * np.finfo(float).eps * largest or largest < 0.0:
+    whose = f" of mode {k}" if ndim == 3 else ""
+    if found.min() < -4 * len(found) * unit * largest or largest < 0.0:
         raise InputError(
             "a covariance must be positive semidefinite",
-            f"an eigenvalue {found.min():.6g} beside {largest:.6g}"
-            + (f" of mode {k}" if ndim == 3 else ""),
+            f"an eigenvalue {found.min():.6g} beside {largest:.6g}{whose}",
             "Correct the matrix; zero eigenvalues are allowed.",
+        )
+    if 0.0 < largest < SMALLEST:
+        raise InputError(
+            f"a covariance must be 0 or have an eigenvalue of at least {SMALLEST:g}",
+            f"a largest one {largest:.6g}{whose}",
+            "Choose larger units; zero is a point mass.",
         )
     return np.where(found < SMALLEST, 0.0, found), rows
 
@@ -260,15 +294,22 @@ def _of_factors(values: Array, n_modes: int, d: int, sigma: Any) -> Covariance:
     r = given.shape[2]
     if not 1 <= r <= d:
         raise InputError(f"factors take 1 to d = {d} columns", r, "Pass covariance for more.")
-    std = check_array(np.atleast_1d(check_real_array(sigma, "sigma")), "sigma", 1, largest=LARGEST)
-    if len(std) not in (1, n_modes) or (std < 0.0).any():
+    std = np.atleast_1d(check_real_array(sigma, "sigma"))
+    fits = std.shape in ((1,), (n_modes,))
+    bad = check_array(std, "sigma", 1, largest=LARGEST) if fits else np.empty(0)
+    bad = bad[(bad < SMALLEST) & (bad != 0.0)]
+    if not fits or bad.size:
         raise InputError(
-            f"sigma beside factors must be one number >= 0 or one for each of the {n_modes} modes",
-            f"shape {std.shape} from {std.min()}",
+            f"sigma beside factors must be one number or one for each of the {n_modes} modes, 0 or "
+            f"at least {SMALLEST:g}",
+            float(bad.min()) if bad.size else f"shape {std.shape}",
             "Pass the standard deviation across the factors.",
         )
     std = np.broadcast_to(std, (n_modes,)).copy()
     _, singular, rows = np.linalg.svd(given.transpose(0, 2, 1), full_matrices=False)
+    # Below the rounding of the largest it is of lower rank, as far as the factors tell.
+    told = singular > d * _EPS * singular.max(axis=1, keepdims=True)
+    singular = np.where(told, singular, 0.0)
     clean = np.square(singular) + np.square(std)[:, None]
     across = np.square(std) if r < d else None
     return Covariance("factors", given, std, np.ascontiguousarray(rows), clean, across)

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import (
     LARGEST,
-    Array,
     check_array,
     check_choice,
     check_integer,
@@ -35,7 +34,7 @@ def fitted_parameters(fitted: Any) -> dict[str, Any]:
     return {"means": means, "weights": fitted.weights_} | _spread(fitted, *means.shape)
 
 
-def _spread(fitted: Any, n_modes: int, d: int) -> dict[str, Array]:
+def _spread(fitted: Any, n_modes: int, d: int) -> dict[str, Any]:
     given = check_real_array(fitted.covariances_, "covariances_")
     shapes = ((n_modes, d, d), (d, d), (n_modes, d), (n_modes,))
     # Of as many modes as dimensions "diag" and "tied" have one shape.
@@ -60,12 +59,19 @@ def _spread(fitted: Any, n_modes: int, d: int) -> dict[str, Array]:
     off = np.abs(stack - variances[:, None, None] * np.eye(d)).max(axis=(1, 2))
     if (off <= 64 * d * np.finfo(float).eps * variances).all():
         return {"sigma": np.sqrt(variances)}
-    return {"variances" if fits[0] == "diag" else "covariance": given}
+    # Not `given`, which is of double precision: how symmetric matrices are goes by their own.
+    return {"variances" if fits[0] == "diag" else "covariance": fitted.covariances_}
 
 
 def fit(data: ArrayLike, n_modes: int, covariance: str, seed: int) -> Any:
     """scikit-learn's mixture of `n_modes` modes, fitted to data (n, d)."""
     points = check_array(data, "data", ndim=2, largest=LARGEST)
+    if len(points) < 2 or points.shape[1] == 0:
+        raise InputError(
+            "a fit needs two or more points in one dimension or more",
+            f"shape {points.shape}",
+            "Pass an (n, d) array.",
+        )
     count = check_integer(n_modes, "n_modes", 1, len(points))
     check_choice(covariance, _KINDS, "covariance", "See scikit-learn's covariance_type.")
     random_state = check_integer(seed, "seed", 0, 2**32 - 1)

@@ -77,6 +77,15 @@ BAD = {
     "factors of one mode": (with_({"factors": np.ones((2, 1))}, "factors"), r"\(3, 2, r\)"),
     "a negative sigma beside": (with_({"sigma": -0.1}, "factors"), "sigma beside factors"),
     "sigmas of two modes": (with_({"sigma": [0.1, 0.2]}, "factors"), "sigma beside factors"),
+    "no sigma at all": (with_({"sigma": []}, "factors"), r"sigma beside factors.*shape \(0,\)"),
+    "a sigma whose square vanishes": (
+        with_({"sigma": [0.1, 0.0, 1e-150]}, "factors"), "0 or at least 1e-75; received 1e-150",
+    ),
+    "variances that vanish": (with_({"variances": [1.0, 1e-80]}, "axes"), "0 or at least 1e-75"),
+    "matrices that vanish": (
+        with_({"covariance": FULL * [[[1.0]], [[1.0]], [[1e-80]]]}), "largest one 3e-82 of mode 2",
+    ),
+    "a matrix that vanishes": ({"means": [[0.0]], "covariance": [[1e-80]]}, "largest one 1e-80"),
     "two equal modes": (
         {"means": MEANS[[0, 0, 1]], "covariance": FULL[0]}, "differ in mean or covariance",
     ),
@@ -99,6 +108,44 @@ def test_rounding_is_neither_asymmetry_nor_a_negative_eigenvalue():
     assert 0.0 <= law.smallest_var < 1e-15
     with pytest.raises(InputError, match="semidefinite"):  # just beyond: 16 times that
         GaussianMixture(MEANS, covariance=np.diag([1.0, -4e-15]))
+
+
+def test_what_single_precision_computed_is_symmetric_and_semidefinite_to_its_rounding(tmp_path):
+    draws = np.random.default_rng(0).normal(size=(400, 6)).astype(np.float32)
+    draws[:, 5] = draws[:, :5].sum(axis=1)  # of rank five
+    matrix = draws.T @ draws / np.float32(400)
+    matrix[0, 1] += 4 * np.spacing(matrix[0, 1])
+    means = np.zeros((1, 6))
+    found = GaussianMixture(means, covariance=matrix)
+    assert 0.0 <= found.smallest_var < 1e-5 * found.std_range[1] ** 2
+    with pytest.raises(InputError, match="symmetric"):  # the same numbers, said to be doubles
+        GaussianMixture(means, covariance=matrix.astype(float))
+    negative = np.eye(6, dtype=np.float32) + np.float32(0.5)
+    negative[0, 0] = negative[1, 1] = negative[0, 1] = negative[1, 0] = 1.0
+    negative[0, 1] = negative[1, 0] = np.nextafter(np.float32(1.0), np.float32(2.0))
+    kept = GaussianMixture(means, covariance=negative)
+    kept.save(tmp_path / "kept.npz")
+    again = GaussianMixture.load(tmp_path / "kept.npz")
+    assert again == kept
+    assert (again.covariance.values == kept.covariance.values).all()
+    assert np.allclose(kept.covariance.matrices(6)[0], negative, rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match="semidefinite"):
+        GaussianMixture(means, covariance=negative.astype(float))
+    matrix[0, 0] *= 0.5
+    with pytest.raises(InputError, match="semidefinite"):
+        GaussianMixture(means, covariance=matrix)
+    matrix[0, 1] += 1e-4
+    with pytest.raises(InputError, match="symmetric"):
+        GaussianMixture(means, covariance=matrix)
+
+
+def test_factors_of_lower_rank_than_their_columns_make_point_masses():
+    twice = np.repeat([[[1.0], [0.3]]], 3, axis=0) * [1.0, 1 / 3]
+    law = GaussianMixture(MEANS, factors=twice, sigma=0.0)
+    assert law.smallest_var == 0.0
+    same = GaussianMixture(MEANS, factors=twice[:, :, :1] * np.sqrt(10 / 9), sigma=0.0)
+    x = law.sample(5, rng=0) + 0.1
+    assert np.allclose(law.diffused(0.5).score(x), same.diffused(0.5).score(x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("form", GIVEN)
@@ -284,6 +331,30 @@ def test_classes_go_by_mahalanobis_distance():
     assert nearest.tolist() == [0, 0, 1]
     assert np.allclose(in_stds(law, nearest, offset), [[0.0, 4.9], [4.0, 0.0], [0.0, -4.9]])
     assert (codes == expected).all()
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("form", ["factors alone", "a line", "rank one", "points"])
+def test_modes_without_extent_hold_their_own_draws_and_nothing_beside_them(form):
+    """As of sigma = 0: inside is what lies on the mode, here in its plane, to rounding."""
+    given = {
+        "factors alone": GIVEN["factors alone"],
+        "a line": {"variances": [0.1, 0.0]},
+        "rank one": {"covariance": [[0.5, 1.0], [1.0, 2.0]]},
+        "points": {"covariance": np.zeros((2, 2))},
+    }[form]
+    law = GaussianMixture(MEANS, weights=WEIGHTS, **given)
+    x = law.sample(200, rng=0)
+    codes, nearest, offset = within_modes(law, x)
+    assert (codes == Region.TRUE_MODE).all()
+    lengths = np.square(in_stds(law, nearest, offset)).sum(axis=1)
+    assert (lengths <= 25.0).all()
+    assert form == "points" or 0.5 < lengths.mean() < 1.5  # chi-squared of one degree
+    assert (classify(law, x + np.array([1e-6, -1e-6])) != Region.TRUE_MODE).all()
+    same = GaussianMixture(MEANS, 0.0, WEIGHTS)
+    assert (in_stds(same, nearest, np.zeros_like(x)) == 0.0).all()
+    if form == "points":
+        assert (classify(same, MEANS) == classify(law, MEANS)).all()
 
 
 @pytest.mark.compiled

@@ -209,3 +209,24 @@ def test_a_real_fit_round_trips():
         assert np.allclose(ours.log_density(data[:100]), theirs, rtol=0, atol=1e-9)
         assert (ours.covariance is None) == (kind == "spherical")
         assert GaussianMixture.fit(data, 3, kind) == ours
+
+
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_a_fit_to_single_precision_is_taken_with_its_rounding(kind):
+    mixture = pytest.importorskip("sklearn.mixture")
+    rng = np.random.default_rng(0)
+    data = (
+        np.concatenate([rng.normal(size=(150, 8)), 3 + rng.normal(size=(150, 8))]) * 1e3
+    ).astype(np.float32)
+    for model in (mixture.GaussianMixture, mixture.BayesianGaussianMixture):
+        fit = model(n_components=2, covariance_type=kind, random_state=0).fit(data)
+        law = GaussianMixture.from_sklearn(fit)
+        assert np.allclose(law.means, fit.means_)
+        if model is mixture.GaussianMixture:
+            theirs = fit.score_samples(data[:9])
+            assert np.allclose(law.log_density(data[:9]), theirs, rtol=1e-4)
+
+
+def test_one_point_has_no_fit():
+    with pytest.raises(InputError, match=r"two or more points.*\(1, 3\)"):
+        GaussianMixture.fit(np.ones((1, 3)), 1)
