@@ -12,6 +12,7 @@ import numpy as np
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 
 from .case import Case
+from .cases import is_standard
 from .claim import Claim, Control, Measure, Measurement, parse_hypotheses
 from .controls import narrowest
 from .relations import Comparison, Outcome
@@ -22,15 +23,17 @@ from .verdict import Finding, Hypothesis, Table, Verdict
 def check(claim: Claim, case: Case) -> list[Verdict]:
     """One row a measurement, in the order in which they were registered.
 
-    Raises InputError where every measurement is judged and none takes up one of the hypotheses
-    that the claim states: it would stand there as if it had been met.
+    Raises InputError where, on the standard problem, every measurement is judged and none takes up
+    one of the hypotheses that the claim states: it would stand there as if it had been met. On
+    others some are never asked.
     """
     found = [_row(claim, case, measurement) for measurement in claim.measurements]
     rows = [row for row in found if row is not None]
     taken = {hypothesis.name for row in rows for hypothesis in row.hypotheses}
     idle = parse_hypotheses(claim.doc["Hypotheses"]).keys() - taken
     unjudged = (Outcome.NOT_APPLICABLE, Outcome.ERROR)
-    if idle and len(rows) == len(found) and not any(row.verdict in unjudged for row in rows):
+    judged = len(rows) == len(found) and not any(row.verdict in unjudged for row in rows)
+    if idle and judged and is_standard(case):
         raise InputError(
             "a hypothesis that a claim states is one of its needs or is measured beside its sides",
             f"{', '.join(sorted(idle))} of {claim.id} in no row",
