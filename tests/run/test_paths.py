@@ -105,6 +105,7 @@ def test_every_node_of_a_run_is_the_same_in_static_coordinates(name):
     same(np.moveaxis(found, 1, 0), np.moveaxis(known, 1, 0))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mixture", [PER_MODE, FULL], ids=["per-mode sigma", "full"])
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
 @pytest.mark.parametrize("name", BLIND)
