@@ -12,7 +12,6 @@ import numpy as np
 from mixdyn.support.errors import InputError, MissingExtraError, NotApplicableError
 
 from .case import Case
-from .cases import is_standard
 from .claim import Claim, Control, Measure, Measurement, parse_hypotheses
 from .controls import narrowest
 from .relations import Comparison, Outcome
@@ -33,7 +32,7 @@ def check(claim: Claim, case: Case) -> list[Verdict]:
     idle = parse_hypotheses(claim.doc["Hypotheses"]).keys() - taken
     unjudged = (Outcome.NOT_APPLICABLE, Outcome.ERROR)
     judged = len(rows) == len(found) and not any(row.verdict in unjudged for row in rows)
-    if idle and judged and is_standard(case):
+    if idle and judged and case.name == "standard":
         raise InputError(
             "a hypothesis that a claim states is one of its needs or is measured beside its sides",
             f"{', '.join(sorted(idle))} of {claim.id} in no row",
