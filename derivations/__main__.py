@@ -67,14 +67,18 @@ def _report(name: str) -> stored.Outcome:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 if everything closed, 1 if something did not, 2 for an unknown name."""
+    """Verify the derivations and write them out, or print those named step by step.
+
+    Exit status: 0 if everything closed, 1 if something did not, 2 for an unknown name.
+    """
     arguments = _arguments(argv)
     try:
         chosen = [catalogue.find(name) for name in arguments.names] or list(catalogue.names())
     except KeyError as unknown:
         known = ", ".join(catalogue.names())
         sys.stderr.write(
-            f"no derivation is called {unknown.args[0]!r}; the derivations are {known}\n"
+            f"error: the derivations are {known}; received {unknown.args[0]!r}. Name one of "
+            "them, or none for all.\n"
         )
         return 2
     if arguments.names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from mixdyn.support.errors import FileError, InputError, MixdynError
 from mixdyn.support.files import check_output, make_folder, write_text
 from mixdyn.support.numbers import dump_json
 from mixdyn.support.provenance import usable_cores
+from mixdyn.support.usage import INTERRUPTED, OneLineCommand
 
 from .ledger import cases, recorded, registry, store
 from .ledger.case import Case, Profile
@@ -24,7 +26,7 @@ from .report.pictures import record_drawn
 from .report.summary import print_summary, summarise, to_markdown
 
 Row = dict[str, Any]
-EXIT_DRIFT, EXIT_ERROR, EXIT_INTERRUPT = 1, 2, 130
+EXIT_DRIFT, EXIT_ERROR = 1, 2
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -151,7 +153,7 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
         except KeyboardInterrupt:
             kept = f"the worst found so far, if anything, is in {folder}"
             typer.echo(f"interrupted: {kept}; the same command starts over.", err=True)
-            return EXIT_INTERRUPT
+            return INTERRUPTED
         print_search(console, result)
         if result.found(Kind.CRASH) is not None:
             status = EXIT_ERROR
@@ -185,7 +187,7 @@ def _draw(ids: list[str], case: Case, out: Path) -> None:
         typer.echo(f"{FIGURES[figure.id].name}, {figure.seconds:.1f} s: {what}")
 
 
-@app.command()
+@app.command(cls=OneLineCommand)
 def main(  # noqa: PLR0917 - typer calls it by name
     claims: Annotated[
         list[str] | None, typer.Argument(help="Ids such as T4.2 or X2; all of them if none.")
@@ -304,9 +306,23 @@ def main(  # noqa: PLR0917 - typer calls it by name
         status = EXIT_ERROR
     except KeyboardInterrupt:
         typer.echo("interrupted: finished rows are kept, the same command goes on.", err=True)
-        status = EXIT_INTERRUPT
+        status = INTERRUPTED
     raise typer.Exit(status)
 
 
+def run(arguments: Sequence[str], name: str = "mixdyn verify") -> int:
+    """Check published results on diffusion samplers, each on its own merits."""
+    try:
+        app(list(arguments), prog_name=name)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    return 0
+
+
+def draw(arguments: Sequence[str]) -> int:
+    """Draw the figures of claims, all or of those named: `verify --figures`."""
+    return run(["--figures", *arguments], "mixdyn figures")
+
+
 if __name__ == "__main__":
-    sys.exit(app())
+    sys.exit(run(sys.argv[1:], "python -m verify"))

@@ -15,7 +15,9 @@ import typer
 from mixdyn import __version__
 from mixdyn.samplers.options import samplers
 from mixdyn.support.errors import InputError, MixdynError, one_line
+from mixdyn.support.usage import INTERRUPTED, OneLineGroup
 
+from .beside import add_commands_beside
 from .options import AsJson, asks
 from .requests import (
     MIXTURE_HELP,
@@ -32,13 +34,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mixdyn",
+    cls=OneLineGroup,
     help="Diffusion samplers on Gaussian mixtures, where every score is exact.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,7 +67,7 @@ def _exit_codes() -> Iterator[None]:
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager
@@ -281,6 +282,9 @@ def _training_progress() -> Iterator[Callable[[Report], None]]:
             bar(report.step, report.steps, f"training: {excess}")
 
         yield show
+
+
+add_commands_beside(app)
 
 
 def main() -> None:

@@ -298,3 +298,22 @@ def test_contents_count_and_times_do_not(small):
     assert digest_of(small / "other.py", root=small) == before
     edit(small / "kit/stock/net.bin")
     assert digest_of(small / "other.py", root=small) != before
+
+
+def test_of_packages_installed_side_by_side_only_those_of_one_distribution_are_ours(tmp_path):
+    for name in ("mixdyn", "verify", "numpy"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    (tmp_path / "verify" / "claim.py").write_text("import mixdyn\nimport numpy\n")
+    everything = sources_of(tmp_path / "verify" / "claim.py", root=tmp_path)
+    assert tmp_path / "numpy" / "__init__.py" in everything
+
+    installed = tmp_path / "site"
+    shutil.copytree(tmp_path, installed, ignore=shutil.ignore_patterns("site"))
+    (installed / "mixdyn-1.0.dist-info").mkdir()
+    record = "mixdyn/__init__.py,,\nverify/__init__.py,,\nverify/claim.py,,\n"
+    (installed / "mixdyn-1.0.dist-info" / "RECORD").write_text(record)
+    found = sources_of(installed / "verify" / "claim.py", root=installed)
+    names = {path.relative_to(installed).as_posix() for path in found}
+    assert names == {"mixdyn/__init__.py", "verify/__init__.py", "verify/claim.py"}
+    assert packages_of(installed / "verify" / "claim.py", root=installed) == {"numpy"}

@@ -1,12 +1,12 @@
 """What a module depends on, read from its imports: the files whose change makes a result stale.
 
-The closure runs over the packages that lie side by side at the root of the repository and takes
-imports inside functions with it. Importing a module imports the packages above it, and a package
-brings the data files of its folder. A package with a module-level `__getattr__` imports on demand:
-dicts of strings in its `__init__` say which module a name comes from ("*": any other), and what is
-used of such a package is looked up there. A package that finds its classes by
-`mixdyn.support.finding` depends on the module that `class_in` finds, on all that `classes_in` does.
-A module imported under any other computed name is not seen.
+The closure runs over the packages that lie side by side at the root of the repository, or that were
+installed together, and takes imports inside functions with it. Importing a module imports the
+packages above it, and a package brings the data files of its folder. A package with a module-level
+`__getattr__` imports on demand: dicts of strings in its `__init__` say which module a name comes
+from ("*": any other), and what is used of such a package is looked up there. A package that finds
+its classes by `mixdyn.support.finding` depends on the module that `class_in` finds, on all that
+`classes_in` does. A module imported under any other computed name is not seen.
 """
 
 from __future__ import annotations
@@ -139,9 +139,21 @@ def _member(module: str, name: str, root: Path) -> Iterator[str]:
         yield f"{module}.{home}"
 
 
+@functools.cache
+def _beside(root: Path) -> frozenset[str] | None:
+    """What was installed together with this package, where root holds installed packages, of which
+    the others are not ours. None in a checkout: all that lies side by side there is."""
+    for record in root.glob("mixdyn-*.dist-info/RECORD"):
+        return frozenset(line.partition("/")[0] for line in record.read_text("utf-8").splitlines())
+    return None
+
+
 def _file(module: str, root: Path) -> Path | None:
     """The file of a module below root, or None."""
-    place = root.joinpath(*module.split("."))
+    parts, ours = module.split("."), _beside(root)
+    if ours is not None and parts[0] not in ours:
+        return None
+    place = root.joinpath(*parts)
     for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
         if path.is_file():
             return path
