@@ -1,7 +1,7 @@
-"""The page of results and the headline table of the README, written from saved results.
+"""The page of results and the headline table of docs/speed.md, written from saved results.
 
 No figure is typed by hand: everything below the marker of benchmarks/README.md, and between the two
-markers of the README, comes from benchmarks/results/NAME.json.
+markers of docs/speed.md, comes from benchmarks/results/NAME.json.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .harness import Result, load, show, table
 
 FOLDER = Path(__file__).resolve().parent
 RESULTS, PLOTS = FOLDER / "results", FOLDER / "plots"
-PAGE, README = FOLDER / "README.md", FOLDER.parent / "README.md"
+PAGE, HEADLINE = FOLDER / "README.md", FOLDER.parent / "docs" / "speed.md"
 START, END = "<!-- written by python -m benchmarks --page -->", "<!-- end of what it wrote -->"
 
 
@@ -69,7 +69,7 @@ def page_text(results: Sequence[Result]) -> str:
 
 
 def headline_text(results: Sequence[Result]) -> str:
-    """The README's table: what one DDIM step costs, ours and the others, and each answer."""
+    """What stands in docs/speed.md: one DDIM step, ours and the others, and each answer."""
     found = {result["name"]: result for result in results}
     if "throughput" not in found:
         return "No results are saved yet.\n"
@@ -100,6 +100,6 @@ def insert(text: str, written: str) -> str:
 def write_pages() -> list[Path]:
     """Rewrite both pages from the saved results."""
     results = saved_results()
-    for path, written in ((PAGE, page_text(results)), (README, headline_text(results))):
+    for path, written in ((PAGE, page_text(results)), (HEADLINE, headline_text(results))):
         write_text(path, insert(path.read_text(), written))
-    return [PAGE, README]
+    return [PAGE, HEADLINE]

@@ -189,7 +189,7 @@ def test_both_pages_say_what_the_saved_results_say():
     results = page.saved_results()
     for path, written in (
         (page.PAGE, page.page_text(results)),
-        (page.README, page.headline_text(results)),
+        (page.HEADLINE, page.headline_text(results)),
     ):
         assert page.insert(path.read_text(), written) == path.read_text()
 
