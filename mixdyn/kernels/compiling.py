@@ -7,6 +7,7 @@ import errno
 import functools
 import gc
 import hashlib
+import io
 import itertools
 import os
 import pickle
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from numba import config, njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
@@ -160,6 +161,36 @@ def _alone(folder: str, byte: int) -> Iterator[None]:
         _lock(file, byte, take=False)
 
 
+class _SealedFiles(IndexDataCacheFile):
+    """Numba's files of a kernel, each with the SHA-256 of its content behind it, which unpickling
+    leaves unread. A file that another content has is damaged: what is no code would end the process
+    that runs it, and some that is no pickle the one that reads it."""
+
+    @contextlib.contextmanager
+    def _open_for_write(self, filepath: str) -> Iterator[Any]:
+        with super()._open_for_write(filepath) as file:
+            content = io.BytesIO()
+            yield content
+            file.write(content.getvalue() + hashlib.sha256(content.getvalue()).digest())
+
+    def _load_index(self) -> Any:
+        _check_seal(self._index_path)
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check_seal(self._data_path(name))
+        return super()._load_data(name)
+
+
+def _check_seal(path: str) -> None:
+    """Raises UnpicklingError for a file that is there and not what was written."""
+    with contextlib.suppress(FileNotFoundError):
+        content = Path(path).read_bytes()
+        size = hashlib.sha256().digest_size
+        if hashlib.sha256(content[:-size]).digest() != content[-size:]:
+            raise pickle.UnpicklingError(path)
+
+
 class _FolderCache(FunctionCache):
     """Numba's cache of a kernel, which is stale when any file of the folder has changed: Numba's
     own stamp is of the kernel's file alone, not of those whose functions it calls. Where code is
@@ -178,6 +209,8 @@ class _FolderCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        base, stamp = self._impl.filename_base, self._impl.locator.get_source_stamp()
+        self._cache_file = _SealedFiles(self.cache_path, base, stamp)
         self._function, self._turn = function, contextlib.ExitStack()
 
     def compiled_by(self, compile_: Callable[..., Any]) -> Callable[..., Any]:
@@ -202,10 +235,10 @@ class _FolderCache(FunctionCache):
         return found
 
     def _kept(self, *asked: Any) -> Any:
-        """A file cut short holds nothing, and is written anew."""
+        """A damaged file holds nothing, and is written anew."""
         try:
             return super().load_overload(*asked)
-        except (pickle.UnpicklingError, EOFError):
+        except pickle.UnpicklingError:
             with _alone(self.cache_path, _INDEX):
                 self.flush()
             return None

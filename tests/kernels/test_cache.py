@@ -3,12 +3,14 @@ them, everything runs all the same and says so once."""
 
 import errno
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from mixdyn import kernels
@@ -95,7 +97,7 @@ def next_one(x):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is kept without the compiler")
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
-def test_a_kept_file_that_is_cut_short_is_written_anew(tmp_path, monkeypatch, kind):
+def test_a_damaged_kept_file_is_written_anew(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
 
     def loads():
@@ -106,8 +108,12 @@ def test_a_kept_file_that_is_cut_short_is_written_anew(tmp_path, monkeypatch, ki
 
     assert [loads(), loads()] == [0, 1]
     (path,) = tmp_path.rglob(f"*.{kind}")
-    for size in (path.stat().st_size - 7, 0):
-        os.truncate(path, size)
+    whole = path.read_bytes()
+    left, middle, right = np.split(np.frombuffer(whole, np.uint8), [len(whole) // 2, -40])
+    changed = np.concatenate([left, middle ^ 1, right]).tobytes()
+    foreign = pickle.dumps(("another", {}))
+    for damaged in (changed, whole[:-7], foreign, b"garbage\n" * 99, b""):
+        path.write_bytes(damaged)
         assert [loads(), loads()] == [0, 1]
 
 
