@@ -18,6 +18,8 @@ from .relations import Comparison, Outcome
 from .sides import Facts, NotApplicable, Side, each_part
 from .verdict import Finding, Hypothesis, Table, Verdict
 
+Given = tuple[Any, ...] | Verdict | None
+
 
 def check(claim: Claim, case: Case) -> list[Verdict]:
     """One row a measurement, in the order in which they were registered.
@@ -26,7 +28,7 @@ def check(claim: Claim, case: Case) -> list[Verdict]:
     one of the hypotheses that the claim states: it would stand there as if it had been met. On
     others some are never asked.
     """
-    found = [_row(claim, case, measurement) for measurement in claim.measurements]
+    found = [_row(claim, case, row, _given(claim, case, row)) for row in claim.measurements]
     rows = [row for row in found if row is not None]
     taken = {hypothesis.name for row in rows for hypothesis in row.hypotheses}
     idle = parse_hypotheses(claim.doc["Hypotheses"]).keys() - taken
@@ -44,14 +46,13 @@ def check(claim: Claim, case: Case) -> list[Verdict]:
 def controls(claim: Claim, case: Case) -> dict[str, Verdict]:
     """The rows of the negative controls by name."""
     found: dict[str, Verdict] = {}
-    for control in _controls(claim, case):
+    for control, given in _controls(claim, case):
         if control.gross is not None:
             gross = control.gross(case) if callable(control.gross) else control.gross
-            found |= narrowest(
-                control.name, functools.partial(_of_size, claim, case, control), gross
-            )
+            of_size = functools.partial(_of_size, claim, case, control, given)
+            found |= narrowest(control.name, of_size, gross)
             continue
-        row = _row(claim, case, control.row, control.changed)
+        row = _row(claim, case, control.row, given, control.changed)
         if row is not None:
             found[control.name] = row
     return found
@@ -63,24 +64,20 @@ def row_of(claim: Claim, case: Case, measure: Measure, /, *given: Any, **changed
     return _judged(claim, case, claim.measured_by(measure), given, changed, whole=True)
 
 
-def _controls(claim: Claim, case: Case) -> Iterable[Control]:
-    """Those that say something here and whose row has something to measure."""
+def _controls(claim: Claim, case: Case) -> Iterable[tuple[Control, Given]]:
+    """Those that say something here and whose row has something to measure, which is beside it."""
     for registered in claim.controls:
         for control in [registered] if isinstance(registered, Control) else registered(case):
-            if isinstance(_given(claim, case, control.row), tuple) and (
-                control.when is None or control.when(case)
-            ):
-                yield control
+            given = _given(claim, case, control.row)
+            if isinstance(given, tuple) and (control.when is None or control.when(case)):
+                yield control, given
 
 
-def _of_size(claim: Claim, case: Case, control: Control, size: float) -> Verdict:
+def _of_size(claim: Claim, case: Case, control: Control, given: Given, size: float) -> Verdict:
     changed = {name: change(size) for name, change in control.changed.items()}
-    found = _row(claim, case, control.row, changed)
+    found = _row(claim, case, control.row, given, changed)
     assert found is not None  # `_controls` has seen that there is something to measure
     return found
-
-
-Given = tuple[Any, ...] | Verdict | None
 
 
 def _given(claim: Claim, case: Case, row: Measurement) -> Given:
@@ -99,7 +96,11 @@ def _given(claim: Claim, case: Case, row: Measurement) -> Given:
 
 
 def _row(
-    claim: Claim, case: Case, row: Measurement, changed: Mapping[str, Any] | None = None
+    claim: Claim,
+    case: Case,
+    row: Measurement,
+    given: Given,
+    changed: Mapping[str, Any] | None = None,
 ) -> Verdict | None:
     """The verdict on a measurement, or on one with changed keywords, without what only the report
     shows.
@@ -107,7 +108,6 @@ def _row(
     Where a measurement is given something (a trained model), what that does wrong is said in its
     own row and leaves the others unharmed.
     """
-    given = _given(claim, case, row)
     if not isinstance(given, tuple):
         return given
     try:

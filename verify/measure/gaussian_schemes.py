@@ -17,13 +17,13 @@ import numpy as np
 
 from mixdyn.support.checks import Array
 
-from ..ledger import cases
+from ..ledger import standard
 from ..ledger.case import Case
 from .measurement import Measurement
 
 _FROM, _TO = 0.05, 10.0
 on_standard = functools.partial(
-    cases.on_standard,
+    standard.on_standard,
     why="The process is the one of arXiv 2405.14250; the standard case shows it.",
 )
 Step = tuple[Array | float, Array | float]  # the gain and the variance of the noise

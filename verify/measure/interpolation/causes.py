@@ -14,7 +14,7 @@ from mixdyn.geometry import mode_radius
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
-from ...ledger.cases import is_standard
+from ...ledger.standard import is_standard
 from ..measurement import Measurement
 from ..networks.pooled import Shares
 from ..networks.rate_sweeps import common_rates

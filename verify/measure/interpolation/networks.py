@@ -26,7 +26,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
-from ...ledger import cases
+from ...ledger import standard
 from ...ledger.case import Case, Profile
 from ..measurement import Measurement
 from ..networks.models import TrainedModel, load, shipped
@@ -53,7 +53,7 @@ OWN_PROBLEMS = (
     "shows them."
 )
 # On what a row of a claim that brings the paper's problems rests.
-on_standard = functools.partial(cases.on_standard, why=OWN_PROBLEMS)
+on_standard = functools.partial(standard.on_standard, why=OWN_PROBLEMS)
 
 
 def own_case(case: Case, mixture: GaussianMixture) -> Case:

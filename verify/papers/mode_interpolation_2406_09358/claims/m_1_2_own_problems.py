@@ -25,9 +25,9 @@ import numpy as np
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
-from verify.ledger.cases import is_standard
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.standard import is_standard
 from verify.ledger.verdict import Table
 from verify.measure.interpolation.networks import (
     exact_chain_of,
