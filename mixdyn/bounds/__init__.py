@@ -4,6 +4,7 @@ Each docstring names its result. Values beyond the range of doubles are natural 
 starting with `log_`). The engine's measurements are compared with them: no arithmetic is shared.
 """
 
+from .bend import clock_gap, hull_bend, pair_bend
 from .dominance import (
     diagonal_log_ratio,
     dominance_gap,
@@ -59,6 +60,7 @@ __all__ = [
     "SaddleBox",
     "ball_pull",
     "bounded_mean_limit",
+    "clock_gap",
     "convex_set_rate",
     "critical_log_weight_ratio",
     "diagonal_log_ratio",
@@ -66,6 +68,7 @@ __all__ = [
     "equilibrium_slope",
     "exit_time",
     "growth_exponent",
+    "hull_bend",
     "last_step_probability",
     "laurent_massart_threshold",
     "log_brownian_confinement",
@@ -79,6 +82,7 @@ __all__ = [
     "mixture_growth_exponent",
     "ode_budget",
     "orthogonal_remainder",
+    "pair_bend",
     "paper_trap",
     "parallel_excess",
     "path_budget",

@@ -86,6 +86,13 @@ class Covariance:
         """Whether all modes have the same eigenvectors, or the coordinate axes."""
         return len(self.directions) <= 1 and self.across is None
 
+    @functools.cached_property
+    def common(self) -> bool:
+        """Whether all modes have one covariance."""
+        same = self.shared or bool((self.given == self.given[:1]).all())
+        alike = [self.clean] if self.across is None else [self.clean, self.across]
+        return same and all(bool((part == part[:1]).all()) for part in alike)
+
     def _at_level(self, variances: Array) -> Array:
         return self.signal_var * variances + self.noise_var
 

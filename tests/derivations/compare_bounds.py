@@ -254,6 +254,46 @@ def convex_set():
     )
 
 
+@covers(bounds.clock_gap, bounds.pair_bend, bounds.hull_bend)
+def bend():
+    variances, delta = numbers(54, 3, 0.01, 0.5), numbers(55, 3, -1.0, 1.0)
+    tail, apart, crossing = (formula("bent_segment", key) for key in ("tail", "apart", "crossing"))
+    end = 0.02
+
+    def gap(one, two, start):
+        p, q = (mpmath.cbrt(mpmath.mpf(float(lam)) + mpmath.mpf(end)) for lam in (one, two))
+        if crossing(p, q, end) <= start:
+            return apart(p, q)
+        return abs(tail(start, one, end) - tail(start, two, end))
+
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    first, second = variances[[i for i, _ in pairs]], variances[[j for _, j in pairs]]
+    for start in (0.03, 0.2, 5.0):
+        exact = [gap(a, b, start) for a, b in zip(first, second, strict=True)]
+        agree_all(bounds.clock_gap(first, second, start, end), exact.__getitem__, scale=1.0)
+        square = sum(
+            (mpmath.mpf(float(delta[i])) * mpmath.mpf(float(delta[j])) * tau) ** 2
+            for (i, j), tau in zip(pairs, exact, strict=True)
+        )
+        length = mpmath.sqrt(sum(mpmath.mpf(float(x)) ** 2 for x in delta))
+        bend = bounds.pair_bend(delta, variances, start, end)
+        agree(bend, mpmath.sqrt(square) / length, scale=1.0)
+        # Against the best of some common measures; on one direction and its like, the first's own.
+        size = bounds.hull_bend(np.abs(delta), variances, start, end)
+        own = [
+            mpmath.sqrt(
+                sum(
+                    (mpmath.mpf(float(delta[j])) * gap(variances[j], variances[i], start)) ** 2
+                    for j in range(3)
+                )
+            )
+            for i in range(3)
+        ]
+        assert float(bend) <= float(size) <= 1.001 * float(min(own))
+        two = bounds.hull_bend([0.0, 1.0], variances[:2], start, end)
+        assert float(two) < 1e-12
+
+
 # -- outside every mode --------------------------------------------------------------------------
 
 

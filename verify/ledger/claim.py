@@ -18,7 +18,7 @@ from mixdyn.support.errors import InputError
 from mixdyn.support.numbers import show_share
 
 from .case import Case
-from .needs import Need, lost_digits, without_one_width
+from .needs import Need, lost_digits
 from .relations import Comparison, Outcome
 from .verdict import Basis, Finding, Verdict
 
@@ -127,7 +127,7 @@ class Claim:
 
     def obstacle(self, mixture: GaussianMixture) -> str | None:
         """Why the claim cannot be stated for this mixture, or judged on it, or None."""
-        wants = (without_one_width, *(need.obstacle for need in self.needs), lost_digits)
+        wants = (*(need.obstacle for need in self.needs), lost_digits)
         return next((why for want in wants if (why := want(mixture))), None)
 
     # -- what a claim file registers -------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,15 @@ class Need:
     least: int = 1
     one_sigma: bool = False
 
+    def because(self, reason: str) -> Need:
+        """The same demand with a line why the claim makes it, which follows what is missing."""
+
+        def obstacle(mixture: GaussianMixture) -> str | None:
+            why = self.obstacle(mixture)
+            return None if why is None else f"{why}: {reason}"
+
+        return replace(self, obstacle=obstacle)
+
 
 def modes(least: int) -> Need:
     """At least so many modes, two or more, at different places."""
@@ -41,28 +50,52 @@ def modes(least: int) -> Need:
     return Need(obstacle, least=least)
 
 
-def without_one_width(mixture: GaussianMixture) -> str | None:
-    """Why a claim that is stated for isotropic modes of positive width cannot be judged on these,
-    or None. Every claim of the ledger is."""
+def _of_points(mixture: GaussianMixture) -> str | None:
+    if mixture.smallest_var > 0.0:
+        return None
+    return (
+        "the claim is stated for modes of positive width; here some are point masses, or flat in "
+        "some direction"
+    )
+
+
+def _of_ellipsoids(mixture: GaussianMixture) -> str | None:
+    if mixture.covariance is None:
+        return _of_points(mixture)
     low, high = mixture.std_range
-    if mixture.covariance is not None:
-        return (
-            "the claim is stated for isotropic modes; here standard deviations of the modes run "
-            f"{low:.4g} to {high:.4g}"
-        )
-    if low == 0.0:
-        return "the claim is stated for modes of positive width; here some are point masses"
-    return None
+    return (
+        "the claim is stated for isotropic modes; here standard deviations of the modes run "
+        f"{low:.4g} to {high:.4g}"
+    )
 
 
 def _of_several_sigmas(mixture: GaussianMixture) -> str | None:
-    if mixture.has_common_sigma:
-        return None
+    if mixture.has_common_sigma or mixture.covariance is not None:
+        return _of_ellipsoids(mixture)
     low, high = mixture.sigmas.min(), mixture.sigmas.max()
     return f"the claim needs one sigma for all modes; here it runs {low:.4g} to {high:.4g}"
 
 
+def _of_several_covariances(mixture: GaussianMixture) -> str | None:
+    if mixture.has_common_sigma:
+        return None
+    if mixture.covariance is None:
+        return _of_several_sigmas(mixture)
+    if mixture.covariance.common:
+        return None
+    low, high = mixture.std_range
+    return (
+        "the claim needs one covariance for all modes; here they differ, standard deviations run "
+        f"{low:.4g} to {high:.4g}"
+    )
+
+
+# Positive widths in every direction; besides, the same in every direction; besides, in every mode.
+proper = Need(_of_points)
+isotropic = Need(_of_ellipsoids)
 one_sigma = Need(_of_several_sigmas, "common_sigma", one_sigma=True)
+# The same widths and axes in every mode, of any shape, zero among them.
+one_covariance = Need(_of_several_covariances, "common_covariance", one_sigma=True)
 
 
 def coinciding_modes(mixture: GaussianMixture) -> tuple[int, int] | None:
@@ -83,7 +116,9 @@ FINEST = 1e-7
 
 def lost_digits(mixture: GaussianMixture) -> str | None:
     """Why the coordinates of a mixture are too coarse for its sigma, or None where they are not."""
-    farthest, sigma = float(np.abs(mixture.means).max()), float(mixture.sigmas.min())
+    farthest, sigma = float(np.abs(mixture.means).max()), mixture.std_range[0]
+    if sigma == 0.0:  # noise decides what coordinates can tell, not a width
+        return None
     rounding = float(np.spacing(farthest)) / sigma
     if rounding <= FINEST:
         return None
