@@ -21,6 +21,7 @@ _HOME = {
     "NoiseSchedule": "problem.schedule",
     "TimeGrid": "problem.schedule",
     "ExactScore": "score",
+    "GuidedScore": "score",
     "PerturbedScore": "score",
     "as_model": "score",
     "integrate_ode": "solvers.integrators",

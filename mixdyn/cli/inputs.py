@@ -14,7 +14,7 @@ from mixdyn.support.files import clipped
 
 if TYPE_CHECKING:
     from mixdyn.learned.loading import SizedModel
-    from mixdyn.score import ExactScore, Precision
+    from mixdyn.score import ExactScore, GuidedScore, Precision
 
     from .requests import SampleRequest
 
@@ -117,10 +117,12 @@ def read_problem(request: SampleRequest) -> tuple[GaussianMixture, NoiseSchedule
 
 def build_model(
     request: SampleRequest, mixture: GaussianMixture, schedule: NoiseSchedule
-) -> GaussianMixture | ExactScore | SizedModel:
+) -> GaussianMixture | ExactScore | GuidedScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
     from mixdyn.learned.loading import load_model
 
+    if request.guidance is not None or request.label is not None:
+        return build_guided(request, mixture, schedule)
     if request.model is None:
         if request.predicts is not None or request.index_base is not None:
             raise InputError(
@@ -142,12 +144,7 @@ def build_model(
         )
     if not request.is_checkpoint:
         _refuse_device(request, f"{request.model}, which chooses its own")
-    if (why := samplers()[request.sampler].mixture_only) is not None:
-        raise InputError(
-            f"the sampler {request.sampler} {why}",
-            f"--model {request.model}",
-            "Use ddpm for a model.",
-        )
+    _refuse_mixture_only(request, f"--model {request.model}", "Use ddpm for a model.")
     return load_model(
         request.model,
         mixture,
@@ -156,6 +153,48 @@ def build_model(
         index_base=request.index_base,
         device=request.device or "cpu",
     )
+
+
+def build_guided(
+    request: SampleRequest, mixture: GaussianMixture, schedule: NoiseSchedule
+) -> GuidedScore:
+    """The exact score of a mixture, guided as the options say."""
+    from mixdyn.score import GuidedScore
+
+    if request.guidance is None or request.label is None:
+        alone = "--label" if request.guidance is None else "--guidance"
+        raise InputError(
+            "--guidance is a weight towards the class that --label names",
+            f"{alone} without the other",
+            "Write for example --guidance 2 --label 0.",
+        )
+    told = ("model", "precision", "predicts", "index_base")
+    for name, value in given({name: getattr(request, name) for name in told}).items():
+        raise InputError(
+            "--guidance is of the exact scores of the mixture and of a class of its modes",
+            f"--{name.replace('_', '-')} {value} beside it",
+            "Leave it out; two networks are guided in Python, by GuidedScore.between.",
+        )
+    _refuse_device(request, "the exact score, which runs on the CPU")
+    _refuse_mixture_only(request, f"--guidance {request.guidance}", "Use ddpm with guidance.")
+    return GuidedScore(mixture, schedule, read_modes(request.label), request.guidance)
+
+
+def read_modes(text: str) -> list[int]:
+    """Modes written as 0 or 0,3,7."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(
+            "--label is a mode or a list of modes, whole numbers separated by commas",
+            clipped(repr(text)),
+            "Write for example --label 0,3.",
+        ) from None
+
+
+def _refuse_mixture_only(request: SampleRequest, what: str, remedy: str) -> None:
+    if (why := samplers()[request.sampler].mixture_only) is not None:
+        raise InputError(f"the sampler {request.sampler} {why}", what, remedy)
 
 
 def _refuse_device(request: SampleRequest, what: str) -> None:

@@ -60,18 +60,20 @@ def _print_modes(modes: ModeFacts, console: Console) -> None:
         console.print("No sample is in a mode.\n")
         return
     gaps = [abs(k - inside * w) for k, w in zip(counts, weights, strict=True)]
-    shown = sorted(range(len(gaps)), key=lambda k: (-gaps[k], k))[:most]
+    told = [k for k, (count, w) in enumerate(zip(counts, weights, strict=True)) if count or w]
+    shown = sorted(told, key=lambda k: (-gaps[k], k))[:most]
     shares = [(show_share(weights[k]), show_share(counts[k] / inside)) for k in shown]
     spreads = [show_number(modes.spreads[k], 3) for k in shown]
     rows = [
         [str(k), *both, counts[k], spread]
         for k, both, spread in zip(shown, shares, spreads, strict=True)
     ]
-    few = f", the {len(rows)} of {len(gaps)} farthest from their weight" * (len(rows) < len(gaps))
+    few = f", the {len(rows)} of {len(told)} farthest from their weight" * (len(rows) < len(told))
     heads = "mode | weight | share | count | spread / sigma"
     print_table(console, f"Samples in modes{few}", heads, rows)
     lost = ", ".join(map(str, modes.lost[:most])) + ", ..." * (len(modes.lost) > most)
     untold = f"; {modes.untold} due too few samples to tell" * (modes.untold > 0)
+    untold += f"; {modes.elsewhere:,} samples at modes not asked for" * (modes.elsewhere > 0)
     console.print(
         f"lost modes (less than a tenth of what is due): {lost or 'none'}{untold}. KL of the "
         f"shares from the weights {show_number(modes.divergence, 3)} nats (chance alone: "

@@ -71,6 +71,20 @@ class SampleRequest:
             metavar="FILE|MODULE:NAME",
         ),
     ] = None
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight of the guidance towards --label: 0 for its modes alone, -1 for all.",
+            metavar="W",
+        ),
+    ] = None
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="The class to guide towards: a mode of the mixture, or several, as in 0,3,7.",
+            metavar="MODES",
+        ),
+    ] = None
     predicts: Annotated[
         str | None,
         typer.Option(

@@ -21,6 +21,7 @@ from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.retraining.generations import SURVIVING_SHARE, mode_divergence
 from mixdyn.run.sampling import Samples, sample
+from mixdyn.score import GuidedScore
 from mixdyn.support.checks import Array, check_integer
 from mixdyn.support.errors import FileError, StartWarning
 from mixdyn.support.files import check_output, clipped, write_atomically, write_text
@@ -54,7 +55,8 @@ class ModeFacts:
     square of their offset over its sigma, per coordinate, None below two samples.
     divergence: KL of their shares from the weights in nats, None without any; chance_divergence:
     what independent draws give on average, about (N - 1)/(2 n). lost: modes with less than a tenth
-    of the samples due to them, among those due at least 20; untold: how many are due fewer. spread:
+    of the samples due to them, among those due at least 20; untold: how many are due fewer.
+    elsewhere: samples at modes of weight 0, which are none of the class that was asked for. spread:
     as above, over all of them.
     """
 
@@ -65,6 +67,7 @@ class ModeFacts:
     chance_divergence: float | None
     lost: list[int]
     untold: int
+    elsewhere: int
     spread: float | None
 
 
@@ -110,7 +113,8 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
         )
     x = np.asarray(drawn.x)
     codes, nearest, offset = within_modes(mixture, x)
-    modes = _mode_facts(mixture, nearest, offset, len(x))
+    wanted = conditional_weights(mixture, model)
+    modes = _mode_facts(mixture, (nearest, offset), len(x), wanted)
     seconds = time.perf_counter() - began
     problem = (mixture, schedule, repr(sampler))
     summary = _summarise(request, problem, drawn, (codes, modes), seconds)
@@ -125,6 +129,12 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     }
     _write(request.out, summary_file, arrays, summary)
     return summary
+
+
+def _model_name(request: SampleRequest) -> str:
+    if request.guidance is None:
+        return "exact score"
+    return f"exact scores (two), guided towards {request.label} with weight {request.guidance:g}"
 
 
 def _threads(count: int | None) -> int | None:
@@ -178,7 +188,7 @@ def _summarise(
             "digest": schedule.digest,
         },
         sampler=sampler,
-        model=request.model or "exact score",
+        model=request.model or _model_name(request),
         n=len(codes),
         seed=drawn.seed,
         first_time=int(drawn.times[0]),
@@ -193,26 +203,42 @@ def _summarise(
     )
 
 
-def _mode_facts(mixture: GaussianMixture, nearest: Indices, offset: Array, n: int) -> ModeFacts:
-    """Facts of the m samples in a mode: their modes (m,) and offsets from them (m, d)."""
-    weights = mixture.weights
+def conditional_weights(mixture: GaussianMixture, model: object) -> Array:
+    """(N,) weights of the modes that were asked for: all, or of a guided score those of its class,
+    0 elsewhere."""
+    if not isinstance(model, GuidedScore):
+        return mixture.weights
+    weights = np.zeros(mixture.N)
+    chosen = list(model.modes)
+    weights[chosen] = mixture.weights[chosen] / mixture.weights[chosen].sum()
+    return weights
+
+
+def _mode_facts(
+    mixture: GaussianMixture, inside: tuple[Indices, Array], n: int, weights: Array
+) -> ModeFacts:
+    """Facts of the m samples in a mode: their modes (m,) and offsets from them (m, d), beside the
+    weights (N,) that were asked for."""
+    nearest, offset = inside
     counts = np.bincount(nearest, minlength=mixture.N)
     square = np.square(in_stds(mixture, nearest, offset)).mean(axis=1)
     sums = np.bincount(nearest, square, mixture.N)
     due = n * weights >= _DUE
     lost = due & (counts < SURVIVING_SHARE * n * weights)
-    inside = len(nearest)
+    n_inside, held = len(nearest), weights > 0.0
+    of_class = counts[held]
     return ModeFacts(
         weights=weights.tolist(),
         counts=counts.tolist(),
         spreads=[
             math.sqrt(total / k) if k > 1 else None for total, k in zip(sums, counts, strict=True)
         ],
-        divergence=mode_divergence(counts, weights) if inside else None,
-        chance_divergence=(mixture.N - 1) / (2 * inside) if inside else None,
+        divergence=mode_divergence(of_class, weights[held]) if of_class.sum() else None,
+        chance_divergence=(held.sum() - 1) / (2 * of_class.sum()) if of_class.sum() else None,
         lost=np.flatnonzero(lost).tolist(),
-        untold=int((~due).sum()),
-        spread=math.sqrt(square.mean()) if inside else None,
+        untold=int((held & ~due).sum()),
+        elsewhere=n_inside - int(of_class.sum()),
+        spread=math.sqrt(square.mean()) if n_inside else None,
     )
 
 

@@ -167,6 +167,12 @@ class Covariance:
         eye = self.noise_var * np.eye(self.given.shape[-1])
         return {"covariance": self.signal_var * self.given + eye}
 
+    def data_of(self, modes: list[int]) -> dict[str, Array]:
+        """`data` of some modes; what all share stays one array."""
+        shared = {"covariance": 2, "variances": 1}
+        held = self.data.items()
+        return {name: a if a.ndim == shared.get(name) else a[modes] for name, a in held}
+
     def rows(self, n_modes: int) -> Array:
         """(N, ...) what tells two modes apart."""
         shared = {"covariance": 2, "variances": 1}

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -271,6 +272,18 @@ class GaussianMixture:
         var = signal_var * np.square(self.sigmas) + noise_var
         sigma_t = float(np.sqrt(var[0])) if self.has_common_sigma else np.sqrt(var)
         return self.rescaled(alpha, sigma_t)
+
+    def subset(self, modes: Sequence[int]) -> GaussianMixture:
+        """The law given that the mode is one of these (indices in 0..N-1): their weights, scaled to
+        sum to one."""
+        chosen = list(modes)
+        weights = self.weights[chosen]
+        if self.covariance is None:
+            spread: dict[str, Any] = {"sigma": self.sigmas[chosen]}
+        else:
+            spread = self.covariance.data_of(chosen)
+        allowed = self._allow_duplicates
+        return type(self)(self.means[chosen], weights=weights, allow_duplicates=allowed, **spread)
 
     def rescaled(self, factor: float, sigma: float | ArrayLike) -> GaussianMixture:
         """Isotropic modes of the same weights, means times a factor in (0, 1], at another sigma.

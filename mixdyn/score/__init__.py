@@ -1,7 +1,8 @@
 """How a model is asked, and the exact score of a mixture by its routes; no sampler, no solver.
 
 `protocol`: levels, and what any model owes. `exact`: the score of a mixture, by the first of
-`routes` that fits it. `perturbed`: a known error on top. `conversions`: eps, x0, v and score.
+`routes` that fits it. `perturbed`: a known error on top. `guided`: towards a class.
+`conversions`: eps, x0, v and score.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .adapters import as_model
 from .conversions import Predicts, from_eps, to_eps, to_x0
+from .guided import GuidedScore
 from .perturbed import PerturbedScore
 from .precision import Precision
 from .protocol import AtLevels, Level, ScoreModel, at_levels, checked_eps, level, model_for
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AtLevels",
     "ExactScore",
+    "GuidedScore",
     "Level",
     "PerturbedScore",
     "Precision",

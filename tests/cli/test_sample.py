@@ -15,6 +15,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, ExactReverse, Hybrid
 from mixdyn.samplers.flow import ProbabilityFlow
+from mixdyn.score import GuidedScore
 
 SHORT = "linear:T=12,beta_start=0.01,beta_end=0.5"
 SCHEDULE = NoiseSchedule.linear(T=12, beta_start=0.01, beta_end=0.5)
@@ -166,3 +167,18 @@ def test_a_start_that_is_not_pure_noise_is_said_on_stderr_and_kept_in_the_summar
     assert kept["words"] in line
     assert kept["flow"][1] == pytest.approx(0.2577, abs=1e-4)
     assert "warning" not in run(*short).stderr
+
+
+def test_guidance_runs_the_guided_score_and_judges_by_the_class(run):
+    options = ["--guidance", 2, "--label", "0,2", "--steps", 4, "-n", 60]
+    result, archive = _draw(run, *options, "--json")
+    guided = GuidedScore(presets.line(), SCHEDULE, [0, 2], 2.0)
+    expected = sample(guided, SCHEDULE, DDIM(4), n=60, rng=0)
+    np.testing.assert_array_equal(archive["x"], expected.x)
+    summary = json.loads(result.stdout)
+    assert summary["model"] == "exact scores (two), guided towards 0,2 with weight 2"
+    assert summary["modes"]["weights"] == [0.5, 0.0, 0.5]
+    counts = summary["modes"]["counts"]
+    assert summary["modes"]["elsewhere"] == counts[1]
+    told, _ = _draw(run, *options)
+    assert "guided towards 0,2" in " ".join(told.output.split())
