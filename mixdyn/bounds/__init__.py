@@ -15,6 +15,7 @@ from .dominance import (
     separation_length2,
     separation_variance,
 )
+from .guidance import guidance_shift_far, guidance_shift_limits
 from .insurance import (
     bounded_mean_limit,
     log_kl_inverse,
@@ -68,6 +69,8 @@ __all__ = [
     "equilibrium_slope",
     "exit_time",
     "growth_exponent",
+    "guidance_shift_far",
+    "guidance_shift_limits",
     "hull_bend",
     "last_step_probability",
     "laurent_massart_threshold",

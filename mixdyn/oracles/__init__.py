@@ -9,6 +9,7 @@ O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids.
 X7 `linear_recursion_std`, X8 `late_noise_std`: the spread that samplers return in one mode.
 M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
+X17 `guided_flow`: the flow guided towards a mode, on lines and their products.
 """
 
 from .chain_law import (
@@ -20,6 +21,7 @@ from .chain_law import (
 )
 from .flow import flow_map
 from .flow_arb import flow_map_arb
+from .guidance import guided_flow
 from .hybrid import hybrid_log_interval, hybrid_sample
 from .late_noise import late_noise_std
 from .linear import linear_recursion_std
@@ -60,6 +62,7 @@ __all__ = [
     "expected_window_variance",
     "flow_map",
     "flow_map_arb",
+    "guided_flow",
     "hybrid_log_interval",
     "hybrid_sample",
     "late_noise_std",
