@@ -35,10 +35,10 @@ import numpy as np
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from verify.ledger.case import Case
-from verify.ledger.cases import is_standard
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
+from verify.ledger.standard import is_standard
 from verify.ledger.verdict import Table
 from verify.measure.bent import (
     PLACE,
