@@ -374,11 +374,13 @@ def with_causes(case, learned_ddpm) -> Case:
         for plane in plane_counts(1000, 5)
         for sampler, divisor in (("DDIM", 1), ("DDPM", 10))
     ]
+    case.workspace["exact gap of the grid"] = np.log(0.5e-9)
     for places in LINES:
         model = networks(case, modes_at(places))[-1].model
+        exact = np.full(len(places) - 1, np.log(1e-9))
+        case.workspace[f"exact gaps {line_name(places)}"] = exact
         for who, sampler, p in (
             (None, "DDIM", 1e-9),
-            (None, "DDPM", 1e-9),
             (model, "DDIM", 1e-2),
             (model, "DDPM", learned_ddpm),
         ):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.case import Case
+from ..measurement import Measurement
 from ..networks.rate_sweeps import ddpm_name
 from ..paths import DDIM_STEPS
 
@@ -88,20 +88,18 @@ def find_chains(case: Case) -> list[Chain]:
     return [Chain.of(ddpm_name(case.schedule), DDPM(), case.schedule), *coarse]
 
 
-def exact_laws(case: Case, chain: Chain) -> Sequence[oracles.AxisLaw]:
-    """The law of the chain with the exact score, per coordinate; NotApplicableError off product
-    grids."""
+@Measurement
+def exact_laws(case: Case, chain: Chain) -> list[oracles.AxisLaw]:
+    """The law of the chain, known by its name, with the exact score, per coordinate;
+    NotApplicableError off product grids."""
     schedule = case.schedule
-    return case.memo(
-        f"chain law {chain.name}",
-        lambda: oracles.chain_law(
-            case.mixture,
-            schedule.alpha_bar,
-            chain.plan.grid.times,
-            chain.eta,
-            noise_var=schedule.noise_var,
-            spacing=_SPACING,
-        ),
+    return oracles.chain_law(
+        case.mixture,
+        schedule.alpha_bar,
+        chain.plan.grid.times,
+        chain.eta,
+        noise_var=schedule.noise_var,
+        spacing=_SPACING,
     )
 
 

@@ -11,17 +11,21 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.geometry import mode_radius
+from mixdyn.samplers import DDPM
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
 from ...ledger.standard import is_standard
+from ..insurance.chains import Chain, exact_laws
 from ..measurement import Measurement
+from ..networks.models import TrainedModel
 from ..networks.pooled import Shares
-from ..networks.rate_sweeps import common_rates
+from ..networks.rate_sweeps import common_rates, ddpm_name
 from .networks import (
     KINDS,
     PlaneCounts,
-    exact_chains,
+    exact_gaps_of,
+    exact_plane_log,
     gap_probabilities,
     law_on_line,
     networks,
@@ -98,18 +102,20 @@ def _exact_ddpm(case: Case) -> float | None:
     mixture, clock = case.mixture, case.schedule
     if mixture.product_axes() is None or not mixture.has_common_sigma or clock.T < 3:
         return None
-    laws = exact_chains(mixture, clock)
+    laws = exact_laws(case, Chain.of(ddpm_name(clock), DDPM(), clock))
     return math.exp(oracles.log_gap_probability(laws, float(mode_radius(mixture)[0])))
 
 
 def paper_cells(case: Case) -> list[Cells]:
-    """The problems of arXiv 2406.09358: on lines by the law, in the plane by counts.
+    """The problems of arXiv 2406.09358: on lines by the law, in the plane by counts, exact DDPM by
+    the law of its chain, which is the same on both.
 
     On the standard case alone; of each line the network with the most training points.
     """
     if not is_standard(case):
         return []
-    return [*_lines(case), *_planes(plane_counts(case))]
+    exact_ddpm = 2.0 * math.exp(exact_plane_log(case))  # at most: in either coordinate
+    return [*_lines(case), *_planes(plane_counts(case), exact_ddpm)]
 
 
 def paper_problems(case: Case) -> int:
@@ -121,29 +127,38 @@ def _lines(case: Case) -> list[Cells]:
     found = []
     for places in LINES:
         for network in networks(case, modes_at(places))[-1:]:
-            scores = (None, network.model)
-            cells = [
-                float(gap_probabilities(law_on_line(case, places, sampler, model), places).sum())
-                for model in scores
-                for sampler in ("DDIM", "DDPM")
+            exact = _between(case, places, "DDIM"), np.exp(exact_gaps_of(case, places)).sum()
+            learned = [
+                _between(case, places, sampler, network.model) for sampler in ("DDIM", "DDPM")
             ]
-            problem = f"modes at {line_name(places)}"
-            named = dict(zip(NAMES, cells, strict=True))
-            found.append(Cells(problem, network.model.name, named))
+            cells = dict(zip(NAMES, map(float, (*exact, *learned)), strict=True))
+            found.append(Cells(f"modes at {line_name(places)}", network.model.name, cells))
     return found
 
 
-def _planes(counts: Sequence[PlaneCounts]) -> list[Cells]:
+def _line_cells(case: Case, places: tuple[float, ...], model: TrainedModel) -> list[float]:
+    exact = _between(case, places, "DDIM"), float(np.exp(exact_gaps_of(case, places)).sum())
+    return [*exact, *(_between(case, places, sampler, model) for sampler in ("DDIM", "DDPM"))]
+
+
+def _between(
+    case: Case, places: tuple[float, ...], sampler: str, model: TrainedModel | None = None
+) -> float:
+    return float(gap_probabilities(law_on_line(case, places, sampler, model), places).sum())
+
+
+def _planes(counts: Sequence[PlaneCounts], exact_ddpm: float) -> list[Cells]:
     by_plane: dict[str, dict[str, PlaneCounts]] = {}
     for counted in counts:
         by_plane.setdefault(counted.plane, {})[counted.sampler] = counted
     return [
-        Cells(plane, found["DDIM"].model, _plane_cells(found)) for plane, found in by_plane.items()
+        Cells(plane, found["DDIM"].model, _plane_cells(found) | {NAMES[1]: exact_ddpm})
+        for plane, found in by_plane.items()
     ]
 
 
 def _plane_cells(found: Mapping[str, PlaneCounts]) -> dict[str, Cell]:
-    """Between modes is on a side or on a diagonal; what lies elsewhere is not."""
+    """Counts: between modes is on a side or on a diagonal; what lies elsewhere is not."""
     cells: dict[str, Cell] = {}
     for name in NAMES:
         score, sampler = name.split(", ")

@@ -20,18 +20,21 @@ from mixdyn.problem.presets import grid
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDPM
 from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
 from ...ledger.case import Case
+from ...ledger.relations import Comparison
 from ..measurement import Measurement
 from ..score_errors.blurred import BLUR, BlurredScore
 from .models import BLURRED, NETWORKS, TrainedModel, trained_models
-from .order import Order
+from .order import Order, compare_independent, looks
 from .rate_sweeps import common_rates
 from .rates import Rates, Run, count_models, ddim
 
 _SYNTHETIC = (10_000, 100_000)  # samples with the synthetic error: quick, full
 # Samples of each network under DDIM in the quick profile, and at most under DDPM, which draws as
-# many as show that a share so many times smaller than the one counted under DDIM is below it.
+# many as show that none is fewer, and only if one is found as many as show that a share so many
+# times smaller than the one counted under DDIM is below it.
 _DDIM_SAMPLES, _DDPM_SAMPLES, _RATIO = 6_000, 2_500, 30.0
 _FULL = 15  # the full profile draws so many times more
 SAMPLERS = ("DDIM", "DDPM")
@@ -137,14 +140,32 @@ def model_rates(case: Case, model: TrainedModel) -> Rates:
     """Of one model on its own problem."""
     samplers = dict(zip(SAMPLERS, (ddim(case.schedule), DDPM()), strict=True))
 
-    def count(**sizes: int) -> Rates:
-        return count_models(case, [model], [Run(n, samplers[n], k) for n, k in sizes.items()])
+    def count(first: int = 0, **sizes: int) -> Rates:
+        runs = [Run(name, samplers[name], n) for name, n in sizes.items()]
+        return count_models(case, [model], runs, first)
 
     if model.name == BLURRED:
         return count(**dict.fromkeys(SAMPLERS, case.pick(*_SYNTHETIC)))
-    most, few = (case.pick(n, _FULL * n) for n in (_DDPM_SAMPLES, _DDIM_SAMPLES))
-    plain = count(DDIM=few)
-    return plain.beside(count(DDPM=Order().needed(plain.of(0, "DDIM"), _RATIO, most)))
+    few = case.pick(_DDIM_SAMPLES, _FULL * _DDIM_SAMPLES)
+    plain, noisy, drawn = count(DDIM=few), None, 0
+    for size, miss in _looks(case, plain.of(0, "DDIM")):
+        more = count(few + drawn, DDPM=size - drawn)  # on samples that share no noise with DDIM's
+        noisy, drawn = more if noisy is None else noisy.joined(more), size
+        if abs(Order(miss=miss).against(plain.of(0, "DDIM"), noisy.of(0, "DDPM"))) >= 1.0:
+            break
+    assert noisy is not None
+    return plain.beside(noisy)
+
+
+def _looks(case: Case, plain: Proportion) -> list[tuple[int, float]]:
+    return looks(plain, _RATIO, case.pick(_DDPM_SAMPLES, _FULL * _DDPM_SAMPLES))
+
+
+def compare(case: Case, name: str, larger: Proportion, smaller: Proportion) -> Comparison:
+    """Whether one share is above another, at the error of the look at which the second count
+    ended; whole for a count that was not looked at twice."""
+    miss = dict(_looks(case, larger)).get(smaller.trials, VERDICT_MISS)
+    return compare_independent(name, larger, smaller, miss)
 
 
 @Measurement

@@ -21,6 +21,8 @@ from mixdyn.support.statistics import (
 from ...ledger.relations import Comparison, Outcome, Statistical, compare_rate
 from .rates import Rates
 
+_FIRST = 0.9  # of the probability of a wrong order, spent at the first of two looks
+
 
 def compare_order(
     name: str, larger: Proportion, smaller: Proportion, miss: float = VERDICT_MISS
@@ -91,6 +93,16 @@ class Order(Statistical):
             return self.against(larger, Proportion(hits, trials)) <= -1.0
 
         return bisect.bisect_left(range(1, most), True, key=seen) + 1
+
+
+def looks(larger: Proportion, ratio: float, most: int) -> list[tuple[int, float]]:
+    """Sizes of a second count, at most so large, at which its order with the first is judged, each
+    with the probability of a wrong one then, VERDICT_MISS together: where no success decides, at
+    nine tenths of that, and, if that leaves it open, where a rate `ratio` times smaller is seen
+    with probability `POWER`."""
+    early, late = (Order(miss=share * VERDICT_MISS) for share in (_FIRST, 1.0 - _FIRST))
+    first, last = early.needed(larger, math.inf, most), late.needed(larger, ratio, most)
+    return [(first, early.miss), (last, late.miss)] if first < last else [(last, VERDICT_MISS)]
 
 
 def compare_independent(

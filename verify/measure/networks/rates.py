@@ -167,6 +167,25 @@ class Rates:
             samplers=samplers,
         )
 
+    def joined(self, other: Rates) -> Rates:
+        """With further samples of the same models and samplers."""
+
+        def pooled(counts: str, spread: str) -> Array:
+            held = [getattr(rates, counts)[..., Region.TRUE_MODE] for rates in (self, other)]
+            squares = [np.square(getattr(rates, spread)) for rates in (self, other)]
+            parts = zip(held, squares, strict=True)
+            total = sum(np.where(n > 0, n * square, 0.0) for n, square in parts)
+            every = held[0] + held[1]
+            return np.asarray(np.sqrt(total / np.where(every > 0, every, np.nan)))
+
+        return dataclasses.replace(
+            self,
+            counts=self.counts + other.counts,
+            exact=self.exact + other.exact,
+            spread=pooled("counts", "spread"),
+            exact_spread=pooled("exact", "exact_spread"),
+        )
+
     def reordered(self, samplers: Sequence[str]) -> Rates:
         """The same counts under other samplers' names: a negative control."""
         return dataclasses.replace(self, samplers=tuple(samplers))
@@ -197,14 +216,16 @@ def _proportion(counts: IntArray, region: Region) -> Proportion:
     return Proportion(int(counts[region]), int(counts.sum()))
 
 
-def count_models(case: Case, models: Sequence[TrainedModel], runs: Sequence[Run]) -> Rates:
-    """Every model under every sampler, each time on the next samples of the stream "rates", and
-    the exact score on the same."""
+def count_models(
+    case: Case, models: Sequence[TrainedModel], runs: Sequence[Run], first: int = 0
+) -> Rates:
+    """Every model under every sampler, each time on the next samples of the stream "rates", from
+    index `first` on, and the exact score on the same."""
     *begins, every = np.cumsum([0, *(run.n for run in runs)]).tolist()
 
     def ends(score: Any, k: int) -> list[Ends]:
         places = [
-            (run, Draws(case.schedule, run.n, case.stream("rates"), k * every + begin))
+            (run, Draws(case.schedule, run.n, case.stream("rates"), first + k * every + begin))
             for run, begin in zip(runs, begins, strict=True)
         ]
         return [draws.ends(score, case.mixture, run.sampler) for run, draws in places]

@@ -31,7 +31,6 @@ from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.interpolation.networks import (
-    DIAGONAL,
     KINDS,
     SIDE,
     PlaneCounts,
@@ -40,7 +39,6 @@ from verify.measure.interpolation.networks import (
     plane_counts,
 )
 from verify.measure.interpolation.problems import PLANES
-from verify.measure.networks.order import compare_order
 from verify.measure.networks.rates import STEPS_ALONE
 
 CLAIM = Claim.from_docstring(
@@ -83,7 +81,8 @@ def learned(
     counts = [change(counted) for counted in counts]
     for c in counts:
         where = f"{c.plane}, {c.sampler}"
-        yield compare_order(f"{where}: sides above diagonals", c.of(SIDE), c.of(DIAGONAL))
+        # Of those on either, so that a few decide: what lies on neither says nothing of the two.
+        yield Side(f"{where}: sides above diagonals", c.joined(SIDE), at_least=0.5)
         yield Side(f"{where}: share on sides", c.joined(SIDE), at_least=MOST_ON_SIDES)
     yield Hypothesis("trained", len({c.plane for c in counts}) / len(PLANES))
     if counts:

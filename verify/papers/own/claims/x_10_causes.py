@@ -10,7 +10,7 @@ Measured: the probability of ending between modes for exact and learned score, u
     steps and under DDPM, four cells on the same noise: on the case's own networks by counts, the
     mean of these networks, exact DDPM on product mixtures by the law of its chain; on the networks
     of arXiv 2406.09358 on lines by the law of the chain, without sampling error, and in the plane
-    by counts.
+    by counts, exact DDPM by the law there too.
 Predicted: learned above exact under each sampler, and DDIM above DDPM with the learned score. Each
     cell's excess over (exact, DDPM) splits into shares of score and sampler by their mean effect
     over both orders (Shapley's value); the two add up to the whole.
