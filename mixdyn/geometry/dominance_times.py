@@ -7,6 +7,7 @@ common to all modes (else NotApplicableError) and two modes (else InputError).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,12 +111,20 @@ def tau_1(
             f"shape {states.shape}",
             "Pass one state of every sample for each time.",
         )
-    n = states.shape[1]
+    nodes = (
+        (t, _contenders(mixture, x / schedule.alpha[t], 2.0 * kappa * v[t]))
+        for t, x in zip(times[::-1], states[::-1], strict=True)
+    )
+    return times_of(nodes, states.shape[1], mixture.N)
+
+
+def times_of(nodes: Iterable[tuple[int, Mask]], n: int, n_modes: int) -> DominanceTimes:
+    """The times of n trajectories from each node's raw time and the modes (n, N) of which a
+    dominating pair must hold all that are true, from data to noise."""
     first, last, fixed = (np.full(n, NEVER, dtype=np.int64) for _ in range(3))
     still = np.ones(n, dtype=bool)
-    union, chosen = (np.zeros((n, mixture.N), dtype=bool) for _ in range(2))
-    for t, x in zip(times[::-1], states[::-1], strict=True):  # backwards: from data to noise
-        close = _contenders(mixture, x / schedule.alpha[t], 2.0 * kappa * v[t])
+    union, chosen = (np.zeros((n, n_modes), dtype=bool) for _ in range(2))
+    for t, close in nodes:
         dominated = close.sum(axis=1) <= 2
         first[dominated] = t
         still &= dominated

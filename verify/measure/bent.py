@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry
 from mixdyn.problem.mixture import GaussianMixture
-from mixdyn.problem.spectrum import eigenpairs
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 
 from ..ledger.case import Case
 from .convex import distance_to_hull
+from .covariances import axes_of
 from .paths import FLOW_RTOL
 
 _ORDER, _PANELS = 8, 32  # of the quadrature along a path
@@ -47,13 +47,6 @@ class Problem:
     def isotropic(self) -> bool:
         """Whether all directions have one clock."""
         return self.mixture.has_common_sigma
-
-
-def axes_of(mixture: GaussianMixture) -> tuple[Array, Array]:
-    """(d,) eigenvalues of the covariance that all modes share, (d, d) eigenvectors in rows."""
-    if mixture.covariance is None:
-        return np.full(mixture.d, float(mixture.sigma) ** 2), np.eye(mixture.d)
-    return eigenpairs(mixture.covariance.matrices(mixture.d)[0])
 
 
 def two_modes(stds: Sequence[float]) -> GaussianMixture:

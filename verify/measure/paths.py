@@ -89,18 +89,28 @@ def score_scale(level: Level, x: Array) -> Array:
     |x - alpha mu_k|^2/(2 sigma_t^2) of a mode that matters: doubles resolve no more.
     """
     marginal = level.marginal
-    var = np.square(marginal.sigmas)
     q = relevant_exponent(level, x)
     reach = np.linalg.norm(x, axis=1) + np.linalg.norm(marginal.means, axis=1).max()
-    return np.asarray(reach / var.min() * np.maximum(1.0, q / 1e3))
+    return np.asarray(reach / marginal.smallest_var * np.maximum(1.0, q / 1e3))
 
 
 def relevant_exponent(level: Level, x: Array) -> Array:
     """The largest exponent of a mode with a responsibility above about 1e-17, (n,)."""
     marginal = level.marginal
+    if marginal.covariance is not None:
+        return np.asarray(0.5 * marginal.squared_distances(x).min(axis=1) + 40.0)
     offset = x[:, None, :] - marginal.means
     exponent = np.square(offset).sum(axis=2) / (2.0 * np.square(marginal.sigmas))
     return np.asarray(exponent.min(axis=1) + 40.0)
+
+
+def variances(case: Case) -> Array:
+    """(T + 1,) effective variances of the narrowest mode in its narrowest direction, by time: the
+    clock of the solvers."""
+    mixture, schedule = case.mixture, case.schedule
+    if mixture.has_common_sigma and mixture.smallest_var > 0.0:
+        return schedule.effective_variance(float(mixture.sigma))
+    return np.asarray(mixture.smallest_var + schedule.rho)
 
 
 def ddim_grid(case: Case) -> TimeGrid:
@@ -161,16 +171,18 @@ def _start(case: Case) -> Array:
 
 
 def flow_from(case: Case, y: Array, node: int = 0) -> Paths:
-    """The flow from y (n, d) at a node of the papers' grid down; needs one sigma."""
+    """The flow from y (n, d) at a node of the papers' grid down, to the last noisy one where the
+    data have no extent in some direction."""
     times = ddim_grid(case).times[node:]
-    v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
+    times = times[: len(times) - (case.mixture.smallest_var == 0.0)]
+    v = variances(case)[times]
     solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(case.mixture))
     solution = integrate_ode(case.mixture, y, v, solver, keep="trajectory")
     return Paths(times, v, np.asarray(solution.trajectory))
 
 
 def flow_paths(case: Case) -> Paths:
-    """Solutions of the probability-flow ODE from p_t, at the papers' nodes; needs one sigma."""
+    """Solutions of the probability-flow ODE from p_t, at the papers' nodes."""
     first = int(ddim_grid(case).times[0])
     return case.memo(
         "flow paths", lambda: flow_from(case, _start(case) / case.schedule.alpha[first])
@@ -193,7 +205,7 @@ def sampler_paths(case: Case, sampler: Sampler, label: str) -> Paths:
         out = sample(
             case.mixture, case.schedule, sampler, x=_start(case), rng=seed, keep="trajectory"
         )
-        v = case.schedule.effective_variance(float(case.mixture.sigma))[out.times]
+        v = variances(case)[out.times]
         alpha = case.schedule.alpha[out.times][:, None, None]
         return Paths(out.times, v, np.asarray(out.trajectory) / alpha)
 
@@ -225,8 +237,8 @@ def stacked(pieces: Iterable[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def extent(mixture: GaussianMixture) -> float:
-    """The scale of rounding: the largest coordinate of a mean, or sigma if that is larger."""
-    return float(max(np.abs(mixture.means).max(), mixture.sigmas.max()))
+    """The scale of rounding: the largest coordinate of a mean, or a mode's width if larger."""
+    return float(max(np.abs(mixture.means).max(), mixture.std_range[1]))
 
 
 def flow_tolerance(case: Case) -> float:

@@ -2,9 +2,11 @@ r"""Two-mode dominance.
 
 Statement: From some time $\tau_1 > 0$ on there is a pair $i, j$ with $|x_t - \alpha_t\mu_k|^2 -
     \min(|x_t - \alpha_t\mu_i|^2, |x_t - \alpha_t\mu_j|^2) \ge 2 \kappa \sigma_t^2$ for every
-    other mode $k$.
+    other mode $k$. Of modes of any covariances: $E_k - \min(E_i, E_j) \ge \kappa$ with $E_k =
+    \frac{1}{2}(x_t - \alpha_t\mu_k)^T C_k^{-1} (x_t - \alpha_t\mu_k) + \frac{1}{2}\log\det C_k$,
+    which is what the assumption gives: $\gamma_k \le (w_k/w_*) e^{-\kappa}$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for the first form).
 Measured: along trajectories with the exact score, three times in raw steps: the first node where
     some pair dominates (the paper's $\tau_1$), the node from which on some pair does, and the
     node from which on one fixed pair does, which is what Theorem 4.2 uses. The margin is not
@@ -27,16 +29,17 @@ from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
 from mixdyn.support.checks import IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
+from verify.measure.covariances import COMMON_SIGMA, one_width, posterior_times
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="A4.1",
     short="two-mode dominance",
-    needs=(modes(3), one_sigma),
+    needs=(modes(3),),
     does_not_show=(
         "Dominance between two nodes of the grid, or for every trajectory: a set of starts too "
         "small to be drawn ends where three modes meet."
@@ -60,6 +63,8 @@ def dominated_runs(case: Case) -> Runs | NotApplicable:
 @CLAIM.sampled(unit="trajectories", of=dominated_runs)
 def dominance(case: Case, runs: Runs, kappa: float = KAPPA, from_time: int = 1) -> Iterator[Part]:
     """The times from which one fixed pair dominates with margin kappa, at least from_time."""
+    if one_width(case):
+        yield COMMON_SIGMA
     for name, paths in runs.items():
         yield Side(
             f"raw time from which one pair dominates, {name}",
@@ -75,8 +80,9 @@ def _controls(case: Case) -> Mapping[str, Mapping[str, Any]]:
     """A margin wider than the mixture allows, and dominance from the first node on."""
     means = case.mixture.means
     diameter2 = float(np.square(means[:, None] - means[None]).sum(axis=2).max())
+    least = case.mixture.smallest_var or float(case.schedule.rho[1])
     return {
-        "κ = diameter²/(2σ²)": {"kappa": diameter2 / (2.0 * float(case.mixture.sigma) ** 2)},
+        "κ = diameter²/(2σ²)": {"kappa": diameter2 / (2.0 * least)},
         "dominance from the first node on": {"from_time": int(ddim_paths(case).times[0])},
     }
 
@@ -87,10 +93,13 @@ CLAIM.must_fail_each(dominance, _controls)
 def _times(case: Case, run: tuple[str, Paths], kappa: float) -> DominanceTimes:
     """When two modes dominate the paths of a sampler, by its name."""
     name, paths = run
-    return case.memo(
-        f"A4.1 {name} {kappa!r}",
-        lambda: tau_1(case.mixture, case.schedule, paths.times, paths.states(case), kappa),
-    )
+
+    def measure() -> DominanceTimes:
+        if not one_width(case):
+            return posterior_times(case, paths, kappa)
+        return tau_1(case.mixture, case.schedule, paths.times, paths.states(case), kappa)
+
+    return case.memo(f"A4.1 {name} {kappa!r}", measure)
 
 
 def _table(case: Case, runs: Runs) -> Table:

@@ -2,9 +2,10 @@ r"""Separation of modes.
 
 Statement: From some time $\tau_2 > 0$ on, $|\mu_i - \mu_j|^2 \ge 4 \kappa d v_t$, where $v_t =
     \sigma^2 + (1 - \bar\alpha_t)/\bar\alpha_t$; equivalently $\alpha_t |\mu_i - \mu_j| \ge 2
-    \sqrt{\kappa d}\, \sigma_t$.
+    \sqrt{\kappa d}\, \sigma_t$. Of modes of any covariances, with $\Delta = \mu_i - \mu_j$:
+    $\Delta^T (\Sigma_k + \rho_t I)^{-1} \Delta \ge 4 \kappa d$ for both $k = i$ and $k = j$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for the first form).
 Measured: $\tau_2$ of every pair of modes at $\kappa = 7$ in raw time, from the definition in $x$
     coordinates with the engine's diffused mixtures, at every time of the schedule.
 Predicted: at least 1 for every pair, and the last time at which $v_t \le l^2/(4 \kappa d)$. An
@@ -18,23 +19,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
+from verify.measure.covariances import COMMON_SIGMA, one_width, separated_until, squared_lengths
 from verify.measure.paths import KAPPA, ddim_grid, ddim_tails, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="A4.4",
     short="separation",
-    needs=(modes(2), one_sigma),
+    needs=(modes(2),),
     does_not_show=(
         "That a trajectory has reached its pair by then: dominance along trajectories is A4.1, and "
         "either time can come first."
@@ -47,16 +50,15 @@ REPORTED = (1.0, 2.0, 7.0, 20.0)
 @CLAIM.exact(unit="pairs")
 def separation(case: Case, constant: float = 4.0, from_time: int = 1) -> Iterator[Part]:
     """tau_2 of every pair at kappa = 7, by three routes. constant: of the predicted one."""
+    if one_width(case):
+        yield COMMON_SIGMA
     i, j, length = _pairs(case)
     scan = case.memo("A4.4 scan", lambda: _scan(case))
     where = {"pair": np.stack([i, j], axis=1), "length": length, "kappa": KAPPA}
     routes = [
         # A threshold within rounding of some v may tip by one step.
         Side(name, scan, equals=tau, tolerance=Tolerance(atol=1.01), where=where)
-        for name, tau in {
-            "scan against l²/(4κd)": _predict(case, 0.25 * constant * KAPPA),
-            "scan against the engine's τ₂": _engine(case)[i, j],
-        }.items()
+        for name, tau in _predictions(case, constant).items()
     ]
     yield Side(
         "τ₂ of the pair in raw time",
@@ -79,6 +81,17 @@ CLAIM.must_fail_each(
 )
 
 
+def _predictions(case: Case, constant: float) -> dict[str, ArrayLike]:
+    """τ₂ by the other routes. constant: of the first."""
+    if not one_width(case):
+        return {"scan against the fractions of Δ": _predict(case, 0.25 * constant * KAPPA)}
+    i, j, _ = _pairs(case)
+    return {
+        "scan against l²/(4κd)": _predict(case, 0.25 * constant * KAPPA),
+        "scan against the engine's τ₂": _engine(case)[i, j],
+    }
+
+
 def _pairs(case: Case) -> tuple[IntArray, IntArray, Array]:
     i, j = np.triu_indices(case.mixture.N, k=1)
     return i, j, geometry.pairwise_distances(case.mixture.means)[i, j]
@@ -91,8 +104,11 @@ def _scan(case: Case) -> IntArray:
     still = np.ones(len(i), dtype=bool)
     for t in range(case.schedule.T + 1):
         marginal = level_at(case, t).marginal
-        square = np.square(marginal.means[i] - marginal.means[j]).sum(axis=1)
-        still &= square >= 4.0 * KAPPA * case.mixture.d * float(marginal.sigma) ** 2
+        if one_width(case):
+            square = np.square(marginal.means[i] - marginal.means[j]).sum(axis=1)
+            still &= square >= 4.0 * KAPPA * case.mixture.d * float(marginal.sigma) ** 2
+        elif marginal.smallest_var > 0.0:  # else clean data, flat in some direction
+            still &= squared_lengths(marginal)[i, j] >= 4.0 * KAPPA * case.mixture.d
         if not still.any():
             break
         tau[still] = t
@@ -101,7 +117,11 @@ def _scan(case: Case) -> IntArray:
 
 def _predict(case: Case, kappa: float) -> Array:
     """The last time at which v is below the bound's threshold."""
-    _, _, length = _pairs(case)
+    i, j, length = _pairs(case)
+    if not one_width(case):
+        until = separated_until(case.mixture, 4.0 * kappa * case.mixture.d, i, j)
+        found = np.searchsorted(case.schedule.rho, until, side="right") - 1.0
+        return np.where(until < 0.0, -1.0, found)
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     threshold = bounds.separation_variance(length, kappa, case.mixture.d)
     return np.asarray(np.searchsorted(v, threshold, side="right") - 1.0, dtype=np.float64)
@@ -113,6 +133,8 @@ def _engine(case: Case) -> IntArray:
 
 def _numbers(case: Case) -> dict[str, float | None]:
     """What the closest pair allows, and tau_2 of the pairs that DDIM's trajectories end at."""
+    if not one_width(case):
+        return {}
     _, _, length = _pairs(case)
     sigma = float(case.mixture.sigma)
     numbers: dict[str, float | None] = {

@@ -41,7 +41,13 @@ CLAIM = Claim.from_docstring(
     id="B.1 (1)",
     short="unequal weights",
     rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     derivation="derivations/errors/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "

@@ -49,7 +49,12 @@ CLAIM = Claim.from_docstring(
         "G.3": "the margin bounds the field's error",
         "O2": "the level that divides the basins",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "separatrices are level sets in one dimension alone, and this is measured across a pair"
+        ),
+    ),
     derivation="derivations/errors/unequal_weights.py",
     does_not_show=(
         "The basins' boundary of the full mixture: that is a curved surface through no saddle in "

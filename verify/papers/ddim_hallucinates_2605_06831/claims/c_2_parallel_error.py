@@ -36,7 +36,12 @@ CLAIM = Claim.from_docstring(
     id="C.2",
     short="inexact: overshoot",
     rests_on={"G.4": "the interval that widens"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the field splits along and across a pair only where directions share a clock"
+        ),
+    ),
     does_not_show=(
         "Where on the segment a path ends: an error of this size can move or flip the saddle, "
         "which is C.4 and C.5. Dominance is checked at nodes, not between them."

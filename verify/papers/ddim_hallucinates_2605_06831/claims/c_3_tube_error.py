@@ -35,7 +35,12 @@ CLAIM = Claim.from_docstring(
     id="C.3",
     short="inexact: tube",
     rests_on={"T4.2": "the tube that widens"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the field splits along and across a pair only where directions share a clock"
+        ),
+    ),
     does_not_show=(
         "That the error is small enough for the tube to be of use: its radius is the error's own "
         "size in y, and grows with it. Dominance is checked at nodes, not between them."

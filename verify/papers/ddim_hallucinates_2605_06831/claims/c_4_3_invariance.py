@@ -46,7 +46,13 @@ CLAIM = Claim.from_docstring(
     id="C4.3",
     short="trapping in the tube",
     rests_on={"G.3": "the remainder R"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "with several widths the flow leaves the segment (X12, certified), and a tube about "
+            "it with it"
+        ),
+    ),
     derivation="derivations/segment/tube_invariance.py",
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "

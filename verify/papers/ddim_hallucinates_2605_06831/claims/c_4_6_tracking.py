@@ -42,7 +42,10 @@ CLAIM = Claim.from_docstring(
     id="C4.6",
     short="tracking",
     rests_on={"P4.5": "an invariant ball around the mode", "G.2": "the Jacobian Cov/v - I"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("its rate is an eigenvalue over the one clock; X3 has the general form"),
+    ),
     derivation="derivations/modes/tracking.py",
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "

@@ -66,7 +66,13 @@ CLAIM = Claim.from_docstring(
         "P4.7 (1)": "the eigenvalue",
         "B.1 (1)": "a constant error acts like unequal weights",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     derivation="derivations/errors/saddle_shift.py",
     no_narrow_control={
         Basis.LEARNED: "The row itself fails: how small a further fault it would see says nothing."

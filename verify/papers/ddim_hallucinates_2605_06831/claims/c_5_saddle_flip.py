@@ -62,7 +62,13 @@ CLAIM = Claim.from_docstring(
     id="C.5",
     short="inexact: eigenvalue",
     rests_on={"P4.7 (1)": "the eigenvalue that flips"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     derivation="derivations/errors/eigenvalue_shift.py",
     does_not_show=(
         "That a learned score has such an error: its slope at the midpoint must be of the size of "

@@ -62,7 +62,12 @@ CLAIM = Claim.from_docstring(
     id="C.6",
     short="inexact: midpoint",
     rests_on={"P5.1": "the bound it extends"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the drift along a pair depends on the place across it where widths differ"
+        ),
+    ),
     derivation="derivations/midpoint/return_term.py",
     does_not_show=(
         "Anything about DDPM with a learned score: the bound exceeds that of Proposition 5.1, "

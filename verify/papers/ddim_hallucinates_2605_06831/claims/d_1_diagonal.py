@@ -39,7 +39,13 @@ CLAIM = Claim.from_docstring(
     id="D.1",
     short="diagonal avoidance",
     rests_on={"A4.1": "the diagonal pair dominates"},
-    needs=(modes(4), one_sigma),
+    needs=(
+        modes(4),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     derivation="derivations/errors/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "

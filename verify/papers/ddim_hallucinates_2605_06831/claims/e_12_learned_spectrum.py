@@ -37,7 +37,13 @@ CLAIM = Claim.from_docstring(
     id="E.12",
     short="midpoint spectra",
     rests_on={"P4.7 (1)": "the exact eigenvalue", "C.5": "what a learned score makes of it"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     does_not_show=(
         "That a path at the midpoint stays or leaves: the learned drift does not vanish there, and "
         "its saddles lie elsewhere (C.4). A positive eigenvalue may be too small to matter (X3)."

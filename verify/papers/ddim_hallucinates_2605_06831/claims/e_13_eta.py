@@ -38,7 +38,10 @@ CLAIM = Claim.from_docstring(
     id="E.13",
     short="rate against eta",
     rests_on={"F1": "its two ends"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("eta is compared at one width"),
+    ),
     does_not_show=(
         "That the share falls at each step of eta, or on another network. That noise is free: it "
         "also decides how wide each mode comes out and how much weight it gets. The spread is in "

@@ -46,7 +46,12 @@ CLAIM = Claim.from_docstring(
     id="F4",
     short="paths to the segment",
     rests_on={"X2": "the envelope", "C.3": "the floor under it"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the field splits along and across a pair only where directions share a clock"
+        ),
+    ),
     does_not_show=(
         "That the trained field contracts as the exact one does: R, for margin 7 up to 0.084 of "
         "the distance of two modes on the paper's grid, is far above the floor and hides it. The "

@@ -55,7 +55,10 @@ CLAIM = Claim.from_docstring(
     id="F5",
     short="rate against radius",
     rests_on={"C.5": "the trap at the midpoint", "X4": "the budget at its rim"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("the radius about a midpoint is Euclidean, and the segment bends (X12)"),
+    ),
     does_not_show=(
         "That another model keeps the order. That noise always helps: from starts outside the trap "
         "of a trained score DDIM never interpolates, while a few noisy steps carry some paths into "

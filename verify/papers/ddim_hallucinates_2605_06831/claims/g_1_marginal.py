@@ -1,10 +1,11 @@
 r"""Marginals, score and posterior of the forward process.
 
-Statement: If $x_0 \sim \sum_k w_k N(\mu_k, \sigma_k^2 I)$ then $p_t = \sum_k w_k N(\alpha_t
-    \mu_k, (\bar\alpha_t \sigma_k^2 + 1 - \bar\alpha_t) I)$, the score is $s(x,t) = \sum_k
-    \gamma_k(x,t) (\alpha_t \mu_k - x)/\sigma_{k,t}^2$, and the denoiser is $E[x_0 | x_t = x] = (x
-    + (1 - \bar\alpha_t) s(x,t))/\alpha_t$.
-Hypotheses: none; one sigma for each mode is allowed.
+Statement: If $x_0 \sim \sum_k w_k N(\mu_k, \sigma_k^2 I)$ then $p_t = \sum_k w_k N(\alpha_t \mu_k,
+    (\bar\alpha_t \sigma_k^2 + 1 - \bar\alpha_t) I)$, the score is $s(x,t) = \sum_k \gamma_k(x,t)
+    (\alpha_t \mu_k - x)/\sigma_{k,t}^2$, and the denoiser is $E[x_0 | x_t = x] = (x + (1 -
+    \bar\alpha_t) s(x,t))/\alpha_t$. With covariances $\Sigma_k$ in place of $\sigma_k^2 I$ the
+    same, with $(\bar\alpha_t \Sigma_k + (1 - \bar\alpha_t) I)^{-1}$ in place of $1/\sigma_{k,t}^2$.
+Hypotheses: none; one sigma or one covariance for each mode is allowed.
 Measured: log density and score of the engine's diffused mixture, and its denoiser, at states
     drawn from $p_t$, half-way between modes, and far outside, at random times.
 Predicted: the convolution integral of $p_0$ with the noise, by the trapezoidal rule in every
@@ -24,16 +25,20 @@ import numpy as np
 
 from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.spectrum import eigenpairs
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
+from verify.ledger.needs import proper
 from verify.ledger.sides import Part, Side, Tolerance
+from verify.measure.covariances import matrices
 from verify.measure.paths import Level, random_states, relevant_exponent, score_scale
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="G.1",
     short="marginals and score",
+    needs=(proper,),
     derivation="derivations/forward/marginal.py",
     does_not_show=(
         "That the discrete chain of a sampler has these marginals: it is a statement about the "
@@ -91,6 +96,9 @@ CLAIM.must_fail_narrowly(
 
 
 def _narrowed(mixture: GaussianMixture, share: float) -> GaussianMixture:
+    if mixture.covariance is not None:
+        covariance = (1.0 - share) ** 2 * matrices(mixture)
+        return GaussianMixture(mixture.means, weights=mixture.weights, covariance=covariance)
     sigmas = (1.0 - share) * mixture.sigmas
     return GaussianMixture(mixture.means, sigmas, mixture.weights, allow_duplicates=True)
 
@@ -130,9 +138,11 @@ def _quadrature(level: Level, x: Array) -> tuple[Array, Array]:
     digits go where the mode is far from the origin or one of the two parts is small.
     """
     mixture, alpha_t, nu = level.mixture, level.alpha, level.noise_var
-    var = np.square(mixture.sigmas)[:, None]
+    var, turn = _axes(mixture)
     step = 1.0 / np.sqrt(1.0 / var + alpha_t**2 / nu)
     offset = x[:, None, :] - alpha_t * mixture.means  # (n, N, d)
+    if turn is not None:
+        offset = np.einsum("kde,nkd->nke", turn, offset)
     peak = offset / (1.0 + nu / (alpha_t**2 * var)) / alpha_t
     rest = offset / (1.0 + alpha_t**2 * var / nu)  # offset - alpha peak
     u = peak[..., None] + step[..., None] * NODES
@@ -148,13 +158,24 @@ def _quadrature(level: Level, x: Array) -> tuple[Array, Array]:
     return np.log(mixture.weights) + log_one, peak + step * shift
 
 
+def _axes(mixture: GaussianMixture) -> tuple[Array, Array | None]:
+    """(N, 1) or (N, d) variances, and (N, d, d) the eigenvectors in columns along which they are,
+    where modes have covariances."""
+    if mixture.covariance is None:
+        return np.square(mixture.sigmas)[:, None], None
+    var, turn = zip(*(eigenpairs(each) for each in matrices(mixture)), strict=True)
+    return np.array(var), np.array(turn).transpose(0, 2, 1)
+
+
 def _score(level: Level, x: Array, gamma: Array, offsets: Array) -> Array:
     """The score from posterior means of x_0 - mu_k: by Tweedie, or by
     E[grad log p_0(x_0) | x_t] / alpha where little noise would cancel in Tweedie's difference."""
     mixture, alpha_t = level.mixture, level.alpha
-    var = np.square(mixture.sigmas)
-    if level.noise_var >= level.abar * float(var.max()):
+    var, turn = _axes(mixture)
+    pull = -offsets / var
+    if turn is not None:
+        offsets, pull = (np.einsum("kde,nke->nkd", turn, part) for part in (offsets, pull))
+    if level.noise_var >= level.abar * float(var.max() if turn is None else var.min()):
         mean = np.einsum("nk,nkd->nd", gamma, mixture.means + offsets)
         return np.asarray((alpha_t * mean - x) / level.noise_var)
-    pull = -offsets / var[:, None]
     return np.asarray(np.einsum("nk,nkd->nd", gamma, pull) / alpha_t)

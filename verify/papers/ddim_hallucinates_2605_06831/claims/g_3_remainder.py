@@ -36,7 +36,12 @@ CLAIM = Claim.from_docstring(
     id="G.3",
     short="orthogonal remainder",
     rests_on={"G.2": "the drift, split along a pair", "A4.1": "the margin bounds the other modes"},
-    needs=(modes(3), one_sigma),
+    needs=(
+        modes(3),
+        one_sigma.because(
+            "the field splits along and across a pair only where directions share a clock"
+        ),
+    ),
     derivation="derivations/segment/split.py",
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "

@@ -43,7 +43,12 @@ CLAIM = Claim.from_docstring(
     id="G.4",
     short="extended segment",
     rests_on={"G.3": "the weight of the other modes"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the field splits along and across a pair only where directions share a clock"
+        ),
+    ),
     derivation="derivations/segment/extended_segment.py",
     does_not_show=(
         "Where in the interval a path ends, or how it moves there: inside, nothing is said. "

@@ -41,7 +41,13 @@ CLAIM = Claim.from_docstring(
     id="P4.5",
     short="mode stability",
     rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
+            "ones"
+        ),
+    ),
     derivation="derivations/modes/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "

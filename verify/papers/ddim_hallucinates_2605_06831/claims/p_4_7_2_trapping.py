@@ -58,7 +58,12 @@ CLAIM = Claim.from_docstring(
     id="P4.7 (2)",
     short="midpoint trapping",
     rests_on={"P4.7 (1)": "the eigenvalue", "X1": "the time left"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the drift along a pair depends on the place across it where widths differ"
+        ),
+    ),
     derivation="derivations/saddle/paper_trap.py",
     does_not_show=(
         "Anything about the full mixture: its separatrix is not the midpoint, and misses it by far "

@@ -68,7 +68,12 @@ CLAIM = Claim.from_docstring(
         "G.6": "confinement of the noise",
         "A4.4": "the time from which it is stated",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the drift along a pair depends on the place across it where widths differ"
+        ),
+    ),
     derivation="derivations/midpoint/confinement.py",
     does_not_show=(
         "That DDPM stays near a midpoint: it does not. The bound is true and says nothing, because "

@@ -57,7 +57,13 @@ CLAIM = Claim.from_docstring(
         "A4.1": "one pair dominates to the end",
         "G.5": "the distance at the start",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "with several widths the flow leaves the segment (X12, certified), whose bound takes "
+            "its place"
+        ),
+    ),
     derivation="derivations/segment/tube.py",
     does_not_show=(
         "That the path ends between its two modes: it converges to the line, and along it to one "

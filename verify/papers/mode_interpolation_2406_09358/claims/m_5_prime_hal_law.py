@@ -49,7 +49,7 @@ CLAIM = Claim.from_docstring(
     id="M5'",
     short="the law of Hal",
     rests_on={"O1": "the reverse process whose predictions it follows"},
-    needs=(one_sigma,),
+    needs=(one_sigma.because("the variance of one coordinate stands for all"),),
     derivation="derivations/closed_forms/window_variance.py",
     does_not_show=(
         "Anything about a learned score: its errors also move the denoised point, and the measured "

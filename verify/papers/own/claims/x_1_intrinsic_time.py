@@ -3,9 +3,11 @@ r"""The dynamics know the schedule only through v.
 Statement: In the clock $u = \frac{1}{2} \log(v_\tau/v)$ the probability-flow ODE is autonomous up
     to $v$, so its flow map from $v_\tau$ to $v$ depends on the two variances alone and every
     exponential rate is a power of $v$: across the affine hull of the means $|y_\perp(v)| =
-    \sqrt{v/v_\tau}\,|y_\perp(v_\tau)|$.
+    \sqrt{v/v_\tau}\,|y_\perp(v_\tau)|$. Of modes of any covariances the flow is $dy/d\rho =
+    \frac{1}{2} \sum_k \gamma_k (\Sigma_k + \rho I)^{-1} (y - \mu_k)$, and its map still depends on
+    the two $\rho$ alone.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for the clock and the power law).
 Measured: end points of $dx/d\lambda = -\frac{1}{2}(x + s)$, $\lambda = -\log \bar\alpha$, which
     is the flow in the paper's own coordinates, solved by SciPy with the engine's score.
 Predicted: the flow map in closed form where the mixture is a product of one-dimensional ones or
@@ -29,16 +31,15 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
-from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at
+from verify.measure.covariances import COMMON_SIGMA, one_width
+from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at, variances
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X1",
     short="intrinsic time",
     rests_on={"G.2": "flow and reverse SDE in y"},
-    needs=(one_sigma,),
     derivation="derivations/forward/static_coordinates.py",
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "
@@ -56,6 +57,8 @@ def flow(case: Case, fast: float = 0.0, of_noise_alone: bool = False) -> Iterato
     """The flow in x and abar against the flow map in v. fast: share by which the predicted clock is
     too fast; of_noise_alone: it counts ρ in place of v down to the second time."""
     times, v = _levels(case)
+    if one_width(case):
+        yield COMMON_SIGMA
     if len(times) == 1:
         yield NotApplicable("Doubles do not tell σ² and the noisiest v apart.")
         return
@@ -77,7 +80,7 @@ def flow(case: Case, fast: float = 0.0, of_noise_alone: bool = False) -> Iterato
             where={"y": start[:, None], "v_start": v[0]},
         )
     hull = oracles.affine_hull(case.mixture)
-    if hull.rank < case.mixture.d:
+    if one_width(case) and hull.rank < case.mixture.d:
         at_start, at_end = (np.linalg.norm(hull.split(y)[1], axis=1) for y in (start, ends[-1]))
         yield Side(
             "distance to the hull",
@@ -111,7 +114,9 @@ def _levels(case: Case) -> tuple[list[int], Array]:
     K < 3 where two of them are one, or too close for doubles to tell their variances apart.
     """
     times = [int(ddim_grid(case).times[0]), 1, 0]
-    v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
+    v = variances(case)[times]
+    if case.mixture.smallest_var == 0.0:  # clean data have no score
+        times, v = times[:-1], v[:-1]
     new = np.append(True, np.diff(v) < 0.0)
     return [t for t, apart in zip(times, new, strict=True) if apart], np.asarray(v[new])
 

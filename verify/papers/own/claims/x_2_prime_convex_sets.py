@@ -1,13 +1,19 @@
 r"""The distance to any convex set.
 
-Statement: For every convex $K$, $D = dist(y, K)$ along the flow obeys
-    $D' \le -D + \sum_k \gamma_k\, dist(\mu_k, K)$: distance is convex, and $y + h(m - y)$ a convex
-    combination of $y$ and the means. It holds for the plain segment of a pair, for any weights and
-    for hulls of several modes. While a pair dominates with margin $\kappa$ its plain segment obeys
-    $D(u) \le e^{-u} D(0) + (1 - e^{-u}) S$ with
-    $S = e^{-\kappa} \sum_k \frac{w_k}{\min(w_i, w_j)} dist(\mu_k, K)$.
+Statement: For every convex $K$, $D = dist(y, K)$ along the flow obeys $D' \le -D + \sum_k
+    \gamma_k\, dist(\mu_k, K)$: distance is convex, and $y + h(m - y)$ a convex combination of $y$
+    and the means. It holds for the plain segment of a pair, for any weights and for hulls of
+    several modes. While a pair dominates with margin $\kappa$ its plain segment obeys $D(u) \le
+    e^{-u} D(0) + (1 - e^{-u}) S$ with $S = e^{-\kappa} \sum_k \frac{w_k}{\min(w_i, w_j)}
+    dist(\mu_k, K)$. Of modes of several widths it holds in no metric (X12: a start in $K$ leaves
+    it). But where they have common eigenvectors each coordinate $e$ obeys it for every interval,
+    with shares in proportion to $\gamma_k/v_{k,e}$ in place of $\gamma_k$ and the clock
+    $\frac{1}{2} \sum_k \gamma_k/v_{k,e}$. And of any covariances, $C_k = \Sigma_k + \rho I$, about
+    any $c$: $-\frac{d}{d\rho}|y - c|^2 \le \frac{1}{2} \sum_k \gamma_k (|\mu_k - c|_k^2 - |y -
+    c|_k^2)$, $|x|_k^2 = x^T C_k^{-1} x$, so that no path leaves the ball about $c$ of radius
+    $\max_k \sqrt{\mathrm{cond}\,C_k}\,|\mu_k - c|$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for every convex set).
     - dominance: one fixed pair dominates from some node on, with more nodes to come (along paths).
 Measured: the distance after a step $y + h(m - y)$, $h$ = 1, 0.1 and 0.01, with the engine's $m$,
     for plain segments, hulls of random modes, and random polytopes that contain no mode; and the
@@ -31,10 +37,11 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
 from verify.measure.convex import distance_to_hull
+from verify.measure.covariances import COMMON_SIGMA, common_axes, law_at, matrices, one_width
 from verify.measure.midpoint.traps import neighbour_pairs
 from verify.measure.paths import KAPPA, extent, flow_paths, flow_tails, flow_tolerance, tail_place
 
@@ -44,7 +51,7 @@ CLAIM = Claim.from_docstring(
     short="any convex set",
     rests_on={"G.2": "m is a convex combination of means", "X1": "the clock"},
     sharpens={"T4.2": "plain segment, any weights, no split"},
-    needs=(modes(2), one_sigma),
+    needs=(modes(2),),
     derivation="derivations/segment/convex_set.py",
     does_not_show=(
         "Anything inside the set, where the distance is zero. With every mode in the set the bound "
@@ -54,14 +61,15 @@ CLAIM = Claim.from_docstring(
 
 STEPS = np.array([1.0, 0.1, 0.01])
 KINDS = ("segments", "hulls of modes", "polytopes without a mode")
+RANGES = "ranges of a coordinate"
 
 
 @dataclass(frozen=True)
 class Batch:
     """Points y (n, d) at one v against one set K.
 
-    kind: one of KINDS. vertices (m, d) of the set. gamma (n, N). before, after (STEPS, n), modes
-    (N,): distances of y, of y after each step, and of the means to the set.
+    kind: one of KINDS, or RANGES. vertices (m, d) of the set. gamma (n, N). before, after
+    (STEPS, n), modes (N,): distances of y, of y after each step, and of the means to the set.
     """
 
     kind: str
@@ -93,6 +101,9 @@ def convex(case: Case) -> list[Batch]:
 
     def measure() -> Iterator[Batch]:
         rng, n = case.rng("X2'"), case.pick(120, 1000)
+        if not one_width(case):
+            yield from _ranges(case, rng, n)
+            return
         for kind, vertices in _sets(case, rng):
             y = _points(case, rng, vertices, n)
             size2 = float(np.square(np.ptp(vertices, axis=0)).sum())
@@ -108,6 +119,8 @@ def two_points(case: Case) -> list[Batch]:
     def nearest(points: Array, vertices: Array) -> Array:
         return np.sqrt(geometry.squared_distances(points, vertices).min(axis=1))
 
+    if not one_width(case):
+        return list(_ranges(case, case.rng("X2'"), case.pick(120, 1000), _off_ends))
     segments = [b for b in convex(case) if b.kind == KINDS[0]]
     return [_batch(case, b.kind, b.vertices, b.v, b.y, nearest) for b in segments]
 
@@ -118,6 +131,10 @@ def distance(
 ) -> Iterator[Part]:
     """The plain segment along the flow, then steps of any length. speed: a factor on D; sets: those
     of the steps."""
+    if not one_width(case):
+        yield from _several_widths(case, speed, sets(case))
+        return
+    yield COMMON_SIGMA
     tails = flow_tails(case, KAPPA)
     if tails.dominated.any():
         yield _along_flow(case, speed)
@@ -209,3 +226,80 @@ def _along_flow(case: Case, speed: float) -> Side:
         among=later,
         where=lambda node, path: tail_place(paths, tails, node, path),
     )
+
+
+# -- several widths ------------------------------------------------------------------------------
+
+
+def _several_widths(case: Case, speed: float, batches: list[Batch]) -> Iterator[Part]:
+    """Distances to points, and intervals of coordinates where modes have common eigenvectors."""
+    yield _to_a_point(case, speed)
+    if batches:
+        yield Side.joined([batch.side(case, speed) for batch in batches])
+        yield Facts(nonvacuous=_telling(batches))
+    else:
+        yield "The modes have no common eigenvectors: only distances to a point remain."
+
+
+def _ranges(
+    case: Case, rng: np.random.Generator, n: int, off: Callable[[Array, Array], Array] | None = None
+) -> Iterator[Batch]:
+    """Random intervals of every coordinate along common eigenvectors, none where there are none.
+    off: distances to something else than the interval between two ends."""
+    off = off or _off_interval
+    mixture, axes = case.mixture, common_axes(case.mixture)
+    if axes is None:
+        return
+    rows, variances = axes
+    for e in range(mixture.d):
+        along = mixture.means @ rows[e]
+        for few in (min(3, mixture.N), 2):
+            ends = rng.dirichlet(np.ones(len(along)), few) @ along if few == 2 else along[:few]
+            vertices = np.array([[ends.min()], [ends.max()]])
+            rho = float(np.square(np.ptp(mixture.means, axis=0)).sum()) / rng.uniform(2.0, 60.0)
+            y = _points(case, rng, mixture.means, n)
+            law = law_at(mixture, rho)
+            pulls = law.responsibilities(y) / (variances[:, e] + rho)
+            z, total = y @ rows[e], pulls.sum(axis=1)
+            moved = z + STEPS[:, None] * (law.score(y) @ rows[e]) / total
+            before, modes_off, *after = (off(x, vertices) for x in (z, along, *moved))
+            shares = pulls / total[:, None]
+            yield Batch(RANGES, vertices, rho, y, shares, before, np.array(after), modes_off)
+
+
+def _off_interval(x: Array, ends: Array) -> Array:
+    low, high = ends[:, 0]
+    return np.asarray(np.maximum(np.maximum(low - x, x - high), 0.0))
+
+
+def _off_ends(x: Array, ends: Array) -> Array:
+    return np.asarray(np.abs(x[..., None] - ends[:, 0]).min(axis=-1))
+
+
+def _to_a_point(case: Case, speed: float) -> Side:
+    """The squared distance to random points, some of them modes, by the engine's score."""
+    rng, mixture = case.rng("X2' points"), case.mixture
+    sides = []
+    for _ in range(case.pick(12, 60)):
+        rho = float(np.square(np.ptp(mixture.means, axis=0)).sum()) / np.exp(rng.uniform(0.0, 9.0))
+        law, y = law_at(mixture, rho), _points(case, rng, mixture.means, case.pick(120, 1000))
+        center = mixture.means[rng.integers(mixture.N)] * rng.choice([1.0, 0.3])
+        gamma = law.responsibilities(y)
+        precision = np.linalg.inv(matrices(mixture) + rho * np.eye(mixture.d))
+        lengths = [
+            np.einsum("nd,kde,ne->nk", x, precision, x)
+            for x in (y - center, mixture.means - center)
+        ]
+        most = 0.5 * ((gamma * np.diagonal(lengths[1])) - speed * gamma * lengths[0]).sum(axis=1)
+        size = (gamma * (lengths[0] + np.diagonal(lengths[1]))).sum(axis=1)
+        sides.append(
+            Side(
+                "growth of the squared distance to a point",
+                ((y - center) * law.score(y)).sum(axis=1),
+                at_most=most,
+                tolerance=Tolerance(atol=1e-10),
+                scale=size + 1.0,
+                where={"y": y, "rho": rho, "center": center[None]},
+            )
+        )
+    return Side.joined(sides)

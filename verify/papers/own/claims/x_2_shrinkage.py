@@ -44,7 +44,10 @@ CLAIM = Claim.from_docstring(
     short="shrinks as sigma_t",
     rests_on={"T4.2": "the tube", "X1": "e^-u as a ratio of standard deviations"},
     sharpens={"T4.2": "the same bound, without a schedule"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("each direction shrinks at its own rate, and the segment bends (X12)"),
+    ),
     does_not_show=(
         "Where along the line a path ends. R bounds the pull of the other modes by adding lengths; "
         "while they matter the distance may follow neither side closely. Dominance is checked at "

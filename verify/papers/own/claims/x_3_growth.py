@@ -5,9 +5,15 @@ Statement: Let $\Lambda = \frac{l^2}{8} (1/v_{end} - 1/v_{start}) + \frac{1}{2}
     of two equal modes has $|z_{end}| \le e^\Lambda |z_{start}|$ from every $z$, since $\tanh$ is
     concave there: a start within $r e^{-\Lambda}$ ends within $r$. Any two paths of two modes of
     any weights obey $|y - y'| \le e^\Lambda |y_0 - y_0'|$, and any two paths of any mixture do with
-    $l$ replaced by the diameter of the means, since $\mathrm{Cov}_\gamma \le \mathrm{diam}^2/4$.
+    $l$ replaced by the diameter of the means, since $\mathrm{Cov}_\gamma \le \mathrm{diam}^2/4$. Of
+    modes of one covariance, $C = \Sigma + \rho I$, the same with $\Lambda = \frac{1}{2} \int
+    \max_{ij} \lambda_{\max}(\frac{1}{4} C^{-1} \Delta_{ij} \Delta_{ij}^T C^{-1} - C^{-1})\, d\rho$.
+    Of several: in a ball about $c$ that no path leaves (X2'), of radius $R$, with $\max_{ij}
+    \frac{1}{4}(|a_{ij}| + R\,|C_i^{-1} - C_j^{-1}|)^2 - \min_k 1/\lambda_{\max}(C_k)$, $a_{ij} =
+    C_i^{-1}(\mu_i - c) - C_j^{-1}(\mu_j - c)$. Without a ball there is none: for equal modes at 0
+    of $\mathrm{diag}(1, 4)$ and $\mathrm{diag}(4, 1)$ the Jacobian at $(r, r)$ grows as $r^2$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for the closed form and the midpoint).
 Measured: the growth of $|z|$ and the start radii that end within 0.15, 0.35 and 0.45 $l$, from the
     flow of $\log|z|$ between nodes of the papers' grid; growth of the distance between two paths of
     the engine, of two modes with weights 1:1 and 10:1 and of the mixture itself.
@@ -39,9 +45,11 @@ from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
-from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.needs import modes
+from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
+from verify.measure.covariances import COMMON_SIGMA, one_width
+from verify.measure.growth import several_widths
 from verify.measure.midpoint.traps import (
     LOG,
     VACUOUS_LOG_RADIUS,
@@ -77,7 +85,7 @@ CLAIM = Claim.from_docstring(
     short="sharp trapping",
     rests_on={"G.2": "the Jacobian Cov/v - I", "X1": "its integral in closed form"},
     sharpens={"P4.7 (2)": "no factor 3/2, every start"},
-    needs=(modes(2), one_sigma),
+    needs=(modes(2),),
     derivation="derivations/saddle/growth.py",
     does_not_show=(
         "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
@@ -118,6 +126,12 @@ class Window:
 def midpoint(case: Case, factor: float = 1.0) -> Iterator[Part]:
     """Start radii, growth, and the flow of log z against ball arithmetic. factor: on the first
     term of the exponent."""
+    if not one_width(case):
+        yield NotApplicable(
+            "The logit of two modes obeys no equation of its own where widths differ."
+        )
+        return
+    yield COMMON_SIGMA
     windows = case.memo("X3 windows", lambda: list(_windows(case)))
     ends = [(w.pair.length, w.v_start, w.v_end) for w in windows]
     exponent = np.array([[float(_exponent(*end, factor))] for end in ends])
@@ -219,6 +233,10 @@ class Pairs:
 @CLAIM.sampled(unit="pairs × nodes")
 def two_paths(case: Case, factor: float = 1.0) -> Iterator[Part]:
     """The distance between two paths. factor: on the first term of the exponent."""
+    if not one_width(case):
+        yield from several_widths(case, factor)
+        return
+    yield COMMON_SIGMA
     groups = case.memo("X3 pairs", lambda: [*_two_mode_pairs(case), _mixture_pairs(case)])
     for name in dict.fromkeys(group.name for group in groups):
         yield Side.joined([_apart(group, factor) for group in groups if group.name == name])
@@ -344,6 +362,14 @@ CLAIM.must_fail_narrowly(midpoint, "Λ with (1 - {}) l²/8", 0.5, factor=lambda 
 CLAIM.must_fail(two_paths, "Λ with l²/16, two paths", factor=0.5)
 CLAIM.must_fail_narrowly(
     two_paths, "Λ with (1 - {}) l²/8, two paths", 0.5, factor=lambda less: 1.0 - less
+)
+CLAIM.must_fail(two_paths, "no growth at all", when=lambda case: not one_width(case), factor=0.0)
+CLAIM.must_fail_narrowly(
+    two_paths,
+    "(1 - {}) of what grows, several widths",
+    1.0,
+    when=lambda case: not one_width(case),
+    factor=lambda less: 1.0 - less,
 )
 CLAIM.must_fail(learned, "learned: half of Λ", growth=0.5)
 CLAIM.must_fail_narrowly(learned, "learned: (1 - {}) Λ", 0.5, growth=lambda less: 1.0 - less)

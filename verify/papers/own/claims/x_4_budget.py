@@ -58,7 +58,12 @@ CLAIM = Claim.from_docstring(
     id="X4",
     short="budget trapping",
     rests_on={"O3": "linear where one mode owns the point", "O1": "the conditional mean"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the budgets are powers of the one variance; X7 has them for each direction"
+        ),
+    ),
     derivation="derivations/modes/budgets.py",
     does_not_show=(
         "What happens closer to the midpoint, where no mode owns the point, or with a learned "

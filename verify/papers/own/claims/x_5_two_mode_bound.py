@@ -63,7 +63,12 @@ CLAIM = Claim.from_docstring(
     short="sharp midpoint bound",
     rests_on={"O1": "the law of the reference diffusion"},
     sharpens={"P5.1": "complete, and not vacuous"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the drift along a pair depends on the place across it where widths differ"
+        ),
+    ),
     derivation="derivations/midpoint/comparison_of_squares.py",
     does_not_show=(
         "Anything about DDPM's discrete chain or a learned score: for those it needs their drift. "

@@ -49,7 +49,10 @@ CLAIM = Claim.from_docstring(
     id="X6",
     short="hybrids: exact law",
     rests_on={"O1": "the stochastic part", "O2": "the deterministic part"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("the law joins two closed forms in one clock"),
+    ),
     derivation="derivations/closed_forms/hybrid.py",
     does_not_show=(
         "What the paper's hybrid does with a learned score, whose trap between the modes the exact "

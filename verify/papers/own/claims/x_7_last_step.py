@@ -5,7 +5,8 @@ Statement: While one mode owns the state, every step of DDIM($\eta$) and DDPM fr
     $V_s = c^2 V_t + \eta^2 \rho_s (1-q)$ with
     $c = \big(\sigma^2 + \sqrt{\rho_t \rho_s (1 - \eta^2 (1-q))}\big)/v_t$. The last step multiplies
     the standard deviation by $\sigma^2/v_1$, so that with the exact score none of them returns
-    $\sigma$.
+    $\sigma$. Of a mode that is not isotropic each direction of its covariance has the recursion of
+    its own variance.
 Hypotheses:
     - owned: at the starting time other modes have responsibilities below e^-30, out to 6.5
       standard deviations from the mode.
@@ -23,13 +24,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mixdyn import geometry
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import TimeGrid
+from mixdyn.problem.spectrum import eigenpairs
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, Sampler
 from mixdyn.support.checks import Array, IntArray
@@ -37,14 +41,17 @@ from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import POWER
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
+from verify.ledger.needs import proper
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
+from verify.measure.covariances import matrices
 from verify.measure.paths import ddim_grid, recursion_end
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="X7",
     short="the last step",
+    needs=(proper,),
     rests_on={"G.1": "the denoiser within one mode"},
     derivation="derivations/samplers/linear_recursion.py",
     does_not_show=(
@@ -64,13 +71,15 @@ _LEAST_VALUES = 500  # states times coordinates: their chi-square quantiles lie 
 class Run:
     """One sampler in one mode; values in static coordinates around the mode.
 
-    times: its grid. start (n, d), before (n, d), end (n, d): states at its first node, at its last
-    noisy one and at time 0. moved_end (n, d): the end from half the start with the same noise.
+    std (d,): of the mode, along the directions of the values. times: its grid. start (n, d), before
+    (n, d), end (n, d): states at its first node, at its last noisy one and at time 0. moved_end
+    (n, d): the end from half the start with the same noise.
     """
 
     name: str
     eta: float
     mode: int
+    std: Array
     times: IntArray
     start: Array
     before: Array
@@ -96,7 +105,8 @@ def recursion(case: Case, **constants: float) -> Iterator[Part]:
     yield _note(runs)
     factor = _last_factor(case)
     yield {"starting time": t, "σ²/v_1": factor, "σ/√v_1": factor**0.5}
-    yield lambda: _whole_runs(case)
+    if case.mixture.covariance is None:
+        yield lambda: _whole_runs(case)
 
 
 CLAIM.must_fail(recursion, "η smaller by 10 %", eta=0.9)
@@ -116,8 +126,12 @@ def sides(
     """The spread, the common noise and the last step of one run. eta: a factor on η; noise_power:
     the power of η that the noise's variance has; last: a factor on the last step; last_power: that
     of σ²/v_1 in it."""
-    gain, end_std = _recursion(case, run, eta * run.eta)
-    sigma, rho = float(case.mixture.sigmas[run.mode]), case.schedule.rho
+    sigma, rho = np.unique(run.std), case.schedule.rho
+    if len(sigma) > 1:
+        yield from _directions(case, run, eta, noise_power, (last, last_power))
+        return
+    sigma = float(sigma[0])
+    gain, end_std = _recursion(case, run.times, sigma, eta * run.eta)
     if run.eta > 0.0:
         noise = end_std**2 - gain**2 * (sigma**2 + float(rho[run.times[0]]))
         end_std = math.sqrt(end_std**2 + (run.eta ** (noise_power - 2.0) - 1.0) * noise)
@@ -155,8 +169,42 @@ def sides(
     )
 
 
+def _directions(
+    case: Case, run: Run, eta: float, noise_power: float, last: tuple[float, float]
+) -> Iterator[Side]:
+    """The same of a mode that is not isotropic. last: the factor, and the power."""
+    rho, label, exact = case.schedule.rho, f"{run.name}, mode {run.mode}", Tolerance(atol=1e-9)
+    found = [_recursion(case, run.times, float(std), eta * run.eta) for std in run.std]
+    gain, end_std = np.array(found).T
+    if run.eta > 0.0:
+        noise = end_std**2 - gain**2 * (run.std**2 + float(rho[run.times[0]]))
+        end_std = np.sqrt(end_std**2 + (run.eta ** (noise_power - 2.0) - 1.0) * noise)
+    shrink = last[0] * (run.std**2 / (run.std**2 + float(rho[run.times[-2]]))) ** last[1]
+    size = np.sqrt(np.mean(np.square(run.start), axis=0))
+    where = {"mode": run.mode, "t": int(run.times[0]), "std": run.std, "eta": run.eta}
+    yield Side(
+        f"spread at the end over σ, {label}",
+        np.sqrt(np.mean(np.square(run.end), axis=0)) / run.std,
+        equals=end_std / run.std,
+        tolerance=Tolerance(rtol=_spread_width(len(run.end))),
+        where=where,
+    )
+    for name, left, right in (
+        ("two starts with common noise", run.end - run.moved_end, 0.5 * gain * run.start),
+        ("last step", run.end, shrink * run.before),
+    ):
+        yield Side(
+            f"{name}, {label}",
+            left,
+            equals=right,
+            tolerance=exact,
+            scale=size,
+            where={**where, "std": run.std[None]},
+        )
+
+
 def _last_factor(case: Case) -> float:
-    square = float(case.mixture.sigmas.min()) ** 2
+    square = case.mixture.smallest_var
     return square / (square + float(case.schedule.rho[1]))
 
 
@@ -164,7 +212,7 @@ def _note(runs: Sequence[Run]) -> str:
     """What difference from the recursion would have been seen, in the coarsest of the runs."""
     from scipy.stats import norm
 
-    dof = min(run.end.size for run in runs)
+    dof = min(run.end.size if len(np.unique(run.std)) == 1 else len(run.end) for run in runs)
     seen = _spread_width(dof) + float(norm.ppf(POWER)) / math.sqrt(2.0 * dof)
     return (
         f"In every run a spread {show_share(seen, 2)} off the recursion would have failed with "
@@ -181,11 +229,10 @@ def _spread_width(dof: int) -> float:
     return max(math.sqrt(high) - 1.0, 1.0 - math.sqrt(low))
 
 
-def _recursion(case: Case, run: Run, eta: float) -> tuple[float, float]:
+def _recursion(case: Case, times: IntArray, sigma: float, eta: float) -> tuple[float, float]:
     """What the recursion makes of a distance, and the standard deviation at the end."""
-    sigma = float(case.mixture.sigmas[run.mode])
-    end_std = functools.partial(recursion_end, case, run.times, eta, sigma)
-    size = math.sqrt(sigma**2 + float(case.schedule.rho[run.times[0]]))
+    end_std = functools.partial(recursion_end, case, times, eta, sigma)
+    size = math.sqrt(sigma**2 + float(case.schedule.rho[times[0]]))
     gain = math.sqrt((end_std(1e4 * size) ** 2 - end_std(1e-8 * size) ** 2) / (1e4 * size) ** 2)
     return gain, end_std()
 
@@ -199,6 +246,8 @@ def owned_from(case: Case) -> tuple[int, float]:
     mixture, latest = case.mixture, _latest(case)
     if mixture.N == 1:
         return latest, math.inf
+    if mixture.covariance is not None:
+        return _ellipsoids_owned_from(case, latest)
     length = float(geometry.pairwise_distances(mixture.means)[np.triu_indices(mixture.N, 1)].min())
     widest = mixture.sigmas.max() ** 2 + case.schedule.rho
     narrowest = mixture.sigmas.min() ** 2 + case.schedule.rho
@@ -209,6 +258,29 @@ def owned_from(case: Case) -> tuple[int, float]:
     slack = length / np.sqrt(widest) - need
     held = np.flatnonzero(slack[: latest + 1] >= 0.0)
     return (int(held[-1]) if held.size else -1), float(slack[1])
+
+
+def _ellipsoids_owned_from(case: Case, latest: int) -> tuple[int, float]:
+    """The same of modes that are not isotropic, for every ordered pair: from mode i no state within
+    the radius is nearer to k, in Mahalanobis lengths, than |L_k Delta| - |L_k L_i^-1| radius."""
+    mixture, radius = case.mixture, math.sqrt(case.mixture.d) + REACH
+    values, vectors = np.linalg.eigh(matrices(mixture))
+    i, k = np.nonzero(~np.eye(mixture.N, dtype=bool))
+    turned = np.einsum("pda,pdb->pab", vectors[k], vectors[i])
+    delta = np.einsum("pda,pd->pa", vectors[k], mixture.means[i] - mixture.means[k])
+    log_w = LOG_OWNED + np.log(mixture.N * mixture.weights[k] / mixture.weights[i])
+    worst = []
+    for rho in case.schedule.rho[1 : latest + 1].tolist():
+        std = np.sqrt(values + rho)
+        length = np.linalg.norm(delta / std[k], axis=1)
+        stretch = np.linalg.norm(turned * std[i][:, None, :] / std[k][:, :, None], 2, axis=(1, 2))
+        log_det = np.log(std[i]).sum(axis=1) - np.log(std[k]).sum(axis=1)
+        need = stretch * radius + np.sqrt(np.maximum(radius**2 + 2.0 * (log_w + log_det), 0.0))
+        worst.append(float((length - need).min()))
+        if worst[-1] < -radius:
+            break
+    held = np.flatnonzero(np.array(worst) >= 0.0)
+    return (int(held[-1]) + 1 if held.size else -1), worst[0]
 
 
 def _latest(case: Case) -> int:
@@ -232,8 +304,16 @@ def _samplers(case: Case, t: int) -> list[tuple[str, float, Sampler, int]]:
 
 def runs_from(case: Case, t: int) -> list[Run]:
     """Every sampler from time t, or the largest node of its grid below, in the two modes."""
-    modes = dict.fromkeys((int(case.mixture.sigmas.argmin()), int(case.mixture.sigmas.argmax())))
+    modes = dict.fromkeys((_widths(case.mixture, np.min), _widths(case.mixture, np.max)))
     return [_run(case, mode, *item) for mode in modes for item in _samplers(case, t) if item[3] > 0]
+
+
+def _widths(mixture: GaussianMixture, most: Callable[..., Any]) -> int:
+    """The mode of the smallest (np.min) or the largest (np.max) width in some direction."""
+    if mixture.covariance is None:
+        return int(np.flatnonzero(mixture.sigmas == most(mixture.sigmas))[0])
+    values = np.linalg.eigvalsh(matrices(mixture))
+    return int(np.argwhere(values == most(values))[0][0])
 
 
 def _run(case: Case, mode: int, name: str, eta: float, sampler: Sampler, start: int) -> Run:
@@ -243,17 +323,27 @@ def _run(case: Case, mode: int, name: str, eta: float, sampler: Sampler, start: 
     work = mixture.d * mixture.N * steps
     least = math.ceil(_LEAST_VALUES / mixture.d)
     n = int(np.clip(case.pick(4 * 10**6, 4 * 10**8) // work, max(least, 64), 100_000))
-    v = float(mixture.sigmas[mode]) ** 2 + float(schedule.rho[start])
-    offset = math.sqrt(v) * case.rng(label).standard_normal((n, mixture.d))
+    std, turn = _axes(mixture, mode)
+    width = np.sqrt(std**2 + float(schedule.rho[start]))
+    offset = width * case.rng(label).standard_normal((n, mixture.d))
     ends = []
     for value in (offset, 0.5 * offset):
-        x = schedule.alpha[start] * (mixture.means[mode] + value)
+        y = value if turn is None else value @ turn
+        x = schedule.alpha[start] * (mixture.means[mode] + y)
         seed = case.stream(label)
         out = sample(mixture, schedule, sampler, x=x, start=start, rng=seed, keep="trajectory")
         y = np.asarray(out.trajectory)[-2:]
         y = y / schedule.alpha[out.times[-2:]][:, None, None] - mixture.means[mode]
-        ends.append(y)
-    return Run(name, eta, mode, out.times, offset, ends[0][0], ends[0][1], ends[1][1])
+        ends.append(y if turn is None else y @ turn.T)
+    return Run(name, eta, mode, std, out.times, offset, ends[0][0], ends[0][1], ends[1][1])
+
+
+def _axes(mixture: GaussianMixture, mode: int) -> tuple[Array, Array | None]:
+    """(d,) standard deviations of a mode, and the directions in rows where it is not isotropic."""
+    if mixture.covariance is None:
+        return np.full(mixture.d, float(mixture.sigmas[mode])), None
+    values, rows = eigenpairs(matrices(mixture)[mode])
+    return np.sqrt(values), rows
 
 
 # -- whole runs ----------------------------------------------------------------------------------

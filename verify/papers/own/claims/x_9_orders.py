@@ -53,7 +53,10 @@ CLAIM = Claim.from_docstring(
     id="X9",
     short="orders of convergence",
     rests_on={"O1": "the exact law", "O2": "the exact flow"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("errors are measured in the one clock of all directions"),
+    ),
     derivation="derivations/samplers/ddim_integrator.py",
     does_not_show=(
         "How large the error is at the number of steps that samplers use: on coarse grids the "
