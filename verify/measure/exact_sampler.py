@@ -54,6 +54,8 @@ def obstacle(case: Case) -> str | None:
     mixture, schedule = case.mixture, case.schedule
     if not mixture.has_common_sigma:
         return "its modes differ in width, and the sampler has one width for all"
+    if mixture.smallest_var == 0.0:
+        return "its modes have no width, by which its spread could be told"
     if AdaptiveNoise().steps > schedule.T:
         return f"the schedule has fewer than {AdaptiveNoise().steps} times"
     if schedule.alpha_bar[-1] > _SIGNAL:

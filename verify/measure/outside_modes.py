@@ -30,6 +30,8 @@ NO_PRODUCT = "The mixture is no product of one-dimensional ones, so only counts 
 
 def radius_factor(mixture: GaussianMixture) -> float:
     """Radius of a mode over its sigma, the same for every mode."""
+    if mixture.covariance is not None:
+        return geometry.radius_in_stds(mixture.d)
     return float((geometry.mode_radius(mixture) / mixture.sigmas)[0])
 
 
@@ -49,11 +51,17 @@ def closest_pair(mixture: GaussianMixture) -> tuple[int, int]:
 
 def resolution(case: Case) -> float:
     """l^2 of the closest pair over 8 v_1 log(1/Q), v_1 that of its wider mode: resolved from 1 on.
+    Of modes that are not isotropic l^2/v_1 is the smaller squared Mahalanobis length of the two.
 
     e^(-l^2/(8 v_1)) bounds the overlap of two modes at the last noise level, which is about what
     the last step leaves between them.
     """
     i, j = closest_pair(case.mixture)
+    if case.mixture.covariance is not None:
+        last = case.mixture.at_level(1.0, 1.0, float(case.schedule.rho[1]))
+        length2 = float(last.squared_distances(last.means[[i]])[0, j])
+        length2 = min(length2, float(last.squared_distances(last.means[[j]])[0, i]))
+        return length2 / (8.0 * -math.log(tail_mass(case.mixture)))
     length2 = float(np.square(case.mixture.means[i] - case.mixture.means[j]).sum())
     v = float(case.mixture.sigmas[[i, j]].max()) ** 2 + float(case.schedule.rho[1])
     return length2 / (8.0 * v * -math.log(tail_mass(case.mixture)))

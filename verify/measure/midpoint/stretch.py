@@ -16,6 +16,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.case import Case
+from ..covariances import one_width
 from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
 
 HALF_WIDTH = 0.15  # theta over l in the experiments of arXiv 2605.06831 v1
@@ -39,8 +40,9 @@ class Window:
 
 
 def find_window(case: Case, kappa: float = KAPPA) -> Window | None:
-    """The window of a case, or None for one mode, per-mode sigma, or a pair never separated."""
-    if case.mixture.N < 2 or not case.mixture.has_common_sigma:
+    """The window of a case, or None for one mode, several widths or none, or a pair never
+    separated."""
+    if case.mixture.N < 2 or not one_width(case):
         return None
     node = node_of_tau_2(case, kappa)
     if node is None:
@@ -58,8 +60,8 @@ def require_window(case: Case) -> Window:
     if window is None:
         raise NotApplicableError(
             "this measurement needs two modes of one sigma that the noise separates before the end",
-            f"{case.mixture.N} modes with sigma from {case.mixture.sigmas.min():.4g} "
-            f"to {case.mixture.sigmas.max():.4g}",
+            f"{case.mixture.N} modes with sigma from {case.mixture.std_range[0]:.4g} "
+            f"to {case.mixture.std_range[1]:.4g}",
             "Use modes farther apart, or a schedule with finer last steps.",
         )
     return window

@@ -139,7 +139,12 @@ def _runs(case: Case) -> list[Runs]:
 def _events(case: Case, end: Array, nearest: IntArray) -> geometry.Mask:
     """Which of EVENTS each run has, (events, n)."""
     first, _, distance, _ = geometry.two_nearest(case.mixture.means, end)
-    relative = distance / case.mixture.sigmas[first]
+    relative = distance  # of point masses, which have no width
+    if case.mixture.covariance is not None:
+        offset = end - case.mixture.means[first]
+        relative = np.linalg.norm(geometry.in_stds(case.mixture, first, offset), axis=1)
+    elif case.mixture.smallest_var > 0.0:
+        relative = distance / case.mixture.sigmas[first]
     return np.array(
         [
             relative > np.median(relative),

@@ -1,14 +1,17 @@
 r"""The midpoint is a saddle.
 
 Statement: At the midpoint of two modes of equal weight the two-mode field vanishes, and its
-    Jacobian $\mathrm{Cov}_\gamma/v - I$ has the eigenvalue $\lambda = l^2/(4v) - 1$ along the
-    pair and $-1$ across it: a saddle once $l^2 > 4v$. The full mixture has a saddle next to it: a
-    margin alone does not see to that, as it does not count weights, but a box does on which the
-    other modes pull less than the pair drifts out at both ends, $|\log(w_i/w_j)| + k E < k s/2 -
+    Jacobian $\mathrm{Cov}_\gamma/v - I$ has the eigenvalue $\lambda = l^2/(4v) - 1$ along the pair
+    and $-1$ across it: a saddle once $l^2 > 4v$. The full mixture has a saddle next to it: a margin
+    alone does not see to that, as it does not count weights, but a box does on which the other
+    modes pull less than the pair drifts out at both ends, $|\log(w_i/w_j)| + k E < k s/2 -
     2\,\mathrm{artanh}\,s$ with $k = l^2/v$, $E$ their pull in units of $l$ and a spread $0 < s <
-    \sqrt{1 - 4/k}$ of the pair's responsibilities $(1 \pm s)/2$.
+    \sqrt{1 - 4/k}$ of the pair's responsibilities $(1 \pm s)/2$. Two equal modes of one covariance:
+    the flow towards clean data has the matrix $\frac{1}{2} C^{-1}(\frac{1}{4} \Delta \Delta^T
+    C^{-1} - I)$ there, $C = \Sigma + \rho I$, a saddle once $\Delta^T C^{-1} \Delta > 4$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (for $v$ and the full mixture).
+    - common_covariance: all modes share one covariance.
     - saddle: $l^2 > 4v$.
     - equal_weights: the two modes have one weight (full mixture only).
     - dominance: the pair dominates with margin 7 at its midpoint (full mixture only).
@@ -44,10 +47,11 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes, one_covariance
 from verify.ledger.relations import Outcome
-from verify.ledger.sides import Facts, Part, Side, Tolerance
+from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
+from verify.measure.covariances import COMMON_SIGMA, one_width
 from verify.measure.paths import ddim_grid
 from verify.measure.saddles.branch import (
     Place,
@@ -57,6 +61,7 @@ from verify.measure.saddles.branch import (
     places,
     settle,
 )
+from verify.measure.saddles.ellipsoids import midpoints
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -67,7 +72,10 @@ CLAIM = Claim.from_docstring(
         "G.2": "the Jacobian Cov/v - I",
         "A4.1": "the other modes are negligible at the midpoint",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_covariance.because("the midpoint is no equilibrium where two covariances differ"),
+    ),
     derivation="derivations/saddle/saddle.py",
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "
@@ -82,11 +90,16 @@ _NO_SADDLE = (
     "of the midpoint is a saddle. The corrected hypothesis is the box, which does not hold there."
 )
 _MODES_TRIED = 8
+_BOXED = NotApplicable("The box around a saddle of the full mixture is one of Euclidean lengths.")
 
 
 @CLAIM.exact(unit="pairs × nodes")
 def two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Iterator[Part]:
     """The field of the pair by itself. factor: on l²/(4v); offset: from the midpoint, over l."""
+    if not one_width(case):
+        yield from _one_covariance(case, factor, offset)
+        return
+    yield COMMON_SIGMA
     at = pairs_and_nodes(case)
     field, along, across = case.memo(
         f"P4.7 spectra {offset:g} off",
@@ -126,6 +139,10 @@ def two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Iterator[
 def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
     """What can be proved where the margin holds, whether or not the box does. at_mode: of a saddle
     near the pair's first mode, at a few places with much room."""
+    if not one_width(case):
+        yield _BOXED
+        return
+    yield COMMON_SIGMA
     yield from _asked(case)
     chosen = choose(case)
     if at_mode:
@@ -154,6 +171,10 @@ def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
 @CLAIM.sampled(unit="pairs × nodes")
 def full(case: Case, factor: float = 1.0) -> Iterator[Part]:
     """The full mixture's saddle in the box. factor: on l²/(4v)."""
+    if not one_width(case):
+        yield _BOXED
+        return
+    yield COMMON_SIGMA
     yield from _asked(case)
     boxes = [(p, p.box) for p in places(case) if p.box is not None]
     if boxes:
@@ -197,6 +218,46 @@ CLAIM.must_fail(full, "full mixture, λ = l²/(2v) - 1", factor=2.0)
 CLAIM.must_fail_narrowly(
     full, "full mixture, λ = (1 + {}) l²/(4v) - 1", 1.0, factor=lambda more: 1.0 + more
 )
+
+
+def _one_covariance(case: Case, factor: float, offset: float) -> Iterator[Part]:
+    """The same in Mahalanobis lengths, and the matrix itself."""
+    at = case.memo(f"P4.7 midpoints {offset:g} off", lambda: midpoints(case, offset))
+    length2 = np.array([each.length2 for each in at])
+    yield Hypothesis.from_slack("saddle", 0.25 * length2 - 1.0)
+    along, across = np.array([each.spectrum() for each in at]).T
+    where = {
+        "pair": np.array([each.ends for each in at]),
+        "rho": np.array([each.rho for each in at]),
+    }
+    tolerance = Tolerance(rtol=1e-10, atol=1e-10)
+    yield Side(
+        "eigenvalue of C^½ H C^½ along the pair",
+        along,
+        equals=0.25 * factor * length2 - 1.0,
+        tolerance=tolerance,
+        where=where,
+    )
+    size = np.array([np.abs(each.closed(1.0)).max() for each in at])
+    yield Side(
+        "matrix of the linear flow, twice",
+        [each.hessian for each in at],
+        equals=[each.closed(factor) for each in at],
+        tolerance=Tolerance(atol=1e-10),
+        scale=size[:, None, None],
+        where={name: value[:, None, None] for name, value in where.items() if name == "rho"},
+    )
+    yield Side(
+        "score at the midpoint",
+        [float(np.linalg.norm(each.score * each.variances)) for each in at],
+        equals=0.0,
+        tolerance=Tolerance(atol=1e-11),
+        scale=[float(np.linalg.norm(each.delta)) for each in at],
+        where=where,
+    )
+    if case.mixture.d > 1:
+        name = "eigenvalues across it"
+        yield Side(name, across, equals=-1.0, tolerance=tolerance, scale=length2 + 1.0, where=where)
 
 
 def _spectra(at: Sequence[tuple[geometry.Pair, float]], offset: float) -> Array:

@@ -1,8 +1,9 @@
 r"""With the exact score nothing ends between modes.
 
 Statement: Sampling with the exact score of $p_0$ gives no interpolation: the share of samples
-    farther than $r_k$ from every mode, $r_k = 5\sigma_k$ (above ten dimensions $\sigma_k(\sqrt{d}
-    + 4)$), is at most the mixture's own tail mass $P(\chi^2_d > r_k^2/\sigma_k^2)$.
+    farther than $r_k$ from every mode, $r_k = 5\sigma_k$ (above ten dimensions $\sigma_k(\sqrt{d} +
+    4)$), is at most the mixture's own tail mass $P(\chi^2_d > r_k^2/\sigma_k^2)$. Of modes that are
+    not isotropic distances are those in standard deviations.
 Hypotheses:
     - room: the closest pair leaves room between its two modes, $l > r_i + r_j$.
     - noise: the last marginal is noise, $KL(p_T | N(0, I)) \le 0.01$, so that samplers start
@@ -37,10 +38,11 @@ from mixdyn.samplers import DDIM
 from mixdyn.support.statistics import VERDICT_MISS, Proportion, trials_to_bound
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes
+from verify.ledger.needs import modes, proper
 from verify.ledger.relations import Outcome, Statistical, compare_rate
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
+from verify.measure.covariances import matrices
 from verify.measure.outside_modes import (
     NO_PRODUCT,
     after_ddim,
@@ -56,7 +58,7 @@ CLAIM = Claim.from_docstring(
     id="M1",
     short="no interpolation",
     rests_on={"G.1": "the exact score"},
-    needs=(modes(2),),
+    needs=(modes(2), proper),
     does_not_show=(
         "Anything about a learned score, whose smoothing between modes is where interpolation "
         "comes from (M2). The bound is the tail of the data, not the sampler's: DDIM's own tail is "
@@ -122,9 +124,14 @@ def _worst(case: Case, model: GaussianMixture, tail: float = 1.0) -> Side:
 def _hypotheses(case: Case) -> tuple[Hypothesis, Hypothesis]:
     """Room between modes, and noise at T, by the convexity of the divergence in its mixture."""
     mixture, abar = case.mixture, float(case.schedule.alpha_bar[-1])
-    var = abar * np.square(mixture.sigmas) + float(case.schedule.noise_var[-1])
     shift = abar * np.square(mixture.means).sum(axis=1)
-    divergence = 0.5 * mixture.weights @ (shift + mixture.d * (var - 1.0 - np.log(var)))
+    if mixture.covariance is not None:
+        last = mixture.covariance.at(abar, float(case.schedule.noise_var[-1]))
+        own = last.total(lambda var: var - 1.0 - np.log(var), mixture.d)
+    else:
+        var = abar * np.square(mixture.sigmas) + float(case.schedule.noise_var[-1])
+        own = mixture.d * (var - 1.0 - np.log(var))
+    divergence = 0.5 * mixture.weights @ (shift + own)
     return (
         Hypothesis.from_slack("room", np.array([_room(mixture)])),
         Hypothesis.from_slack("noise", np.array([_NOISE - divergence])),
@@ -132,9 +139,17 @@ def _hypotheses(case: Case) -> tuple[Hypothesis, Hypothesis]:
 
 
 def _room(mixture: GaussianMixture) -> float:
-    """The room between the balls of the tightest pair."""
-    radius = geometry.mode_radius(mixture)
+    """The room between the balls of the tightest pair, of ellipsoids along the line of a pair."""
     i, j = np.triu_indices(mixture.N, k=1)
+    if mixture.covariance is not None:
+        edge = mixture.means[i] - mixture.means[j]
+        length = np.linalg.norm(edge, axis=1)
+        std = [
+            np.sqrt(np.einsum("pd,pde,pe->p", edge, matrices(mixture)[k], edge)) / length
+            for k in (i, j)
+        ]
+        return float((length - geometry.radius_in_stds(mixture.d) * (std[0] + std[1])).min())
+    radius = geometry.mode_radius(mixture)
     lengths = geometry.pairwise_distances(mixture.means)[i, j]
     return float((lengths - radius[i] - radius[j]).min())
 

@@ -45,7 +45,7 @@ from mixdyn.support.numbers import Number
 from mixdyn.support.statistics import Proportion, detectable_rate
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes
+from verify.ledger.needs import isotropic, modes
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.outside_modes import (
@@ -66,7 +66,10 @@ CLAIM = Claim.from_docstring(
     short="none in continuous time",
     rests_on={"O1": "the reverse SDE ends in the data's law", "O2": "so does the flow"},
     sharpens={"M1": "what survives of it, and what steps add"},
-    needs=(modes(2),),
+    needs=(
+        modes(2),
+        isotropic.because("what the last step leaves outside is known about balls"),
+    ),
     derivation="derivations/samplers/outside.py",
     does_not_show=(
         "A bound on what the steps before the last one add: it is measured, and seen to fall. Few "
