@@ -30,13 +30,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixdyn.problem.checks import check_common_sigma
 from mixdyn.support.checks import Array, check_array, check_positive, describe
 from mixdyn.support.errors import InputError, NotApplicableError
 
 from .linear import grid_index, kept_share, noise_levels
 from .normal import log_interval, log_sum
-from .separable import Axis, product_grid
+from .separable import Axis, axis_variances, product_grid
 
 if TYPE_CHECKING:
     from mixdyn.problem.mixture import GaussianMixture
@@ -109,10 +108,10 @@ def chain_law(
     1,) replaces 1 - alpha_bar. The chain starts from x ~ N(0, I). spacing: of the points in u, in
     standard deviations; halved, up to three times, at a step that does not keep the mass.
 
-    Raises NotApplicableError unless the mixture has one sigma and is a product grid with product
-    weights, InputError for noise beyond eta^2 = 1/(1 - q) or none.
+    Raises NotApplicableError unless the mixture has one sigma or one covariance along the axes and
+    is a product grid with product weights, InputError for noise beyond eta^2 = 1/(1 - q) or none.
     """
-    sigma2 = check_common_sigma(mixture, "the law of the chain") ** 2
+    variances = axis_variances(mixture, "the law of the chain")
     axes = product_grid(mixture)
     if axes is None:
         raise NotApplicableError(
@@ -128,8 +127,8 @@ def chain_law(
     width = check_positive(spacing, "spacing")
     start_std = float(abar[index[0]]) ** -0.5
     known: list[AxisLaw] = []
-    for axis in axes:
-        same = [law for law in known if _equal(law.axis, axis)]
+    for axis, sigma2 in zip(axes, variances.tolist(), strict=True):
+        same = [law for law in known if law.sigma2 == sigma2 and _equal(law.axis, axis)]
         known += same[:1] or [_axis_law(axis, sigma2, rho[:-1], strength, (start_std, width))]
     return known
 
@@ -307,15 +306,16 @@ class _Step:
         return y, slope, moved
 
 
-def log_gap_probability(laws: Sequence[AxisLaw], radius: float) -> float:
+def log_gap_probability(laws: Sequence[AxisLaw], radius: float | Array) -> float:
     """log of at most the sum over coordinates of P(x0_hat lies in a gap) at the last noisy time.
 
-    A gap is what lies between two neighbouring values of an axis, farther than radius > 0 from
-    both. Never below the log of the probability that some coordinate does; -inf without gaps.
+    A gap is what lies between two neighbouring values of an axis, farther than radius > 0 (one, or
+    one for each law) from both. Never below the log of the probability that some coordinate does;
+    -inf without gaps.
     """
-    size = check_positive(radius, "radius")
+    sizes = [check_positive(each, "radius") for each in np.atleast_1d(radius).tolist()]
     found = [-math.inf]
-    for law in laws:
+    for law, size in zip(laws, sizes * len(laws) if len(sizes) == 1 else sizes, strict=True):
         values = law.axis.values
         wide = np.diff(values) > 2.0 * size
         low, high = (values[:-1] + size)[wide], (values[1:] - size)[wide]

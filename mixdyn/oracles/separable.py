@@ -58,6 +58,23 @@ class Separation:
         return coordinates if self.frame is None else self.origin + coordinates @ self.frame
 
 
+def axis_variances(mixture: GaussianMixture, what: str) -> Array:
+    """(d,) variances along the coordinate axes of modes that all share them: of one sigma, or of
+    one covariance that is diagonal. NotApplicableError for others, naming `what` needs it."""
+    c = mixture.covariance
+    if c is None:
+        return np.full(mixture.d, check_common_sigma(mixture, what) ** 2)
+    matrix = c.matrices(mixture.d)[0]
+    variances = np.diagonal(matrix)
+    if not c.common or (matrix != np.diag(variances)).any() or not variances.all():
+        raise NotApplicableError(
+            f"{what} needs one covariance for all modes, positive and along the coordinate axes",
+            f"{mixture.N} modes with {c.kind}",
+            "Turn the axes to the eigenvectors of a common covariance.",
+        )
+    return variances.copy()
+
+
 def product_grid(mixture: GaussianMixture) -> list[Axis] | None:
     """One Axis per coordinate if the mixture is a product grid, else None.
 

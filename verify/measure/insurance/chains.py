@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import oracles
+from mixdyn.oracles.separable import axis_variances
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.samplers.ddim import DDIM, DDPM
@@ -103,8 +104,15 @@ def exact_laws(case: Case, chain: Chain) -> list[oracles.AxisLaw]:
     )
 
 
-def gap_radius(mixture: GaussianMixture) -> float:
-    """How far from a grid line a coordinate is in a gap, in data units."""
+def axis_stds(mixture: GaussianMixture) -> Array:
+    """(d,) standard deviations along the axes. NotApplicableError where they are no axes of all."""
+    return np.sqrt(axis_variances(mixture, "a gap"))
+
+
+def gap_radius(mixture: GaussianMixture) -> float | Array:
+    """How far from a grid line a coordinate is in a gap, in data units: one, or (d,)."""
+    if mixture.covariance is not None:
+        return RADIUS * axis_stds(mixture)
     return RADIUS * float(mixture.sigma)
 
 
@@ -121,21 +129,24 @@ def log_gap(case: Case, chain: Chain) -> float:
 
 @dataclass(frozen=True)
 class Gaps:
-    """Where the gaps of a product grid are: grid lines of every coordinate, and the radius."""
+    """Where the gaps of a product grid are: grid lines of every coordinate, and the radius, one or
+    (d,)."""
 
     values: tuple[Array, ...]
-    radius: float
+    radius: float | Array
 
     def hold(self, x_0: Array) -> BoolArray:
         """Whether some coordinate of x_0 (n, d) is in a gap, (n,)."""
-        inside = [self._in_gap(v, x) for v, x in zip(self.values, x_0.T, strict=True)]
+        radii = np.broadcast_to(self.radius, len(self.values)).tolist()
+        inside = [self._in_gap(v, x, r) for v, x, r in zip(self.values, x_0.T, radii, strict=True)]
         return functools.reduce(np.logical_or, inside)
 
-    def _in_gap(self, values: Array, x: Array) -> BoolArray:
+    @staticmethod
+    def _in_gap(values: Array, x: Array, radius: float) -> BoolArray:
         """For one coordinate (n,)."""
         between = (x > values[0]) & (x < values[-1])
         nearest = np.abs(x[:, None] - values).min(axis=1)
-        return np.asarray(between & (nearest > self.radius))
+        return np.asarray(between & (nearest > radius))
 
 
 def find_gaps(case: Case, chain: Chain) -> Gaps:

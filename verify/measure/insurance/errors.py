@@ -37,6 +37,7 @@ def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float 
     found: list[tuple[Insured, float | None]] = []
     laws = exact_laws(case, chains[0])
     axis = int(np.argmax([len(law.axis.values) for law in laws]))
+    std = float(np.sqrt(laws[axis].sigma2))
     blurred = {w: blurred_score(case.mixture, case.schedule, w) for w in BLURS}
     for chain in chains:
         n = _size(case, chain)
@@ -44,7 +45,7 @@ def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float 
             found.append((insure(case, chain, (f"blur {width:g}", model), n), None))
         rarity = -found[-1][0].log_p
         for share in PUSHES:
-            pushed = push(chain, float(case.mixture.sigma), axis, share * rarity)
+            pushed = push(chain, std, axis, share * rarity)
             label = (f"push {share:g} L", pushed.model(exact_score(case)))
             found.append((insure(case, chain, label, n), pushed.cost))
     return found
@@ -56,9 +57,10 @@ def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float 
 @dataclass(frozen=True)
 class Strays:
     """Outputs of the exact chain in a gap of this radius (data units), in the first coordinate that
-    has one."""
+    has one, of modes of this std along it."""
 
     radius: float
+    std: float
     hits: Proportion
 
 
@@ -68,14 +70,14 @@ def stray(case: Case, chain: Chain) -> Strays:
     from scipy.stats import norm
 
     law, axis = _first_axis(exact_laws(case, chain))
-    radius = float(case.mixture.sigma)
+    radius = std = float(np.sqrt(law.sigma2))
     while (share := share_in_gap(case, chain, radius)) < _LEAST_SHARE:
         radius *= 0.5
     deviations = float(norm.isf(_LAW_MISS / 2))
     n = math.ceil((deviations / precise(case)) ** 2 * (1.0 - share) / share)
     run = sample(case.mixture, case.schedule, chain.sampler, n=n, rng=case.stream("X11 law"))
     inside = Gaps((law.axis.values,), radius).hold(np.asarray(run.x)[:, [axis]])
-    return Strays(radius, Proportion(int(inside.sum()), n))
+    return Strays(radius, std, Proportion(int(inside.sum()), n))
 
 
 def precise(case: Case) -> float:

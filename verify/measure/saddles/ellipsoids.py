@@ -21,8 +21,8 @@ MOST_PAIRS, MOST_NODES = 8, 20
 class Midpoint:
     """A pair by itself at one level, in the eigenvectors of the covariance C = Sigma + rho I.
 
-    ends: the modes; rho; variances (d,): those of C. delta (d,): mu_i - mu_j. score (d,) and hessian
-    (d, d): of the engine's log density a share of delta beside the midpoint.
+    ends: the modes; rho; variances (d,): those of C. delta (d,): mu_i - mu_j. score (d,), hessian
+    (d, d): of the engine's log density, a share of delta beside the midpoint.
     """
 
     ends: tuple[int, int]

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mixdyn.geometry import pairwise_distances, require_pair
+from mixdyn.oracles.separable import axis_variances
 from mixdyn.problem.checks import check_common_sigma
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.score import ExactScore
@@ -37,17 +38,24 @@ class BlurredScore:
     """
 
     def __init__(self, mixture: GaussianMixture, schedule: NoiseSchedule, width: float) -> None:
+        self.d = mixture.d
+        if mixture.covariance is not None:  # along the axes each direction has a ratio of its own
+            variances = axis_variances(mixture, "a blurred score")
+            blurred = variances + check_positive(width, "width") ** 2
+            wide = GaussianMixture(mixture.means, variances=blurred, weights=mixture.weights)
+            self._wide = ExactScore(wide, schedule)
+            self._ratio = 1.0 + width**2 / (variances + schedule.rho[:, None])
+            return
         sigma = check_common_sigma(mixture, "a blurred score")
         blurred_std = math.hypot(sigma, check_positive(width, "width"))
         self._wide = ExactScore(
             GaussianMixture(mixture.means, blurred_std, mixture.weights), schedule
         )
         self._ratio = 1.0 + width**2 / schedule.effective_variance(sigma)
-        self.d = mixture.d
 
     def eps(self, x: Array, t: int) -> Array:
         """Noise prediction at x (n, d), t in 1..T."""
-        return self._wide.eps(x, t) * float(self._ratio[t])
+        return self._wide.eps(x, t) * self._ratio[t]
 
 
 def shortest_distance(mixture: GaussianMixture) -> float:

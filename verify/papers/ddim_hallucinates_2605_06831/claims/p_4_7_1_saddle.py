@@ -10,8 +10,7 @@ Statement: At the midpoint of two modes of equal weight the two-mode field vanis
     the flow towards clean data has the matrix $\frac{1}{2} C^{-1}(\frac{1}{4} \Delta \Delta^T
     C^{-1} - I)$ there, $C = \Sigma + \rho I$, a saddle once $\Delta^T C^{-1} \Delta > 4$.
 Hypotheses:
-    - common_sigma: all modes share one sigma (for $v$ and the full mixture).
-    - common_covariance: all modes share one covariance.
+    - common_sigma: all modes share one sigma; one covariance where $C$ stands for $v$.
     - saddle: $l^2 > 4v$.
     - equal_weights: the two modes have one weight (full mixture only).
     - dominance: the pair dominates with margin 7 at its midpoint (full mixture only).

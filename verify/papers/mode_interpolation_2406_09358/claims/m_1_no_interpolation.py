@@ -69,6 +69,7 @@ CLAIM = Claim.from_docstring(
 
 _NOISE = 0.01  # nats that the last marginal may differ from noise
 _FIRST = 0.9  # of the probability of a wrong verdict, spent at the first look
+_ELLIPSOIDS = 8  # times as much work as a mode of one sigma
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
 
 Source = Callable[[Case], GaussianMixture]
@@ -248,6 +249,7 @@ def _sample_size(case: Case, steps: int) -> int:
     """
     axes = case.mixture.product_axes()
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
+    units *= 1 if case.mixture.covariance is None else _ELLIPSOIDS
     affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
     needed = trials_to_bound(tail_mass(case.mixture))
     return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))

@@ -7,12 +7,12 @@ Statement: Let a learned chain share start and noise with the chain of the exact
     $P_{learned}(E) \le \mathrm{kl}^{-1}\big(E \min(C, K);\, P_{exact}(E)\big) +
     P_{learned}(C > K)$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma; one covariance along the coordinate axes serves too.
     - product_grid: the modes are a product grid with product weights, so that the law of the exact
       discrete chain is known coordinate by coordinate.
 Measured: how often the last noisy state is in a gap: some coordinate of its exact denoiser lies
-    between two grid lines, farther than $5\sigma$ from both. DDPM, and 50 quadratic steps with
-    $\eta$ = 0.5, 1, 1.25 and 1.5 (lowered to the largest that a step allows).
+    between two grid lines, farther than $5\sigma$, its own, from both. DDPM, and 50 quadratic steps
+    with $\eta$ = 0.5, 1, 1.25 and 1.5 (lowered to the largest that a step allows).
 Predicted: at most the two guarantees, with $K$ fixed by $P_{exact}$ alone. $P(C > K)$ enters at
     its Clopper-Pearson limit, $E \min(C, K)$ at Hoeffding's; the measured rate counts at its upper
     limit too.
@@ -35,9 +35,10 @@ from mixdyn import bounds
 from mixdyn.support.numbers import nearest_double, show_share
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes, one_covariance, proper
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
+from verify.measure.covariances import COMMON_SIGMA, one_width
 from verify.measure.insurance import errors, terms
 from verify.measure.insurance import models as trained
 from verify.measure.insurance.chains import find_chains
@@ -49,7 +50,11 @@ CLAIM = Claim.from_docstring(
     id="X11",
     short="noise as insurance",
     sharpens={"C.6": "a guarantee from the score error alone"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        proper,
+        one_covariance.because("the exact chain's law is known on products of lines alone"),
+    ),
     derivation="derivations/insurance/pathwise_bound.py",
     does_not_show=(
         "Anything about a sampler without noise: two deterministic paths part at once, no "
@@ -63,6 +68,12 @@ CLAIM = Claim.from_docstring(
 PRODUCT_GRID = Hypothesis("product_grid", 1.0, 0.0)  # elsewhere the laws refuse
 
 
+def _stated(case: Case) -> Iterator[Hypothesis]:
+    if one_width(case):
+        yield COMMON_SIGMA
+    yield PRODUCT_GRID
+
+
 # -- errors of known size ------------------------------------------------------------------------
 
 
@@ -73,12 +84,11 @@ def known(case: Case, divergence: float = 1.0, cost: float = 1.0, law: int = 0) 
     chains = find_chains(case)
     runs = case.memo("X11 known errors", lambda: errors.run_known(case, chains))
     strays = case.memo("X11 strays", lambda: [errors.stray(case, chain) for chain in chains])
-    yield PRODUCT_GRID
+    yield from _stated(case)
     for k, (chain, found) in enumerate(zip(chains, strays, strict=True)):
         share = errors.share_in_gap(case, chains[(k + law) % len(chains)], found.radius)
         yield Side(
-            f"exact chain in a gap of {found.radius / float(case.mixture.sigma):g} sigma, "
-            f"{chain.name}",
+            f"exact chain in a gap of {found.radius / found.std:g} sigma, {chain.name}",
             found.hits.rate,
             equals=share,
             tolerance=Tolerance(atol=errors.reach(share, found.hits.trials)),
@@ -132,7 +142,7 @@ def learned(case: Case, models: Sequence[TrainedModel], given: Guarantees = BOTH
     after = "after its own last step, "
     sides += [_rate(run, form, bound(run), after) for run in last for form, bound in given.items()]
     yield from sorted(sides, key=lambda s: -nearest_double(s.comparison.tightness or 0.0))
-    yield PRODUCT_GRID
+    yield from _stated(case)
     yield Facts(
         nonvacuous=telling,
         model=", ".join(dict.fromkeys(run.model for run in runs)),
