@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.samplers.best_grid import PRICE, best_grid
+from mixdyn.samplers.ddim import DDIM
 from mixdyn.samplers.options import Offer, Options, Sampler, samplers
 from mixdyn.support.errors import InputError
 from mixdyn.support.files import clipped
@@ -37,9 +39,14 @@ def options_of(kind: type[Options]) -> dict[str, Offer]:
     return found
 
 
-def build_sampler(name: str, options: Mapping[str, Any], schedule: NoiseSchedule) -> Sampler:
+def build_sampler(
+    name: str,
+    options: Mapping[str, Any],
+    schedule: NoiseSchedule,
+    mixture: GaussianMixture | None = None,
+) -> Sampler:
     """The named sampler. An option that it does not have is an error, not ignored; None is one that
-    was left out.
+    was left out. mixture : for the spacing "price".
 
     `exact` takes one exact step unless steps or spacing name a grid.
     """
@@ -53,11 +60,14 @@ def build_sampler(name: str, options: Mapping[str, Any], schedule: NoiseSchedule
             f"--{foreign[0]} {chosen[foreign[0]]}",
             "Leave it out or choose another sampler.",
         )
-    return kind.chosen(grid_options(chosen, schedule), schedule)
+    return kind.chosen(grid_options(chosen, schedule, mixture), schedule)
 
 
-def grid_options(options: Mapping[str, Any], schedule: NoiseSchedule) -> dict[str, Any]:
-    """The options that were given, their times as a grid in place of the spacing."""
+def grid_options(
+    options: Mapping[str, Any], schedule: NoiseSchedule, mixture: GaussianMixture | None = None
+) -> dict[str, Any]:
+    """The options that were given, their times as a grid in place of the spacing; likewise the grid
+    of the least price on a mixture."""
     chosen = given(options)
     if chosen.get("spacing") == "full" and "steps" in chosen:
         raise InputError(
@@ -67,6 +77,9 @@ def grid_options(options: Mapping[str, Any], schedule: NoiseSchedule) -> dict[st
         )
     times = chosen.pop("times", None)
     if times is None:
+        if chosen.get("spacing") == PRICE and mixture is not None:
+            steps = chosen.get("steps", DDIM.offers()["steps"].default)
+            chosen["spacing"] = best_grid(mixture, schedule, steps)
         return chosen
     foreign = [key for key in ("steps", "spacing") if key in chosen]
     if foreign:

@@ -114,11 +114,11 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
         from .words import explain
 
         request = CheckRequest(
-            mixture=read_mixture(asked.mixture),
+            mixture=(target := read_mixture(asked.mixture)),
             schedule=(clock := read_schedule(asked.schedule)),
             kappas=tuple(asked.kappa or (2.0, 7.0, 20.0)),
             taus=tuple(asked.tau or ()),
-            ddim=grid_options(asked.options, clock),
+            ddim=grid_options(asked.options, clock, target),
             n_pairs=asked.pairs,
             n_trajectories=asked.samples,
             seed=asked.seed,

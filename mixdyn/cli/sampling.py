@@ -103,7 +103,7 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     n = check_integer(request.n, "n", 1)
     seed = resolve_seed(request.seed)
     mixture, schedule = read_problem(request)
-    sampler = build_sampler(request.sampler, request.options, schedule)
+    sampler = build_sampler(request.sampler, request.options, schedule, mixture)
     model = build_model(request, mixture, schedule)
     began = time.perf_counter()
     with warnings.catch_warnings(), kernels.threads(_threads(request.threads)):

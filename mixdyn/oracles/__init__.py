@@ -8,6 +8,7 @@ O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hul
 O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids.
 X7 `linear_recursion_std`, X8 `late_noise_std`: the spread that samplers return in one mode.
 M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
+X13 `channel_mmse`, `channel_nats`, `grid_price`: what noise leaves and tells, and grids in nats.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 X17 `guided_flow`: the flow guided towards a mode, on lines and their products.
 """
@@ -23,6 +24,7 @@ from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .guidance import guided_flow
 from .hybrid import hybrid_log_interval, hybrid_sample
+from .information import channel_mmse, channel_nats, grid_price
 from .late_noise import late_noise_std
 from .linear import linear_recursion_std
 from .normal import log_interval
@@ -59,9 +61,12 @@ __all__ = [
     "Trap",
     "affine_hull",
     "chain_law",
+    "channel_mmse",
+    "channel_nats",
     "expected_window_variance",
     "flow_map",
     "flow_map_arb",
+    "grid_price",
     "guided_flow",
     "hybrid_log_interval",
     "hybrid_sample",

@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import kernels
+from ..problem.mixture import GaussianMixture
 from ..problem.noise import Seed, Stream, resolve_seed, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..samplers import Sampler
+from ..samplers.best_grid import settled
 from ..samplers.step import NoiseKind, Rows, Stepper, check_noise, rollout_of
 from ..score.protocol import ScoreModel, is_exact, is_ours, lent, model_for
 from ..score.routes import Rollout
@@ -108,6 +110,8 @@ def sample(
     """
     _check_options(schedule, sampler, keep, noise)
     _check_watchers(observers, progress)
+    if isinstance(known := getattr(model, "mixture", model), GaussianMixture):
+        sampler = settled(sampler, known, schedule)
     grid = sampler.grid(schedule, start)
     target = model_for(model, schedule)
     stepper = sampler.stepper(target, schedule, grid)

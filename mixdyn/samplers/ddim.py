@@ -36,7 +36,8 @@ class DDIM(_PlanSampler):
 
     eta = 0 is deterministic, eta = 1 has the noise of the exact Gaussian bridge; beyond 1 it
     over-disperses, up to 1/sqrt(1 - rho_s/rho_t). `spacing` names a grid of `steps` steps ("full"
-    takes every time and ignores `steps`); a TimeGrid in its place is used as it is.
+    takes every time and ignores `steps`; "price" is `best_grid` of the mixture whose score runs); a
+    TimeGrid in its place is used as it is.
     """
 
     name: ClassVar[str] = "ddim"

@@ -21,7 +21,9 @@ from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..support.checks import Array, IntArray, describe
 from ..support.errors import InputError
 
-Spacing = Literal["full", "uniform", "trailing", "linspace", "leading", "quadratic", "log_snr"]
+Spacing = Literal[
+    "full", "uniform", "trailing", "linspace", "leading", "quadratic", "log_snr", "price"
+]
 
 
 def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGrid:
@@ -29,6 +31,12 @@ def spaced_grid(schedule: NoiseSchedule, spacing: Spacing, steps: int) -> TimeGr
     T = check_schedule(schedule).T
     if spacing == "log_snr":
         return TimeGrid.log_snr(schedule, steps)
+    if spacing == "price":
+        raise InputError(
+            "the grid of the least price is that of a mixture",
+            "spacing 'price' where the mixture is not known",
+            "Pass spacing=mixdyn.best_grid(mixture, schedule, steps).",
+        )
     if spacing == "full":
         return TimeGrid.full(T)
     if spacing not in get_args(Spacing):

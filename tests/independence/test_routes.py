@@ -141,6 +141,8 @@ NO_FORMULA = {
     # Quadratures: tests/oracles/test_chain_law.py holds them against others and against runs.
     *("AxisLaw", "chain_law", "log_away_probability", "log_gap_probability"),
     "log_middle_probability",
+    # Quadratures: tests/score/test_information.py and test_best_grid.py hold them against others.
+    *("channel_mmse", "channel_nats", "grid_price"),
 }
 
 
