@@ -2,9 +2,11 @@
 
 Every run is `python -m verify --fresh` in a process of its own, into an empty folder: with an empty
 cache of kernels, and once more with what that run has compiled (the difference is compiling). With
-`--against REV` the files of that commit run in turn with them, in the same environment. A claim's
-seconds are those its rows state, over all problems; CPU and evaluations by claim come from one more
-process that does one claim after the other and counts. Small runs count, on a problem of two modes.
+`--against REV` the files of that commit run in turn with them, in the same environment, and so do
+those claims alone which that commit has too: theirs is the ratio, and the difference is what later
+claims add; kernels that are kept are then measured in the last round alone. A claim's seconds are
+those its rows state, over all problems; CPU and evaluations by claim come from one more process
+that does one claim after the other and counts. Small runs count, on a problem of two modes.
 """
 
 # ruff: noqa: PLC0415 (the ledger and its libraries are loaded in the process that runs claims)
@@ -33,6 +35,7 @@ from . import harness
 
 _ROUNDS, _PERIOD = 3, 0.2  # s between looks at a running ledger
 _FIRST_LIMIT, _MEMORY_LIMIT, _GOAL = 15.0, 1500.0, 5.0  # s, MB, times the reference
+_LATER_LIMIT = 30.0  # s that later claims may add
 _SHOWN = 1.0  # s from which a claim has a row of its own
 _VERDICTS = "holds|fails|vacuous|not applicable|inconclusive|error"
 _FEW = ("C.2", "X1", "X8")  # whose work on two modes is counted in a second
@@ -40,6 +43,7 @@ _WALL, _CPU = "whole ledger", "whole ledger, CPU"
 _SCREEN, _KEPT = "first verdict on screen", "first claim's rows in a file"
 _PEAK = "peak memory of all processes, MB"
 _WHOLE = (_WALL, _CPU, _SCREEN, _KEPT, _PEAK)
+_SHARED, _LATER = "claims of both commits", "later claims add"
 
 Run = Mapping[str, Any]  # the numbers of _WHOLE, seconds by claim, and which rows there are
 Lines = list[tuple[float, str]]
@@ -265,22 +269,27 @@ def measure(small: bool, against: str | None = None) -> dict[str, Any]:
         other = stack.enter_context(harness.checkout(against)) if against else None
         for k in range(_ROUNDS):
             cache = stack.enter_context(tempfile.TemporaryDirectory())
-            turns.append(_turn(other, cache))
+            turns.append(_turn(other, cache, warm=other is None or k == _ROUNDS - 1))
             times = ", ".join(f"{name} {run[_WALL]:.1f} s" for name, run in turns[k].items())
             sys.stderr.write(f"round {k + 1} of {_ROUNDS}: {times}\n")
         variables = {"NUMBA_CACHE_DIR": cache}
         work = harness.fresh("benchmarks.ledger:work_of", variables, small=False)
-    runs = {name: [turn[name] for turn in turns] for name in turns[0]}
+    runs = {name: [turn[name] for turn in turns if name in turn] for name in turns[-1]}
     return {"reference": against, "cores": usable_cores(), **summary(runs, work)}
 
 
-def _turn(other: Path | None, cache: str) -> dict[str, Run]:
-    """One round: each contender once, `cache` empty and then full."""
+def _turn(other: Path | None, cache: str, *, warm: bool) -> dict[str, Run]:
+    """One round: each contender once, `cache` empty and, if `warm`, then full."""
     found: dict[str, Run] = {}
     if other is not None:
         with tempfile.TemporaryDirectory() as own:
             found["reference"] = run_ledger(other, own)
-    return found | {name: run_ledger(harness.ROOT, cache) for name in ("cold", "warm")}
+    found["cold"] = run_ledger(harness.ROOT, cache)
+    if other is not None:
+        both = [name for name in found["cold"]["claims"] if name in found["reference"]["claims"]]
+        with tempfile.TemporaryDirectory() as own:
+            found["shared"] = run_ledger(harness.ROOT, own, both)
+    return found | ({"warm": run_ledger(harness.ROOT, cache)} if warm else {})
 
 
 def summary(
@@ -289,12 +298,15 @@ def summary(
     """The rows shown, every claim, and which rows of the ledger were compared."""
 
     def values(of: Callable[[Run], float | None]) -> dict[str, list[float | None]]:
-        return {name: [of(run) for run in turns] for name, turns in runs.items()}
+        return {
+            name: [of(run) for run in turns] for name, turns in runs.items() if name != "shared"
+        }
 
     rows = [row(what, **values(operator.itemgetter(what))) for what in _WHOLE]
     for what in (_WALL, _CPU):
-        pairs = zip(runs["cold"], runs["warm"], strict=True)
+        pairs = zip(runs["cold"][-len(runs["warm"]) :], runs["warm"], strict=True)
         rows.append(row(f"{what}, compiling", [cold[what] - warm[what] for cold, warm in pairs]))
+    rows += _beside_commit(runs) if "shared" in runs else []
     ids = dict.fromkeys(name for turns in runs.values() for name in turns[0]["claims"])
     claims = [
         {**row(name, **values(lambda run, n=name: run["claims"].get(n))), **work.get(name, {})}
@@ -305,6 +317,7 @@ def summary(
     short = sum(claim.get("median", 0.0) for claim in claims[len(shown) :])
     notes = [f"{len(claims) - len(shown)} claims below {_SHOWN:g} s: {short:.1f} s together."]
     ours, *others = ({*runs[name][0]["places"]} for name in ("cold", "reference") if name in runs)
+    result = {"rows": rows + shown, "claims": claims, "ledger_rows": len(ours), "notes": notes}
     for theirs in others:
         new = ", ".join(claim["what"] for claim in claims if "reference" not in claim) or "none"
         notes.append(
@@ -312,7 +325,18 @@ def summary(
             f"this one only (of new claims: {new}; others count among their claim's seconds), "
             f"{len(theirs - ours)} in the other only."
         )
-    return {"rows": rows + shown, "claims": claims, "ledger_rows": len(ours), "notes": notes}
+        result["shared_rows"] = len(ours & theirs)
+    return result
+
+
+def _beside_commit(runs: Mapping[str, Sequence[Run]]) -> list[dict[str, Any]]:
+    """Of the claims that the other commit has too, and what the others add to them."""
+    found = []
+    for what, label in ((_WALL, _SHARED), (_CPU, f"{_SHARED}, CPU")):
+        both, theirs = ([run[what] for run in runs[name]] for name in ("shared", "reference"))
+        found.append(row(label, both, reference=theirs))
+    pairs = zip(runs["cold"], runs["shared"], strict=True)
+    return [*found, row(_LATER, [every[_WALL] - both[_WALL] for every, both in pairs])]
 
 
 def _longest(claim: Mapping[str, Any]) -> float:
@@ -360,11 +384,24 @@ def conclude(result: harness.Result) -> str:
     )
     if "ratio" not in whole:
         return text
-    goal = "reached" if whole["ratio"] >= _GOAL else "missed"
+    if _SHARED not in rows:  # of runs before they were measured apart
+        told = f"{_ratio(result, whole, cpu)}, and {first['reference']:.0f} s to its first verdict."
+        return f"{text} {told[0].upper()}{told[1:]}"
+    both, of_both, later = (rows[what] for what in (_SHARED, f"{_SHARED}, CPU", _LATER))
     return (
-        f"{text} Commit {result['reference']}, in turn with it, takes {whole['ratio']:.1f} times "
-        f"as long (goal {_GOAL:g}, {goal}), {cpu['ratio']:.1f} times the CPU seconds, and "
-        f"{first['reference']:.0f} s to its first verdict."
+        f"{text} On the claims that it has too, {result['shared_rows']} of the rows in "
+        f"{both['median']:.0f} s, {_ratio(result, both, of_both)}, and "
+        f"{first['reference']:.0f} s to its first verdict. Later claims add "
+        f"{_held(later, _LATER_LIMIT, 's')}; with them it is {whole['ratio']:.1f} times."
+    )
+
+
+def _ratio(result: harness.Result, wall: Mapping[str, Any], cpu: Mapping[str, Any]) -> str:
+    """The other commit's seconds beside ours, and the goal."""
+    goal = "reached" if wall["ratio"] >= _GOAL else "missed"
+    return (
+        f"commit {result['reference']}, in turn with it, takes {wall['ratio']:.1f} times as long "
+        f"(goal {_GOAL:g}, {goal}), {cpu['ratio']:.1f} times the CPU seconds"
     )
 
 

@@ -110,6 +110,7 @@ def test_the_answer_holds_a_commit_and_the_limits_beside_the_run():
         "warm": [run(7), run(8)],
         "reference": [run(54, 30.0, claims=[("G.1", 20.0)], places=[both]) for _ in range(2)],
     }
+    alone = {"shared": [run(wall, places=[both]) for wall in (6, 9)]}
     result = ledger.summary(runs, {"G.1": {"cpu": 3.0, "evaluations": 7}})
     claims = [row for row in result["rows"] if row["what"] in ("G.1", "X9")]
     assert [(row["what"], row["ratio"], row["evaluations"]) for row in claims] == [("G.1", 5.0, 7)]
@@ -123,6 +124,13 @@ def test_the_answer_holds_a_commit_and_the_limits_beside_the_run():
     assert "after 2 s (within 15 s)" in said
     assert "hold 100 MB (within 1500 MB)" in said
     assert "Commit abc, in turn with it, takes 5.7 times as long (goal 5, reached)" in said
+    last = {**runs, **alone, "warm": [run(8)]}  # kept kernels in the last round alone
+    result = ledger.summary(last, {})
+    said = ledger.conclude({**result, "cores": 2, "reference": "abc"})
+    assert "take 10 s on 2 cores, 2 s of it compiling" in said
+    assert "On the claims that it has too, 1 of the rows in 8 s, commit abc, in turn" in said
+    assert "takes 7.5 times as long (goal 5, reached), 7.5 times the CPU seconds" in said
+    assert "Later claims add 2 s (within 30 s); with them it is 5.7 times." in said
     del runs["reference"]
     unmeasured = {"cold": [{**run(20), ledger._PEAK: None}], "warm": [run(7)]}
     said = ledger.conclude({**ledger.summary(unmeasured, {}), "cores": 2, "reference": None})

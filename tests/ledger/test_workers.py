@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mixdyn.cli import warmup
 from mixdyn.kernels import compiling
 from tests import toys
-from verify.ledger import cases, recorded, registry, store
+from verify.ledger import cases, recorded, registry, store, workers
 from verify.ledger.case import Profile
 from verify.ledger.workers import Task, Watcher, check_all, worth
 from verify.measure.measurement import Measurement
@@ -175,8 +176,9 @@ def test_an_interrupt_ends_all_processes(case, tmp_path):
 
 
 DRIVER = """
-import sys
+import sys, tempfile
 from pathlib import Path
+tempfile.tempdir = sys.argv[2]
 from tests.ledger import test_workers as made
 import dataclasses
 
@@ -188,12 +190,42 @@ list(made.check_all(asked, 2, made.Watcher(), made.made_up))
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for a process of another's")
-def test_a_worker_does_not_outlive_the_one_that_started_it(tmp_path):
-    with subprocess.Popen([sys.executable, "-c", DRIVER, str(tmp_path)]) as driver:
+def test_a_worker_and_the_crews_folder_do_not_outlive_the_one_that_started_them(tmp_path):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    command = [sys.executable, "-c", DRIVER, str(tmp_path), str(temporary)]
+    with subprocess.Popen(command) as driver:
         until(lambda: list(tmp_path.glob("worker-*")))
+        assert list(temporary.iterdir())
         driver.kill()
     (file,) = tmp_path.glob("worker-*")
     until(lambda: not Path("/proc", file.name.removeprefix("worker-")).is_dir())
+    assert not list(temporary.iterdir())
+
+
+def test_before_a_long_run_all_workers_but_the_first_compile_each_something_else(case, monkeypatch):
+    def ahead(seconds, jobs):
+        """What each of the workers is told to compile; none is started."""
+        told = []
+
+        def hire(load, cases, shared, share=()):
+            told.append(share)
+            if len(told) == jobs:
+                raise InterruptedError
+
+        monkeypatch.setattr(workers, "_Worker", hire)
+        with pytest.raises(InterruptedError):
+            list(check_all(tasks(case, dict.fromkeys(list(WHAT)[:4], seconds)), jobs, Watcher()))
+        return told
+
+    assert ahead(1.0, 2) == [(), ()]
+    first, *others = ahead(100.0, 2)
+    assert first == ()
+    assert others == [workers._AHEAD]
+    first, *others = ahead(100.0, 4)
+    assert first == ()
+    assert sorted(name for share in others for name in share) == sorted(workers._AHEAD)
+    assert set(workers._AHEAD) <= {name for name, _ in warmup.tasks()}
 
 
 def test_more_processes_than_are_worth_it_are_not_started(case):

@@ -3,7 +3,8 @@
 A worker holds what claims share on a case, checks the claim it is told and sends the rows. Which
 claim comes next is decided in the process that started them, and so is which worker makes a
 measurement that several ask for: the others read it from the case's folder. That process also reads
-for all of them what code a measurement depends on.
+for all of them what code a measurement depends on. Before a long run all workers but the first
+compile kernels that claims will ask for, each others, so that none waits for the first one's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import functools
 import multiprocessing as mp
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -57,6 +59,15 @@ class Watcher:
 
 
 _START = 2.0  # seconds of work that are worth the start of a process, which imports for one
+_LONG = 60.0  # seconds of work from which on nearly every kernel is met
+# Of `mixdyn.cli.warmup`, what takes longest to compile but for a product mixture, which the first
+# worker meets within seconds.
+_AHEAD = (
+    "general mixture",
+    "residual network",
+    "residual network, float64",
+    "responsibilities",
+)
 
 
 def worth(jobs: int, tasks: Sequence[Task]) -> int:
@@ -104,12 +115,16 @@ def _rows(entry: Entry, case: Case) -> list[Row]:
 
 
 class _Worker:
-    """A process that checks claims, seen from outside. task : what it works on."""
+    """A process that checks claims, seen from outside. task : what it works on. shared : the
+    folder of the crew, which goes with it; ahead : tasks of the warm-up that it begins with."""
 
-    def __init__(self, load: Load, cases: Sequence[Case]) -> None:
+    def __init__(
+        self, load: Load, cases: Sequence[Case], shared: Path, ahead: Sequence[str] = ()
+    ) -> None:
         context = mp.get_context("spawn")  # a fork would take this one's threads for its own
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, load, cases), daemon=True)
+        given = theirs, load, cases, shared, ahead
+        self.process = context.Process(target=_work, args=given, daemon=True)
         with _environment(dict.fromkeys(_ONE_THREAD, "1")):
             self.process.start()
         theirs.close()
@@ -159,7 +174,8 @@ class _Crew:
         by_length = sorted(tasks, key=lambda task: -task.seconds)
         self.left = [[t for t in by_length if t.case == case] for case in self.cases]
         sent = [replace(c, workspace={}, folder=c.folder or shared) for c in self.cases]
-        self.hire: Callable[[], _Worker] = functools.partial(_Worker, load, sent)
+        self.hire: Callable[..., _Worker] = functools.partial(_Worker, load, sent, shared)
+        self.ahead = _AHEAD if sum(task.seconds for task in tasks) > _LONG else ()
         self.watcher = watcher
         self.workers: list[_Worker] = []
         self.makers: dict[str, _Worker] = {}
@@ -168,7 +184,9 @@ class _Crew:
     def check(self, jobs: int) -> Iterator[tuple[Task, list[Row]]]:
         """The tasks with their rows, as they are finished."""
         try:
-            self.workers = [self.hire() for _ in range(min(jobs, sum(map(len, self.left))))]
+            jobs = min(jobs, sum(map(len, self.left)))
+            shares = [(), *(self.ahead[k :: jobs - 1] for k in range(jobs - 1))]
+            self.workers = [self.hire(share) for share in shares]
             while busy := self._give_out():
                 for pipe in wait(list(busy)):
                     yield from self._hear(busy[pipe])
@@ -233,10 +251,12 @@ class Elsewhere(BaseException):  # no fault of a check: what catches those lets 
     """Another process makes the measurement that a check asks for, which is begun again later."""
 
 
-def _work(pipe: Connection, load: Load, cases: Sequence[Case]) -> None:
+def _work(
+    pipe: Connection, load: Load, cases: Sequence[Case], shared: Path, ahead: Sequence[str]
+) -> None:
     """Check what comes through the pipe, until its other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the one that ends this
-    threading.Thread(target=_follow, daemon=True).start()
+    threading.Thread(target=_follow, args=(shared,), daemon=True).start()
 
     @contextlib.contextmanager
     def turn(key: str) -> Iterator[None]:
@@ -255,6 +275,7 @@ def _work(pipe: Connection, load: Load, cases: Sequence[Case]) -> None:
     cases = [replace(case, turn=turn, code=code) for case in cases]
     last = None
     with compiling.on_compile(lambda kernel: pipe.send(("compiling", kernel))):
+        _compile(ahead)
         while True:
             place, claim_id = pipe.recv()
             last = _leave(last, cases[place])
@@ -264,9 +285,21 @@ def _work(pipe: Connection, load: Load, cases: Sequence[Case]) -> None:
                 pipe.send(("elsewhere", str(other)))
 
 
-def _follow() -> None:
-    """End with the process that started this one, however that ended."""
+def _compile(ahead: Sequence[str]) -> None:
+    """These tasks of the warm-up."""
+    if ahead:
+        from mixdyn.cli import warmup
+
+        tasks = dict(warmup.tasks())
+        for name in ahead:
+            tasks[name]()
+
+
+def _follow(shared: Path) -> None:
+    """End with the process that started this one, however that ended, and take away the folder that
+    it can take away no more."""
     parent = mp.parent_process()
     assert parent is not None
     wait([parent.sentinel])
+    shutil.rmtree(shared, ignore_errors=True)
     os._exit(1)
