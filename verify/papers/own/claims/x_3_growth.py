@@ -327,6 +327,7 @@ def _mixture_pairs(case: Case) -> Pairs:
 def learned(case: Case, models: Sequence[TrainedModel], growth: float = 1.0) -> Iterator[Part]:
     """Widths against the learned exponent, then rates against the mass of the trap. growth: a
     factor on that exponent."""
+    yield COMMON_SIGMA
     found = [traps(case, model) for model in models]
     exponent = np.array([[trap.growth for trap in every] for every in found])
     yield Side(
