@@ -23,6 +23,7 @@ from .insurance import (
     pathwise_probability,
     stopped_probability,
 )
+from .memory import return_at_least, return_at_most
 from .outside import last_step_probability, log_start_probability
 from .saddle import SaddleBox, saddle_box
 from .stability import (
@@ -92,6 +93,8 @@ __all__ = [
     "pathwise_probability",
     "reference_drift",
     "responsibility_bound",
+    "return_at_least",
+    "return_at_most",
     "saddle_box",
     "sde_budget",
     "segment_remainder",

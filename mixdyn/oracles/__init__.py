@@ -9,6 +9,7 @@ O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids.
 X7 `linear_recursion_std`, X8 `late_noise_std`: the spread that samplers return in one mode.
 M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X13 `channel_mmse`, `channel_nats`, `grid_price`: what noise leaves and tells, and grids in nats.
+X15, X16 `gaussian_return`, `two_mode_return`: whether two draws from one noisy state end alike.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
 X17 `guided_flow`: the flow guided towards a mode, on lines and their products.
 """
@@ -20,6 +21,7 @@ from .chain_law import (
     log_gap_probability,
     log_middle_probability,
 )
+from .clones import gaussian_return, information_rho, log_two_mode_parting, two_mode_return
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .guidance import guided_flow
@@ -66,16 +68,19 @@ __all__ = [
     "expected_window_variance",
     "flow_map",
     "flow_map_arb",
+    "gaussian_return",
     "grid_price",
     "guided_flow",
     "hybrid_log_interval",
     "hybrid_sample",
+    "information_rho",
     "late_noise_std",
     "linear_recursion_std",
     "log_away_probability",
     "log_gap_probability",
     "log_interval",
     "log_middle_probability",
+    "log_two_mode_parting",
     "ode_contraction",
     "orthogonal_flow",
     "orthogonal_reverse",
@@ -89,6 +94,7 @@ __all__ = [
     "two_mode_drift",
     "two_mode_equilibria",
     "two_mode_logit",
+    "two_mode_return",
     "two_mode_slope",
     "window_covariance",
     "window_variance_law",

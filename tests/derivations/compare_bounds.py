@@ -12,7 +12,7 @@ from mixdyn import bounds
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import InputError, NotApplicableError
 
-from . import compare_insurance
+from . import compare_clones, compare_insurance
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
 POINTS = 6
@@ -413,4 +413,8 @@ def _agree_box(box, w, v, shape):
         assert box.slack < 0.0
 
 
-COMPARISONS = [*collect(globals()), *collect(vars(compare_insurance))]
+COMPARISONS = [
+    *collect(globals()),
+    *collect(vars(compare_clones)),
+    *collect(vars(compare_insurance)),
+]

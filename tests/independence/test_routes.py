@@ -23,7 +23,7 @@ FORBIDDEN_ATTRIBUTES = {
 DYNAMIC = {"getattr", "__import__", "exec", "eval", "vars"}
 ALLOWED_SIBLINGS = {"mixdyn.support.errors", "mixdyn.support.checks", "mixdyn.problem.checks"}
 TOP_LEVEL = {"numpy", "numpy.typing", "scipy.special"}
-LAZY = {"scipy.stats", "scipy.optimize", "scipy.integrate", "flint"}
+LAZY = {"scipy.stats", "scipy.optimize", "scipy.integrate", "scipy.interpolate", "flint"}
 
 
 def _package_files(package: str) -> list[Path]:
