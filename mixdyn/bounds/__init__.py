@@ -18,6 +18,7 @@ from .dominance import (
 from .guidance import guidance_shift_far, guidance_shift_limits
 from .insurance import (
     bounded_mean_limit,
+    log_kl_coverage,
     log_kl_inverse,
     path_budget,
     pathwise_probability,
@@ -76,6 +77,7 @@ __all__ = [
     "last_step_probability",
     "laurent_massart_threshold",
     "log_brownian_confinement",
+    "log_kl_coverage",
     "log_kl_inverse",
     "log_linear_confinement",
     "log_midpoint_probability",

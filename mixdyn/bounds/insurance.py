@@ -44,6 +44,45 @@ def log_kl_inverse(divergence: ArrayLike, log_p: ArrayLike) -> Array:
     return np.where(allowed >= -log_small, 0.0, high)
 
 
+def log_kl_coverage(divergence: ArrayLike, log_p: ArrayLike) -> Array:
+    """log of the smallest q with kl(p || q) <= divergence, kl that of two coins; shapes broadcast.
+
+    divergence >= 0, infinity allowed (then -inf); log_p <= 0, finite. Data processing makes it a
+    guarantee: an event of probability p under one law has at least this probability under any law
+    from which that one's divergence is so large. About p exp(-divergence/p), for a rare event
+    nothing.
+    """
+    allowed, log_large = np.broadcast_arrays(
+        np.maximum(np.asarray(divergence, float), 0.0), _log_probability(log_p)
+    )
+    nonnegative(np.where(np.isinf(allowed), 0.0, divergence), "divergence")
+    p = np.exp(log_large)
+    finite = np.isfinite(allowed)
+    # p log(p/q) <= divergence + the entropy of the coin, at most log 2.
+    most = (np.where(finite, allowed, 0.0) + math.log(2.0)) / p
+    low, high = log_large - most, log_large.astype(float)
+    for _ in range(_BISECTIONS):
+        if (np.nextafter(low, high) >= high).all():
+            break
+        between = low[..., None] + (high - low)[..., None] * _PLACES
+        beyond = _divergence_to(log_large[..., None], between) > allowed[..., None]
+        low = np.where(beyond, between, low[..., None]).max(axis=-1)
+        high = np.where(beyond, high[..., None], between).min(axis=-1)
+    return np.where(finite, high, -math.inf)
+
+
+def _divergence_to(log_p: Array, log_q: Array) -> Array:
+    """kl(p || q) for q <= p, without cancellation at q = p: q g(p/q) + (1 - q) g((1-p)/(1-q))."""
+    p, q = np.exp(log_p), np.exp(log_q)
+    ratio = log_p - log_q
+    excess = np.expm1(np.minimum(ratio, 1.0))  # beyond it the plain form is used
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.where(excess < 1.0, q * _growth(excess), p * ratio - p + q)
+        rest = -np.expm1(log_q)
+        second = np.where(rest > 0.0, rest * _growth(-(p - q) / rest), 0.0)
+    return first + second
+
+
 def _divergence_from(log_x: Array, log_p: Array) -> Array:
     """kl(x || p) for x >= p, without cancellation at x = p: p g(x/p) + (1 - p) g((1-x)/(1-p)),
     g(r) = r log r - r + 1."""

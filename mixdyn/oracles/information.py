@@ -2,9 +2,9 @@
 
 On a line, y = x_0 + sqrt(rho) eps with density p: the Fisher information J = E (p'/p)^2 gives
 mmse = rho - rho^2 J (Brown's identity, by Tweedie), the differential entropy h gives I = h - 1/2
-log(2 pi e rho). A product grid, or means on a line, is a sum of such lines. A grid of levels costs
-half the left Riemann error of the integral of the mmse over g = 1/rho (I-MMSE, Guo, Shamai and
-Verdu 2005), here as integrals of mmse(g_k) - mmse(g) step by step.
+log(2 pi e rho). A product grid, or means on a line, is a sum of such lines. For eta = 1 a grid of
+levels costs half the left Riemann error of the integral of the mmse over g = 1/rho (I-MMSE, Guo,
+Shamai and Verdu 2005), here as integrals of mmse(g_k) - mmse(g) step by step.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mixdyn.problem.checks import check_mixture
-from mixdyn.support.checks import Array, check_array
+from mixdyn.support.checks import Array, check_array, check_positive
 from mixdyn.support.errors import InputError
 
+from .linear import kept_share
 from .separable import Axis, line_of_sigmas, separate
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _REACH = 10.0  # standard deviations
 _POINTS = 20  # of the Gauss-Legendre rule on a panel
-_PANEL = 0.3  # length of a panel in the least standard deviation
+_PANEL = 0.8  # length of a panel in the least standard deviation
 _PER_STEP, _PER_FOLD = 3, 8  # points in a step, and more for each factor e that g changes by
 
 
@@ -41,9 +42,14 @@ def channel_nats(mixture: GaussianMixture, rho: ArrayLike) -> Array:
     return _of_axes(mixture, rho)[1]
 
 
-def grid_price(mixture: GaussianMixture, rho: ArrayLike) -> Array:
-    """(K,) what each step of eta = 1 costs in nats, along levels rho (K + 1,) that fall."""
+def grid_price(mixture: GaussianMixture, rho: ArrayLike, eta: float = 1.0) -> Array:
+    """(K,) what each step of DDIM(eta) costs in nats, along levels rho (K + 1,) that fall.
+
+    With q = rho_s/rho_t and r^2 = q (1 - eta^2 (1 - q)) the mean is off by (q - r) (y - x0_hat), of
+    mean square d rho_t - mmse, and the variance is eta^2 times the bridge's.
+    """
     levels = check_array(rho, "rho", ndim=1)
+    strength = check_positive(eta, "eta")
     if len(levels) < 2 or not (np.diff(levels) < 0.0).all() or levels[-1] <= 0.0:
         raise InputError("levels fall and stay above 0", levels, "Pass the noisy levels of a grid.")
     g = 1.0 / levels
@@ -56,9 +62,17 @@ def grid_price(mixture: GaussianMixture, rho: ArrayLike) -> Array:
         at.append(np.exp(u))
         weight.append(0.5 * fold * w * np.exp(u))
     inner = np.concatenate(at)
-    held = channel_mmse(mixture, levels[:-1])[step]
-    lost = 0.5 * np.concatenate(weight) * (held - channel_mmse(mixture, 1.0 / inner))
-    return np.asarray(np.bincount(step, lost, len(folds)), float)
+    mmse = channel_mmse(mixture, levels[:-1])
+    lost = 0.5 * np.concatenate(weight) * (mmse[step] - channel_mmse(mixture, 1.0 / inner))
+    cost = np.asarray(np.bincount(step, lost, len(folds)), float)
+    if strength == 1.0:
+        return cost
+    q, square = levels[1:] / levels[:-1], strength**2
+    kept = np.sqrt([q_k * kept_share(strength, 1.0 - q_k) for q_k in q.tolist()])
+    variance = square * levels[1:] * (1.0 - q)
+    spread = 0.5 * mixture.d * (1.0 / square - 1.0 + math.log(square))
+    off = 0.5 * (q - kept) ** 2 * (mixture.d * levels[:-1] - mmse) / variance
+    return cost + spread + off + 0.5 * (1.0 / square - 1.0) * np.diff(g) * mmse
 
 
 def _of_axes(mixture: GaussianMixture, rho: ArrayLike) -> tuple[Array, Array]:

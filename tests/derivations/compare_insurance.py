@@ -42,6 +42,26 @@ def kl_inverse():
     assert math.log(3e-5) - 1e-3 < tiny < math.log(3e-5) + 2e-3
 
 
+@covers(bounds.log_kl_coverage)
+def kl_coverage():
+    for p, divergence in ((0.04, 0.1), (0.04, 1e-6), (0.5, 0.05), (0.97, 3.0), (1e-3, 0.01)):
+        value = bounds.log_kl_coverage(divergence, math.log(p))
+        exact_p = mpmath.exp(mpmath.mpf(math.log(p)))
+        # In the logarithm, where kl(p || q) falls.
+        exact = _closest(
+            lambda y, _, p=exact_p: _kl(p, mpmath.exp(-y)),
+            None,
+            mpmath.mpf(divergence),
+            -mpmath.log(exact_p),
+            500,
+        )
+        agree(value, -exact, rtol=1e-9)
+    assert bounds.log_kl_coverage(math.inf, math.log(0.5)) == -math.inf
+    assert bounds.log_kl_coverage(0.0, math.log(0.3)) == math.log(0.3)
+    # A sure event of divergence D has probability e^-D at least.
+    agree(bounds.log_kl_coverage(2.0, 0.0), -2.0)
+
+
 @covers(bounds.pathwise_probability, bounds.path_budget)
 def pathwise():
     exact = formula("pathwise_bound", "bound")

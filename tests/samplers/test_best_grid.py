@@ -46,18 +46,26 @@ def test_no_grid_of_as_many_steps_costs_less(steps):
 
     every = itertools.combinations(range(8, 1, -1), steps - 1)
     least = min(cost((*times, 1)) for times in every)
-    found = best_grid(LINE, SHORT, steps)
+    found = best_grid(LINE, SHORT, steps, start_nats=np.inf)
     assert found.steps == steps
     assert cost(found.times[:-1].tolist()) == pytest.approx(least, rel=1e-9)
 
 
-def test_the_standard_problem_pays_a_third_of_the_quadratic_grid():
+def test_the_standard_problem_pays_half_of_the_quadratic_grid():
     grid, schedule = presets.grid(), NoiseSchedule.linear()
-    for steps, factor in ((10, 9.0), (50, 2.5), (100, 2.1)):
+    for steps, factor in ((10, 3.0), (20, 2.4), (50, 2.1), (100, 2.0)):
         best = mixdyn.price(grid, schedule, DDIM(steps, "price", eta=1.0))
         usual = mixdyn.price(grid, schedule, DDIM(steps, eta=1.0))
         assert usual.total > factor * best.total
+        assert best.start < 1e-3
         assert len(best.by_step) == steps - 1
+        least = best_grid(grid, schedule, steps, start_nats=np.inf)
+        assert mixdyn.price(grid, schedule, DDIM(spacing=least, eta=1.0)).total < best.total
+
+
+def test_a_schedule_without_noise_at_its_end_starts_where_it_costs_least():
+    short = NoiseSchedule.linear(T=40)
+    assert best_grid(LINE, short, 10).times[0] == 40
 
 
 def test_many_steps_reach_the_limit_of_the_density():

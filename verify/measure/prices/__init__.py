@@ -1,0 +1,1 @@
+"""Prices of samplers in nats: on exact paths, on other grids, with trained networks."""
