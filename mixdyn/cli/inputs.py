@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mixdyn.learned.loading import SizedModel
     from mixdyn.score import ExactScore, GuidedScore, Precision
 
-    from .requests import SampleRequest
+    from .requests import PriceRequest, SampleRequest
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def read_times(text: str, schedule: NoiseSchedule) -> TimeGrid:
 # -- models --------------------------------------------------------------------------------------
 
 
-def read_problem(request: SampleRequest) -> tuple[GaussianMixture, NoiseSchedule]:
+def read_problem(request: SampleRequest | PriceRequest) -> tuple[GaussianMixture, NoiseSchedule]:
     """The mixture and the schedule that the options name; what is left out is that of the
     checkpoint, where there is one, else the linear schedule. A mixture must come from somewhere."""
     from mixdyn.learned.loading import own_problem
@@ -129,13 +129,11 @@ def read_problem(request: SampleRequest) -> tuple[GaussianMixture, NoiseSchedule
 
 
 def build_model(
-    request: SampleRequest, mixture: GaussianMixture, schedule: NoiseSchedule
-) -> GaussianMixture | ExactScore | GuidedScore | SizedModel:
+    request: SampleRequest | PriceRequest, mixture: GaussianMixture, schedule: NoiseSchedule
+) -> GaussianMixture | ExactScore | SizedModel:
     """The mixture itself for the exact score, or the model that the options refer to."""
     from mixdyn.learned.loading import load_model
 
-    if request.guidance is not None or request.label is not None:
-        return build_guided(request, mixture, schedule)
     if request.model is None:
         if request.predicts is not None or request.index_base is not None:
             raise InputError(
@@ -168,10 +166,12 @@ def build_model(
     )
 
 
-def build_guided(
+def build_score(
     request: SampleRequest, mixture: GaussianMixture, schedule: NoiseSchedule
-) -> GuidedScore:
-    """The exact score of a mixture, guided as the options say."""
+) -> GaussianMixture | ExactScore | GuidedScore | SizedModel:
+    """What `build_model` does, or the exact score of the mixture guided as the options say."""
+    if request.guidance is None and request.label is None:
+        return build_model(request, mixture, schedule)
     from mixdyn.score import GuidedScore
 
     if request.guidance is None or request.label is None:
@@ -205,12 +205,13 @@ def read_modes(text: str) -> list[int]:
         ) from None
 
 
-def _refuse_mixture_only(request: SampleRequest, what: str, remedy: str) -> None:
-    if (why := samplers()[request.sampler].mixture_only) is not None:
+def _refuse_mixture_only(request: SampleRequest | PriceRequest, what: str, remedy: str) -> None:
+    kind = samplers().get(request.sampler)
+    if kind is not None and (why := kind.mixture_only) is not None:
         raise InputError(f"the sampler {request.sampler} {why}", what, remedy)
 
 
-def _refuse_device(request: SampleRequest, what: str) -> None:
+def _refuse_device(request: SampleRequest | PriceRequest, what: str) -> None:
     if request.device is not None:
         raise InputError(
             "--device places a checkpoint", f"--device {request.device} for {what}", "Leave it out."

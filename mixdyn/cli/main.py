@@ -23,6 +23,7 @@ from .requests import (
     MIXTURE_HELP,
     USUAL,
     CheckOptions,
+    PriceRequest,
     RecurseRequest,
     SampleRequest,
     Seed,
@@ -99,6 +100,19 @@ def sample_command(request: SampleRequest, as_json: bool) -> None:
         if summary.start_error.words:
             typer.echo(f"warning: {summary.start_error.words}", err=True)
         show(print_summary, summary, as_json)
+
+
+@app.command("price")
+@asks(PriceRequest, sorted(samplers().values(), key=lambda kind: kind.name != USUAL))
+def price_command(request: PriceRequest, as_json: bool) -> None:
+    """What a sampler costs in nats, by start, steps and learning, and what it cannot lose."""
+    with _exit_codes():
+        from .pricing import print_price, run_price
+        from .render import show
+
+        with _progress("pricing") as progress:
+            summary = run_price(request, progress)
+        show(print_price, summary, as_json)
 
 
 @app.command("check")

@@ -117,6 +117,53 @@ class SampleRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PriceRequest:
+    """One run of `mixdyn price`; mixture, schedule and model as in `SampleRequest`."""
+
+    mixture: OwnMixtureText = None
+    schedule: OwnScheduleText = None
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="A sampler of ours, or library:sampler; without noise the price is infinite.",
+            metavar="NAME|SPEC",
+        ),
+    ] = "ddpm"
+    options: dict[str, Any] = field(default_factory=dict)
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="A score model whose learning is priced too: a checkpoint (.safetensors), or a "
+            "function f(x, t) or an object with eps(x, t).",
+            metavar="FILE|MODULE:NAME",
+        ),
+    ] = None
+    predicts: Annotated[
+        str | None,
+        typer.Option(
+            help="What the function returns: eps, x0, v, score or velocity.", show_default="eps"
+        ),
+    ] = None
+    index_base: Annotated[
+        int | None,
+        typer.Option(
+            help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
+        ),
+    ] = None
+    n: Annotated[
+        int | None, typer.Option("-n", help="Draws of what is no integral.", show_default="2048")
+    ] = None
+    out: Annotated[Path | None, typer.Option(help="Write it there as JSON.")] = None
+    seed: Seed = 0
+    precision = device = None  # of sample alone
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the model is a file of `mixdyn train`."""
+        return self.model is not None and self.model.endswith(CHECKPOINT)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckOptions:
     """What `mixdyn check` is asked; options: of DDIM."""
 

@@ -30,7 +30,7 @@ from mixdyn.support.provenance import usable_cores
 from mixdyn.support.statistics import Proportion
 
 from .facts import StartFacts, start_facts
-from .inputs import build_model, build_sampler, read_problem
+from .inputs import build_score, build_sampler, read_problem
 from .requests import SampleRequest
 
 _DUE = 20.0  # samples: a mode due fewer may stay empty by chance
@@ -104,7 +104,7 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     seed = resolve_seed(request.seed)
     mixture, schedule = read_problem(request)
     sampler = build_sampler(request.sampler, request.options, schedule, mixture)
-    model = build_model(request, mixture, schedule)
+    model = build_score(request, mixture, schedule)
     began = time.perf_counter()
     with warnings.catch_warnings(), kernels.threads(_threads(request.threads)):
         warnings.simplefilter("ignore", StartWarning)  # the summary says it

@@ -119,7 +119,7 @@ def learned(
 
 
 CLAIM.must_fail(learned, "linspace in its place", ours="linspace")
-CLAIM.must_fail_narrowly(learned, "{} more", 10.0, factor=lambda s: 1.0 + s)
+CLAIM.must_fail_narrowly(learned, "{} more with networks", 10.0, factor=lambda s: 1.0 + s)
 
 
 def _total(case: Case, model: TrainedModel, steps: int, name: str) -> tuple[float, float]:
