@@ -200,13 +200,23 @@ class LateNoiseStepper:
 
         They depend on the model, the schedule and the grid alone: every block and shard agrees.
         """
+        x_0 = self.pilot
+        self.extra += 2 * len(x_0) * self._late_plan.grid.steps
+        return width_of(self.model, self._late_plan, x_0)
+
+    @functools.cached_property
+    def pilot(self) -> Array:
+        """Some samples (n, d), by few steps without noise."""
         d, schedule = self._before.shape[1], self.schedule
         alone = AdaptiveNoise(
             min(_PILOT_STEPS, schedule.T), rounds=0, late_noise=False, last_noise=False
         )
-        grid = alone.grid(schedule)
+        grid = self._pilot_grid(alone.steps)
         first = int(grid.times[0])
         x = schedule.scale[first] * standard_normals(0, _PILOT, d, first, stream=Stream.START)
         walk(alone.stepper(self.model, schedule, grid), x, Rows(0, 0))
-        self.extra += _PILOT * (grid.steps + 2 * self._late_plan.grid.steps)
-        return width_of(self.model, self._late_plan, x)
+        self.extra += _PILOT * grid.steps
+        return x
+
+    def _pilot_grid(self, steps: int) -> TimeGrid:
+        return AdaptiveNoise(steps).grid(self.schedule)

@@ -31,18 +31,26 @@ _WATCHED_RHO, _WATCHED = 5e-3, 6
 _CHECKED_RHO = 5e-2
 
 
-class _Testing(Protocol):
+class Testing(Protocol):
     """The numbers that testing needs."""
 
     @property
-    def level(self) -> float: ...
+    def level(self) -> float:
+        """Chance that a sound sample fails a test."""
+        ...
+
     @property
-    def checks(self) -> int: ...
+    def checks(self) -> int:
+        """Tests of a finished sample."""
+        ...
+
     @property
-    def rounds(self) -> int: ...
+    def rounds(self) -> int:
+        """Repetitions at most."""
+        ...
 
 
-def check_testing(how: _Testing) -> None:
+def check_testing(how: Testing) -> None:
     """Refuse impossible numbers, each with its rule."""
     check_integer(how.checks, "checks", 0)
     check_integer(how.rounds, "rounds", 0, MAX_ATTEMPTS)
@@ -104,7 +112,7 @@ class RetryStepper:
     needs_eps = True
     resumable = False
 
-    def __init__(self, base: Stepper, schedule: NoiseSchedule, how: _Testing) -> None:
+    def __init__(self, base: Stepper, schedule: NoiseSchedule, how: Testing) -> None:
         self.base, self.schedule, self.how, self.grid = base, schedule, how, base.grid
         self._rho: Array = schedule.rho[self.grid.times[:-1]]
         self._watched = frozenset(_watched(self._rho).tolist())

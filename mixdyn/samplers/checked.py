@@ -1,0 +1,127 @@
+"""CheckedNoise: the kernel's noise and checks by the posterior, for about twenty evaluations.
+
+`adaptive`'s steps (second order until one mode owns a path, then the reverse kernel's mean and the
+variance rho_s (1 - q) + (1 - q)^2 Var(x_0 | x_t), which returns a mode's width on every grid) on a
+grid of its own, and `posterior_check`'s tests in place of `retry`'s. Why few steps do:
+
+* Samples are checked by the posterior of a mode, a few of its widths, instead of by the noise.
+  A check costs one evaluation; with four nearly every sample that ends between modes is found.
+* The grid is dense where paths decide, at noise about as large as the data, and coarse at both
+  ends: log rho = c + h sinh(1.5 u)/sinh 1.5, u even in -1..1, with h the way from c to either end.
+* The width of the modes is read off at levels of noise of its own, as few steps meet too few.
+
+Nothing here knows the mixture. Cost: `steps` evaluations, one a check, and the repeated part of the
+paths that fail; once a run, some three thousand evaluations for the width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import ClassVar
+
+import numpy as np
+
+from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..score.protocol import ScoreModel
+from ..support.checks import Array, check_integer, check_positive
+from .adaptive import AdaptiveNoise, LateNoiseStepper
+from .calibration import Width, width_of
+from .options import Options, offer
+from .plan import bridge_plan, check_reach
+from .posterior_check import PosteriorRetryStepper
+from .retry import check_testing
+from .step import Stepper
+
+# Noise over the signal at the first node (where the schedule goes four times beyond it: else at T),
+# where nodes are densest, and at the last one at least.
+_FIRST_RHO, _DENSE_RHO, _LAST_RHO = 1e4, 0.5, 1e-4
+_BEYOND = 4.0
+_BEND = 1.5  # of the spacing; 0 is even in log rho
+_WIDTHS = 14  # levels of noise at which the modes' width is read off
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedNoise(Options):
+    """A sampler for about twenty evaluations, whose samples the model's own posterior checks.
+
+    Parameters
+    ----------
+    steps : nodes of the grid; checks, repetitions and the width cost about 4.5 evaluations more.
+    late_rho : noise variance over signal variance below which steps inject noise. The data are
+        taken to have about unit variance per coordinate.
+    level : chance that a sound sample fails one check, in (0, 1). checks : how many levels of
+        noise, from 0.01 to 0.001 of the signal. rounds : how often a sample that fails is tried
+        again, at most; what fails then is returned as it is. rounds = 0 checks nothing.
+    """
+
+    name: ClassVar[str] = "checked"
+
+    steps: int = dataclasses.field(default=15, metadata=offer(int, "Number of steps."))
+    late_rho: float = 0.1
+    level: float = 0.003
+    checks: int = 4
+    rounds: int = 8
+
+    def __post_init__(self) -> None:
+        check_integer(self.steps, "the number of steps", 2)
+        check_positive(self.late_rho, "late_rho")
+        check_testing(self)
+
+    def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
+        """The times nearest to the levels above, all different; cut at `start`."""
+        T = schedule.T
+        check_integer(self.steps, "the number of steps", 2, T)
+        log_rho = np.log(schedule.rho[1:])
+        times = 1 + np.abs(log_rho - _log_levels(schedule, self.steps)[:, None]).argmin(axis=1)
+        times = np.minimum(times, T - np.arange(self.steps))
+        # From the end: later ones of a level make room for it.
+        above = np.arange(self.steps)[::-1]
+        times = np.maximum.accumulate((times - above)[::-1])[::-1] + above
+        times = np.maximum(times, above + 1)
+        full = TimeGrid([*times.tolist(), 0], T)
+        return full if start is None else full.cut(start)
+
+    def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
+        """The sampler on this model."""
+        check_reach(grid, schedule)
+        how = AdaptiveNoise(self.steps, self.late_rho, rounds=0)
+        alone = KernelStepper(model, schedule, grid, how)
+        return PosteriorRetryStepper(alone, schedule, self) if self.rounds > 0 else alone
+
+
+def _log_levels(schedule: NoiseSchedule, steps: int) -> Array:
+    """(S,) of log rho, falling."""
+    first, last = float(schedule.rho[-1]), float(schedule.rho[1])
+    if first > _BEYOND * _FIRST_RHO:
+        first = _FIRST_RHO
+    ends = np.log(first), np.log(min(max(last, _LAST_RHO), first))
+    middle = np.clip(np.log(_DENSE_RHO), ends[1], ends[0])
+    bent = np.sinh(_BEND * np.linspace(1.0, -1.0, steps)) / np.sinh(_BEND)
+    return np.where(bent > 0.0, (ends[0] - middle) * bent, (middle - ends[1]) * bent) + middle
+
+
+class KernelStepper(LateNoiseStepper):
+    """CheckedNoise's steps without its checks."""
+
+    @property
+    def variance(self) -> float:
+        """Of the middle mode per coordinate, as the model sees it."""
+        return self._width.variance
+
+    def _pilot_grid(self, steps: int) -> TimeGrid:
+        return CheckedNoise(steps).grid(self.schedule)
+
+    @functools.cached_property
+    def _width(self) -> Width:
+        """Read off at levels of noise from late_rho down; the slopes at the nodes lie between."""
+        schedule, x_0 = self.schedule, self.pilot
+        levels = np.geomspace(max(self.how.late_rho, schedule.rho[1]), schedule.rho[1], _WIDTHS)
+        distance = np.abs(np.log(schedule.rho[1:]) - np.log(levels)[:, None])
+        times = np.unique(1 + distance.argmin(axis=1))[::-1]
+        plan = bridge_plan(schedule, TimeGrid([*times.tolist(), 0], schedule.T), 1.0)
+        self.extra += 2 * len(x_0) * plan.grid.steps
+        found = width_of(self.model, plan, x_0)
+        rho, at = schedule.rho[times], schedule.rho[self._late_plan.t]
+        slopes = np.interp(-np.log(at), -np.log(rho), found.slopes)
+        return Width(found.variance, slopes, at <= rho[int(np.argmax(found.owned))])
