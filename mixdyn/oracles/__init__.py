@@ -7,6 +7,7 @@ O2 `flow_map`, `flow_map_arb`, `trap_radius`: exact probability-flow ODE of sepa
 O3 `affine_hull`, `orthogonal_flow`, `orthogonal_reverse`: linear across the hull of the means.
 O4 `two_mode_drift` and its equilibria. X4 contraction factors, X6 hybrids.
 X7 `linear_recursion_std`, X8 `late_noise_std`: the spread that samplers return in one mode.
+X14 `kernel_excess`: what a Gaussian kernel other than the nearest one costs.
 M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X13 `channel_mmse`, `channel_nats`, `grid_price`: what noise leaves and tells, and grids in nats.
 X15, X16 `gaussian_return`, `two_mode_return`: whether two draws from one noisy state end alike.
@@ -24,6 +25,7 @@ from .chain_law import (
 from .clones import gaussian_return, information_rho, log_two_mode_parting, two_mode_return
 from .flow import flow_map
 from .flow_arb import flow_map_arb
+from .gaussian_kernel import kernel_excess
 from .guidance import guided_flow
 from .hybrid import hybrid_log_interval, hybrid_sample
 from .information import channel_mmse, channel_nats, grid_price
@@ -74,6 +76,7 @@ __all__ = [
     "hybrid_log_interval",
     "hybrid_sample",
     "information_rho",
+    "kernel_excess",
     "late_noise_std",
     "linear_recursion_std",
     "log_away_probability",

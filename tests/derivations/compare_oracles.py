@@ -11,7 +11,7 @@ import pytest
 from mixdyn import oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.errors import InputError, NotApplicableError
 
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
@@ -414,6 +414,25 @@ def late_noise():
                     var = (kernel if added else bridge)(std**2, rho[n], rho[n + 1], sigma)
                     std = mpmath.sqrt(var)
                 agree(value[n + 1], std)
+
+
+@covers(oracles.kernel_excess)
+def nearest_kernel():
+    exact = formula("gaussian_kernel", "excess")
+    cases = [(0.3, 0.2, 0.0), (0.1, 4.0, 0.7), (2.0, 2.0, 0.1), (1e-6, 3e-4, 1e-3)]
+    for used, true, away in cases:
+        value = oracles.kernel_excess([[[true]]], [[[used]]], [[away]])
+        agree(value[0], exact(used, true, away), rtol=1e-11)
+    # Turned, coordinates that do not know of each other: the sum.
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((2, 2)))[0]
+    matrices = [turn @ np.diag(v) @ turn.T for v in ((0.2, 4.0), (0.3, 0.1))]
+    value = oracles.kernel_excess(matrices[:1], matrices[1:], (turn @ [0.0, 0.7])[None])
+    agree(value[0], exact(0.3, 0.2, 0.0) + exact(0.1, 4.0, 0.7), rtol=1e-11)
+    for wrong in ([[[-1.0]]], [[[0.0]]]):
+        with pytest.raises(InputError):
+            oracles.kernel_excess(wrong, [[[1.0]]])
+    with pytest.raises(InputError):
+        oracles.kernel_excess(np.eye(2)[None], [[[1.0]]])
 
 
 @covers(oracles.window_covariance, oracles.window_variance_law, oracles.QuadraticForm)
