@@ -24,6 +24,7 @@ from .insurance import (
     pathwise_probability,
     stopped_probability,
 )
+from .isoperimetry import gap_probability
 from .memory import return_at_least, return_at_most
 from .outside import last_step_probability, log_start_probability
 from .saddle import SaddleBox, saddle_box
@@ -70,6 +71,7 @@ __all__ = [
     "dominance_gap",
     "equilibrium_slope",
     "exit_time",
+    "gap_probability",
     "growth_exponent",
     "guidance_shift_far",
     "guidance_shift_limits",

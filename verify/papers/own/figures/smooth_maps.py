@@ -1,0 +1,136 @@
+"""What smooth maps leave between modes: the bound's share of the truth, by parts of the gap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mixdyn import bounds
+from mixdyn.problem.mixture import GaussianMixture
+from verify.ledger.case import Case
+from verify.measure.networks.models import require_models
+from verify.measure.smooth_maps import (
+    PARTS,
+    STRIP_PARTS,
+    exact_gap,
+    gaps_of,
+    learned_line_gaps,
+    strips,
+)
+
+from ....drawing.spec import FigureSpec, Result
+from ....drawing.style import (
+    BLACK,
+    GREY,
+    PALETTE,
+    VERMILION,
+    Axes,
+    Figure,
+    finish,
+    new_figure,
+)
+
+_LENGTHS = (6.0, 10.0, 20.0)  # of two modes in sigma
+
+
+def shares(case: Case) -> dict[str, Any]:
+    """The bound over the mass: exact (L, P) of two modes, lines (G, P) under networks, strips
+    (M, Q) under the case's networks with their rates and bounds (M,)."""
+    exact = []
+    for length in _LENGTHS:
+        two = GaussianMixture([[0.0], [length]], 1.0)
+        (ends,) = gaps_of(two)
+        gaps = [exact_gap(two, *ends, p) for p in PARTS]
+        sums = [bounds.gap_probability(g.quantile, g.width, g.largest).sum() for g in gaps]
+        exact.append(np.array(sums) / gaps[0].inside)
+    line = learned_line_gaps(case)
+    models = require_models(case)
+    plane = [(m.label, strips(case, m, 0)) for m in models if case.mixture.d > 1]
+    seen = [s for _, s in plane if s.inside.size]
+    rate = np.array([s.inside.sum() / s.n for s in seen])
+    bound = np.array([s.bound.sum(axis=0) for s in seen]).reshape(-1, len(STRIP_PARTS))
+    return {
+        "n": [s.n for s in seen] or 0,
+        "exact": np.array(exact),
+        "name": line["name"],
+        "line": line["bound"] / line["inside"][:, None],
+        "mass": line["inside"],
+        "net": [label.replace(", seed ", " ") for label, s in plane if s.inside.size],
+        "rate": rate,
+        "bound": bound,
+    }
+
+
+def _lines(ax: Axes, result: Result) -> None:
+    for k, length in enumerate(_LENGTHS):
+        label = f"exact flow, modes {length:g} σ apart"
+        ax.plot(PARTS, result["exact"][k], color=BLACK, ls=("-", "--", ":")[k], label=label)
+    names = result.labels("name")
+    for k, name in enumerate(dict.fromkeys(names)):
+        for j in np.flatnonzero(np.array(names) == name):
+            label = f"network, modes {name.split('-100k')[0].removeprefix('modes-')}"
+            ax.plot(
+                PARTS,
+                result["line"][j],
+                color=PALETTE[k],
+                marker="o",
+                label=label if j == names.index(name) else None,
+            )
+    ax.set(xscale="log", yscale="log", ylim=(1e-4, 1.6), xlabel="parts of the gap")
+    ax.set_xticks(PARTS, [str(p) for p in PARTS])
+    ax.minorticks_off()
+    ax.set_ylabel("bound / mass of the gap")
+    ax.set_title("on a line, DDIM-50", color=GREY)
+    ax.legend(loc="lower right")
+
+
+def _strips(ax: Axes, result: Result) -> None:
+    rate, bound = result["rate"], result["bound"]
+    x = np.arange(len(rate))
+    for k, parts in enumerate(STRIP_PARTS):
+        label = "one slope for the gap" if parts == 1 else f"{parts} parts"
+        ax.plot(x, bound[:, k] / rate, "os"[k], color=PALETTE[k], label=label)
+    ax.axhline(1.0, color=VERMILION, lw=1.0)
+    ax.set(yscale="log", ylim=(1e-2, 1.6), xlim=(-0.6, len(rate) - 0.4))
+    ax.set_xticks(
+        x, [f"{name}\n{100 * r:.2g} %" for name, r in zip(result.labels("net"), rate, strict=True)]
+    )
+    ax.set(xlabel="network and its rate between modes", ylabel="bound / rate")
+    ax.set_title("in two dimensions, DDIM-50, across an axis", color=GREY)
+    ax.legend(loc="lower right")
+
+
+def draw(result: Result) -> Figure:
+    """The bound's share by parts on lines, and bound against rate in the plane."""
+    figure, axes = new_figure(9.0, 4.0, columns=2)
+    _lines(axes[0], result)
+    _strips(axes[1], result)
+    line, plane = result["line"], result["bound"] / np.maximum(result["rate"], 1e-12)[:, None]
+    said = []
+    if line.size:
+        said.append(
+            f"{100 * np.median(line[:, 0]):.0f} % of what trained maps of a line leave between "
+            f"modes, {100 * np.median(line[:, 3]):.0f} % in {PARTS[3]} parts"
+        )
+    if plane.size:
+        said.append(f"{100 * np.median(plane[:, 0]):.0f} % in the plane")
+    message = (
+        f"Their steepest slope in the gap alone demands {', and '.join(said) or 'nothing here'}"
+    )
+    note = (
+        "Medians. Slopes: products of the steps' Jacobians; the largest of those sampled. A "
+        "network of the plane: across its first axis."
+    )
+    return finish(figure, message, result, note)
+
+
+FIGURE = FigureSpec(
+    claims=("X18",),
+    source="our converse to 2605.06831",
+    title="What smooth maps must leave between modes",
+    caption="The Gaussian isoperimetric bound on the mass between modes, over the mass itself: "
+    "with the steepest slope in the gap, and with the gap in parts.",
+    measure=shares,
+    draw=draw,
+)
