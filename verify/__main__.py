@@ -269,6 +269,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
         jobs = check_integer(usable_cores() if jobs is None else jobs, "--jobs", 1, 1024)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 10_000)
+        if json_file is not None:  # before minutes of work, not after
+            check_output(json_file)
         if search_claim is not None:
             if claims or files.any() or n_random is not None or figures:
                 raise InputError(
@@ -298,8 +300,6 @@ def main(  # noqa: PLR0917 - typer calls it by name
             raise typer.Exit(0)
         entries = registry.select(registry.load_claims(), claims or [])
         outputs = Outputs(out, json_file, record, summary=n_random is not None)
-        if json_file is not None:  # before minutes of work, not after
-            check_output(json_file)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh, jobs), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)

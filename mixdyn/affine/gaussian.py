@@ -176,7 +176,7 @@ def convergence(plans: Sequence[Plan], stds: ArrayLike) -> Convergence:
             f"calls {calls.astype(int).tolist()}",
             "Transcribe the sampler at 10, 20, 40, ... steps.",
         )
-    error = np.stack([_off_flow(plan, std) for plan in plans])
+    error = np.stack([off_flow(plan, std) for plan in plans])
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = -np.diff(np.log(np.abs(error)), axis=0) / np.diff(np.log(calls))[:, None]
     fitted = [power_law(calls[-3:], column[-3:]) for column in error.T]
@@ -184,7 +184,8 @@ def convergence(plans: Sequence[Plan], stds: ArrayLike) -> Convergence:
     return Convergence(calls, error, slope, order, floor)
 
 
-def _off_flow(plan: Plan, std: Array) -> Array:
+def off_flow(plan: Plan, std: Array) -> Array:
+    """(k,) errors of the gain against that of the exact flow, as `Convergence` has them."""
     gain = plan.response(std, start="true")[1]
     return gain - np.sqrt(plan.alpha[-1] ** 2 + plan.noise_var[-1] / std**2)
 

@@ -303,7 +303,7 @@ def _trapped(plan: Plan, mixture: GaussianMixture, seed: int) -> Proportion | No
         return None
     modes = pair(mixture, *map(int, np.unravel_index(np.argmin(apart), apart.shape)))
     with np.errstate(divide="ignore"):
-        v = mixture.sigmas.max() ** 2 + plan.noise_var[:-1] / np.square(plan.alpha[:-1])
+        v = mixture.std_range[1] ** 2 + plan.noise_var[:-1] / np.square(plan.alpha[:-1])
     parted = np.flatnonzero(modes.length**2 >= _SEPARATED * v)
     if len(parted) == 0:
         return None

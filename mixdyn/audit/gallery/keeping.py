@@ -70,7 +70,7 @@ def fill(
     write_text(path, lines)  # without what broke off
     for k, rows in _done(work, jobs):
         found[k] = rows
-        fresh = [row for row in rows if key(row) not in known]
+        fresh = [row for row in rows if known.get(key(row)) != row]
         with path.open("a", encoding="utf-8") as handle:
             handle.writelines(f"{_line(row)}\n" for row in fresh)
         progress(len(found), len(work), f"{describe(offers[k])}: {_told(rows, len(fresh))}")

@@ -13,6 +13,7 @@ from ...affine.drivers import OwnSampler, driver_of
 from ...affine.impulses import transcribe
 from ...affine.plan import Plan
 from ...geometry import Region, within_modes
+from ...geometry.classes import in_stds
 from ...problem.mixture import GaussianMixture
 from ...problem.schedule import NoiseSchedule
 from ...run.sampling import sample
@@ -24,6 +25,7 @@ from ...support.errors import MixdynError, NotAffineError
 from ..adapters import Offer
 from ..card import Card, audit
 from ..measuring import ByPlan, BySampling, Guarded
+from .orders import ladder
 
 Row = dict[str, Any]
 
@@ -73,7 +75,8 @@ def rows_of(
     cards = []
     for steps in _counts(spec, counts):
         row = {"spec": spec, "settings": settings, "steps": steps}
-        cards.append(kept(row, lambda at=steps: _card(spec, settings, at)))
+        card = kept(row, lambda at=steps: _card(spec, settings, at))
+        cards.append(_with_ladder(card) if steps == EQUAL else card)
         yield cards[-1]
     steps = _steps_of_equal(cards)
     if steps is not None and steps not in [row["steps"] for row in cards]:
@@ -117,6 +120,13 @@ def _fields(name: str) -> list[str]:
 
 
 # -- cards ---------------------------------------------------------------------------------------
+
+
+def _with_ladder(row: Row) -> Row:
+    """The row, with what an order is judged by; of a plan alone."""
+    if "error" in row or row["why"] or "ladder" in row:
+        return row
+    return {**row, "ladder": ladder(row["spec"], row["settings"])}
 
 
 def _card(spec: str, settings: Mapping[str, Any], steps: int | None) -> Row:
@@ -188,7 +198,7 @@ def _learned(spec: str, settings: Mapping[str, Any], steps: int | None, network:
     expected = mixture.weights * inside
     modes = np.bincount(nearest, minlength=mixture.N)
     chi_square = float((np.square(modes - expected) / expected).sum())
-    square = np.square(offset / mixture.sigmas[nearest, None]).mean() if len(nearest) else np.nan
+    square = np.square(in_stds(mixture, nearest, offset)).mean() if len(nearest) else np.nan
     return short(
         {
             "n_eval": float(n_eval),
