@@ -30,7 +30,7 @@ from mixdyn.support.provenance import usable_cores
 from mixdyn.support.statistics import Proportion
 
 from .facts import StartFacts, start_facts
-from .inputs import build_score, build_sampler, read_problem
+from .inputs import build_sampler, build_score, read_problem
 from .requests import SampleRequest
 
 _DUE = 20.0  # samples: a mode due fewer may stay empty by chance

@@ -82,7 +82,9 @@ def settled(rungs: Mapping[str, Any] | None) -> Order | Unsettled:
     such window counts; without one the reason is that of the finest that all ran."""
     if rungs is None:
         return Unsettled.SAMPLED
-    at = {s: (n, e) for s, n, e in zip(*(rungs[k] for k in ("steps", "calls", "error")), strict=True)}
+    at = {
+        s: (n, e) for s, n, e in zip(*(rungs[k] for k in ("steps", "calls", "error")), strict=True)
+    }
     why = Unsettled.FAILS
     for window in WINDOWS:
         if not all(steps in at for steps in window):
