@@ -292,8 +292,10 @@ def _training_progress() -> Iterator[Callable[[Report], None]]:
     with _progress("training") as bar:
 
         def show(report: Report) -> None:
-            excess = f"loss {report.training_loss:.4f}, excess {report.quality.excess:.5f}"
-            bar(report.step, report.steps, f"training: {excess}")
+            excess = getattr(report.quality, "excess", None)
+            other = f"excess {excess:.5f}" if excess is not None else "on others "
+            other += "" if excess is not None else f"{report.quality.loss:.4f}"
+            bar(report.step, report.steps, f"training: loss {report.training_loss:.4f}, {other}")
 
         yield show
 

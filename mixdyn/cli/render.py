@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .recursion import RecurseSummary
     from .sampling import ModeFacts, SampleSummary
-    from .training import TrainSummary
+    from .training import ImageSummary, TrainSummary
 
 _NONE = show_number(None)
 _MODES_SHOWN = 10
@@ -82,16 +82,24 @@ def _print_modes(modes: ModeFacts, console: Console) -> None:
     )
 
 
-def print_training(summary: TrainSummary, console: Console) -> None:
+def print_training(summary: TrainSummary | ImageSummary, console: Console) -> None:
     """The result of `mixdyn train`."""
+    from .training import TrainSummary
+
     console.print(
         f"{summary.recipe} recipe, seed {summary.seed}: {summary.steps:,} steps, "
         f"{summary.parameters:,} parameters, {summary.seconds:.0f} s"
     )
-    console.print(
-        f"loss {summary.loss:.5f} = {summary.irreducible:.5f} that no network removes + excess "
-        f"{summary.excess:.5f} (standard error {summary.excess_std:.5f}), up to sampling noise"
-    )
+    if isinstance(summary, TrainSummary):
+        console.print(
+            f"loss {summary.loss:.5f} = {summary.irreducible:.5f} that no network removes + excess "
+            f"{summary.excess:.5f} (standard error {summary.excess_std:.5f}), up to sampling noise"
+        )
+    else:
+        console.print(
+            f"loss {summary.loss:.5f} (standard error {summary.loss_std:.5f}) on images that it "
+            "was not trained on"
+        )
     console.print(f"wrote {summary.checkpoint}", soft_wrap=True)
 
 

@@ -45,6 +45,10 @@ OwnScheduleText = Annotated[
         "--schedule", help=_SCHEDULE_HELP, metavar="FILE|NAME", show_default=f"{_OWN}, else linear"
     ),
 ]
+TrainedMixtureText = Annotated[
+    str | None,
+    typer.Option("--mixture", help=MIXTURE_HELP, metavar="FILE|PRESET", show_default=False),
+]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
 
 
@@ -195,12 +199,26 @@ class CheckOptions:
 class TrainRequest:
     """One run of `mixdyn train`."""
 
-    mixture: MixtureText
+    mixture: TrainedMixtureText = None
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help="Images in place of a mixture: triangles, shapes, digits (options as in "
+            "shapes:n=2000,side=64), an .npz or IDX file, a folder of .png.",
+            metavar="NAME|FILE",
+            show_default=False,
+        ),
+    ] = None
     out: Annotated[Path, typer.Option(help="The checkpoint, a .safetensors file.")]
     schedule: ScheduleText = "linear"
-    recipe: Annotated[str, typer.Option(help="paper, reduced, short or high-dimensional.")] = (
-        "reduced"
-    )
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="paper, reduced, short or high-dimensional; of images unet, unet-short, "
+            "unet-small.",
+            show_default="reduced; of images unet",
+        ),
+    ] = None
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, if not the recipe's.")] = None
     batch: Annotated[int | None, typer.Option(help="Samples a step, if not the recipe's.")] = None
     points: Annotated[
@@ -221,6 +239,11 @@ class TrainRequest:
         """The values of the recipe that the user set."""
         return given({key: getattr(self, key) for key in ("steps", "batch", "points", "hidden")})
 
+    @property
+    def target(self) -> dict[str, str]:
+        """What is trained on, as an option and its value."""
+        return given({"mixture": self.mixture, "images": self.images})
+
     def require(self) -> None:
         """What training needs is installed, and torch takes the threads it was given."""
         from mixdyn import learned
@@ -231,7 +254,7 @@ class TrainRequest:
 
     def command(self, name: str, **own: object) -> str:
         """What to type to train the same again; `own` are the options of this command alone."""
-        first = {"mixture": self.mixture, "schedule": self.schedule, "recipe": self.recipe}
+        first = given({**self.target, "schedule": self.schedule, "recipe": self.recipe})
         last = {"seed": self.seed, "device": self.device, "out": self.out.name}
         options = {**first, **self.changes, **own, **last}
         words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
@@ -242,6 +265,8 @@ class TrainRequest:
 class RecurseRequest(TrainRequest):
     """One run of `mixdyn recurse`, which goes on with what is there."""
 
+    mixture: MixtureText
+    images: None = field(default=None, init=False)
     out: Annotated[Path, typer.Option(help="A folder of its own; an unfinished one goes on.")]
     schedule: ScheduleText = "linear:T=500,beta_start=0.001,beta_end=0.2"
     recipe: Annotated[str, typer.Option(help="reduced or full.")] = "reduced"

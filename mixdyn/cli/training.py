@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mixdyn import learned
 from mixdyn.problem.named import read_mixture, read_schedule
-from mixdyn.support.errors import FileError
+from mixdyn.support.errors import FileError, InputError
 from mixdyn.support.files import check_output
 from mixdyn.support.references import CHECKPOINT
 
+from .inputs import given
 from .requests import TrainRequest
 
 if TYPE_CHECKING:
-    from mixdyn.learned.training import Report
+    from mixdyn.learned.training import Report, Trainer
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,33 @@ class TrainSummary:
     seconds: float
 
 
-def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
+@dataclass(frozen=True)
+class ImageSummary:
+    """What is printed of a network for images: its loss on others than it was trained on."""
+
+    checkpoint: str
+    recipe: str
+    seed: int
+    steps: int
+    parameters: int
+    loss: float
+    loss_std: float
+    seconds: float
+
+
+def run_training(
+    request: TrainRequest, progress: Callable[[Report], None]
+) -> TrainSummary | ImageSummary:
     """Train, or go on with an unfinished run, and write the checkpoint."""
     learned.require()
-    from mixdyn.learned.recipes import recipe
-    from mixdyn.learned.runs import partial_path, train_to_file
-    from mixdyn.learned.training import Trainer
+    from mixdyn.learned.runs import partial_path
 
+    if len(request.target) != 1:
+        raise InputError(
+            "a network is trained on a mixture or on images",
+            " and ".join(request.target) or "neither",
+            "Give --mixture, or --images.",
+        )
     check_output(request.out, CHECKPOINT)
     request.require()
     if request.out.exists() and not request.fresh:
@@ -50,26 +71,72 @@ def run_training(request: TrainRequest, progress: Callable[[Report], None]) -> T
         )
     if request.fresh:
         partial_path(request.out).unlink(missing_ok=True)
+    return (_on_images if request.images else _on_mixture)(request, progress)
+
+
+def _on_mixture(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
+    from mixdyn.learned.recipes import recipe
+    from mixdyn.learned.runs import train_to_file
+    from mixdyn.learned.training import Trainer
+
     trainer = Trainer(
-        read_mixture(request.mixture),
+        read_mixture(str(request.mixture)),
         read_schedule(request.schedule),
-        recipe(request.recipe, **request.changes),
+        recipe(request.recipe or "reduced", **request.changes),
+        request.seed,
+        device=request.device,
+    )
+    began = time.perf_counter()
+    command = request.command("train")
+    quality = train_to_file(trainer, request.out, command=command, progress=progress)
+    return TrainSummary(
+        loss=quality.loss,
+        irreducible=quality.irreducible,
+        excess=quality.excess,
+        excess_std=quality.excess_std,
+        **_about(request, trainer, began),
+    )
+
+
+def _on_images(request: TrainRequest, progress: Callable[[Report], None]) -> ImageSummary:
+    from mixdyn.images.named import read_image_set
+    from mixdyn.learned.image_checkpoints import save_image_checkpoint
+    from mixdyn.learned.image_training import IMAGE_RECIPES, ImageTrainer
+    from mixdyn.learned.recipes import changed
+    from mixdyn.learned.runs import train_to_file
+
+    unused = given({"points": request.points, "hidden": request.hidden})
+    if unused:
+        raise InputError(
+            "a network for images takes all of its images, and its recipe's width",
+            ", ".join(f"--{name}" for name in unused),
+            "Leave it out; the number of images is an option of theirs, as in shapes:n=2000.",
+        )
+    trainer = ImageTrainer(
+        read_image_set(str(request.images)),
+        read_schedule(request.schedule),
+        changed(IMAGE_RECIPES, request.recipe or "unet", **request.changes),
         request.seed,
         device=request.device,
     )
     began = time.perf_counter()
     quality = train_to_file(
-        trainer, request.out, command=request.command("train"), progress=progress
+        trainer,
+        request.out,
+        command=request.command("train"),
+        progress=progress,
+        save=save_image_checkpoint,
     )
-    return TrainSummary(
-        checkpoint=str(request.out),
-        recipe=trainer.recipe.name,
-        seed=trainer.seed,
-        steps=trainer.step,
-        parameters=sum(p.numel() for p in trainer.network.parameters()),
-        loss=quality.loss,
-        irreducible=quality.irreducible,
-        excess=quality.excess,
-        excess_std=quality.excess_std,
-        seconds=time.perf_counter() - began,
-    )
+    about = _about(request, trainer, began)
+    return ImageSummary(loss=quality.loss, loss_std=quality.loss_std, **about)
+
+
+def _about(request: TrainRequest, trainer: Trainer, began: float) -> dict[str, Any]:
+    return {
+        "checkpoint": str(request.out),
+        "recipe": trainer.recipe.name,
+        "seed": trainer.seed,
+        "steps": trainer.step,
+        "parameters": sum(p.numel() for p in trainer.network.parameters()),
+        "seconds": time.perf_counter() - began,
+    }

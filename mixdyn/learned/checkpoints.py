@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import itertools
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from ..support.files import as_path
 from ..support.provenance import commit
 from .architecture import Architecture, Quality, Tensors, Weights
 from .files import read_tensors, write_tensors
+from .image_architecture import ImageArchitecture
 
 if TYPE_CHECKING:
     import torch
@@ -72,32 +75,39 @@ def save_checkpoint(
     path: str | os.PathLike[str], trainer: Trainer, quality: Quality, *, command: str = ""
 ) -> None:
     """Write a trained network with its provenance, atomically."""
-    import torch
-
-    mixture, schedule = trainer.mixture, trainer.schedule
+    mixture = trainer.mixture
     about = {
         "format": FORMAT,
-        "architecture": trainer.network.architecture.as_dict(),
-        "predicts": "eps",
-        "index_base": 1,
-        "beta_digest": schedule.digest,
-        "schedule": schedule.parameters,
         "mixture_digest": mixture.digest,
         "mixture": {
             "means": mixture.means.tolist(),
             "sigma": mixture.sigma if isinstance(mixture.sigma, float) else mixture.sigma.tolist(),
             "weights": mixture.weights.tolist(),
         },
+        **provenance(trainer, command),
+        "loss": dataclasses.asdict(quality),
+    }
+    write_tensors(path, trainer.network.state_dict(), about)
+
+
+def provenance(trainer: Trainer, command: str) -> dict[str, Any]:
+    """What a checkpoint says of its network and of the run, whatever it was trained on."""
+    import torch
+
+    return {
+        "architecture": trainer.network.architecture.as_dict(),
+        "predicts": "eps",
+        "index_base": 1,
+        "beta_digest": trainer.schedule.digest,
+        "schedule": trainer.schedule.parameters,
         "recipe": trainer.recipe.as_dict(),
         "seed": trainer.seed,
-        "loss": dataclasses.asdict(quality),
         "commit": commit(),
         "hardware": hardware(trainer.device),
         "versions": {"mixdyn": __version__, "torch": torch.__version__},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": command,
     }
-    write_tensors(path, trainer.network.state_dict(), about)
 
 
 def load_checkpoint(
@@ -120,8 +130,17 @@ def load_checkpoint(
             "Train one with `mixdyn train`, or build the network in a module of yours, load these "
             "tensors and name it as module:name; a torch module serves as it is.",
         )
-    try:
+    with told_by(source):
         loaded = _assemble(source, tensors, about)
+    _check_match(loaded, mixture, schedule)
+    return loaded
+
+
+@contextlib.contextmanager
+def told_by(source: Path) -> Iterator[None]:
+    """Whatever is wrong with what a file says becomes a FileError that names it."""
+    try:
+        yield
     except InputError as error:
         raise FileError(error.rule, f"{error.received} in {source}", error.remedy) from None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -131,8 +150,6 @@ def load_checkpoint(
             f"{source} ({type(error).__name__}: {fault})",
             "Fetch the file again.",
         ) from None
-    _check_match(loaded, mixture, schedule)
-    return loaded
 
 
 def _layers(tensors: Tensors) -> str:
@@ -150,20 +167,9 @@ def _layers(tensors: Tensors) -> str:
 def _assemble(path: Path, tensors: Tensors, about: dict[str, Any]) -> Checkpoint:
     architecture = Architecture(**about["architecture"])
     mixture = GaussianMixture(**about["mixture"])
-    schedule = NoiseSchedule.from_parameters(about["schedule"])
-    for key, held in (("mixture_digest", mixture.digest), ("beta_digest", schedule.digest)):
-        rule = f"a checkpoint's {key} must be that of the problem it holds"
-        _require(about[key] == held, rule, repr(about[key]))
-    _require(
-        about["predicts"] == "eps" and check_integer(about["index_base"], "index_base", 0) == 1,
-        "a checkpoint predicts eps at times counted from 1",
-        f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
-    )
-    kinds = {value.dtype.name for value in tensors.values() if value.dtype.kind != "f"}
-    _require(not kinds, "a checkpoint's tensors must be floating-point", ", ".join(sorted(kinds)))
-    finite = all(bool(np.isfinite(value).all()) for value in tensors.values())
-    _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
-    _check_tensors(architecture, tensors)
+    _require_digest(about, "mixture_digest", mixture.digest)
+    schedule = clock_of(about)
+    check_tensors(architecture, tensors)
     return Checkpoint(
         path,
         Weights(architecture, tensors),
@@ -186,7 +192,29 @@ def _quality(held: dict[str, Any]) -> Quality:
     return quality
 
 
-def _check_tensors(architecture: Architecture, tensors: Tensors) -> None:
+def clock_of(about: dict[str, Any]) -> NoiseSchedule:
+    """The schedule of a checkpoint, which predicts eps at times counted from 1."""
+    schedule = NoiseSchedule.from_parameters(about["schedule"])
+    _require_digest(about, "beta_digest", schedule.digest)
+    _require(
+        about["predicts"] == "eps" and check_integer(about["index_base"], "index_base", 0) == 1,
+        "a checkpoint predicts eps at times counted from 1",
+        f"predicts {about['predicts']!r}, index_base {about['index_base']!r}",
+    )
+    return schedule
+
+
+def _require_digest(about: dict[str, Any], key: str, held: str) -> None:
+    rule = f"a checkpoint's {key} must be that of the problem it holds"
+    _require(about[key] == held, rule, repr(about[key]))
+
+
+def check_tensors(architecture: Architecture | ImageArchitecture, tensors: Tensors) -> None:
+    """Refuse tensors that are not those of an architecture, or not finite."""
+    kinds = {value.dtype.name for value in tensors.values() if value.dtype.kind != "f"}
+    _require(not kinds, "a checkpoint's tensors must be floating-point", ", ".join(sorted(kinds)))
+    finite = all(bool(np.isfinite(value).all()) for value in tensors.values())
+    _require(finite, "a checkpoint's tensors must be finite", "NaN or infinity")
     rule = "a checkpoint must hold every tensor of its architecture"
     held = sum(value.size for value in tensors.values())
     asked = architecture.weights()

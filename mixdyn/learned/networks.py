@@ -8,6 +8,7 @@ sample.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ class Network(nn.Module):  # type: ignore[misc]
 
     time_table: Tensor
 
-    def __init__(self, architecture: Architecture, positions: Array) -> None:
+    def __init__(self, architecture: Any, positions: Array) -> None:
         super().__init__()
         self.architecture = architecture
         table = torch.from_numpy(sinusoids(positions, architecture.embedding))

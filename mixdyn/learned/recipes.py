@@ -5,10 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..support.checks import check_choice, check_integer, check_positive
 from .architecture import Architecture, Kind
+
+_R = TypeVar("_R")
+
+
+def falling(start: float, end: float, step: int, steps: int) -> float:
+    """A rate that falls linearly from start to end over the steps 0..steps - 1."""
+    share = step / max(steps - 1, 1)
+    return start + (end - start) * share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +54,7 @@ class Recipe:
 
     def learning_rate(self, step: int) -> float:
         """Adam's learning rate at optimiser step 0..steps - 1."""
-        share = step / max(self.steps - 1, 1)
-        return self.lr_start + (self.lr_end - self.lr_start) * share
+        return falling(self.lr_start, self.lr_end, step, self.steps)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for a file."""
@@ -85,9 +92,13 @@ RECIPES = MappingProxyType(
 
 def recipe(name: str, among: Mapping[str, Recipe] = RECIPES, **changes: Any) -> Recipe:
     """The recipe called `name`, some of its values changed (it is then called "name, changed")."""
+    return changed(among, name, **changes)
+
+
+def changed(among: Mapping[str, _R], name: str, **changes: Any) -> _R:
+    """The recipe called `name`, those of its values that are not None changed."""
     check_choice(name, among, "recipe", "Choose one of them.")
+    chosen: Any = among[name]
     given = {key: value for key, value in changes.items() if value is not None}
-    changed = dataclasses.replace(among[name], **given)
-    if changed == among[name]:
-        return among[name]
-    return dataclasses.replace(changed, name=f"{name}, changed")
+    other = dataclasses.replace(chosen, **given)
+    return chosen if other == chosen else dataclasses.replace(other, name=f"{name}, changed")

@@ -12,22 +12,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import Array, check_integer
 from ..support.errors import ConvergenceError, FileError, InputError
-from .architecture import Quality
+from .architecture import Architecture, Quality
 from .files import read_tensors, write_tensors
+from .image_architecture import ImageArchitecture
 from .networks import Network
 from .objective import NoisyData, Validation, loss
 from .recipes import Recipe
 
 _SAVE_EVERY = 60.0  # seconds between saves of an unfinished run
-_REPORT_EVERY = 500  # steps between looks at the network
 _STATE_FORMAT = "mixdyn.training.1"
 
 
@@ -38,7 +40,7 @@ class Report:
     step: int
     steps: int
     training_loss: float
-    quality: Quality
+    quality: Any
 
 
 class Trainer:
@@ -49,6 +51,10 @@ class Trainer:
     device, "cpu" or "cuda". points (n, d): the training set itself, in place of draws from the
     mixture, against whose exact score the network's quality is still measured.
     """
+
+    report_every = 500  # steps between looks at the network
+    recipe: Any  # a Recipe here, of its own kind where other things are trained on
+    data: Any
 
     def __init__(
         self,
@@ -68,20 +74,30 @@ class Trainer:
             recipe = dataclasses.replace(recipe, points=len(points))
             digest = hashlib.sha256(np.ascontiguousarray(points).tobytes()).hexdigest()
             self._given = {"points_digest": digest}
-        self.mixture, self.schedule, self.recipe = mixture, schedule, recipe
-        self.device = check_device(device)
+        self.mixture, self.recipe = mixture, recipe
+        self._begin(recipe.architecture(mixture.d), schedule, device)
+        self.data = NoisyData(points, schedule, self.seed, self.device)
+        self._take_loss(loss)
+
+    def _begin(
+        self, architecture: Architecture | ImageArchitecture, schedule: NoiseSchedule, device: str
+    ) -> None:
+        """The network as it is before the first step, and its optimiser."""
+        self.schedule, self.device = schedule, check_device(device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = recipe.architecture(mixture.d).build(schedule)
+            network = architecture.build(schedule)
         self.network: Network = network.to(self.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=recipe.lr_start, fused=True)
-        self.data = NoisyData(points, schedule, self.seed, self.device)
+        rate = self.recipe.learning_rate(0)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=rate, fused=True)
         self.step = 0
+
+    def _take_loss(self, function: Callable[..., Tensor]) -> None:
         self._loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         self._loss_count = 0
         # On a GPU a step of this small network is all launch overhead: replay it as one graph.
         on_gpu = self.device.type == "cuda"
-        self._loss = torch.compile(loss, mode="reduce-overhead") if on_gpu else loss
+        self._loss = torch.compile(function, mode="reduce-overhead") if on_gpu else function
 
     def advance(self, steps: int, stop: Callable[[], bool] = lambda: False) -> None:
         """Take up to `steps` optimiser steps, never beyond the recipe's, fewer once `stop()`."""
@@ -96,6 +112,11 @@ class Trainer:
             self._loss_sum += value.detach()
             self._loss_count += 1
             self.step += 1
+
+    def validation(self, *, final: bool = False) -> Any:
+        """What measures the network on fresh data: on few now and then, on many at the end."""
+        more = {"n": 1 << 18} if final else {}
+        return Validation(self.mixture, self.schedule, self.seed + final, **more)
 
     @property
     def finished(self) -> bool:
@@ -119,14 +140,16 @@ class Trainer:
 
     # -- an unfinished run on disk -------------------------------------------------------------
 
+    def _trained_on(self) -> dict[str, object]:
+        return {"mixture_digest": self.mixture.digest, **self._given}
+
     def _identity(self) -> dict[str, object]:
         return {
             "recipe": self.recipe.as_dict(),
             "seed": self.seed,
-            "mixture_digest": self.mixture.digest,
             "beta_digest": self.schedule.digest,
             "device": self.device.type,
-            **self._given,
+            **self._trained_on(),
         }
 
     def save_state(self, path: str | os.PathLike[str]) -> None:
@@ -167,11 +190,12 @@ class Trainer:
         state = {k[8:]: v for k, v in tensors.items() if k.startswith("network.")}
         self.network.load_state_dict(state)
         for name, parameter in self.network.named_parameters():
-            # The fused optimiser wants its step count where the parameter is.
-            self.optimizer.state[parameter] = {
-                key: tensors[f"adam.{key}.{name}"].to(self.device)
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            # The fused optimiser wants its step count where the parameter is, and its moments in
+            # the parameter's order of memory: in any other it takes the wrong numbers, silently.
+            held = {key: tensors[f"adam.{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
+            moments = {k: torch.empty_like(parameter).copy_(v) for k, v in held.items()}
+            count = tensors[f"adam.step.{name}"].to(self.device)
+            self.optimizer.state[parameter] = {"step": count, **moments}
         self.data.generator.set_state(tensors["generator"])
         self._loss_sum = tensors["loss_sum"].to(self.device)
         self.step = check_integer(about["step"], "step", 1, self.recipe.steps)
@@ -203,11 +227,11 @@ def train(
     path = None if partial is None else Path(partial)
     if path is not None and path.exists():
         trainer.load_state(path)
-    quick_look = Validation(trainer.mixture, trainer.schedule, trainer.seed)
+    quick_look = trainer.validation()
     saved_at = time.monotonic()
     with _interrupt_held_back() as stop:
         while not trainer.finished:
-            trainer.advance(_REPORT_EVERY - trainer.step % _REPORT_EVERY, stop)
+            trainer.advance(trainer.report_every - trainer.step % trainer.report_every, stop)
             due = stop() or time.monotonic() - saved_at > _SAVE_EVERY
             if path is not None and due and trainer.step > 0:
                 trainer.save_state(path)
@@ -217,8 +241,7 @@ def train(
             loss_now, quality = trainer.take_training_loss(), quick_look.measure(trainer.network)
             if progress is not None:
                 progress(Report(trainer.step, trainer.recipe.steps, loss_now, quality))
-    final = Validation(trainer.mixture, trainer.schedule, trainer.seed + 1, n=1 << 18)
-    quality = final.measure(trainer.network)
+    quality = trainer.validation(final=True).measure(trainer.network)
     if path is not None:
         path.unlink(missing_ok=True)
     return quality

@@ -31,12 +31,12 @@ MIXTURES: Mapping[str, Callable[..., GaussianMixture]] = {
 
 def read_mixture(text: str) -> GaussianMixture:
     """A mixture file, or a preset such as `grid` or `farthest_point:d=64,seed=1`."""
-    return _read(text, "mixture", MIXTURES, GaussianMixture.load)
+    return read_named(text, "mixture", MIXTURES, GaussianMixture.load)
 
 
 def read_schedule(text: str) -> NoiseSchedule:
     """A schedule file, or a name with options such as `linear:T=9,beta_end=0.9`."""
-    return _read(text, "schedule", SCHEDULES, NoiseSchedule.load)
+    return read_named(text, "schedule", SCHEDULES, NoiseSchedule.load)
 
 
 def listing() -> dict[str, list[tuple[str, str]]]:
@@ -58,15 +58,21 @@ def listing() -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _read(
-    text: str, what: str, makers: Mapping[str, Callable[..., _T]], load: Callable[[str], _T]
+def read_named(
+    text: str,
+    what: str,
+    makers: Mapping[str, Callable[..., _T]],
+    load: Callable[[str], _T],
+    files: str = "a .toml or .npz file",
 ) -> _T:
+    """What a maker makes with the options behind its name, NAME:key=value,...; else what `load`
+    reads from the file. InputError for a name of neither."""
     name, _, options = text.partition(":")
     if name in makers:
         return makers[name](**_parse_options(name, options, makers[name]))
     if Path(text).suffix.lower() not in FORMATS and not _exists(text):
         raise InputError(
-            f"a {what} is a .toml or .npz file or one of {', '.join(makers)}",
+            f"a {what} is {files} or one of {', '.join(makers)}",
             clipped(repr(text)),
             "Check the name; options follow a colon, as in NAME:key=value,key=value.",
         )
