@@ -16,7 +16,6 @@ from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array
 
 from ..ledger.case import Case
-from .paths import ddim_grid, thinned
 
 _STATES, _MIDPOINTS, _STEPS = 6, 4, 10
 _REACH, _SPACING = 12.0, 0.3  # of the quadrature, in standard deviations of a mode
@@ -76,17 +75,16 @@ def states(case: Case, t: int, n: int, rng: np.random.Generator) -> Array:
 
 
 def kernels_of(case: Case) -> list[Kernels]:
-    """At midpoints of nearest pairs and states of p_t, over steps of the papers' grid."""
+    """At midpoints of nearest pairs and states of p_t, over the steps of a coarse grid: fine ones
+    make every kernel nearly the bridge."""
 
     def measure() -> list[Kernels]:
         rng, middle = case.rng("X14"), np.empty((0, case.mixture.d))
         if case.mixture.N > 1:
             pairs = geometry.nearest_pairs(case.mixture)[:_MIDPOINTS]
             middle = np.array([geometry.pair(case.mixture, i, j).midpoint for i, j in pairs])
-        steps = ddim_grid(case).pairs
-        chosen = [steps[k] for k in thinned(np.arange(len(steps)), _STEPS)]
         found = []
-        for t, s in chosen:
+        for t, s in TimeGrid.quadratic(case.schedule.T, min(_STEPS, case.schedule.T)).pairs:
             drawn = states(case, t, _STATES, rng)
             points = np.concatenate([case.schedule.alpha[t] * middle, drawn])
             found.append(kernels_at(case, points, (t, s)))
@@ -234,7 +232,8 @@ def log_true(kernels: Kernels, x: Array) -> Array:
 def nats_of(case: Case, steps: int, n: int, m: int) -> dict[str, tuple[float, float]]:
     """Divergence of the exact paths from each kernel's, summed over the noisy steps of a quadratic
     grid and in the last one, by n states of p_t a step and m draws each."""
-    rng, total = case.rng("X14 nats"), {}
+    rng = case.rng("X14 nats")
+    total: dict[str, tuple[float, float]] = {}
     grid = TimeGrid.quadratic(case.schedule.T, steps)
     for t, s in grid.pairs:
         kernels = kernels_at(case, states(case, t, n, rng), (t, s))

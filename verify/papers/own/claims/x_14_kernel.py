@@ -138,7 +138,7 @@ def _one_mode(case: Case, posterior: float, power: int) -> Iterator[Part]:
         for g in every.values()
     ]
     where = {"grid": np.array(list(every))[:, None], "sigma": np.array(sigmas)}
-    # A slope near zero is one less something near one: it keeps the digits of sigma^2/(sigma^2 + rho).
+    # A slope near zero is 1 less something near 1: of it that many digits are lost.
     last = np.array([case.schedule.rho[grid.times[-2]] for grid in every.values()])
     lost = 1.0 + last[:, None] / np.square(sigmas)
     exact = Tolerance(atol=1e-13)
