@@ -12,6 +12,7 @@ M5' `window_variance_law`, `expected_window_variance`: the detector Hal.
 X13 `channel_mmse`, `channel_nats`, `grid_price`: what noise leaves and tells, and grids in nats.
 X15, X16 `gaussian_return`, `two_mode_return`: whether two draws from one noisy state end alike.
 X11 `chain_law`: the discrete chain of a sampler with the exact score, on product grids.
+X19 `first_order_std`, `first_order_levels`: what DDIM's first order leaves.
 X17 `guided_flow`: the flow guided towards a mode, on lines and their products.
 """
 
@@ -23,6 +24,7 @@ from .chain_law import (
     log_middle_probability,
 )
 from .clones import gaussian_return, information_rho, log_two_mode_parting, two_mode_return
+from .first_order import LevelError, first_order_levels, first_order_std
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .gaussian_kernel import kernel_excess
@@ -60,6 +62,7 @@ from .window_variance import (
 __all__ = [
     "AffineHull",
     "AxisLaw",
+    "LevelError",
     "QuadraticForm",
     "ReverseLaw",
     "Trap",
@@ -68,6 +71,8 @@ __all__ = [
     "channel_mmse",
     "channel_nats",
     "expected_window_variance",
+    "first_order_levels",
+    "first_order_std",
     "flow_map",
     "flow_map_arb",
     "gaussian_return",
