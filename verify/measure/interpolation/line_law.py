@@ -15,14 +15,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.special import ndtr
 
 from mixdyn.samplers.plan import StepPlan
 from mixdyn.support.checks import Array
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 REACH = 8.0  # standard deviations kept of every noise: beyond lie 1e-15
 FAR = 8.0  # a state beyond it has escaped
@@ -160,6 +162,8 @@ def _places(
     move: Move, centers: Array, stds: tuple[float, float], spacing: float
 ) -> tuple[CubicSpline, float]:
     """x as a smooth function of u, and how far u goes."""
+    from scipy.interpolate import CubicSpline
+
     before, after = stds
     low, high = centers.min() - REACH * before, centers.max() + REACH * before
     table = np.linspace(low, high, 3 + int((high - low) / (spacing * before)))
