@@ -19,7 +19,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.support.errors import NotApplicableError
-from mixdyn.support.statistics import Proportion
+from mixdyn.support.statistics import VERDICT_MISS, Proportion
 from verify.drawing import style
 from verify.ledger import cases, registry, runner
 from verify.ledger.case import Case
@@ -28,7 +28,13 @@ from verify.ledger.verdict import Basis
 from verify.measure.networks import ablated, paths, rate_sweeps
 from verify.measure.networks.ablated import BASE, SAMPLERS, Setting, ablated_models
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
-from verify.measure.networks.order import Order, compare_fall, compare_independent, compare_order
+from verify.measure.networks.order import (
+    Order,
+    compare_fall,
+    compare_independent,
+    compare_order,
+    looks,
+)
 from verify.measure.networks.rate_sweeps import (
     common_rates,
     ddim_name,
@@ -429,6 +435,61 @@ def test_a_setting_is_counted_on_its_own_grid_and_schedule(monkeypatch):
     assert few[Region.INTERPOLATION] > 0
     exact = draws.ends(short.mixture, short.mixture, DDIM(50))[0]
     np.testing.assert_array_equal(found.exact[0, 0], exact)
+
+
+def test_the_first_look_is_where_no_success_decides_and_both_err_no_more_than_one():
+    plain = Proportion(120, 6000)
+    (first, early), (last, late) = looks(plain, 30.0, 2500)
+    assert early + late == pytest.approx(VERDICT_MISS)
+    for trials, decides in ((first, True), (first - 1, False)):
+        outcome = compare_independent("", plain, Proportion(0, trials), early).outcome
+        assert (outcome is Outcome.HOLDS) == decides
+    likely = int(binom.ppf(0.9, last, plain.rate / 30.0))
+    found = compare_independent("", plain, Proportion(likely, last), late)
+    assert found.outcome is Outcome.HOLDS
+    assert looks(Proportion(0, 6000), 30.0, 2500) == [(2500, VERDICT_MISS)]
+
+
+@pytest.mark.parametrize(("hits", "n_looks"), [(0, 1), (2, 2), (700, 1)])
+def test_ddpm_is_counted_on_samples_of_its_own_until_the_order_is_decided(
+    hits, n_looks, monkeypatch
+):
+    """hits: interpolations among DDPM's first samples, of 120 in 6000 with DDIM."""
+    asked = []
+
+    def count(case, models, runs, first):
+        (run,) = runs
+        asked.append((run.name, first, run.n))
+        found = 120 if run.name == "DDIM" else min(hits, run.n) if len(asked) == 2 else 0
+        return dataclasses.replace(
+            made_up([run.name], [[found]]), counts=np.array([[[run.n - found, found, 0]]])
+        )
+
+    monkeypatch.setattr(ablated, "count_models", count)
+    case = dataclasses.replace(cases.standard(), mixture=Setting(sigma=0.1).mixture)
+    rates = ablated.model_rates(case, TrainedModel("a network", None, "reduced", 0))
+    sizes = [size for size, _ in looks(Proportion(120, 6000), 30.0, 2500)][:n_looks]
+    assert asked[0] == ("DDIM", 0, 6000)
+    ends = [("DDPM", 6000 + a, b - a) for a, b in zip([0, *sizes], sizes, strict=False)]
+    assert asked[1:] == ends
+    assert rates.counts[0].sum(axis=1).tolist() == [6000, sizes[-1]]
+    plain, noisy = (rates.of(0, name) for name in SAMPLERS)
+    misses = dict(looks(plain, 30.0, 2500))
+    assert ablated.compare(case, "", plain, noisy).relation.miss == misses[sizes[-1]]
+
+
+def test_further_samples_of_the_same_models_add_up():
+    schedule, mixture = BASE.schedule, Setting(sigma=0.1).mixture
+    case = dataclasses.replace(cases.standard(), mixture=mixture, schedule=schedule)
+    model = TrainedModel("blurred", blurred_score(mixture, schedule), None)
+    every, first, more = (
+        count_models(case, [model], [Run("DDIM", DDIM(10), n)], begin)
+        for begin, n in ((0, 150), (0, 60), (60, 90))
+    )
+    both = first.joined(more)
+    np.testing.assert_array_equal(both.counts, every.counts)
+    np.testing.assert_array_equal(both.exact, every.exact)
+    np.testing.assert_allclose([both.spread, both.exact_spread], [every.spread, every.exact_spread])
 
 
 def test_every_setting_is_one_change_to_the_standard_problem():
