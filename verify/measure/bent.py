@@ -162,7 +162,7 @@ def _quadrature(problem: Problem, floor: float) -> tuple[Array, Array]:
     """Points (R,), decreasing, and weights of Gauss-Legendre panels, even in log(floor + rho)."""
     x, w = np.polynomial.legendre.leggauss(_ORDER)
     ends = [math.log(floor + rho) for rho in (problem.rho_end, problem.rho_start)]
-    edges = np.linspace(*ends, _PANELS + 1)
+    edges = np.linspace(ends[0], ends[1], _PANELS + 1)
     half = 0.5 * np.diff(edges)[:, None]
     v = np.exp((edges[:-1, None] + half * (1.0 + x)).ravel())
     return (v - floor)[::-1], ((half * w).ravel() * v)[::-1]

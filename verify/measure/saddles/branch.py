@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
 from ...ledger.case import Case
+from ..covariances import one_width
 from ..paths import KAPPA, ddim_grid, thinned
+from .ellipsoids import MOST_PAIRS, noisy_levels, whitened
 from .proofs import has_no_saddle, is_saddle
 
 MAX_PAIRS = 40
@@ -23,11 +26,15 @@ _MOST_WITHOUT = 12  # places without a box: where no saddle is found either, a p
 class Place:
     """A pair at a node of the papers' grid, with the slack of what is asked of the full mixture.
 
-    saddle: l^2/(4 v) - 1. equal_weights: 1e-12 - |log(w_i/w_j)|. dominance: margin at the midpoint
-    minus 7; effective_margin: the margin less log((1 - w_i - w_j)/min(w_i, w_j)). box: that of the
-    box around the saddle where the first three are positive, else None.
+    law: the mixture, or of one covariance C that is not sigma^2 I the one in z = C^-1/2 y, where it
+    is isotropic and v = 1: equilibria are the same points, and signs of eigenvalues the same. rho:
+    of the node. saddle: l^2/(4 v) - 1. equal_weights: 1e-12 - |log(w_i/w_j)|. dominance: margin at
+    the midpoint minus 7; effective_margin: the margin less log((1 - w_i - w_j)/min(w_i, w_j)). box:
+    that of the box around the saddle where the first three are positive, else None.
     """
 
+    law: GaussianMixture
+    rho: float
     pair: geometry.Pair
     v: float
     saddle: float
@@ -60,12 +67,22 @@ def pairs_and_nodes(case: Case) -> list[tuple[geometry.Pair, float]]:
 
 def places(case: Case) -> list[Place]:
     """Every pair and node of a case, memoised."""
-    return case.memo(
-        "saddle places", lambda: [_place(case.mixture, *at) for at in pairs_and_nodes(case)]
-    )
+    return case.memo("saddle places", lambda: list(_places(case)))
 
 
-def _place(mixture: GaussianMixture, pair: geometry.Pair, v: float) -> Place:
+def _places(case: Case) -> Iterator[Place]:
+    if one_width(case):
+        floor = float(case.mixture.sigma) ** 2
+        for pair, v in pairs_and_nodes(case):
+            yield _place(case.mixture, v - floor, pair, v)
+        return
+    for rho in noisy_levels(case).tolist():
+        law = whitened(case.mixture, rho)
+        for i, j in geometry.nearest_pairs(law)[:MOST_PAIRS]:
+            yield _place(law, rho, geometry.pair(law, i, j), 1.0)
+
+
+def _place(mixture: GaussianMixture, rho: float, pair: geometry.Pair, v: float) -> Place:
     index = (pair.i, pair.j)
     weights = mixture.weights[[pair.i, pair.j]]
     margin = float(dominance_times.dominance_margin(mixture, pair.midpoint[None], v, index)[0])
@@ -78,7 +95,7 @@ def _place(mixture: GaussianMixture, pair: geometry.Pair, v: float) -> Place:
     )
     box = bounds.saddle_box(mixture, *index, v) if min(slack) > 0.0 else None
     effective = margin - float(np.log(others / weights.min())) if others > 0.0 else margin
-    return Place(pair, v, *slack, effective, box)
+    return Place(mixture, rho, pair, v, *slack, effective, box)
 
 
 # -- in doubles ----------------------------------------------------------------------------------
@@ -147,11 +164,12 @@ def choose(case: Case) -> list[Place]:
     return without[:_MOST_WITHOUT] + [boxed[k] for k in thinned(np.arange(len(boxed)), n)]
 
 
-def settle(mixture: GaussianMixture, place: Place, *, at_mode: bool = False) -> float:
+def settle(place: Place, *, at_mode: bool = False) -> float:
     """1.0 where a saddle within l/4 of the midpoint is proved, 0.0 where none is, else NaN.
 
     at_mode: within l/4 of the pair's first mode instead (a mutant).
     """
+    mixture = place.law
     center = place.pair.mu_i if at_mode else place.pair.midpoint
     try:
         found = dynamics.saddle(mixture, place.pair, place.v).point

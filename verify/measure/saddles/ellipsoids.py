@@ -61,12 +61,30 @@ class Midpoint:
         return 0.25 * factor * np.outer(pulled, pulled) - np.diag(1.0 / self.variances)
 
 
+def noisy_levels(case: Case) -> Array:
+    """(K,) rho at nodes of the papers' grid, down to the last at which all modes have a density."""
+    rho = case.schedule.rho[ddim_grid(case).times]
+    return thinned(rho[rho > 0.0] if case.mixture.smallest_var == 0.0 else rho, MOST_NODES)
+
+
+def whitened(mixture: GaussianMixture, rho: float) -> GaussianMixture:
+    """Modes of one covariance in z = C^-1/2 y along its eigenvectors, C = Sigma + rho I: width 1."""
+    values, rows = axes_of(mixture)
+    means = mixture.means @ rows.T / np.sqrt(values + rho)
+    return GaussianMixture(means, 1.0, mixture.weights)
+
+
+def unwhitened(mixture: GaussianMixture, rho: float, z: Array) -> Array:
+    """(n, d) points y of z (n, d)."""
+    values, rows = axes_of(mixture)
+    return np.asarray((z * np.sqrt(values + rho)) @ rows)
+
+
 def midpoints(case: Case, offset: float) -> list[Midpoint]:
     """Of the closest pairs at nodes of the papers' grid, from noise to the last with a density."""
     mixture, found = case.mixture, []
     values, rows = axes_of(mixture)
-    rho = case.schedule.rho[ddim_grid(case).times]
-    rho = thinned(rho[rho > 0.0] if mixture.smallest_var == 0.0 else rho, MOST_NODES)
+    rho = noisy_levels(case)
     i, j = np.triu_indices(mixture.N, k=1)
     order = np.argsort(geometry.pairwise_distances(mixture.means)[i, j], kind="stable")
     for p in order[:MOST_PAIRS].tolist():

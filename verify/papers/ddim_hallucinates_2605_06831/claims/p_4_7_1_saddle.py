@@ -8,7 +8,8 @@ Statement: At the midpoint of two modes of equal weight the two-mode field vanis
     2\,\mathrm{artanh}\,s$ with $k = l^2/v$, $E$ their pull in units of $l$ and a spread $0 < s <
     \sqrt{1 - 4/k}$ of the pair's responsibilities $(1 \pm s)/2$. Two equal modes of one covariance:
     the flow towards clean data has the matrix $\frac{1}{2} C^{-1}(\frac{1}{4} \Delta \Delta^T
-    C^{-1} - I)$ there, $C = \Sigma + \rho I$, a saddle once $\Delta^T C^{-1} \Delta > 4$.
+    C^{-1} - I)$ there, $C = \Sigma + \rho I$, a saddle once $\Delta^T C^{-1} \Delta > 4$;
+    of a full mixture the rest holds in $C^{-1/2} y$, where $v = 1$.
 Hypotheses:
     - common_sigma: all modes share one sigma; one covariance where $C$ stands for $v$.
     - saddle: $l^2 > 4v$.
@@ -48,10 +49,10 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_covariance
 from verify.ledger.relations import Outcome
-from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
+from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
-from verify.measure.covariances import COMMON_SIGMA, one_width
-from verify.measure.paths import ddim_grid
+from verify.measure.covariances import COMMON_SIGMA, law_at, one_width
+from verify.measure.paths import ddim_grid, extent
 from verify.measure.saddles.branch import (
     Place,
     choose,
@@ -60,7 +61,7 @@ from verify.measure.saddles.branch import (
     places,
     settle,
 )
-from verify.measure.saddles.ellipsoids import midpoints
+from verify.measure.saddles.ellipsoids import midpoints, unwhitened
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -89,7 +90,6 @@ _NO_SADDLE = (
     "of the midpoint is a saddle. The corrected hypothesis is the box, which does not hold there."
 )
 _MODES_TRIED = 8
-_BOXED = NotApplicable("The box around a saddle of the full mixture is one of Euclidean lengths.")
 
 
 @CLAIM.exact(unit="pairs × nodes")
@@ -138,10 +138,8 @@ def two_modes(case: Case, factor: float = 1.0, offset: float = 0.0) -> Iterator[
 def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
     """What can be proved where the margin holds, whether or not the box does. at_mode: of a saddle
     near the pair's first mode, at a few places with much room."""
-    if not one_width(case):
-        yield _BOXED
-        return
-    yield COMMON_SIGMA
+    if one_width(case):
+        yield COMMON_SIGMA
     yield from _asked(case)
     chosen = choose(case)
     if at_mode:
@@ -149,7 +147,7 @@ def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
     if not chosen:
         return
     yield Facts(applicable=float(np.mean([place.stated for place in places(case)])))
-    proved = np.array([settle(case.mixture, place, at_mode=at_mode) for place in chosen])
+    proved = np.array([settle(place, at_mode=at_mode) for place in chosen])
     side = Side(
         "a saddle near the midpoint (1 proved, 0 disproved)",
         proved,
@@ -170,10 +168,8 @@ def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
 @CLAIM.sampled(unit="pairs × nodes")
 def full(case: Case, factor: float = 1.0) -> Iterator[Part]:
     """The full mixture's saddle in the box. factor: on l²/(4v)."""
-    if not one_width(case):
-        yield _BOXED
-        return
-    yield COMMON_SIGMA
+    if one_width(case):
+        yield COMMON_SIGMA
     yield from _asked(case)
     boxes = [(p, p.box) for p in places(case) if p.box is not None]
     if boxes:
@@ -184,7 +180,7 @@ def full(case: Case, factor: float = 1.0) -> Iterator[Part]:
     yield Facts(applicable=len(boxes) / len(places(case)))
     found = case.memo(
         "P4.7 saddles",
-        lambda: [astuple(find_saddle(case.mixture, p.pair, p.v, box)) for p, box in boxes],
+        lambda: [astuple(find_saddle(p.law, p.pair, p.v, box)) for p, box in boxes],
     )
     outside, largest, second, predicted, allowance, slack = np.array(found).T
     predicted = factor * (predicted + 1.0) - 1.0
@@ -203,6 +199,8 @@ def full(case: Case, factor: float = 1.0) -> Iterator[Part]:
     yield Side(name, outside, at_most=0.0, tolerance=tolerance, where=where)
     if case.mixture.d > 1:
         yield Side("second eigenvalue", second, at_most=0.0, tolerance=tolerance, where=where)
+    if not one_width(case):
+        yield from _mapped_back(case, [p for p, _ in boxes])
     yield {
         "least slack of the box": float(slack.min()),
         "largest |λ_full - λ|/λ": float(np.max(np.abs(largest - predicted) / predicted)),
@@ -259,6 +257,36 @@ def _one_covariance(case: Case, factor: float, offset: float) -> Iterator[Part]:
         yield Side(name, across, equals=-1.0, tolerance=tolerance, scale=length2 + 1.0, where=where)
 
 
+def _mapped_back(case: Case, at: Sequence[Place]) -> Iterator[Side]:
+    """The whitened saddles in the mixture itself: an equilibrium of its flow, with one positive
+    eigenvalue of its Hessian."""
+    scores, values, size = [], [], []
+    for place in at:
+        point = dynamics.saddle(place.law, place.pair, place.v).point[None]
+        y, law = unwhitened(case.mixture, place.rho, point), law_at(case.mixture, place.rho)
+        scores.append(float(np.linalg.norm(law.score(y))))
+        values.append(np.linalg.eigvalsh(law.score_jacobian(y)[0])[::-1][:2])
+        size.append(extent(case.mixture) / law.smallest_var)
+    pairs, tolerance = np.array(values), Tolerance(atol=1e-9)
+    scale, where = np.array(size), _where(at)
+    yield Side(
+        "score of the mixture there",
+        scores,
+        equals=0.0,
+        tolerance=tolerance,
+        scale=scale,
+        where=where,
+    )
+    signs = np.sign(pairs)
+    yield Side(
+        "signs of its two largest eigenvalues",
+        signs @ np.array([1.0, -1.0])[: signs.shape[1]],
+        equals=float(signs.shape[1]),
+        tolerance=tolerance,
+        where=where,
+    )
+
+
 def _spectra(at: Sequence[tuple[geometry.Pair, float]], offset: float) -> Array:
     """`_spectrum` of every pair and node; pairs that are one to the bit, such as a lattice's, are
     one problem."""
@@ -299,4 +327,6 @@ def _asked(case: Case) -> Iterator[Hypothesis]:
 
 def _where(among: Sequence[Place]) -> dict[str, Any]:
     pairs = np.array([(place.pair.i, place.pair.j) for place in among])
+    if among[0].v == 1.0:  # whitened
+        return {"pair": pairs, "rho": np.array([place.rho for place in among])}
     return {"pair": pairs, "v": np.array([place.v for place in among])}

@@ -126,11 +126,10 @@ def sides(
     """The spread, the common noise and the last step of one run. eta: a factor on η; noise_power:
     the power of η that the noise's variance has; last: a factor on the last step; last_power: that
     of σ²/v_1 in it."""
-    sigma, rho = np.unique(run.std), case.schedule.rho
-    if len(sigma) > 1:
+    sigma, rho = float(run.std[0]), case.schedule.rho
+    if (run.std != sigma).any():
         yield from _directions(case, run, eta, noise_power, (last, last_power))
         return
-    sigma = float(sigma[0])
     gain, end_std = _recursion(case, run.times, sigma, eta * run.eta)
     if run.eta > 0.0:
         noise = end_std**2 - gain**2 * (sigma**2 + float(rho[run.times[0]]))
@@ -212,7 +211,7 @@ def _note(runs: Sequence[Run]) -> str:
     """What difference from the recursion would have been seen, in the coarsest of the runs."""
     from scipy.stats import norm
 
-    dof = min(run.end.size if len(np.unique(run.std)) == 1 else len(run.end) for run in runs)
+    dof = min(run.end.size // len(np.unique(run.std)) for run in runs)
     seen = _spread_width(dof) + float(norm.ppf(POWER)) / math.sqrt(2.0 * dof)
     return (
         f"In every run a spread {show_share(seen, 2)} off the recursion would have failed with "
