@@ -14,7 +14,9 @@ from mixdyn.support.checks import Array, IntArray
 
 from ..ledger.case import Case
 from ..ledger.verdict import Hypothesis
-from .paths import Paths
+from .paths import Paths, ddim_grid, thinned
+
+_MOST_NODES = 20
 
 
 def one_width(case: Case) -> bool:
@@ -118,3 +120,25 @@ def separated_until(mixture: GaussianMixture, least: float, i: IntArray, j: IntA
             low, high = np.where(above, middle, low), np.where(above, high, middle)
         until.append(np.where(enough(np.zeros(len(i))), low, -1.0))
     return np.minimum(*until)
+
+
+# -- one covariance: a level at a time it is one sigma in other coordinates ------------------------
+
+
+def noisy_levels(case: Case) -> Array:
+    """(K,) rho at nodes of the papers' grid, down to the last at which all modes have a density."""
+    rho = case.schedule.rho[ddim_grid(case).times]
+    return thinned(rho[rho > 0.0] if case.mixture.smallest_var == 0.0 else rho, _MOST_NODES)
+
+
+def whitened(mixture: GaussianMixture, rho: float) -> GaussianMixture:
+    """Modes of one covariance in z = C^-1/2 y, along the eigenvectors of C = Sigma + rho I."""
+    values, rows = axes_of(mixture)
+    means = mixture.means @ rows.T / np.sqrt(values + rho)
+    return GaussianMixture(means, 1.0, mixture.weights)
+
+
+def unwhitened(mixture: GaussianMixture, rho: float, z: Array) -> Array:
+    """(n, d) points y of z (n, d)."""
+    values, rows = axes_of(mixture)
+    return np.asarray((z * np.sqrt(values + rho)) @ rows)

@@ -13,9 +13,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import ConvergenceError, NotApplicableError
 
 from ...ledger.case import Case
-from ..covariances import one_width
+from ..covariances import noisy_levels, one_width, whitened
 from ..paths import KAPPA, ddim_grid, thinned
-from .ellipsoids import MOST_PAIRS, noisy_levels, whitened
+from .ellipsoids import MOST_PAIRS
 from .proofs import has_no_saddle, is_saddle
 
 MAX_PAIRS = 40

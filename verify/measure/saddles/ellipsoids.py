@@ -11,10 +11,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array
 
 from ...ledger.case import Case
-from ..covariances import axes_of, law_at
-from ..paths import ddim_grid, thinned
+from ..covariances import axes_of, law_at, noisy_levels
 
-MOST_PAIRS, MOST_NODES = 8, 20
+MOST_PAIRS = 8
 
 
 @dataclass(frozen=True)
@@ -59,25 +58,6 @@ class Midpoint:
         """C^-1 (Delta Delta^T C^-1/4 - I), with a factor on 1/4."""
         pulled = self.delta / self.variances
         return 0.25 * factor * np.outer(pulled, pulled) - np.diag(1.0 / self.variances)
-
-
-def noisy_levels(case: Case) -> Array:
-    """(K,) rho at nodes of the papers' grid, down to the last at which all modes have a density."""
-    rho = case.schedule.rho[ddim_grid(case).times]
-    return thinned(rho[rho > 0.0] if case.mixture.smallest_var == 0.0 else rho, MOST_NODES)
-
-
-def whitened(mixture: GaussianMixture, rho: float) -> GaussianMixture:
-    """Modes of one covariance in z = C^-1/2 y along its eigenvectors, C = Sigma + rho I: width 1."""
-    values, rows = axes_of(mixture)
-    means = mixture.means @ rows.T / np.sqrt(values + rho)
-    return GaussianMixture(means, 1.0, mixture.weights)
-
-
-def unwhitened(mixture: GaussianMixture, rho: float, z: Array) -> Array:
-    """(n, d) points y of z (n, d)."""
-    values, rows = axes_of(mixture)
-    return np.asarray((z * np.sqrt(values + rho)) @ rows)
 
 
 def midpoints(case: Case, offset: float) -> list[Midpoint]:

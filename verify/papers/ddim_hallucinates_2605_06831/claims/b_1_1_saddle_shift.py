@@ -5,7 +5,8 @@ Statement: For two modes with $b = \log(w_i/w_j)$ and $k = l^2/v$ the equilibria
     exists iff $k > 4$ and $|b| < ks/2 - 2\,\mathrm{artanh}(s)$, $s = \sqrt{1 - 4/k}$; it lies
     towards the lighter mode.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
+      in $C^{-1/2} y$, where $v = 1$.
     - saddle: the existence condition (what follows it only).
 Measured: the number of zeros of the engine's two-mode field; its saddle and the eigenvalue there,
     for $k$ from 2 to 500, for those of the closest pair at nodes of the papers' grid, and for its
@@ -30,9 +31,10 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
+from verify.measure.covariances import COMMON_SIGMA, noisy_levels, one_width, whitened
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 from verify.measure.paths import thinned
 
@@ -41,13 +43,7 @@ CLAIM = Claim.from_docstring(
     id="B.1 (1)",
     short="unequal weights",
     rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
-    needs=(
-        modes(2),
-        one_sigma.because(
-            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
-            "ones"
-        ),
-    ),
+    needs=(modes(2), one_covariance),
     derivation="derivations/errors/unequal_weights.py",
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "
@@ -68,6 +64,8 @@ def saddle(
 ) -> Iterator[Part]:
     """Existence, place and slope of the saddle. artanh: factor on that term of the threshold; sign:
     of b; moved: slope at the saddle, not at the midpoint."""
+    if one_width(case):
+        yield COMMON_SIGMA
     problems = case.memo("B.1 (1) problems", lambda: _problems(case))
     *places, zeros = np.array(problems).T
     k, b, closed = places[:3]
@@ -149,9 +147,7 @@ class Problem(NamedTuple):
 def _problems(case: Case) -> list[Problem]:
     pair = neighbour_pairs(case.mixture, 1)[0]
     own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
-    v = node_variances(case)
-    nodes = thinned(v, MAX_NODES)
-    at_nodes = (pair.length**2 / nodes).tolist()
+    at_nodes = _strengths(case, pair).tolist()
     found = []
     # Beyond k = 500 the lighter weight at the threshold leaves the range of doubles.
     for k in sorted({*STRENGTHS, *(k for k in at_nodes if k < STRENGTHS[-1])}):
@@ -159,6 +155,14 @@ def _problems(case: Case) -> list[Problem]:
         ratios = {share * critical for share in SHARES} | {own}
         found += [_problem(k, b) for b in sorted(ratios)]
     return [p for p in found if not _on_the_edge(p)]
+
+
+def _strengths(case: Case, pair: geometry.Pair) -> Array:
+    """l^2/v of the pair at some nodes, or Delta^T C^-1 Delta."""
+    if one_width(case):
+        return np.asarray(pair.length**2 / thinned(node_variances(case), MAX_NODES))
+    laws = [whitened(case.mixture, rho) for rho in thinned(noisy_levels(case), MAX_NODES).tolist()]
+    return np.array([np.square(law.means[pair.i] - law.means[pair.j]).sum() for law in laws])
 
 
 def _on_the_edge(problem: Problem) -> bool:

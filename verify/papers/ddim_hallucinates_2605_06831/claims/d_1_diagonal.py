@@ -6,7 +6,8 @@ Statement: For a rectangle $a, b, c, d$ of modes, $|y-a|^2 + |y-c|^2 = |y-b|^2 +
     weight. In a parallelogram the exponent is $-2\kappa + (|b-d|^2 - |a-c|^2)/(4v)$: a short
     diagonal can escape.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
+      in $C^{-1/2} y$, where $v = 1$.
     - parallelogram: four modes of the mixture form one.
     - dominance: the diagonal pair dominates the other two modes with margin above 0.
 Measured: the identity at random points, and the engine's ratio of responsibilities at the ends of
@@ -29,9 +30,10 @@ from mixdyn.geometry import dominance_times, dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
+from verify.measure.covariances import COMMON_SIGMA, law_at, one_width, unwhitened, whitened
 from verify.measure.paths import stacked
 
 CLAIM = Claim.from_docstring(
@@ -39,13 +41,7 @@ CLAIM = Claim.from_docstring(
     id="D.1",
     short="diagonal avoidance",
     rests_on={"A4.1": "the diagonal pair dominates"},
-    needs=(
-        modes(4),
-        one_sigma.because(
-            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
-            "ones"
-        ),
-    ),
+    needs=(modes(4), one_covariance),
     derivation="derivations/errors/rectangle.py",
     does_not_show=(
         "How often samplers end on a diagonal: with the exact score nothing ends between modes, so "
@@ -61,6 +57,8 @@ Points = dict[str, Array]
 def diagonals(case: Case, counted: float = 1.0, other: str = "b + d") -> Iterator[Part]:
     """The far end of each diagonal, and the identity. counted: factor on the margin; other: the
     squares that make its other side."""
+    if one_width(case):
+        yield COMMON_SIGMA
     shapes = _parallelograms(case.mixture.means)
     if not shapes:
         yield Hypothesis("parallelogram", 0.0)
@@ -74,7 +72,8 @@ def diagonals(case: Case, counted: float = 1.0, other: str = "b + d") -> Iterato
     if not held.any():
         return
     yield Facts(applicable=float(held.mean()))
-    where = {name: points[name] for name in ("y", "v", "modes")}
+    level = "v" if one_width(case) else "rho"
+    where = {name: points[name] for name in ("y", level, "modes")}
     bound = bounds.diagonal_log_ratio(
         counted * kappa,
         points["v"],
@@ -150,14 +149,25 @@ def _at_shape(
     case: Case, rng: np.random.Generator, shape: tuple[int, int, int, int], n: int
 ) -> Points:
     """Points around one parallelogram, half of them on the diagonal, where the bound is tight."""
-    means, (a, b, c, d) = case.mixture.means, shape
-    this2, other2 = (float(np.square(means[p] - means[q]).sum()) for p, q in ((a, c), (b, d)))
-    v = this2 / float(np.exp(rng.uniform(0.0, np.log(60.0))))
+    law, (a, b, c, d) = case.mixture, shape
+
+    def diagonals2() -> list[float]:
+        ends = ((law.means[p], law.means[q]) for p, q in ((a, c), (b, d)))
+        return [float(np.square(one - other).sum()) for one, other in ends]
+
+    v = rho = diagonals2()[0] / float(np.exp(rng.uniform(0.0, np.log(60.0))))
+    if not one_width(case):
+        law, v = whitened(case.mixture, rho), 1.0
+    means, (this2, other2) = law.means, diagonals2()
     share = rng.uniform(-0.2, 1.2, n)
     y = means[a] + share[:, None] * (means[c] - means[a])
     y[::2] += 0.3 * np.sqrt(this2) * rng.standard_normal((len(y[::2]), case.mixture.d))
-    kappa = dominance_times.dominance_margin(case.mixture, y, v, (a, c))
-    gamma = dynamics.static_responsibilities(case.mixture, y, v)
+    kappa = dominance_times.dominance_margin(law, y, v, (a, c))
+    if one_width(case):
+        place, gamma = y, dynamics.static_responsibilities(law, y, v)
+    else:
+        place = unwhitened(case.mixture, rho, y)
+        gamma = law_at(case.mixture, rho).responsibilities(place)
     d2 = {mode: np.square(y - means[mode]).sum(axis=1) for mode in shape}
     near = np.where(d2[a] <= d2[c], a, c)
     far, rows = np.where(near == a, c, a), np.arange(n)
@@ -165,8 +175,9 @@ def _at_shape(
     ratio = np.where(tiny, 1.0, gamma[rows, far]) / gamma[rows, near]
     wide = np.ones(n)
     return {
-        "y": y,
+        "y": place,
         "v": v * wide,
+        "rho": rho * wide,
         "modes": np.tile(shape, (n, 1)),
         "kappa": kappa,
         "log ratio": np.where(tiny, -np.inf, np.log(ratio)),

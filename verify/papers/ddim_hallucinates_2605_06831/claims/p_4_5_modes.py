@@ -6,7 +6,8 @@ Statement: Once the modes are separated, each has an equilibrium of the flow wit
     one within $r$ of $\mu_i$. For two modes of equal weight, $k = l^2/v$, the equilibria obey
     $\tanh(kz/2) = 2z$: a nonzero root exists iff $k > 4$, and its slope is $k(1/4 - z^2) - 1 < 0$.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
+      in $C^{-1/2} y$, where $v = 1$.
     - separation: $P_1(r) \le r$ for some $r$ below half the distance to the nearest mode.
 Measured: the engine's fixed point from each mode and the largest eigenvalue of its Jacobian there,
     at nodes of the papers' grid; for two modes the number of zeros of the engine's field, its outer
@@ -26,13 +27,15 @@ import numpy as np
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, frozen
 from mixdyn.support.errors import ConvergenceError
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
+from verify.measure.covariances import COMMON_SIGMA, noisy_levels, one_width, whitened
 from verify.measure.midpoint.traps import node_variances, self_consistent_radius, two_modes
 from verify.measure.paths import extent, thinned
 
@@ -41,13 +44,7 @@ CLAIM = Claim.from_docstring(
     id="P4.5",
     short="mode stability",
     rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
-    needs=(
-        modes(2),
-        one_sigma.because(
-            "at one level it holds in lengths of C, as P4.7 (1) does; it is measured in Euclidean "
-            "ones"
-        ),
-    ),
+    needs=(modes(2), one_covariance),
     derivation="derivations/modes/mode_stability.py",
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "
@@ -63,14 +60,16 @@ STRENGTHS = np.array([1.0, 2.0, 3.0, 3.9, 4.1, 4.5, 5.0, 6.0, 7.5, 12.0, 20.0, 5
 def equilibria(case: Case, threshold: float = 4.0, pull: float = 1.0) -> Iterator[Part]:
     """Fixed points of the full mixture, then the two-mode problem. threshold: of k for three
     equilibria; pull: the 1 in the slope."""
-    every = case.memo("P4.5 places", lambda: np.array(list(_places(case))).reshape(-1, 7))
+    if one_width(case):
+        yield COMMON_SIGMA
+    every = case.memo("P4.5 places", lambda: np.array(list(_places(case))).reshape(-1, 9))
     held = np.isfinite(every[:, 3])
     yield Hypothesis("separation", float(held.mean()) if held.size else 0.0)
     if not held.any():
         yield "No mode is separated from the others at any node."
         return
-    mode, v, gap, radius, distance, largest, rate = every[held].T
-    where, size = {"mode": mode.astype(int), "v": v}, extent(case.mixture)
+    mode, v, gap, radius, distance, largest, rate, rho, size = every[held].T
+    where = {"mode": mode.astype(int), **({"v": v} if one_width(case) else {"rho": rho})}
     resolved = distance > 1e-9 * size  # six digits of the distance are right there
     yield Side(
         "distance of the fixed point to its mode",
@@ -114,29 +113,49 @@ CLAIM.must_fail_narrowly(
 
 def _places(case: Case) -> Iterator[tuple[float, ...]]:
     """Every mode (at most 40) at nodes of the papers' grid at which a pair with it has a saddle:
-    mode, v, distance to the nearest other mode, and what `_place` says."""
+    mode, v, distance to the nearest other mode, what `_place` says, rho and the scale of rounding.
+    """
+    if not one_width(case):
+        yield from _whitened_places(case)
+        return
+    floor, size = float(case.mixture.sigma) ** 2, extent(case.mixture)
     distances = geometry.pairwise_distances(case.mixture.means)
     np.fill_diagonal(distances, np.inf)
     for mode in range(min(case.mixture.N, MAX_MODES)):
         gap = float(distances[mode].min())
         v = node_variances(case)
         for level in thinned(v[v < 0.25 * gap**2], MAX_LEVELS).tolist():
-            yield (mode, level, gap, *_place(case, mode, gap, level))
+            found = _place(case.mixture, mode, gap, level)
+            yield (mode, level, gap, *found, level - floor, size)
 
 
-def _place(case: Case, mode: int, gap: float, v: float) -> tuple[float, float, float, float]:
+def _whitened_places(case: Case) -> Iterator[tuple[float, ...]]:
+    """The same of one covariance, where v = 1."""
+    for rho in thinned(noisy_levels(case), MAX_LEVELS).tolist():
+        law = whitened(case.mixture, rho)
+        distances = geometry.pairwise_distances(law.means)
+        np.fill_diagonal(distances, np.inf)
+        for mode in range(min(law.N, MAX_MODES)):
+            gap = float(distances[mode].min())
+            if gap > 2.0:
+                yield (mode, 1.0, gap, *_place(law, mode, gap, 1.0), rho, extent(law))
+
+
+def _place(
+    mixture: GaussianMixture, mode: int, gap: float, v: float
+) -> tuple[float, float, float, float]:
     """The radius of an invariant ball, NaN without one; the fixed point's distance to the mode and
     its largest eigenvalue, infinite without one; and the lower bound on minus that eigenvalue."""
     none = (np.nan, np.inf, np.inf, -np.inf)
-    radius = self_consistent_radius(case.mixture, mode, gap, v)
+    radius = self_consistent_radius(mixture, mode, gap, v)
     if radius is None:
         return none
-    rate = float(bounds.tracking_rate(case.mixture, mode, radius, v))
+    rate = float(bounds.tracking_rate(mixture, mode, radius, v))
     if rate <= 0.0:
         return none
-    mean = case.mixture.means[mode]
+    mean = mixture.means[mode]
     try:
-        found = dynamics.equilibrium(case.mixture, v, mean)
+        found = dynamics.equilibrium(mixture, v, mean)
     except ConvergenceError:
         return radius, np.inf, np.inf, rate
     return radius, float(np.linalg.norm(found.point - mean)), float(found.eigenvalues[-1]), rate
@@ -148,7 +167,7 @@ def _table(places: Array) -> Table:
     rows: list[tuple[float, ...]] = []
     for part in np.array_split(places, min(len(places), 8)):
         worst = part[np.argmax(part[:, 4] / part[:, 2])].tolist()
-        mode, v, gap, radius, distance, largest, _ = worst
+        mode, v, gap, radius, distance, largest, *_ = worst
         rows.append((gap**2 / v, int(mode), distance / gap, radius / gap, largest))
     columns = ("l²/v", "mode", "distance over l", "bound on it over l", "largest eigenvalue")
     caption = "Fixed points next to modes, l the distance to the nearest other mode"

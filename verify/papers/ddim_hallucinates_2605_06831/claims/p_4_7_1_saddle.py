@@ -51,7 +51,7 @@ from verify.ledger.needs import modes, one_covariance
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
-from verify.measure.covariances import COMMON_SIGMA, law_at, one_width
+from verify.measure.covariances import COMMON_SIGMA, law_at, one_width, unwhitened
 from verify.measure.paths import ddim_grid, extent
 from verify.measure.saddles.branch import (
     Place,
@@ -61,7 +61,7 @@ from verify.measure.saddles.branch import (
     places,
     settle,
 )
-from verify.measure.saddles.ellipsoids import midpoints, unwhitened
+from verify.measure.saddles.ellipsoids import midpoints
 
 CLAIM = Claim.from_docstring(
     __doc__,
