@@ -22,10 +22,11 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers.ddim import DDIM
 from mixdyn.samplers.reverse import ExactReverse
 from mixdyn.support import errors
-from mixdyn.support.checks import check_integer, check_memory, check_positive
+from mixdyn.support.checks import Array, IntArray, check_integer, check_memory, check_positive
 from mixdyn.support.numbers import Log10
 
 from . import facts
+from .data_check import MOST_MODES, clone_facts, data_facts, is_data, route_facts
 from .facts import MIDDLE, PAPER_KAPPA
 
 _ON_SEGMENT = 2000  # places on a segment at which it is asked what a sample there would count as
@@ -41,12 +42,17 @@ _NO_CLOCK = (
     "tau_1, tau_2, saddles, traps and budgets need one sigma common to all modes: "
     "their theory describes a single clock."
 )
+_DATA = (
+    "These are data: tau_1, tau_2, saddles, traps and budgets are of pairs of wide modes, and "
+    "`GaussianMixture.fit` makes some of data."
+)
 _ALONG = "The sigma of a pair is the standard deviation of its modes along their line."
 
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """A mixture and a schedule, and how closely to look. No taus: one is chosen."""
+    """A mixture and a schedule, and how closely to look. No taus: one is chosen. labels (N,): the
+    class of every mode or point."""
 
     mixture: GaussianMixture
     schedule: NoiseSchedule
@@ -56,6 +62,7 @@ class CheckRequest:
     n_pairs: int = 5
     n_trajectories: int | None = None
     seed: int = 0
+    labels: IntArray | None = None
 
 
 def diagnose(request: CheckRequest, progress: Callable[[int, int], None]) -> facts.Diagnosis:
@@ -69,32 +76,32 @@ class _Check:
     def __init__(self, request: CheckRequest) -> None:
         path = request.schedule
         self.mixture, schedule = request.mixture, path.with_signal().as_variance_preserving()
-        mixture, self.schedule = self.mixture, schedule
+        mixture, self.schedule, self.request = self.mixture, schedule, request
         self.kappas = [check_positive(kappa, "kappa") for kappa in request.kappas]
-        tables = 8.0 * (4 + len(self.kappas)) * mixture.N**2
-        check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", "Take fewer modes.")
+        self.as_data, self._few = is_data(mixture), mixture.N <= MOST_MODES
+        if not self.as_data:
+            tables, few = 8.0 * (4 + len(self.kappas)) * mixture.N**2, "Take fewer modes."
+            check_memory(tables, _TABLE_BYTES, "the tables of all pairs of modes", few)
         self.taus = [check_integer(tau, "tau", 1, schedule.T) for tau in request.taus]
         self.seed = resolve_seed(request.seed)
         ddim = DDIM(**request.ddim)
         self.ddim = ddim if "steps" in request.ddim else ddim.within(schedule)
-        self.pairs, self.n_shortest = _nearest(mixture, check_integer(request.n_pairs, "pairs", 1))
+        n_pairs = check_integer(request.n_pairs, "pairs", 1)
+        self.pairs, self.n_shortest = ([], 0) if self.as_data else _nearest(mixture, n_pairs)
         self.grid = self.ddim.grid(schedule)
         self.n_trajectories = _affordable(request.n_trajectories, self.grid, mixture.d)
         self.stds = mixture.std_range
-        if self.stds[0] == 0.0:
-            raise errors.NotApplicableError(
-                "a check tells lengths in standard deviations, which must be positive",
-                "modes of standard deviation 0, point masses",
-                "Give them a width: GaussianMixture.from_data(X, bandwidth).",
-            )
-        self.sigma = self.stds[0]  # with what it is asked for, where it is common
-        self.v = schedule.effective_variance(self.sigma)
+        # The least extent that there is; none of point masses.
+        self.sigma = _least_std(mixture)
+        self.v = self.stds[0] ** 2 + schedule.rho
         self.notes: list[str] = [f"Measured on {path.in_words}."] if path.in_words else []
 
     def diagnosis(self, progress: Callable[[int, int], None]) -> facts.Diagnosis:
         crossings: list[facts.CrossingFacts] = []
         stages: list[facts.Stage] = []
-        if not self.pairs:
+        if self.as_data:
+            self.notes.append(_DATA)
+        elif not self.pairs:
             self.notes.append(_NO_PAIR)
         elif self.mixture.has_common_sigma:
             crossings = self._crossings(progress)
@@ -107,7 +114,7 @@ class _Check:
         return facts.Diagnosis(
             self._mixture_facts(),
             self._schedule_facts(),
-            [facts.start_facts(self.mixture, self.schedule, t) for t in starts],
+            [facts.start_facts(self.mixture, self.schedule, t) for t in starts if self._few],
             self.kappas,
             self.n_shortest,
             self._pair_facts(),
@@ -116,6 +123,9 @@ class _Check:
             self.seed,
             stages,
             self._spread(),
+            data_facts(self.request, self.schedule, self.grid) if self.as_data else None,
+            clone_facts(self.request, self.schedule, progress),
+            route_facts(self.mixture, self.schedule),
             self.notes,
         )
 
@@ -137,27 +147,43 @@ class _Check:
             "T": self.schedule.T,
             "alpha_bar_T": Log10.from_log(float(self.schedule.log_alpha_bar[-1])),
             "last_noise_var": float(last),
-            "last_noise_var_sigma2": float(last / self.stds[0] ** 2),
+            "last_noise_var_sigma2": float(last / self.sigma**2) if self.sigma > 0.0 else None,
             "ddim_steps": self.grid.steps,
             "ddim_times": self.grid.times.tolist(),
             "digest": self.schedule.digest,
         }
 
     def _pair_facts(self) -> list[facts.PairFacts]:
+        if not self.pairs:
+            return []
         mixture, N = self.mixture, self.mixture.N
         weights, reach = mixture.weights, radius_in_stds(mixture.d)
-        known, never = mixture.has_common_sigma and self.pairs, np.full((N, N), dynamics.NEVER)
+        known, never = mixture.has_common_sigma, np.full((N, N), dynamics.NEVER)
         tau_2 = [dynamics.tau_2(mixture, self.schedule, k) if known else never for k in self.kappas]
         found = []
         for modes in self.pairs:
             i, j, length = modes.i, modes.j, modes.length
             raw = [_time(times[i, j]) for times in tau_2]
             one, other = _stds_along(mixture, modes)
-            widths = length / max(one, other), length / (reach * one + reach * other)
+            widths: tuple[float | None, float | None] = None, None
+            if max(one, other) > 0.0:
+                widths = length / max(one, other), length / (reach * one + reach * other)
+            saddle = self._whitened(modes)
             seen, ratio = _seen_share(mixture, modes), float(weights[i] / weights[j])
             steps = [self._steps_left(t) for t in raw]
-            found.append(facts.PairFacts(i, j, length, *widths, seen, ratio, raw, steps))
+            found.append(facts.PairFacts(i, j, length, *widths, *saddle, seen, ratio, raw, steps))
         return found
+
+    def _whitened(self, modes: Pair) -> tuple[float | None, int | None]:
+        """The Mahalanobis length of a pair at the data, by the mean of its covariances, and the
+        time from which on it is above 2."""
+        edge, variances = _whitening(self.mixture, modes)
+        with np.errstate(divide="ignore"):
+            squares = [float((edge**2 / (variances + rho)).sum()) for rho in self.schedule.rho[1:]]
+            clean = float((edge[edge != 0.0] ** 2 / variances[edge != 0.0]).sum())
+        born = np.flatnonzero(np.array(squares) > 4.0)
+        at = int(born[-1]) + 1 if born.size else None
+        return (float(np.sqrt(clean)) if np.isfinite(clean) else None), at
 
     def _steps_left(self, raw: int | None) -> int | None:
         return None if raw is None else dynamics.steps_left(self.grid.times, raw)
@@ -231,7 +257,7 @@ class _Check:
             f"DDPM, {full.steps} steps": (full, 1.0),
         }
         found = []
-        for sigma in sorted(set(self.stds)):
+        for sigma in sorted({std for std in (self.sigma, self.stds[1]) if std > 0.0}):
             last = sigma**2 / (sigma**2 + float(schedule.rho[1]))
             for name, (grid, eta) in runs.items():
                 std = oracles.linear_recursion_std(
@@ -239,6 +265,32 @@ class _Check:
                 )
                 found.append(facts.SpreadFacts(name, sigma, float(std[-1]) / sigma, last))
         return found
+
+
+def _least_std(mixture: GaussianMixture) -> float:
+    """The smallest standard deviation above 0 of a mode in any direction; 0 of point masses."""
+    c = mixture.covariance
+    given = [np.square(mixture.sigmas)] if c is None else [c.values.ravel()]
+    if c is not None and c.rest is not None:
+        given.append(c.rest)
+    every = np.concatenate(given)
+    return float(np.sqrt(every[every > 0.0].min(initial=np.inf))) if (every > 0.0).any() else 0.0
+
+
+def _whitening(mixture: GaussianMixture, modes: Pair) -> tuple[Array, Array]:
+    """The edge of a pair along the eigenvectors of the mean of its covariances, and their
+    variances, (r,)."""
+    edge, c = modes.mu_i - modes.mu_j, mixture.covariance
+    if c is None:
+        mean = 0.5 * (mixture.sigmas[modes.i] ** 2 + mixture.sigmas[modes.j] ** 2)
+        return np.array([modes.length]), np.array([mean])
+    eye = np.eye(mixture.d)
+    whole = [c.applied(k, eye, c.functions(np.asarray)) for k in (modes.i, modes.j)]
+    mean = 0.25 * (whole[0] + whole[0].T + whole[1] + whole[1].T)
+    variances, vectors = np.linalg.eigh(mean)
+    # Rounding of an eigenvalue that is none.
+    variances = np.where(variances < 64.0 * np.finfo(float).eps * variances[-1], 0.0, variances)
+    return edge @ vectors, variances
 
 
 def _stds_along(mixture: GaussianMixture, modes: Pair) -> tuple[float, float]:

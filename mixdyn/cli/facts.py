@@ -49,16 +49,24 @@ def start_facts(mixture: GaussianMixture, schedule: NoiseSchedule, t: int) -> St
 
 @dataclass(frozen=True)
 class PairFacts:
-    """A pair of modes. length_radii is l over the sum of the two mode radii of the classification:
-    below 1 the modes overlap. seen_share: the share of the segment on which `classify` calls a
-    sample an interpolation; 0 also where a third, wider mode covers it. tau_2_raw and tau_2_steps:
-    one entry per kappa, None where never."""
+    """A pair of modes.
+
+    length_radii is l over the sum of the two mode radii of the classification: below 1 the modes
+    overlap; it and length_sigma are None where neither mode has an extent along the line.
+    length_whitened: the Mahalanobis length, by the mean of the two covariances; None where that has
+    no extent in a direction of the pair. born_raw: the time from which on, towards the data, it is
+    above 2 at the level: the midpoint of two equal modes is a saddle. seen_share: the share of the
+    segment on which `classify` calls a sample an interpolation; 0 also where a third, wider mode
+    covers it. tau_2_raw and tau_2_steps: one entry per kappa, None where
+    never."""
 
     i: int
     j: int
     length: float
-    length_sigma: float
-    length_radii: float
+    length_sigma: float | None
+    length_radii: float | None
+    length_whitened: float | None
+    born_raw: int | None
     seen_share: float
     weight_ratio: float
     tau_2_raw: list[int | None]
@@ -168,6 +176,80 @@ class SpreadFacts:
 
 
 @dataclass(frozen=True)
+class CopyFacts:
+    """What DDIM with the data's own score returned: n samples, of which `copies` lie within a
+    twentieth of a typical neighbour's distance from a data point, `different` points in all;
+    farthest: the largest distance from a point, in that unit."""
+
+    n: int
+    steps: int
+    copies: int
+    different: int
+    farthest: float
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Points at `places` different places, the most frequent `most_repeated` times; spread: root
+    mean variance of a coordinate. nearest: quantiles 0, 0.05, 0.5, 0.95, 1 of the distance to the
+    nearest other place, over `looked` of them; told_apart_raw: the time from which on, towards the
+    data, a pair at that distance has l^2 >= 4 v."""
+
+    points: int
+    places: int
+    most_repeated: int
+    bandwidth: float
+    spread: float
+    looked: int
+    nearest: list[float]
+    told_apart_raw: list[int | None]
+    copies: CopyFacts | None
+
+
+@dataclass(frozen=True)
+class CloneLevel:
+    """At time t_raw: the probability that two clones end in one class, the information of class and
+    state in nats, and how many classes the median state may still end in."""
+
+    t_raw: int
+    rho: float
+    probability: float
+    information: float
+    alive: float
+
+
+@dataclass(frozen=True)
+class CloneFacts:
+    """Where clones begin to end in one of the classes `what`, "points", "modes" or "labels"; see
+    `mixdyn.run.clones.Transition`. rho_gaussian: where Gaussian data of this covariance share log N
+    nats with a noisy state. *_raw: the nearest times of the schedule, None beyond it."""
+
+    what: str
+    n_classes: int
+    chance: float
+    rho: float | None
+    std_error: float
+    rho_early: float | None
+    rho_late: float | None
+    rho_gaussian: float | None
+    raw: int | None
+    early_raw: int | None
+    late_raw: int | None
+    gaussian_raw: int | None
+    levels: list[CloneLevel]
+
+
+@dataclass(frozen=True)
+class RouteFacts:
+    """How the score is evaluated; products: multiplications that one sample and step would take if
+    every mode were looked at."""
+
+    name: str
+    words: str
+    products: float
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Everything `mixdyn check` found. starts: at T, and at the first time of the DDIM grid. notes:
     what does not apply to this input, and why."""
@@ -183,4 +265,7 @@ class Diagnosis:
     seed: int
     stages: list[Stage]
     spread: list[SpreadFacts]
+    data: DataFacts | None
+    clones: list[CloneFacts]
+    route: RouteFacts
     notes: list[str]

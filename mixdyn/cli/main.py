@@ -118,8 +118,10 @@ def price_command(request: PriceRequest, as_json: bool) -> None:
 @app.command("check")
 @asks(CheckOptions, [samplers()[USUAL]], without={"eta"})
 def check_command(asked: CheckOptions, as_json: bool) -> None:
-    """Diagnose a mixture and a schedule: what will samplers do between its modes, and why."""
+    """Diagnose a mixture or a data set and a schedule: what will samplers do, and why."""
     with _exit_codes():
+        from mixdyn.problem.data_sets import read_labels
+        from mixdyn.problem.mixture import FILE_KEYS
         from mixdyn.problem.named import read_mixture, read_schedule
 
         from .diagnosis import CheckRequest, diagnose
@@ -128,14 +130,15 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
         from .words import explain
 
         request = CheckRequest(
-            mixture=(target := read_mixture(asked.mixture)),
+            mixture=(mixture := read_mixture(asked.mixture)),
             schedule=(clock := read_schedule(asked.schedule)),
             kappas=tuple(asked.kappa or (2.0, 7.0, 20.0)),
             taus=tuple(asked.tau or ()),
-            ddim=grid_options(asked.options, clock, target),
+            ddim=grid_options(asked.options, clock, mixture),
             n_pairs=asked.pairs,
             n_trajectories=asked.samples,
             seed=asked.seed,
+            labels=read_labels(asked.mixture, mixture.N, FILE_KEYS),
         )
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)

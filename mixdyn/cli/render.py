@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.numbers import dump_json, show_number, show_share
 
-from .facts import Diagnosis, Stage
+from .facts import CloneFacts, DataFacts, Diagnosis, Stage
 from .words import explain
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _NONE = show_number(None)
 _MODES_SHOWN = 10
+_SURE = 0.9999
 
 
 def show(
@@ -129,6 +131,8 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
     _print_facts(diagnosis, console)
     if diagnosis.pairs:
         _print_pairs(diagnosis, console)
+    if diagnosis.data is not None and diagnosis.data.nearest:
+        _print_neighbours(diagnosis.data, console)
     if diagnosis.crossings:
         _print_crossings(diagnosis, console)
     for stage in diagnosis.stages:
@@ -138,7 +142,10 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         for row in diagnosis.spread
     ]
     heads = "sampler | sigma | spread / sigma | last step alone"
-    print_table(console, "Spread returned within a mode", heads, rows)
+    if rows:
+        print_table(console, "Spread returned within a mode", heads, rows)
+    for clones in diagnosis.clones:
+        _print_clones(clones, console)
     console.print("In words", style="bold")
     for sentence in [*explain(diagnosis), *diagnosis.notes]:
         console.print(f"- {sentence}")
@@ -147,14 +154,15 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
 def _print_facts(diagnosis: Diagnosis, console: Console) -> None:
     m, s, n = diagnosis.mixture, diagnosis.schedule, diagnosis.n_shortest
     sigma = " to ".join(dict.fromkeys(show_number(m[f"sigma_{end}"]) for end in ("min", "max")))
+    what = "mode" if diagnosis.data is None else "data point"
     console.print(
-        f"Mixture: {m['N']} mode{'s' * (m['N'] > 1)} in {m['d']} dimensions, sigma {sigma}"
+        f"Mixture: {m['N']:,} {what}{'s' * (m['N'] > 1)} in {m['d']} dimensions, sigma {sigma}"
     )
     console.print(
         f"Schedule: T = {s['T']}, alpha_bar at T {show_number(s['alpha_bar_T'], 3)}, last noise "
         f"variance {show_number(s['last_noise_var'])}; DDIM grid of {s['ddim_steps']} steps"
     )
-    text = "No two modes at different places"
+    text = "No two modes at different places" if diagnosis.data is None else ""
     if diagnosis.pairs:
         smallest = show_number(diagnosis.pairs[0].length)
         text = f"{n} pair{'s' * (n > 1)} at the smallest distance {smallest}"
@@ -162,7 +170,7 @@ def _print_facts(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _print_pairs(diagnosis: Diagnosis, console: Console) -> None:
-    heads = "pair | l | l / sigma | l / radii | w_i / w_j"
+    heads = "pair | l | l / sigma | l / radii | Mahalanobis | saddle from | w_i / w_j"
     heads += "".join(f" | tau_2, kappa {kappa:g}" for kappa in diagnosis.kappas)
     rows = []
     for p in diagnosis.pairs:
@@ -170,9 +178,37 @@ def _print_pairs(diagnosis: Diagnosis, console: Console) -> None:
             None if raw is None else f"{raw} ({steps} steps)"
             for raw, steps in zip(p.tau_2_raw, p.tau_2_steps, strict=True)
         ]
-        numbers = (p.length, p.length_sigma, p.length_radii, p.weight_ratio)
+        widths = (p.length_sigma, p.length_radii, p.length_whitened)
+        numbers = (p.length, *widths, p.born_raw, p.weight_ratio)
         rows.append([f"{p.i}, {p.j}", *numbers, *times])
     print_table(console, "Nearest pairs (tau_2: raw time from which separated)", heads, rows)
+
+
+def _print_neighbours(data: DataFacts, console: Console) -> None:
+    rows: list[list[object]] = [
+        ["l", *data.nearest],
+        ["raw time of l^2 = 4 v", *data.told_apart_raw],
+    ]
+    heads = "nearest neighbour | least | 5 % | median | 95 % | largest"
+    print_table(console, f"Distances of {data.looked:,} points", heads, rows)
+
+
+def _print_clones(clones: CloneFacts, console: Console) -> None:
+    one = clones.what.removesuffix("s")
+    most = math.log(clones.n_classes)
+    rows = [
+        [str(c.t_raw), c.rho, _nearly(c.probability), show_number(c.information, 3), c.alive]
+        for c in clones.levels
+    ]
+    heads = (
+        f"raw time | rho | end at one {one} | nats of log {clones.n_classes} = {most:.3g} | left"
+    )
+    print_table(console, f"Two paths from one noisy state: the same {one}?", heads, rows)
+
+
+def _nearly(share: float) -> str:
+    """A share whose digits near 100 % say nothing more."""
+    return show_share(share) if share < _SURE or share == 1.0 else f"over {show_share(_SURE, 5)}"
 
 
 def _print_crossings(diagnosis: Diagnosis, console: Console) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from mixdyn.support.numbers import show_number, show_share
 
+from .data_words import clone_sentences, data_sentences, route_sentence
 from .facts import MIDDLE, PAPER_KAPPA, BudgetFacts, Diagnosis, Stage
 
 _VISIBLE = -6.0  # log10 of the share of l below which no run of practical size meets a trap
+_ALIKE = 1e-3  # of two lengths that are one
 _SHRUNK = 0.9  # a spread below this share of sigma is worth advice
 
 
 def explain(diagnosis: Diagnosis) -> list[str]:
     """Sentences, from the mixture itself to the last step."""
     sentences = [_modes(diagnosis)] if diagnosis.pairs else []
+    sentences += data_sentences(diagnosis)
     sentences += [s.words for s in diagnosis.starts if s.words]
     if diagnosis.crossings:
         sentences.append(_separation(diagnosis))
@@ -20,12 +23,18 @@ def explain(diagnosis: Diagnosis) -> list[str]:
             sentences.append(_dominance(diagnosis))
     for stage in diagnosis.stages:
         sentences += [_saddle(stage), _trap(stage), *(_budget(stage, b) for b in stage.budgets)]
-    return [*sentences, _spread(diagnosis)]
+    spread = [_spread(diagnosis)] if diagnosis.spread else []
+    return [*sentences, *spread, *clone_sentences(diagnosis), route_sentence(diagnosis)]
 
 
 def _modes(diagnosis: Diagnosis) -> str:
     nearest = diagnosis.pairs[0]
+    if nearest.length_sigma is None or nearest.length_radii is None:
+        return "The nearest modes have no extent along their line: nothing between them is of one."
     apart = f"The nearest modes are {nearest.length_sigma:.4g} sigma apart"
+    whitened = nearest.length_whitened
+    if whitened is not None and abs(whitened / nearest.length_sigma - 1.0) > _ALIKE:
+        apart += f" along their line ({whitened:.4g} by the Mahalanobis length of both)"
     if nearest.length_radii < 1.0:
         return (
             f"{apart}: less than their two classification radii together, so a sample between them "

@@ -31,12 +31,14 @@ from ..support.errors import FileError, InputError, NotApplicableError
 from ..support.files import read_parameters, write_parameters
 from .checks import check_sigma, check_weights, refuse_fitted
 from .covariance import KEYWORDS, Covariance, read_covariance
+from .data_sets import DATA_KEYS, split_data
 from .fitted import fit, fitted_parameters
 
 if TYPE_CHECKING:
     from .densities import Anisotropic, Isotropic
 
 _KEYS = frozenset({"means", "sigma", "weights", "allow_duplicates", *KEYWORDS})
+FILE_KEYS = _KEYS | DATA_KEYS
 
 
 class GaussianMixture:
@@ -130,7 +132,8 @@ class GaussianMixture:
         """One mode of equal weight at each row of data (N, d), of standard deviation `bandwidth`
         (>= 0): the kernel density estimate; of 0 the data themselves, whose score at a level with
         noise is the one that memorises. Equal rows stay apart."""
-        return cls(data, check_nonnegative(bandwidth, "bandwidth"), allow_duplicates=True)
+        points = check_array(data, "data", ndim=2, largest=LARGEST)
+        return cls(points, check_nonnegative(bandwidth, "bandwidth"), allow_duplicates=True)
 
     @classmethod
     def fit(
@@ -379,11 +382,21 @@ class GaussianMixture:
     def load(cls, path: str | os.PathLike[str]) -> GaussianMixture:
         """Read `means`, what says their spread, and optionally `weights` from a .toml or .npz file.
 
-        sigma is final: nothing is rescaled. Unknown keys are errors.
+        sigma is final: nothing is rescaled. Unknown keys are errors. A data set is `data` (N, d) in
+        place of all these (or the one array of numpy.savez(path, X)), with a `bandwidth` if any:
+        see `from_data`. `labels` (N,) are for `mixdyn check` and no part of the mixture.
         """
-        values = read_parameters(path, _KEYS, frozenset({"means"}))
+        values = read_parameters(path, FILE_KEYS, frozenset())
+        points = split_data(values, path)
+        values.pop("labels", None)
+        if points is None and "means" not in values:
+            raise FileError(
+                f"a file of this kind has the keys {sorted(_KEYS)}, or data",
+                f"missing keys ['means'] in {path}",
+                "Add them.",
+            )
         try:
-            return cls(**values)
+            return cls(**values) if points is None else cls.from_data(*points)
         except FileError:
             raise
         except InputError as error:

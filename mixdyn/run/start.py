@@ -212,7 +212,7 @@ def _find_lines(mixture: GaussianMixture, alpha: float, variances: Array) -> _Li
     # Across a line of means every mode has the same coordinates: they drop out of gamma.
     centred = mixture.means - mixture.means[0]
     farthest = centred[np.argmax(np.square(centred).sum(axis=1))]
-    direction = farthest / np.linalg.norm(farthest)
+    direction = farthest / (np.linalg.norm(farthest) or 1.0)
     along = centred @ direction
     off = np.abs(centred - along[:, None] * direction).max()
     if off > 64 * np.finfo(float).eps * np.abs(mixture.means).max():

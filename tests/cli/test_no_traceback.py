@@ -125,7 +125,6 @@ SIZES = [
     "two_modes:d=10000000000",
     "farthest_point:d=1000000000",
     "farthest_point:d=3,n=10000000000",
-    "ring:n=100000",
 ]
 
 
