@@ -28,6 +28,8 @@ _HOME = {
     "integrate_sde": "solvers.integrators",
     "sample": "run.sampling",
     "best_grid": "samplers.best_grid",
+    "memorisation": "run.clones",
+    "speciation": "run.clones",
     "invert": "samplers.inversion",
     "transcribe": "affine.impulses",
     "Plan": "affine.plan",
@@ -40,6 +42,7 @@ _HOME = {
 }
 _MODULES = {
     "bounds": "bounds",
+    "clones": "run.clones",
     "crossings": "geometry.dominance_times",
     "divergence": "run.path_cost",
     "dynamics": "geometry.dynamics",

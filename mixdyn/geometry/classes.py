@@ -47,6 +47,13 @@ def radius_in_stds(d: int) -> float:
     return 5.0 if d <= 10 else math.sqrt(d) + 4.0
 
 
+def _reach(mixture: GaussianMixture) -> Array:
+    """`mode_radius`, of a point mass that of a mode as wide as rounding: a draw lies in it."""
+    size = float(np.abs(mixture.means).max()) + SMALLEST
+    least = 64.0 * np.finfo(float).eps * size
+    return radius_in_stds(mixture.d) * np.where(mixture.sigmas > 0.0, mixture.sigmas, least)
+
+
 def widest_modes(mixture: GaussianMixture) -> Indices:
     """The widest mode at each place, in the order of the modes, (places,); all of them where their
     means differ. Modes with one mean differ in sigma, and the widest classifies for the others."""
@@ -68,16 +75,17 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
     the radius are inside. With one sigma per mode, each mode has its own radius (a sample inside a
     wide mode is true even where a narrow mode is nearer) and a segment the larger radius of its
     ends. Modes with one mean are one place, of the largest radius among them. With a single place
-    nothing is an interpolation. Source: arXiv 2605.06831 v1,
-    Appendix F.1. Of modes that are not isotropic the radius is in standard deviations, compared
-    with Mahalanobis distances: to a mode its own, to a segment that of either of its ends. A mode
-    without extent in a direction holds what has its mean's coordinate there, to rounding.
+    nothing is an interpolation. A point mass (sigma 0) holds what lies at it, to rounding. Source:
+    arXiv 2605.06831 v1, Appendix F.1. Of modes that are not isotropic the radius is in standard
+    deviations, compared with Mahalanobis distances: to a mode its own, to a segment that of either
+    of its ends. A mode without extent in a direction holds what has its mean's coordinate there, to
+    rounding.
     """
     x = check_points(x, check_mixture(mixture).d)
     if mixture.covariance is not None:
         return _classify_ellipsoids(mixture, x)
     widest = widest_modes(mixture)
-    means, radius = mixture.means[widest], mode_radius(mixture)[widest]
+    means, radius = mixture.means[widest], _reach(mixture)[widest]
     codes = np.full(x.shape[0], Region.INVALID, dtype=np.int8)
     for block in row_blocks(x.shape[0], max(mixture.N, mixture.d)):
         d2 = squared_distances(x[block], means)
@@ -93,7 +101,10 @@ def classify(mixture: GaussianMixture, x: Array) -> NDArray[np.int8]:
 
 def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], Indices, Array]:
     """Codes (n,) of samples x (n, d) by :func:`classify`; and of the m true-mode ones among them,
-    in order, the nearest mode (m,) and the offset x - mu (m, d) from it."""
+    in order, the nearest mode (m,) and the offset x - mu (m, d) from it.
+
+    Nothing tells equal modes apart (data that occur twice): samples at them are dealt to each by
+    its weight, in order."""
     codes = classify(mixture, x)
     inside = x[codes == Region.TRUE_MODE]
     nearest = np.zeros(len(inside), np.intp)
@@ -101,7 +112,22 @@ def within_modes(mixture: GaussianMixture, x: Array) -> tuple[NDArray[np.int8], 
         nearest = np.argmin(_resolved(mixture).squared_distances(inside), axis=1)
     elif mixture.N > 1 and len(inside):
         nearest = two_nearest(mixture.means, inside)[0]
+    _deal(mixture, nearest)
     return codes, nearest, inside - mixture.means[nearest]
+
+
+def _deal(mixture: GaussianMixture, nearest: Indices) -> None:
+    """Give samples of equal modes, in place, to each by its weight."""
+    first = mixture.equal_modes
+    if first is None:
+        return
+    taken = first[nearest]
+    places, counts = np.unique(first, return_counts=True)
+    for place in np.intersect1d(places[counts > 1], taken):
+        mine, modes = np.flatnonzero(taken == place), np.flatnonzero(first == place)
+        share = np.cumsum(mixture.weights[modes]) / mixture.weights[modes].sum()
+        marks = (np.arange(len(mine)) + 0.5) / len(mine)
+        nearest[mine] = modes[np.minimum(np.searchsorted(share, marks), len(modes) - 1)]
 
 
 def in_stds(mixture: GaussianMixture, modes: Indices, offset: Array) -> Array:

@@ -115,12 +115,17 @@ class Anisotropic:
 
     def score_jacobian(self, x: Array) -> Array:
         """(n, d, d)."""
-        gamma, score = self.responsibilities(x), self.score(x)
+        gamma = self.responsibilities(x)
         factors = self.covariance.functions(np.reciprocal)
+        pulls = [
+            np.where(gamma[:, k, None] > 0.0, self.covariance.applied(k, mean - x, factors), 0.0)
+            for k, mean in enumerate(self.means)
+        ]
+        # Of the same pulls: where one mode is alone the difference is 0 at any precision.
+        score = sum(gamma[:, k, None] * pull for k, pull in enumerate(pulls))
         out = np.zeros((*x.shape, x.shape[1]))
-        for k, mean in enumerate(self.means):
-            centred = self.covariance.applied(k, mean - x, factors) - score
-            outer = centred[:, :, None] * centred[:, None, :]
+        for k, pull in enumerate(pulls):
+            felt = np.sqrt(gamma[:, k, None]) * np.where(gamma[:, k, None] > 0.0, pull - score, 0.0)
             precision = 0.5 * (self._precisions[k] + self._precisions[k].T)
-            out += gamma[:, k, None, None] * (outer - precision)
+            out += felt[:, :, None] * felt[:, None, :] - gamma[:, k, None, None] * precision
         return out

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from ..support.checks import (
     LARGEST,
     Array,
+    IntArray,
     check_alpha_bar,
     check_array,
     check_integer,
@@ -150,15 +151,11 @@ class GaussianMixture:
         raise AttributeError(f"GaussianMixture is frozen: {name!r} cannot be deleted")
 
     def _refuse_duplicates(self) -> None:
-        spread = self.sigmas if self.covariance is None else self.covariance.rows(self.N)
-        rows = np.column_stack([self.means, spread])
-        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        if len(first) < self.N:
-            inverse = inverse.reshape(-1)
-            second = next(k for k in range(self.N) if first[inverse[k]] != k)
+        if (first := self.equal_modes) is not None:
+            second = next(k for k in range(self.N) if first[k] != k)
             raise InputError(
                 f"modes must differ in mean or {self._spread_name}",
-                f"modes {first[inverse[second]]} and {second} both at {self.means[second]}",
+                f"modes {first[second]} and {second} both at {self.means[second]}",
                 "Merge them into one mode with the sum of their weights.",
             )
 
@@ -239,6 +236,14 @@ class GaussianMixture:
         span = self.sigma if self.has_common_sigma else "per mode"
         head = f"GaussianMixture(N={self.N}, d={self.d}, {self._spread_name}="
         return f"{head}{span}, digest={self.digest[:12]})"
+
+    @functools.cached_property
+    def equal_modes(self) -> IntArray | None:
+        """(N,) of every mode the first that equals it in mean and spread; None where all differ."""
+        spread = self.sigmas if self.covariance is None else self.covariance.rows(self.N)
+        rows = np.column_stack([self.means, spread])
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        return None if len(first) == self.N else first[inverse.reshape(-1)]
 
     # -- structure ---------------------------------------------------------------------------
 

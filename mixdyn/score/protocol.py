@@ -198,9 +198,9 @@ def model_for(model: object, schedule: NoiseSchedule) -> ScoreModel:
 
 @model_for.register
 def _(model: GaussianMixture, schedule: NoiseSchedule) -> ScoreModel:
-    from .exact import ExactScore
+    from .exact import score_of
 
-    return ExactScore(model, schedule)
+    return score_of(model, schedule)
 
 
 def is_exact(model: object) -> TypeGuard[ExactScore]:

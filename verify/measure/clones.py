@@ -7,12 +7,15 @@ import math
 
 import numpy as np
 
-from mixdyn import geometry
+from mixdyn import geometry, oracles
+from mixdyn.geometry.dominance_times import tau_2
+from mixdyn.problem.checks import check_common_sigma
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.run.clones import clone_return
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import ExactReverse
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 
 from ..ledger.case import Case
 from .measurement import Arrays, Measurement
@@ -129,13 +132,34 @@ def pair_table(mixture: GaussianMixture) -> tuple[Array, Array, Array]:
 
 @Measurement
 def agreement_curves(case: Case) -> Arrays:
-    """For the figure: over all times of a schedule the engine's probability that clones agree."""
+    """For the figure: over times of the schedule the engine's probability that clones agree, what
+    the closest pair alone does, the sum over pairs, and clones that were counted."""
+    check_common_sigma(case.mixture, "the law of clones in k")
+    if case.mixture.N < 2:
+        raise NotApplicableError("clones part between modes", "one mode", "Take two or more.")
     times = np.unique(np.geomspace(1, case.schedule.T, 60).astype(int))
-    rho = case.schedule.rho[times]
-    seen = clone_return(case.mixture, rho, n=case.pick(4000, 20_000), rng=case.stream("X16"))
+    v = case.schedule.effective_variance(float(case.mixture.sigma))[times]
+    seen = clone_return(
+        case.mixture, case.schedule.rho[times], n=case.pick(4000, 20_000), rng=case.stream("X16")
+    )
+    length = geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0]).length
+    square, roots, ratio = pair_table(case.mixture)
+    each = oracles.log_two_mode_parting(square[:, None] / v, ratio[:, None])
+    sums = np.exp(each + np.log(2.0 * np.cosh(0.5 * ratio))[:, None])
+    counted = clones_of(case)
+    late = {k: tau_2(case.mixture, case.schedule, k) for k in (2.0, 7.0, 20.0)}
+    apart = square.min() * (1.0 + 1e-9)
+    near = np.square(geometry.pairwise_distances(case.mixture.means)) <= apart
+    np.fill_diagonal(near, False)
     return {
         "times": times,
+        "k": length**2 / v,
         "probability": seen.probability,
-        "std_error": seen.std_error,
         "chance": np.array(seen.chance),
+        "at_least": 1.0 - roots @ sums,
+        "counted_t": counted.t,
+        "counted": counted.agreed / counted.n,
+        "n": np.array([counted.n]),
+        "kappas": np.array(list(late)),
+        "tau_2": np.array([int(table[near].max()) for table in late.values()]),
     }

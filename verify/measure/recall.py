@@ -15,11 +15,12 @@ from mixdyn.samplers import ExactReverse
 from mixdyn.support.checks import Array, IntArray
 
 from ..ledger.case import Case
-from .measurement import Measurement
+from .measurement import Arrays, Measurement
 
 GAUSSIAN = ((64, 2), (1000, 8), (4000, 64))  # n points, d dimensions
 _SAMPLED = ((64, 2), (64, 8), (200, 32))
 _SHARES = (0.5, 2.0)  # of rho_C
+_HALVES = tuple((n, d) for n in (100, 20_000) for d in (2, 4, 8, 16, 32, 64))
 _POINTS, _SIZE = 16, 64
 _SPREADS = (3e-3, 0.03, 0.3, 3.0)  # of the data's variance a coordinate
 
@@ -101,3 +102,47 @@ def own_sets(case: Case) -> OwnSets:
             law = GaussianMixture.from_data(x).at_level(1.0, 1.0, level)
             gamma[k, s] = np.diagonal(law.responsibilities(states[s]))
     return OwnSets(rho, gamma, density, _SIZE)
+
+
+@Measurement
+def recall_curves(case: Case) -> Arrays:
+    """For the figure: the closed form over rho/rho_C, the bound from below, and data sets of the
+    engine."""
+    shares = np.geomspace(0.1, 8.0, 21)
+    curves = {}
+    for n, d in _SAMPLED:
+        start = oracles.information_rho(np.ones(d), math.log(n))
+        curves[f"{n}, {d}"] = [oracles.gaussian_return(n, d, s * start) for s in shares]
+    found = recall_of_gaussians(case)
+    starts = [
+        oracles.information_rho(np.ones(d), math.log(n))
+        for n, d in zip(found.size.tolist(), found.d.tolist(), strict=True)
+    ]
+    halves = []
+    for n, d in _HALVES:
+        start = oracles.information_rho(np.ones(d), math.log(n))
+        halves.append(_half(n, d, start))
+    return {
+        "n": np.unique(found.n_draws),
+        "shares": shares,
+        "names": np.array(list(curves)),
+        "curves": np.array(list(curves.values())),
+        "engine_share": found.rho / np.array(starts),
+        "engine": found.mean,
+        "engine_error": found.std_error,
+        "size": found.size,
+        "d": found.d,
+        "half_n": np.array([n for n, _ in _HALVES]),
+        "half_d": np.array([d for _, d in _HALVES]),
+        "half": np.array(halves),
+    }
+
+
+def _half(n: int, d: int, start: float) -> float:
+    """rho of half return over rho_C."""
+    from scipy.optimize import brentq
+
+    def short(log_share: float) -> float:
+        return oracles.gaussian_return(n, d, start * math.exp(log_share)) - 0.5
+
+    return math.exp(float(brentq(short, -0.5, 2.0, xtol=1e-3)))

@@ -30,6 +30,7 @@ class Screened:
 
     name: ClassVar[str] = "screened"
     order: ClassVar[int] = 40
+    shared: ClassVar[bool] = True  # between scores of one mixture, and their threads
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self._data_var = float(np.square(mixture.sigmas[0]))

@@ -25,6 +25,7 @@ class Smoothed:
 
     name: ClassVar[str] = "smoothed"
     order: ClassVar[int] = 30
+    shared: ClassVar[bool] = True  # between scores of one mixture, and their threads
 
     def __init__(self, mixture: GaussianMixture) -> None:
         self._data_var = float(np.square(mixture.sigmas[0]))
@@ -42,7 +43,7 @@ class Smoothed:
         # The last has the size of the means for a standard deviation.
         size = max(float((self._high - self._low).max()), 1e-150)
         self._last = int(np.ceil(max(np.log2(size**2 / self._finest + 1e-300), 0.0)))
-        self._meshes: list[kernels.Mesh] = []
+        self._meshes: tuple[kernels.Mesh, ...] = ()
         self.work: IntArray = np.zeros(3, np.int64)
 
     @classmethod
@@ -75,12 +76,13 @@ class Smoothed:
             return None
         while wanted < self._last and 2.0 * least <= var:
             least, wanted = 2.0 * least, wanted + 1
-        box = self._low, self._high
-        if not self._meshes:
+        box, meshes = (self._low, self._high), self._meshes
+        if not meshes:
             points = np.zeros((len(self._means), 3))
             points[:, -self._means.shape[1] :] = self._means
             given = points, self._log_weights, *box
-            self._meshes.append(kernels.first_mesh(*given, self._finest))
-        while len(self._meshes) <= wanted:
-            self._meshes.append(kernels.next_mesh(self._meshes[-1], *box))
-        return self._meshes[wanted]
+            meshes = (kernels.first_mesh(*given, self._finest),)
+        while len(meshes) <= wanted:
+            meshes = (*meshes, kernels.next_mesh(meshes[-1], *box))
+        self._meshes = meshes
+        return meshes[wanted]
