@@ -1,7 +1,7 @@
 """mmse and information gained along a list of levels, with what draws leave open.
 
 Where the two are integrals they are taken at the levels themselves. Where they are means over draws
-only the mmse is drawn, on levels of its own, evenly spaced in log g: a spline through them gives
+only the mmse is drawn, on a lattice of levels, evenly spaced in log g: a spline through them gives
 the mmse at the nodes and, by I-MMSE, the information that each step gains. All of that is linear
 in the draws, so standard errors of sums are exact; and as all levels share their draws, the error
 of a difference of mmse is as small as the difference.
@@ -10,6 +10,7 @@ of a difference of mmse is as small as the difference.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..problem.mixture import GaussianMixture
 from ..support.checks import Array
 from .information import Information, information, is_integral
 
-_LEVELS = 160
+_SPACING = 0.11  # of the levels, in log rho
 _POINTS = 4  # of the Gauss-Legendre rule between two neighbouring levels or nodes
 
 
@@ -51,45 +52,62 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What was drawn on levels of its own, and nodes and steps as combinations of it: mmse at the
-    nodes nodes @ mmse, information gained steps @ mmse + jump * nats."""
+    """What was drawn on levels of its own, and the curve as combinations of it: mmse at the nodes
+    nodes @ mmse, information gained steps @ mmse, and at the first node with signal lead @ mmse
+    plus that at the first level. blind: whether that node is the second."""
 
     found: Information
     nodes: Array
     steps: Array
-    jump: Array
+    lead: Array
+    blind: bool
+
+    @property
+    def draws(self) -> int:
+        """How many."""
+        return 0 if self.found.drawn is None else self.found.drawn.shape[2]
 
     def error(self, on_mmse: Array, on_gained: Array, on_first: float) -> float:
-        blind = len(self.jump) > 0 and self.jump[0] != 0.0
+        held = float(on_gained[0]) if self.blind else on_first
         on_nats = np.zeros(len(self.found.rho))
-        on_nats[0] = on_gained @ self.jump if blind else on_first
-        return self.found.error(on_mmse @ self.nodes + on_gained @ self.steps, on_nats)
+        on_nats[0] = held
+        factors = on_mmse @ self.nodes + on_gained @ self.steps + held * self.lead
+        return self.found.error(factors, on_nats)
 
 
 def _drawn_curve(mixture: GaussianMixture, rho: Array, n: int | None, seed: int) -> Curve:
-    blind = int(np.isinf(rho[0]))
-    finite = rho[blind:]
-    count = _LEVELS if len(finite) > 1 else 1
-    levels = np.geomspace(finite[0], finite[-1], count) if len(finite) else np.empty(0)
-    found = information(mixture, levels, n=n, seed=seed)
-    at_nodes, of_steps = _combinations(levels, finite)
-    nodes = np.vstack([np.zeros((blind, count)), at_nodes])
-    steps = np.vstack([np.zeros((blind, count)), of_steps])[: len(rho) - 1]
-    jump = np.zeros(len(rho) - 1)
-    jump[:blind] = 1.0
-    mmse = nodes @ found.mmse
+    blind = bool(np.isinf(rho[0]))
+    finite = rho[int(blind) :]
+    variance = information(mixture, [math.inf], n=2).mmse
+    if len(finite) == 0:
+        return Curve(rho, variance, 0.0, np.empty(0))
+    top, bottom = (math.log(level) / _SPACING for level in (finite[0], finite[-1]))
+    found = _on_lattice(mixture, math.ceil(top), math.floor(bottom), n, seed)
+    at, half = _combinations(found.rho, np.concatenate([found.rho[:1], finite]))
+    none = np.zeros((int(blind), len(found.rho)))
+    nodes, steps = np.vstack([none, at[1:]]), np.vstack([none, half[1:]])
+    told = float(found.nats[0] + half[0] @ found.mmse)
+    mmse, gained = nodes @ found.mmse, steps @ found.mmse
     if blind:
-        mmse[0] = information(mixture, [math.inf], n=2).mmse[0]
-    gained = steps @ found.mmse + jump * (found.nats[0] if len(found.nats) else 0.0)
-    first = 0.0 if blind else float(found.nats[0])
-    return Curve(rho, mmse, first, gained, _Drawn(found, nodes, steps, jump))
+        mmse[0], gained[0] = variance[0], told
+    return Curve(
+        rho, mmse, 0.0 if blind else told, gained, _Drawn(found, nodes, steps, half[0], blind)
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _on_lattice(
+    mixture: GaussianMixture, top: int, bottom: int, n: int | None, seed: int
+) -> Information:
+    """At the levels exp(k spacing), k from top down to bottom and one more on both sides: grids of
+    one mixture share them."""
+    levels = np.exp(_SPACING * np.arange(top + 1, bottom - 2, -1))
+    return information(mixture, levels, n=n, seed=seed)
 
 
 def _combinations(levels: Array, nodes: Array) -> tuple[Array, Array]:
     """mmse at the nodes (m, k) and half its integral over g between them (m - 1, k), as factors on
     the mmse at the levels: of a spline of g mmse in log g."""
-    if len(nodes) < 2:
-        return np.ones((len(nodes), len(levels))), np.empty((0, len(levels)))
     from scipy.interpolate import CubicSpline
 
     x = -np.log(levels)

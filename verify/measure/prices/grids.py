@@ -71,7 +71,8 @@ def _distinct(times: Any, T: int) -> TimeGrid:
 @Measurement
 def grid_prices(case: Case, problem: str = "own") -> dict[str, Any]:
     """names (G,) of grids, counts (K,), start and steps (G, K) of their price, errors (G, K); full
-    (2,) of DDPM. problem : the case's own, or a preset's under its schedule."""
+    (2,) of DDPM; n draws where they are not integrals. problem : the case's own, or 25 modes in 64
+    dimensions under its schedule."""
     mixture = case.mixture if problem == "own" else presets.farthest_point(d=64)
     counts = [k for k in COUNTS if k <= case.schedule.T]
     found = [grids(mixture, case.schedule, k) for k in counts]
@@ -80,11 +81,27 @@ def grid_prices(case: Case, problem: str = "own") -> dict[str, Any]:
         for by_name in found
     ]
     every = mixdyn.price(mixture, case.schedule, DDPM())
+    drawn = Curve.of(mixture, case.schedule.rho[[-1, 1]]).drawn
     return {
+        "n": np.array([0 if drawn is None else drawn.draws]),
         "names": list(found[0]),
         "counts": np.array(counts),
         "start": np.array([[p.start for p in row] for row in price]).T,
         "steps": np.array([[p.steps for p in row] for row in price]).T,
         "error": np.array([[p.error for p in row] for row in price]).T,
         "full": np.array([every.start, every.steps]),
+    }
+
+
+@Measurement
+def both_prices(case: Case) -> dict[str, Any]:
+    """`grid_prices` of the case, its keys after own_, and of 25 modes in 64 dimensions under the
+    same schedule, after high_; names and counts are theirs."""
+    own, high = grid_prices(case), grid_prices(case, "high")
+    shared = {"n": high["n"], **{key: own[key] for key in ("names", "counts")}}
+    keys = ("start", "steps", "error", "full")
+    return {
+        **shared,
+        **{f"own_{key}": own[key] for key in keys},
+        **{f"high_{key}": high[key] for key in keys},
     }

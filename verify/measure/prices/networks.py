@@ -205,5 +205,5 @@ def network_prices(case: Case) -> dict[str, Any]:
         "reverse": np.array([each.reverse for each in found]),
         "least": np.array([padded(each.least) for each in found]),
         "share": np.array([padded(each.hits / each.n) for each in found]),
-        "n": np.array([each.n for each in found]),
+        "n": np.unique([each.n for each in found])[::-1],
     }
