@@ -62,12 +62,16 @@ def run_price(request: PriceRequest, progress: Callable[[int, int], None]) -> Pr
     seed = check_integer(request.seed, "seed", 0, 2**64 - 1)
     mixture, schedule = read_problem(request)
     sampler = _sampler(request, schedule, mixture)
-    model, excess = None, None
-    if request.model is not None:
-        model = build_model(request, mixture, schedule)
-        excess = _recorded_excess(request)
+    model = build_model(request, mixture, schedule)
     found = price(
-        mixture, schedule, sampler, model, n=n, seed=seed, excess=excess, progress=progress
+        mixture,
+        schedule,
+        sampler,
+        None if request.model is None else model,
+        n=n,
+        seed=seed,
+        excess=_recorded_excess(request),
+        progress=progress,
     )
     summary = _summarise(request, mixture, sampler, found)
     if request.out is not None:

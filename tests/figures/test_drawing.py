@@ -96,6 +96,11 @@ def published_radius(r):
 
 
 # What the message must state, from the arrays by another route.
+def price_of(result, steps):
+    at = nearest(result["counts"], steps)
+    return float(result["own_start"][0, at] + result["own_steps"][0, at])
+
+
 STATED = {
     "A4.1": lambda r: f"tau_1 = {r['fixed'][0, 3, 1]:.0f} to {r['fixed'][-1, 3, 1]:.0f} at kappa",
     "T4.2": lambda r: f"{np.isfinite(r['saddles'][:, 0]).sum()} of {len(r['pairs'])} segments",
@@ -122,6 +127,8 @@ STATED = {
     "X8 elsewhere": lambda r: f"of {len(r['models'])} (by",
     "X10": lambda r: f"at most {r['rate'][:, :2].max():.1g} of the samples",
     "X11": lambda r: f"most {100 * r['coarse_guarantee'][1, nearest(r['coarse_eta'], 1)]:.2g} %",
+    "X13": lambda r: f"{r['learning'].min():.2g} to {r['learning'].max():.2g} nats for learning",
+    "X13'": lambda r: f"pay {price_of(r, 30):.2g} nats",
     "W4": lambda r: f"leave W2 = {r['truncated'][4].min():.2g} at its best truncation",
     "M1": lambda r: f"DDPM {percent(r['counts'][:, -1])}",
     "M2": lambda r: f"instead of {r['exact_eigenvalue'][nearest(r['times'], 3)]:.2g}",

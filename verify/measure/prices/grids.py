@@ -39,8 +39,8 @@ def grids(mixture: GaussianMixture, schedule: NoiseSchedule, steps: int) -> dict
 def karras(schedule: NoiseSchedule, steps: int, power: float = 7.0) -> TimeGrid:
     """Times nearest to levels evenly spaced in sigma^(1/7), from T to 1 (arXiv 2206.00364)."""
     sigma = np.sqrt(schedule.rho[1:])
-    ends = sigma[[-1, 0]] ** (1.0 / power)
-    return _nearest(sigma, np.linspace(*ends, steps) ** power, schedule.T)
+    start, end = (float(level) ** (1.0 / power) for level in (sigma[-1], sigma[0]))
+    return _nearest(sigma, np.linspace(start, end, steps) ** power, schedule.T)
 
 
 def equal_arc(mixture: GaussianMixture, schedule: NoiseSchedule, steps: int) -> TimeGrid:

@@ -90,7 +90,7 @@ def _tables(case: Case, found: dict[str, object]) -> Iterator[Part]:
     names = [str(name) for name in found["names"]]  # type: ignore[attr-defined]
     total = np.asarray(found["start"]) + np.asarray(found["steps"])
     counts = np.asarray(found["counts"])
-    rows = [(int(k), *total[:, j]) for j, k in enumerate(counts)]
+    rows = [(int(k), *total[:, j].tolist()) for j, k in enumerate(counts)]
     yield Table("Start and steps in nats by grid", ("steps", *names), rows)
     yield {"all steps (DDPM), nats": float(np.asarray(found["full"]).sum())}
 
@@ -138,7 +138,7 @@ def _total(case: Case, model: TrainedModel, steps: int, name: str) -> tuple[floa
 
 def _quality(case: Case) -> Table:
     found = quality(case)
-    rows = [
+    rows: list[tuple[str | float, ...]] = [
         (str(s), str(m), int(n), float(p), *map(float, values))
         for s, m, n, p, values in zip(
             found["samplers"],
@@ -149,6 +149,8 @@ def _quality(case: Case) -> Table:
             strict=True,
         )
     ]
-    columns = ("sampler", "score", "samples", "start + steps, nats", "outside the modes")
-    columns += ("KL of weights", "of as many exact draws", "spread over sigma")
+    columns = (
+        *("sampler", "score", "samples", "start + steps, nats", "outside the modes"),
+        *("KL of weights", "of as many exact draws", "spread over sigma"),
+    )
     return Table("What the nats buy", columns, rows)

@@ -19,6 +19,7 @@ def draw(result: Result) -> Figure:
     left.barh(place, steps, color=BLUE, height=0.7, label="start and steps")
     left.barh(place, learning, left=steps, color=VERMILION, height=0.7, label="learning")
     left.set_yticks(place, names, fontsize=7)
+    left.set_ylabel("network")
     left.set(xlabel="price in nats, 50 quadratic steps, eta = 1", title="What is paid")
     left.legend(loc="lower right")
     least, share = result["least"].ravel(), result["share"].ravel()
