@@ -243,6 +243,14 @@ def _learning(case: Case, model: TrainedModel, found: Covered, factor: float) ->
     )
 
 
+_PRICED = (
+    *("network", "problem", "start", "steps", "learning", "its standard error"),
+    *("most by the loss", "total", "learning on own paths (X11)"),
+)
+_EVERY = ("network", "steps", "learning", "total", "lightest weight", "at least")
+_SHARES = ("network", "event", "exact", "guaranteed", "measured", "from", "to")
+
+
 def _tables(case: Case, models: Sequence[TrainedModel], found: Sequence[Covered]) -> Iterator[Part]:
     rows = [
         (
