@@ -5,8 +5,8 @@ Statement: For two modes with $b = \log(w_i/w_j)$ and $k = l^2/v$ the equilibria
     exists iff $k > 4$ and $|b| < ks/2 - 2\,\mathrm{artanh}(s)$, $s = \sqrt{1 - 4/k}$; it lies
     towards the lighter mode.
 Hypotheses:
-    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
-      in $C^{-1/2} y$, where $v = 1$.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same
+      holds in $C^{-1/2} y$, where $v = 1$.
     - saddle: the existence condition (what follows it only).
 Measured: the number of zeros of the engine's two-mode field; its saddle and the eigenvalue there,
     for $k$ from 2 to 500, for those of the closest pair at nodes of the papers' grid, and for its

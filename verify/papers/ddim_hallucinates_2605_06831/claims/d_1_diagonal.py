@@ -6,8 +6,8 @@ Statement: For a rectangle $a, b, c, d$ of modes, $|y-a|^2 + |y-c|^2 = |y-b|^2 +
     weight. In a parallelogram the exponent is $-2\kappa + (|b-d|^2 - |a-c|^2)/(4v)$: a short
     diagonal can escape.
 Hypotheses:
-    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
-      in $C^{-1/2} y$, where $v = 1$.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same
+      holds in $C^{-1/2} y$, where $v = 1$.
     - parallelogram: four modes of the mixture form one.
     - dominance: the diagonal pair dominates the other two modes with margin above 0.
 Measured: the identity at random points, and the engine's ratio of responsibilities at the ends of

@@ -6,8 +6,8 @@ Statement: Once the modes are separated, each has an equilibrium of the flow wit
     one within $r$ of $\mu_i$. For two modes of equal weight, $k = l^2/v$, the equilibria obey
     $\tanh(kz/2) = 2z$: a nonzero root exists iff $k > 4$, and its slope is $k(1/4 - z^2) - 1 < 0$.
 Hypotheses:
-    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same holds
-      in $C^{-1/2} y$, where $v = 1$.
+    - common_sigma: all modes share one sigma; of one covariance $C = \Sigma + \rho I$ the same
+      holds in $C^{-1/2} y$, where $v = 1$.
     - separation: $P_1(r) \le r$ for some $r$ below half the distance to the nearest mode.
 Measured: the engine's fixed point from each mode and the largest eigenvalue of its Jacobian there,
     at nodes of the papers' grid; for two modes the number of zeros of the engine's field, its outer
