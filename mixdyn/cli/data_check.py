@@ -33,7 +33,7 @@ _PRODUCTS = 2e11  # of the products that runs and searches may take: a minute or
 _MOST_DIMENSIONS = 4096  # of which a covariance is decomposed
 _COPY = 0.05  # of a typical distance: closer than this to a point is a copy
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
-_SHOWN = 9  # levels of a table
+_SHOWN = (1 / 64, 1 / 16, 1 / 4, 1 / 2, 1, 2, 4, 16, 64)  # of the rho where it is chosen: a table's
 
 
 def is_data(mixture: GaussianMixture) -> bool:
@@ -149,7 +149,7 @@ def _clone_facts(
     mixture: GaussianMixture, clock: NoiseSchedule, what: str, labels: IntArray | None,
     change: Transition, seed: int,
 ) -> facts.CloneFacts:  # fmt: skip
-    times = np.unique(np.rint(np.geomspace(1, clock.T, _SHOWN)).astype(int))
+    times = _shown(clock, change.rho)
     rho = clock.rho[times]
     curve = clone_return(mixture, rho, labels=labels, n=max(64, change.curve.n), rng=seed)
     levels = [
@@ -166,6 +166,13 @@ def _clone_facts(
         what, int(n_classes), curve.chance, change.rho, change.std_error, change.early,
         change.late, gaussian, *windows, levels,
     )  # fmt: skip
+
+
+def _shown(clock: NoiseSchedule, rho: float | None) -> IntArray:
+    """The first and the last noisy time, and some about where it is chosen."""
+    about = np.multiply(_SHOWN, clock.rho[1] if rho is None else rho)
+    found = [_on_clock(clock, float(at)) for at in about]
+    return np.unique([1, clock.T, *(t for t in found if t is not None)])
 
 
 def _spectrum(mixture: GaussianMixture) -> Array:
