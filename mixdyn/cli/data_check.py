@@ -109,7 +109,7 @@ def _copies(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", errors.StartWarning)  # the diagnosis says it
         run = sample(data, clock, DDIM(spacing=grid), n=n, rng=request.seed)
-    square = squared_distances(run.x, data.means)
+    square = squared_distances(np.asarray(run.x), data.means)
     nearest = square.argmin(axis=1)
     off = np.sqrt(square[np.arange(n), nearest]) / float(np.median(lengths))
     copied = int((off < _COPY).sum())
@@ -161,11 +161,21 @@ def _clone_facts(
     if what == "points" and mixture.d <= _MOST_DIMENSIONS:
         gaussian = oracles.information_rho(_spectrum(mixture), math.log(mixture.N))
     n_classes = mixture.N if labels is None else np.unique(labels).size
-    windows = [_on_clock(clock, at) for at in (change.rho, change.early, change.late, gaussian)]
     return facts.CloneFacts(
-        what, int(n_classes), curve.chance, change.rho, change.std_error, change.early,
-        change.late, gaussian, *windows, levels,
-    )  # fmt: skip
+        what=what,
+        n_classes=int(n_classes),
+        chance=curve.chance,
+        rho=change.rho,
+        std_error=change.std_error,
+        rho_early=change.early,
+        rho_late=change.late,
+        rho_gaussian=gaussian,
+        raw=_on_clock(clock, change.rho),
+        early_raw=_on_clock(clock, change.early),
+        late_raw=_on_clock(clock, change.late),
+        gaussian_raw=_on_clock(clock, gaussian),
+        levels=levels,
+    )
 
 
 def _shown(clock: NoiseSchedule, rho: float | None) -> IntArray:

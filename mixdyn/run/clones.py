@@ -176,7 +176,7 @@ class _Clones:
 
     def __init__(self, mixture: GaussianMixture, classes: IntArray, n: int, seed: int) -> None:
         self.mixture, self.n = mixture, n
-        weights = np.bincount(classes, mixture.weights)
+        weights = np.asarray(np.bincount(classes, mixture.weights), float)
         self.log_weights, self.chance = np.log(weights), float(weights @ weights)
         self.means, self.weights, self.classes = mixture.means, mixture.weights, classes
         places = np.unique(classes, return_index=True)[1]

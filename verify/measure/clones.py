@@ -48,11 +48,11 @@ def clones_of(case: Case) -> Clones:
         level, rng = level_at(case, t), case.rng(f"X16 clones {t}")
         x = level.marginal.sample(n, rng)
         squares = np.square(level.marginal.responsibilities(x)).sum(axis=1)
-        modes = [
-            _mode(case, sample(case.mixture, case.schedule, ExactReverse((t, 0)), x=x,
-                               rng=case.stream(f"X16 {t} {k}")).x, rng)
-            for k in range(2)
-        ]  # fmt: skip
+        modes = []
+        for k in range(2):
+            seed, back = case.stream(f"X16 {t} {k}"), ExactReverse((t, 0))
+            ends = sample(case.mixture, case.schedule, back, x=x, rng=seed).x
+            modes.append(_mode(case, np.asarray(ends), rng))
         spread = float((squares * (1.0 - squares)).sum())
         rows.append((int((modes[0] == modes[1]).sum()), float(squares.sum()), spread))
     agreed, expected, variance = (np.array(part) for part in zip(*rows, strict=True))
@@ -127,7 +127,7 @@ def pair_table(mixture: GaussianMixture) -> tuple[Array, Array, Array]:
     # A group stands at its shortest length: the bound grows.
     shortest = np.full(len(first), np.inf)
     np.minimum.at(shortest, group.reshape(-1), square)
-    return shortest, np.bincount(group.reshape(-1), root), ratio[first]
+    return shortest, np.asarray(np.bincount(group.reshape(-1), root), float), ratio[first]
 
 
 @Measurement

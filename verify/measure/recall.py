@@ -77,7 +77,7 @@ def _one_set(clock: NoiseSchedule, x: Array, rng: np.random.Generator) -> tuple[
         float(clock.alpha[1]), float(clock.alpha_bar[1]), float(clock.noise_var[1])
     ).responsibilities(states)
     seed = int(rng.integers(1 << 62))
-    ends = sample(data, clock, ExactReverse((1, 0)), x=states, rng=seed).x
+    ends = np.asarray(sample(data, clock, ExactReverse((1, 0)), x=states, rng=seed).x)
     back = np.abs(ends - own).max(axis=1) < 1e-9
     return float(np.diagonal(gamma).mean()), float(back.mean())
 

@@ -27,11 +27,12 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixdyn import geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -69,7 +70,7 @@ _STIFFEST = 300.0  # beyond, no node of the quadrature is where clones part
 @CLAIM.exact(unit="levels")
 def parting(
     case: Case,
-    law: Callable[[Array, float], Array] = oracles.log_two_mode_parting,
+    law: Callable[[Array, ArrayLike], Array] = oracles.log_two_mode_parting,
     pairs: float = 1.0,
     margin: float = 1.0,
 ) -> Iterator[Part]:
@@ -145,7 +146,7 @@ def _by_engine(mixture: GaussianMixture, pair: geometry.Pair, weights: Array, k:
     return np.log(out)
 
 
-def _table(k: Array, times: Array, bound: Array, exact: Array | None) -> Table:
+def _table(k: Array, times: IntArray, bound: Array, exact: Array | None) -> Table:
     """A few levels of the grid."""
     shown = np.unique([int(np.argmin(np.abs(np.log(k / at)))) for at in (0.5, 2, 4, 8, 20, 56)])
     rows = []
