@@ -41,6 +41,8 @@ from .retry import RetryStepper, check_testing
 from .step import Rows, Stepper, walk
 
 _SIGNAL_AT_START = 1e-4  # of alpha_bar, which a start from N(0, I) may overlook
+# Of alpha_bar at the first node, at least: a model's error there is multiplied by its root.
+_LEAST_SIGNAL = 1e-10
 # The pilot's samples and steps.
 _PILOT, _PILOT_STEPS = 64, 14
 
@@ -80,13 +82,18 @@ class AdaptiveNoise(Options):
         The quadratic grid begins near 0.8 T. Where more than 1e-4 of the signal's variance is left
         there (1.5e-3 on the papers' schedule, 0.1 on a cosine one) a start from N(0, I) overlooks
         the data's mean, and modes get wrong weights. Elsewhere the times above say nothing, and a
-        network may know nothing of them.
+        network may know nothing of them. Where hardly a digit of the signal is left at 0.8 T, the
+        grid is that of a schedule that ends earlier.
         """
         T, nodes = schedule.T, None
         lead = [T, round(0.9 * T)]
         if self.steps > len(lead):
             below = TimeGrid.quadratic(T, self.steps - len(lead))
-            signal = schedule.as_variance_preserving().alpha_bar[below.times[0]]
+            left = schedule.as_variance_preserving().alpha_bar
+            signal = left[below.times[0]]
+            last = int(np.count_nonzero(left >= _LEAST_SIGNAL)) - 1
+            if signal < _LEAST_SIGNAL and last >= self.steps:
+                nodes = TimeGrid(TimeGrid.quadratic(last, self.steps).times.tolist(), T)
             if signal > _SIGNAL_AT_START and below.times[0] < lead[1] < T:
                 nodes = TimeGrid([*lead, *below.times.tolist()], T)
         return stepped_grid(schedule, nodes or "quadratic", self.steps, start)

@@ -225,6 +225,25 @@ def test_the_grid_starts_from_t_where_the_papers_would_overlook_the_mean():
         assert grid.steps == steps
 
 
+def test_where_no_signal_is_left_the_grid_begins_below():
+    """At 0.8 T of this schedule next to none is: a model's error would be multiplied by 1e15."""
+    schedule = NoiseSchedule.linear(1000, 1e-3, 0.2)
+    grid = AdaptiveNoise(42).grid(schedule)
+    assert grid.steps == 42
+    assert 1e3 < schedule.rho[grid.times[0]] < 1e10
+
+    class Rough:
+        """An exact score with an error of a hundredth, as a network has."""
+
+        d = 2
+
+        def eps(self, x, t):
+            return ExactScore(PAIR, schedule).eps(x, t) + 0.01 * np.sin(40.0 * x)
+
+    found = mixdyn.sample(Rough(), schedule, AdaptiveNoise(42), n=300, rng=0).x
+    assert (mixdyn.classify(PAIR, found) == 0).mean() > 0.99
+
+
 def test_more_steps_than_times_are_refused():
     with pytest.raises(InputError, match="steps"):
         AdaptiveNoise(steps=200).grid(SCHEDULE)
