@@ -77,6 +77,31 @@ def reverse_law():
     agree_all(clean.variances, _Law(mixture, x[0].tolist(), 0.4, 1.0).variance)
 
 
+@covers(oracles.reverse_law, oracles.reverse_mixture)
+def reverse_law_of_covariances():
+    """Along the axes the coordinates know of each other through the weights alone."""
+    means, stds = numbers(64, (3, 2), -1.0, 1.0), numbers(65, (3, 2), 0.2, 0.9)
+    shares = [0.5, 0.3, 0.2]
+    mixture = GaussianMixture(means, covariance=[np.diag(s**2) for s in stds], weights=shares)
+    axes = [GaussianMixture(means[:, [e]], stds[:, e]) for e in range(2)]
+    x = numbers(66, (3, 2), -1.0, 1.0)
+    weights, found, covariances = oracles.reverse_law(mixture, x, 0.4, 0.9)
+    for n in range(3):
+        laws = [_Law(axes[e], [float(x[n, e])], 0.4, 0.9) for e in range(2)]
+        with mpmath.workdps(50):
+            parts = [
+                mpmath.mpf(shares[k]) * laws[0].weight(k) * laws[1].weight(k) for k in range(3)
+            ]
+            total = sum(parts)
+        agree_all(weights[n], lambda k, p=parts, s=total: p[k] / s)
+        agree_all(found[n], lambda k, e, laws=laws: laws[e].mean(k, 0), scale=1.0)
+
+        def covariance(k, e, f, laws=laws):
+            return laws[e].variance(k) if e == f else mpmath.mpf(0)
+
+        agree_all(covariances, covariance, scale=1.0)
+
+
 @covers(oracles.ReverseLaw)
 def reverse_slab():
     mixture = random_mixture(62)

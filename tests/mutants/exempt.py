@@ -55,6 +55,7 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_SADDLE, "_boxes", "1.0 - across / np.maximum(radius, 1e-300)"): (
         "negative either way where it counts, and no part of the slack elsewhere"
     ),
+    ("mixdyn/oracles/reverse.py", "reverse_mixture", "nu_t < 0.5"): _FORM,
     (_TERMINAL, "log_linear_confinement", "np.minimum(log_z, 10.0)"): _FORM,
     (_TERMINAL, "log_linear_confinement", "log_z < -10.0"): _FORM,
     (_FLOW, "", "0.5 * math.log(2.0 * math.pi)"): _SLOPE,
