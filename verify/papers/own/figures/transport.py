@@ -49,8 +49,8 @@ def draw(result: Result) -> Figure:
     one, line = result["one"][:, at], result["line"][:, at]
     message = (
         f"{steps[at]} steps of DDIM leave W2 = {one[own]:.2g} σ of one mode on its tangent law, "
-        f"the best there is, but {line[own]:.3g} σ of modes far apart, where the tangent law of the "
-        f"data leaves {line[data]:.3g} σ"
+        f"the best there is, but {line[own]:.3g} σ of modes far apart, where the tangent law of "
+        f"the data leaves {line[data]:.3g} σ"
     )
     note = "Exact score. Modes far apart: weights err as 1/steps, W2 as their root."
     return finish(figure, message, result, note, axes[1].get_legend_handles_labels())

@@ -1,0 +1,156 @@
+"""The flow's map from pure noise, as reflow sees it: lines between its pairs, and its Jacobian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.sampling import sample
+from mixdyn.samplers.flow import ProbabilityFlow
+from mixdyn.support.checks import Array
+from verify.ledger.case import Case
+from verify.measure.smooth_maps import line_of
+
+SHEAR = 0.5  # of the first coordinate by the second
+_REACH = 4.0  # of the starts, in standard deviations
+_DIFFERENCE = 1e-5
+_STEPS = 200
+_PAIRS = 400_000
+
+
+def flow_map(mixture: GaussianMixture, z: Array) -> Array:
+    """Ends (n, d) of the exact flow from pure noise z (n, d): the engine's fourth-order sampler on
+    the path of flow matching, which starts without signal."""
+    path = NoiseSchedule.flow_matching(10 * _STEPS)
+    sampler = ProbabilityFlow(_STEPS, data_std=float(mixture.sigma))
+    return np.asarray(sample(mixture, path, sampler, x=z).x)
+
+
+def flow_paths(case: Case, n: int = 25) -> tuple[Array, Array]:
+    """Paths of the flow on the case's line from even quantiles of noise: u in 0..1 from noise to
+    data (T,), and places (T, n) in the states of flow matching."""
+    from scipy.special import ndtri
+
+    path, line = NoiseSchedule.flow_matching(10 * _STEPS), line_of(case)
+    z = ndtri((np.arange(n) + 0.5) / n)
+    sampler = ProbabilityFlow(_STEPS, data_std=float(line.sigma))
+    run = sample(line, path, sampler, x=z[:, None], keep="trajectory")
+    return 1.0 - run.times / path.T, np.asarray(run.trajectory)[:, :, 0]
+
+
+def jacobian(mixture: GaussianMixture, z: Array) -> Array:
+    """Its derivative at z, (n, d, d), by central differences."""
+    shifts = _DIFFERENCE * np.eye(z.shape[1])
+    columns = [flow_map(mixture, z + e) - flow_map(mixture, z - e) for e in shifts]
+    return np.stack(columns, axis=2) / (2.0 * _DIFFERENCE)
+
+
+# -- a line --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reflow:
+    """Reflow of a line's pairs, linear between 2001 of them. start, coupled (n,): starts beside
+    those, and where their pairs end; end (n,) where the reflowed flow takes them; slope: the least
+    of S_t over t and starts, plain (n,): one step of Euler's method on the flow itself."""
+
+    start: Array
+    coupled: Array
+    end: Array
+    slope: float
+    plain: Array
+
+
+def reflow_of_line(case: Case, speed: float = 1.0) -> Reflow:
+    """The velocity at a place is that of the one line through it, found by interpolation, since S_t
+    increases; followed by 20 steps of the classical Runge-Kutta method. speed: a factor on it."""
+    line = line_of(case)
+    z = np.linspace(-_REACH, _REACH, 2001)
+    x = flow_map(line, z[:, None])[:, 0]
+    start = 0.5 * (z[50:-50:10] + z[51:-49:10])
+
+    def velocity(t: float, y: Array) -> Array:
+        return speed * np.interp(y, (1.0 - t) * z + t * x, x - z)
+
+    y, h = start.copy(), 1.0 / 20
+    for k in range(20):
+        t = k * h
+        first = velocity(t, y)
+        second = velocity(t + h / 2, y + h / 2 * first)
+        third = velocity(t + h / 2, y + h / 2 * second)
+        fourth = velocity(t + h, y + h * third)
+        y = y + h / 6 * (first + 2 * second + 2 * third + fourth)
+    times = np.linspace(0.0, 1.0, 21)[:, None]
+    slope = np.diff((1.0 - times) * z + times * x, axis=1) / np.diff(z)
+    mean = line.weights @ line.means[:, 0]
+    return Reflow(start, np.interp(start, z, x), y, float(slope.min()), np.full(len(start), mean))
+
+
+# -- the plane -----------------------------------------------------------------------------------
+
+
+def planes(case: Case) -> dict[str, GaussianMixture]:
+    """The case's mixture as it is and sheared, where it is of the plane, else none."""
+    flat = case.mixture
+    if flat.d != 2:
+        return {}
+    sheared = flat.means.copy()
+    sheared[:, 0] += SHEAR * sheared[:, 1]
+    return {
+        "as it is": flat,
+        "sheared": GaussianMixture(sheared, flat.sigma, flat.weights, allow_duplicates=True),
+    }
+
+
+@dataclass(frozen=True)
+class PlaneMap:
+    """The flow's map of a plane. start, end (n, 2); jacobian (n, 2, 2)."""
+
+    start: Array
+    end: Array
+    jacobian: Array
+
+    @property
+    def margin(self) -> Array:
+        """tr/(2 sqrt(det)), (n,): above -1 there is no negative eigenvalue."""
+        determinant = np.linalg.det(self.jacobian)
+        return np.trace(self.jacobian, axis1=1, axis2=2) / (2.0 * np.sqrt(determinant))
+
+    @property
+    def asymmetry(self) -> Array:
+        """|DT - DT^T|/|DT|, (n,): 0 for optimal transport."""
+        skew = np.abs(self.jacobian[:, 0, 1] - self.jacobian[:, 1, 0])
+        return np.asarray(skew / np.linalg.norm(self.jacobian, axis=(1, 2)))
+
+
+def plane_map(case: Case, mixture: GaussianMixture) -> PlaneMap:
+    """At starts of N(0, I), half of them wider."""
+    z = case.rng("reflow of a plane").standard_normal((case.pick(1500, 20_000), 2))
+    z[::2] *= 1.5
+    return PlaneMap(z, flow_map(mixture, z), jacobian(mixture, z))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Cosines of the angle between a - b and T(a) - T(b) of pairs of starts: their least, and the
+    pair of it: starts (2, 2) and ends (2, 2)."""
+
+    least: float
+    start: Array
+    end: Array
+
+
+def alignment(case: Case, seen: PlaneMap) -> Alignment:
+    """Of random pairs, those nearer in noise as often as any."""
+    rng, n = case.rng("pairs of a plane"), len(seen.start)
+    i, j = rng.integers(0, n, (2, _PAIRS))
+    i, j = i[i != j], j[i != j]
+    before, after = seen.start[i] - seen.start[j], seen.end[i] - seen.end[j]
+    size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    cosine = (before * after).sum(axis=1) / np.maximum(size, 1e-300)
+    k = int(cosine.argmin())
+    pair = [i[k], j[k]]
+    return Alignment(float(cosine[k]), seen.start[pair], seen.end[pair])
