@@ -12,7 +12,7 @@ from mixdyn import bounds
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.errors import InputError, NotApplicableError
 
-from . import compare_clones, compare_insurance
+from . import compare_clones, compare_insurance, compare_maps
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
 POINTS = 6
@@ -417,4 +417,5 @@ COMPARISONS = [
     *collect(globals()),
     *collect(vars(compare_clones)),
     *collect(vars(compare_insurance)),
+    *collect(vars(compare_maps)),
 ]

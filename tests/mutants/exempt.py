@@ -24,7 +24,7 @@ _STATIC = "any alpha_bar gives the same law in static coordinates, given the noi
 
 _SADDLE, _WINDOW = "mixdyn/bounds/saddle.py", "mixdyn/oracles/window_variance.py"
 _INSURANCE, _OUTSIDE = "mixdyn/bounds/insurance.py", "mixdyn/bounds/outside.py"
-_LINEAR = "mixdyn/oracles/linear.py"
+_LINEAR, _ISOPERIMETRY = "mixdyn/oracles/linear.py", "mixdyn/bounds/isoperimetry.py"
 _CONTOUR = "moves a path of integration between the same singularities"
 _GUARD = "refuses input, or catches an end at which nothing is left to compute"
 _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
@@ -42,6 +42,8 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_INSURANCE, "_coin", "x == 1.0"): _GUARD,
     (_INSURANCE, "_coin", "m == 1.0"): _GUARD,
     (_INSURANCE, "_probability", "array <= 1.0"): _GUARD,
+    (_ISOPERIMETRY, "gap_probability", "np.minimum(reach, 1.0)"): _FORM,
+    (_ISOPERIMETRY, "gap_probability", "reach < 1.0"): _FORM,
     (_OUTSIDE, "", "np.geomspace(0.001, 100000000.0, 1200)"): "ends of a grid of orders, far out",
     (_OUTSIDE, "", "np.geomspace(1e-06, 1.0, 400, endpoint=False)"): (
         "ends of a grid of shares: every one of them gives a bound"
