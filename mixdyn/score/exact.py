@@ -19,8 +19,8 @@ class ExactScore:
 
     It is asked at a time t of the schedule or at any `Level`, of whatever path, with noise.
 
-    `route` is how it is evaluated (see `routes`): a name, or the route of another score of this
-    mixture in this precision, with its tables. `product` says whether the mixture was recognised
+    `route` is how it is evaluated (see `routes`); `tables` the route of another score of this
+    mixture in this precision, with what it made. `product` says whether the mixture was recognised
     as a product of 1-D mixtures (on a line it is one, with one sigma); evaluation then costs the
     sum, not the product, of the axis sizes, and an axis of equally spaced modes costs one
     exponential, however many they are. Otherwise the affine hull of the means is used where its
@@ -54,16 +54,15 @@ class ExactScore:
         detect_product: bool = True,
         detect_hull: bool = True,
         precision: Precision = "double",
-        route: str | Route | None = None,
+        route: str | None = None,
+        tables: Route | None = None,
     ) -> None:
         self.mixture = check_mixture(mixture)
         self.schedule = check_schedule(schedule)
         self.precision = precision
         taken = {"spaced_axes": detect_product, "low_rank": detect_hull}
         without = [name for name, wanted in taken.items() if not wanted]
-        if route is None or isinstance(route, str):
-            route = first_fitting(mixture, dtype_of(precision), without, route)
-        self.route = route
+        self.route = tables or first_fitting(mixture, dtype_of(precision), without, route)
 
     @property
     def dtype(self) -> Real:
@@ -158,7 +157,7 @@ class ExactScore:
 def score_of(mixture: GaussianMixture, schedule: NoiseSchedule) -> ExactScore:
     """The exact score, with the tables of the one before where its route is `shared`: those of a
     data set are large, and no schedule changes them."""
-    score = ExactScore(mixture, schedule, route=mixture.__dict__.get("_route"))
+    score = ExactScore(mixture, schedule, tables=mixture.__dict__.get("_route"))
     if getattr(score.route, "shared", False):
         mixture.__dict__["_route"] = score.route
     return score

@@ -85,10 +85,10 @@ def test_a_second_run_takes_the_tables_of_the_first(d, monkeypatch):
     assert (other == alone.x).all()
 
 
-def test_the_route_of_another_score_is_taken_as_it_is():
+def test_the_tables_of_another_score_are_taken_as_they_are():
     data = _data(1500, 9)
     one = ExactScore(data, LINEAR)
-    assert ExactScore(data, NoiseSchedule.cosine(), route=one.route).route is one.route
+    assert ExactScore(data, NoiseSchedule.cosine(), tables=one.route).route is one.route
 
 
 @pytest.mark.parametrize("sampler", [DDIM(steps=20), DDPM(), ExactReverse()])
