@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import mixdyn
 from mixdyn import GaussianMixture, NoiseSchedule, TimeGrid, presets
 from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
@@ -73,6 +74,19 @@ def test_kernels_nearer_by_shape_cost_less_on_whole_paths():
     noisy = [found[name][0] for name in ("full", "diagonal", "isotropic", "average", "eta = 1")]
     assert noisy == sorted(noisy)
     assert found["eta = 1"][1] == np.inf
+
+
+def test_what_the_bridge_costs_on_whole_paths_is_the_price_of_ancestral_sampling():
+    """By draws of the true kernels, and by X13's error of the I-MMSE integral."""
+    case, steps = case_of("line of widths"), 10
+    price = mixdyn.price(case.mixture, case.schedule, mixdyn.DDIM(steps, eta=1.0)).steps
+    runs = [dataclasses.replace(case, seed=seed, workspace={}) for seed in range(12)]
+    found = [reverse_kernels.nats_of(run, steps, 300, 20) for run in runs]
+    bridge = np.array([each["eta = 1"][0] for each in found])
+    error = bridge.std(ddof=1) / np.sqrt(len(bridge))
+    assert abs(bridge.mean() - price) < 6.0 * error
+    assert error < 0.02 * price
+    assert found[0]["full"][0] < 0.1 * price
 
 
 @pytest.mark.parametrize("network", ["grid-reduced-0", "modes-1-2-3-100k-0"])
