@@ -83,7 +83,7 @@ class GuidedScore:
     def eps(self, x: Array, at: int | Level) -> Array:
         """The guided noise prediction, (n, d)."""
         where = level(self.schedule, at)
-        points = check_points(x, int(getattr(self, "d", np.shape(x)[-1])))
+        points = check_points(x, self.d if hasattr(self, "d") else np.shape(x)[-1])
         wanted = checked_eps(self.conditional, points, where)
         if self.weight == 0.0:
             return wanted

@@ -1,5 +1,4 @@
-"""Problems on which the adversary broke a claim, shrunk: a folder each, with the command that shows
-it again. No measuring."""
+"""Problems on which the adversary broke a claim, shrunk, a folder each. No measuring."""
 
 from pathlib import Path
 

@@ -39,7 +39,6 @@ CLAIM = Claim.from_docstring(
     short="a class between others",
     rests_on={"X17": "the flow"},
     needs=(modes(3), one_sigma),
-    derivation="derivations/maps/guidance.py",
     no_narrow_control={
         Basis.SAMPLED: "beyond a weight ends are thrown thousands of sigma: nothing fails by little"
     },

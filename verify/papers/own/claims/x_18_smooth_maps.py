@@ -167,7 +167,7 @@ CLAIM.must_fail_narrowly(learned, "networks: (1 + {}) of the bound", 0.5, more=l
 def _tables(case: Case, models: Sequence[TrainedModel]) -> Iterator[Table]:
     line = learned_line_gaps(case)
     share = line["bound"] / line["inside"][:, None] if len(line["a"]) else np.empty((0, len(PARTS)))
-    rows = [
+    rows: list[tuple[float | str, ...]] = [
         (str(n), float(a), float(b), float(m), *map(float, s))
         for n, a, b, m, s in zip(
             line["name"], line["a"], line["b"], line["inside"], share, strict=True

@@ -202,7 +202,7 @@ def _table(case: Case) -> Iterator[Table]:
         "line": f"W2 over σ on the line itself, modes {float(seen['length']):.3g} σ apart",
     }
     for key, caption in told.items():
-        rows = [
+        rows: list[tuple[float | str, ...]] = [
             (str(name), *map(float, row))
             for name, row in zip(seen["names"], seen[key], strict=True)
         ]

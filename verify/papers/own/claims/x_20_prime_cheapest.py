@@ -15,14 +15,16 @@ Source: our counterexample beside arXiv 2209.03003 v1, section 3: sheared grids
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
+from mixdyn.problem.mixture import GaussianMixture
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Basis
-from verify.measure.rectified import alignment, plane_map, planes
+from verify.measure.rectified import Alignment, alignment, plane_map, planes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -30,7 +32,6 @@ CLAIM = Claim.from_docstring(
     short="not the cheapest",
     rests_on={"X20": "reflow keeps the pairs"},
     needs=(modes(2), one_sigma),
-    derivation="derivations/maps/rectified.py",
     no_narrow_control={Basis.SAMPLED: "a pair shows it by far more than a tolerance"},
     does_not_show="How much dearer the flow's pairs are than the cheapest.",
 )
@@ -43,7 +44,7 @@ def monotone(case: Case, more: float = 0.0) -> Iterator[Part]:
         yield NotApplicable("The counterexample is one of the plane.")
         return
     for name, mixture in planes(case).items():
-        pair = case.memo(f"X20' {name}", lambda m=mixture: alignment(case, plane_map(case, m)))
+        pair = case.memo(f"X20' {name}", functools.partial(_aligned, case, mixture))
         yield Side(
             f"least cosine of a - b and T(a) - T(b), the plane {name}",
             pair.least,
@@ -57,6 +58,10 @@ def monotone(case: Case, more: float = 0.0) -> Iterator[Part]:
                 "means": planes(case)["sheared"].means.tolist(),
             },
         )
+
+
+def _aligned(case: Case, mixture: GaussianMixture) -> Alignment:
+    return alignment(case, plane_map(case, mixture))
 
 
 CLAIM.must_fail(monotone, "the cosine more by 1", more=1.0)
