@@ -12,6 +12,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.support.errors import InputError, NotApplicableError
 from verify.ledger.case import Case
+from verify.ledger.derived import derived_row
 from verify.ledger.needs import isotropic, one_covariance, one_sigma, proper
 from verify.ledger.registry import load_claims
 from verify.ledger.relations import Outcome
@@ -113,6 +114,16 @@ def test_what_is_refused_is_refused_with_a_reason():
     assert one_covariance.obstacle(low_rank()).startswith("the claim needs one covariance")
     several = GaussianMixture([[0.0], [1.0]], [0.1, 0.2])
     assert "0.1 to 0.2: because" in one_covariance.because("because").obstacle(several)
+
+
+def test_a_proof_of_one_sigma_is_not_shown_for_several():
+    known = {entry.claim.id: entry.claim for entry in load_claims()}
+    for claim, case in ((known["X3"], case_of(full())), (known["G.1"], case_of(low_rank()))):
+        row = derived_row(claim, case)
+        assert row.verdict is Outcome.NOT_APPLICABLE
+        assert row.note.endswith("the proof is of one sigma")
+    assert derived_row(known["X12"], case_of(diagonal())).verdict is Outcome.HOLDS
+    assert derived_row(known["X3"], case_of(GaussianMixture(MEANS, 0.1))).verdict is Outcome.HOLDS
 
 
 # -- sigma^2 I is sigma --------------------------------------------------------------------------

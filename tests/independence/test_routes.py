@@ -135,6 +135,7 @@ COMPARISONS = [
 NO_FORMULA = {
     "NEVER",  # a marker
     "steps_left",  # counts nodes of a grid
+    "times_of",  # looks for nodes of a grid
     "Trap",  # the record of trap_radius
     "PaperTrap",  # the record of paper_trap
     "SaddleBox",  # the record of saddle_box

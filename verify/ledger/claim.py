@@ -116,6 +116,7 @@ class Claim:
     sharpens: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[Need, ...] = ()
     derivation: str | None = None
+    proof_needs: tuple[Need, ...] = ()
     no_narrow_control: Mapping[Basis, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     controls: list[Control | Callable[[Case], Iterable[Control]]] = field(default_factory=list)

@@ -22,6 +22,9 @@ def derived_row(claim: Claim, case: Case) -> Verdict | None:
     outcome = stored.lookup(Path(claim.derivation).stem)
     if outcome is None or not outcome.closed:
         return None
+    for need in claim.proof_needs:
+        if (why := need.obstacle(case.mixture)) is not None:
+            return claim.not_applicable(case, why, Basis.DERIVED)
     note = f"Reach of the proof: {outcome.general}. Wrong variants rejected: {outcome.rejected}."
     if outcome.citations:
         note += f" Rests on {'; '.join(outcome.citations)}."

@@ -29,7 +29,7 @@ from mixdyn.problem.spectrum import eigenpairs
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import proper
+from verify.ledger.needs import isotropic, proper
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.measure.covariances import matrices
 from verify.measure.paths import Level, random_states, relevant_exponent, score_scale
@@ -40,6 +40,7 @@ CLAIM = Claim.from_docstring(
     short="marginals and score",
     needs=(proper,),
     derivation="derivations/forward/marginal.py",
+    proof_needs=(isotropic.because("the rest is measured, the proof is of one sigma"),),
     does_not_show=(
         "That the discrete chain of a sampler has these marginals: it is a statement about the "
         "forward process. Points are a sample; exactness between them rests on the derivation."

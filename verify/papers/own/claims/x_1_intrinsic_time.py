@@ -31,6 +31,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
+from verify.ledger.needs import one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.measure.covariances import COMMON_SIGMA, one_width
 from verify.measure.paths import FLOW_RTOL, ddim_grid, extent, level_at, variances
@@ -41,6 +42,7 @@ CLAIM = Claim.from_docstring(
     short="intrinsic time",
     rests_on={"G.2": "flow and reverse SDE in y"},
     derivation="derivations/forward/static_coordinates.py",
+    proof_needs=(one_sigma.because("the rest is measured, the proof is of one sigma"),),
     does_not_show=(
         "Anything at the separatrices, which random starts miss: there the map is as steep as the "
         "growth exponent allows, and only the closed form resolves it."

@@ -45,7 +45,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes
+from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
 from verify.measure.covariances import COMMON_SIGMA, one_width
@@ -87,6 +87,7 @@ CLAIM = Claim.from_docstring(
     sharpens={"P4.7 (2)": "no factor 3/2, every start"},
     needs=(modes(2),),
     derivation="derivations/saddle/growth.py",
+    proof_needs=(one_sigma.because("the rest is measured, the proof is of one sigma"),),
     does_not_show=(
         "That a start outside the radius escapes: the bound is sufficient, and the exact trap is "
         "wider where the path spends its time away from the midpoint. With a diameter of many "
