@@ -20,11 +20,12 @@ from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
 from ..measurement import Measurement
-from ..networks.models import TrainedModel, load, shipped, shipped_for, trained_models
+from ..networks.models import TrainedModel, load, require_models, shipped, shipped_for
 from ..paths import DDIM_STEPS
 
 Z = 5.0  # standard errors of what is drawn: a wrong verdict in 1e6
@@ -116,12 +117,16 @@ def covered(case: Case) -> list[Covered]:
 
 
 def _covered(case: Case) -> Iterator[Covered]:
-    for model in trained_models(case, undertrained=True):
+    models = require_models(case)
+    early = shipped_for(case, undertrained=True) if case.model is None else []
+    own = {s.name for s in early}
+    known = {model.name for model in models}
+    models = [*models, *(load(s) for s in early if s.name not in known)]
+    for model in models:
         found = cover(case, model, case.pick(_OWN, _FULL * _OWN), "own problem")
         if found is not None:
             yield found
-    own = {s.name for s in shipped_for(case, undertrained=True)}
-    for checkpoint in shipped() if case.model is None and own else ():
+    for checkpoint in shipped() if own else ():
         if checkpoint.name not in own:
             mixture, schedule = checkpoint.mixture(), checkpoint.schedule()
             other = dataclasses.replace(case, mixture=mixture, schedule=schedule, workspace={})
@@ -187,7 +192,13 @@ def network_prices(case: Case) -> dict[str, Any]:
     (eta = 1) on the papers' grid; loss (M,) the most that the recorded loss allows, NaN for none;
     reverse (M,) of X11; least and share (M, E) of events, NaN where there are fewer."""
     found = covered(case)
-    width = max((len(each.names) for each in found), default=0)
+    if not found:
+        raise NotApplicableError(
+            "shares of modes have closed forms on product grids and lines",
+            f"{case.mixture.N} modes in {case.mixture.d} dimensions that are neither",
+            "Look at another mixture.",
+        )
+    width = max(len(each.names) for each in found)
 
     def padded(values: Array) -> Array:
         return np.concatenate([values, np.full(width - len(values), np.nan)])

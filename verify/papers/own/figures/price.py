@@ -13,7 +13,7 @@ from ....drawing.style import BLUE, GREEN, GREY, VERMILION, Figure, finish, new_
 def draw(result: Result) -> Figure:
     """One bar a network; right, guaranteed and measured shares."""
     names = result.labels("models")
-    figure, (left, right) = new_figure(10.0, 0.8 + 0.24 * len(names), columns=2)
+    figure, (left, right) = new_figure(10.0, max(4.4, 0.8 + 0.24 * len(names)), columns=2)
     place = np.arange(len(names))[::-1]
     steps, learning = result["steps"] + result["start"], result["learning"]
     left.barh(place, steps, color=BLUE, height=0.7, label="start and steps")
