@@ -30,6 +30,7 @@ _HOME = {
     "best_grid": "samplers.best_grid",
     "memorisation": "run.clones",
     "speciation": "run.clones",
+    "rare_event": "run.rare",
     "invert": "samplers.inversion",
     "transcribe": "affine.impulses",
     "Plan": "affine.plan",

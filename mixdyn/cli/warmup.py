@@ -111,6 +111,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
     from mixdyn.problem.mixture import GaussianMixture
     from mixdyn.problem.noise import path_normals, standard_normals
     from mixdyn.problem.schedule import NoiseSchedule
+    from mixdyn.run.rare import rare_event
     from mixdyn.run.sampling import sample
     from mixdyn.samplers.ddim import DDIM, DDPM
     from mixdyn.score import ExactScore, as_model
@@ -158,6 +159,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("steps of a product mixture", run(product, keep="trajectory")),
         ("means in a hull", lambda: sample(hull, schedule, ddim, x=wide, rng=0)),
         *((f"the sampler {name}", run(general, few(kind))) for name, kind in samplers().items()),
+        ("rare events", lambda: rare_event(product, schedule, DDIM(steps=4, eta=1.0), n=2, rng=0)),
         ("density", lambda: general.log_density(x)),
         ("score", lambda: general.score(x)),
         ("responsibilities", lambda: general.responsibilities(x)),

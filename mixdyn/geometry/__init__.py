@@ -9,6 +9,7 @@ from .classes import (
     widest_modes,
     within_modes,
 )
+from .gaps import Between, Gap, in_gap
 from .pairs import (
     Indices,
     Mask,
@@ -24,12 +25,15 @@ from .pairs import (
 )
 
 __all__ = [
+    "Between",
+    "Gap",
     "Indices",
     "Mask",
     "Pair",
     "Region",
     "classify",
     "distance_to_segment",
+    "in_gap",
     "in_stds",
     "mode_radius",
     "nearest_pairs",

@@ -8,7 +8,7 @@ evaluation  densities and scores of many points              axes         equall
 ellipsoids  modes of any covariance                          networks     a residual MLP
 panels      products of matrices in registers            screened     very many modes
 trees       very many in up to three dimensions          meshes       the same, at high noise
-rollouts    the steps of a sampler
+rollouts    the steps of a sampler                       tilted       draws towards rare events
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -49,4 +49,5 @@ from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
 from .screened import Modes, screened, screened_modes
+from .tilted import tabulated, tilted
 from .trees import Tree, near_order, tree, tree_pull

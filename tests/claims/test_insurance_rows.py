@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mixdyn import bounds
+from mixdyn import bounds, oracles
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.path_cost import PathDivergence
@@ -19,13 +19,14 @@ from verify.ledger import rows
 from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
+from verify.measure.insurance import chains, terms
 from verify.measure.insurance import errors as insured_errors
-from verify.measure.insurance import terms
 from verify.measure.insurance.chains import (
     CappedDDIM,
     Chain,
     Gaps,
     coarse_chain,
+    exact_laws,
     find_chains,
     log_gap,
 )
@@ -67,16 +68,48 @@ def test_a_cost_quartered_promises_more_than_a_push_leaves():
     assert found[0.25] == [Outcome.HOLDS, Outcome.FAILS, Outcome.HOLDS]
 
 
-def test_a_mixture_off_the_grid_is_refused_with_the_reason():
+def test_off_the_grid_the_rare_event_takes_the_laws_place(monkeypatch):
+    monkeypatch.setattr(insured_errors, "_WORK", 100_000)
+    monkeypatch.setattr(insured_errors, "_BETWEEN", 40_000)
     diamond = GaussianMixture([[0.0, 0.0], [1.0, 0.5], [0.3, -1.0]], 0.03)
-    with pytest.raises(NotApplicableError, match="product grid"):
-        rows.check(x11.CLAIM, Case("off", diamond, SCHEDULE, random=True))
+    case = Case("off", diamond, SCHEDULE, random=True)
+    (row,) = rows.check(x11.CLAIM, case)
+    assert row.verdict is Outcome.HOLDS
+    laws = [c for c in row.comparisons if "2.5 sigma" in c.name]
+    assert len(laws) == 4
+    assert rows.row_of(x11.CLAIM, case, x11.known, law=1).verdict is Outcome.FAILS
+    chain = coarse_chain(SCHEDULE, 1.0)
+    rare = chains.estimated(case, chain, 0.15)
+    assert log_gap(case, chain) == rare.interval(chains.LAW_MISS)[1] > rare.log_p
+
+
+def test_on_the_grid_the_rare_event_agrees_with_the_law():
+    """Of the tube between two modes, which is within the gap of one coordinate."""
+    case = small_case()
+    found = chains.estimated(case, CHAIN, 0.25)
+    law = exact_laws(case, CHAIN)
+    near = [
+        np.logaddexp.reduce(
+            one.log_probability(
+                one.pull_back(one.axis.values - 0.25), one.pull_back(one.axis.values + 0.25)
+            )
+        )
+        for one in law
+    ]
+    between = [oracles.log_gap_probability([one], 0.25) for one in law]
+    exact = np.logaddexp(between[0] + near[1], between[1] + near[0])
+    low, high = found.interval(1e-8)
+    assert low <= exact <= high
+    assert high - low < 1.5
 
 
 def test_modes_without_a_gap_are_refused():
     near = GaussianMixture([[0.0], [0.9]], 0.1)
     with pytest.raises(NotApplicableError, match="ten sigma"):
         log_gap(Case("near", near, SCHEDULE), CHAIN)
+    crowd = GaussianMixture([[0.0, 0.0], [0.5, 0.1], [0.2, 0.6]], 0.1)
+    with pytest.raises(NotApplicableError, match="room"):
+        log_gap(Case("crowd", crowd, SCHEDULE), CHAIN)
 
 
 def test_the_budget_is_a_function_of_the_exact_chain_alone():

@@ -1,8 +1,11 @@
 """The samplers whose noise is examined, and how rarely each leaves the modes with the exact score.
 
-The event is a gap: at the last noisy time some coordinate of the exact denoiser lies between two
-neighbouring grid lines, farther than five sigma from both. Its probability under the exact chain is
-exact (`mixdyn.oracles.chain_law`) where the mixture is a product grid.
+The event is a gap. On a product grid: at the last noisy time some coordinate of the exact denoiser
+lies between two neighbouring grid lines, farther than five sigma from both; its probability under
+the exact chain is computed (`mixdyn.oracles.chain_law`). On other mixtures: the exact denoiser lies
+between its two nearest modes, farther than five sigma from both along their line
+(`geometry.Between`); its probability is estimated without bias, however small
+(`mixdyn.rare_event`), and counts at the upper end of an interval.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mixdyn import oracles
+from mixdyn.geometry import Between
 from mixdyn.oracles.separable import axis_variances
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.rare import RareEvent, rare_event
 from mixdyn.samplers.ddim import DDIM, DDPM
 from mixdyn.samplers.plan import StepPlan, bridge_plan
 from mixdyn.support.checks import Array
@@ -31,6 +36,9 @@ from ..paths import DDIM_STEPS
 BoolArray = NDArray[np.bool_]
 ETAS = (0.5, 1.0, 1.25, 1.5)
 RADIUS = 5.0  # sigma: what counts as a mode
+LAW_MISS = 1e-7  # with which an estimated probability is above what it counts as
+_REL = 0.15  # of the estimate, whose logarithm enters
+_PATHS = 100  # of a run of `rare_event`, in the quick profile
 _SPACING = 1.0  # of `oracles.chain_law`: log P to 2e-5, far inside what any count resolves
 
 
@@ -104,6 +112,12 @@ def exact_laws(case: Case, chain: Chain) -> list[oracles.AxisLaw]:
     )
 
 
+def is_product(mixture: GaussianMixture) -> bool:
+    """Whether the chain's law is computed coordinate by coordinate, or refused: modes of any
+    covariance have no other."""
+    return mixture.covariance is not None or mixture.product_axes() is not None
+
+
 def axis_stds(mixture: GaussianMixture) -> Array:
     """(d,) standard deviations along the axes. NotApplicableError where they are no axes of all."""
     return np.sqrt(axis_variances(mixture, "a gap"))
@@ -116,9 +130,28 @@ def gap_radius(mixture: GaussianMixture) -> float | Array:
     return RADIUS * float(mixture.sigma)
 
 
+def estimated(case: Case, chain: Chain, radius: float, paths: int = _PATHS) -> RareEvent:
+    """How rarely the exact chain ends between two modes, farther than `radius` from both."""
+    return case.memo(
+        f"rare {chain.name} {radius:.9g} {paths}",
+        lambda: rare_event(
+            case.mixture,
+            case.schedule,
+            chain.sampler,
+            Between(radius=radius),
+            rel=_REL,
+            n=case.pick(paths, 4 * paths),
+            rng=case.stream("rare events"),
+        ),
+    )
+
+
 def log_gap(case: Case, chain: Chain) -> float:
-    """log of the exact chain's probability of a gap. Raises NotApplicableError where there is none:
-    off product grids, and where no two grid lines are ten sigma apart."""
+    """log of at most the exact chain's probability of a gap. Raises NotApplicableError where there
+    is none: where no two neighbours are ten sigma apart."""
+    if not is_product(case.mixture):
+        radius = RADIUS * float(case.mixture.sigma)
+        return estimated(case, chain, radius).interval(LAW_MISS)[1]
     found = oracles.log_gap_probability(exact_laws(case, chain), gap_radius(case.mixture))
     if not math.isfinite(found):
         raise NotApplicableError(
@@ -149,7 +182,21 @@ class Gaps:
         return np.asarray(between & (nearest > radius))
 
 
-def find_gaps(case: Case, chain: Chain) -> Gaps:
+@dataclass(frozen=True)
+class GapsBetween:
+    """The gaps of any mixture, between two nearest modes."""
+
+    mixture: GaussianMixture
+    event: Between
+
+    def hold(self, x_0: Array) -> BoolArray:
+        """Whether x_0 (n, d) is in a gap, (n,)."""
+        return self.event.holds(self.mixture, x_0)
+
+
+def find_gaps(case: Case, chain: Chain) -> Gaps | GapsBetween:
     """The gaps of a case."""
+    if not is_product(case.mixture):
+        return GapsBetween(case.mixture, Between(radius=RADIUS * float(case.mixture.sigma)))
     lines = tuple(law.axis.values for law in exact_laws(case, chain))
     return Gaps(lines, gap_radius(case.mixture))

@@ -1,4 +1,4 @@
-"""Score errors of known size on product grids, and the exact chains' laws."""
+"""Score errors of known size, and the exact chains' laws."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import oracles
+from mixdyn.geometry import Between
 from mixdyn.run.sampling import sample
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case, Profile
+from ..midpoint.stretch import first_pair
 from ..score_errors.blurred import blurred_score
-from .chains import Chain, Gaps, exact_laws
+from .chains import Chain, Gaps, estimated, exact_laws, is_product
 from .score_pushes import push
 from .terms import Insured, exact_score, insure
 
@@ -23,6 +25,7 @@ PUSHES = (0.6, 1.3)  # cost over L: within the pathwise budget, and beyond L
 _WORK = 1_500_000  # samples times steps of one run in the quick profile
 _MOST = 2_500
 _LEAST_SHARE = 0.05  # of the exact chain's outputs that lie in the gap by which its law is checked
+_BETWEEN_RADIUS, _BETWEEN = 2.5, 100_000  # sigma, of gaps between modes, and outputs counted there
 _PRECISE, _PRECISE_FULL = 0.12, 0.05  # to which the count of them must know that share
 _LAW_MISS = 2e-9  # with which a correct law is taken for a wrong one
 
@@ -35,9 +38,7 @@ def _size(case: Case, chain: Chain) -> int:
 def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float | None]]:
     """Runs with the cost that every path must have, None where it varies."""
     found: list[tuple[Insured, float | None]] = []
-    laws = exact_laws(case, chains[0])
-    axis = int(np.argmax([len(law.axis.values) for law in laws]))
-    std = float(np.sqrt(laws[axis].sigma2))
+    axis, std = _push_axis(case, chains[0])
     blurred = {w: blurred_score(case.mixture, case.schedule, w) for w in BLURS}
     for chain in chains:
         n = _size(case, chain)
@@ -51,13 +52,24 @@ def run_known(case: Case, chains: Sequence[Chain]) -> list[tuple[Insured, float 
     return found
 
 
+def _push_axis(case: Case, chain: Chain) -> tuple[int, float]:
+    """A coordinate along which modes lie, and their standard deviation along it."""
+    if is_product(case.mixture):
+        laws = exact_laws(case, chain)
+        axis = int(np.argmax([len(law.axis.values) for law in laws]))
+        return axis, float(np.sqrt(laws[axis].sigma2))
+    axis = int(np.argmax(np.abs(first_pair(case.mixture).direction)))
+    return axis, float(case.mixture.sigma)
+
+
 # -- the law of the exact chain --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Strays:
-    """Outputs of the exact chain in a gap of this radius (data units), in the first coordinate that
-    has one, of modes of this std along it."""
+    """Outputs of the exact chain in a gap of this radius (data units), of modes of this std: on
+    product grids in the first coordinate that has one, on other mixtures between two nearest
+    modes."""
 
     radius: float
     std: float
@@ -66,17 +78,26 @@ class Strays:
 
 def stray(case: Case, chain: Chain) -> Strays:
     """Counts of the exact chain. The radius is the largest halving of sigma whose gap has
-    mass enough to be counted."""
+    mass enough to be counted; off product grids it is given, and so is the number of outputs."""
     from scipy.stats import norm
 
-    law, axis = _first_axis(exact_laws(case, chain))
-    radius = std = float(np.sqrt(law.sigma2))
-    while (share := share_in_gap(case, chain, radius)) < _LEAST_SHARE:
-        radius *= 0.5
-    deviations = float(norm.isf(_LAW_MISS / 2))
-    n = math.ceil((deviations / precise(case)) ** 2 * (1.0 - share) / share)
+    product = is_product(case.mixture)
+    if product:
+        law, axis = _first_axis(exact_laws(case, chain))
+        radius = std = float(np.sqrt(law.sigma2))
+        while (share := share_in_gap(case, chain, radius)) < _LEAST_SHARE:
+            radius *= 0.5
+        deviations = float(norm.isf(_LAW_MISS / 2))
+        n = math.ceil((deviations / precise(case)) ** 2 * (1.0 - share) / share)
+    else:
+        std = float(case.mixture.sigma)
+        radius, n = _BETWEEN_RADIUS * std, case.pick(_BETWEEN, 20 * _BETWEEN)
     run = sample(case.mixture, case.schedule, chain.sampler, n=n, rng=case.stream("X11 law"))
-    inside = Gaps((law.axis.values,), radius).hold(np.asarray(run.x)[:, [axis]])
+    end = np.asarray(run.x)
+    if product:
+        inside = Gaps((law.axis.values,), radius).hold(end[:, [axis]])
+    else:
+        inside = Between(radius=radius).holds(case.mixture, end)
     return Strays(radius, std, Proportion(int(inside.sum()), n))
 
 
@@ -91,9 +112,21 @@ def _first_axis(laws: Sequence[oracles.AxisLaw]) -> tuple[oracles.AxisLaw, int]:
 
 
 def share_in_gap(case: Case, chain: Chain, radius: float) -> float:
-    """The exact chain's share of outputs in a gap of this radius, in the same coordinate."""
+    """The exact chain's share of outputs in such a gap of this radius."""
+    if not is_product(case.mixture):
+        return math.exp(estimated(case, chain, radius).log_p)
     law, _ = _first_axis(exact_laws(case, chain))
     return math.exp(oracles.log_gap_probability([law], radius))
+
+
+def known_to(case: Case, chain: Chain, radius: float, n: int) -> float:
+    """How far the rate of n outputs in the gap may stray from `share_in_gap`, up to probability
+    _LAW_MISS: by chance and by the error of an estimate."""
+    share = share_in_gap(case, chain, radius)
+    if is_product(case.mixture):
+        return reach(share, n)
+    most = math.exp(estimated(case, chain, radius).interval(_LAW_MISS)[1])
+    return most - share + reach(most, n)
 
 
 def reach(share: float, n: int) -> float:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from mixdyn import bounds
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDPM
+from mixdyn.support.checks import Array
 from mixdyn.support.statistics import Proportion
 
 from ...ledger.case import Case
 from ...ledger.sides import Part
 from ...ledger.verdict import Table
-from ..networks.models import TrainedModel, trained_models
+from ..measurement import Measurement
+from ..networks.models import TrainedModel, require_models, trained_models
 from ..networks.rates import ddim
 from . import terms
-from .chains import Chain, coarse_name, find_chains, find_gaps
-from .terms import Insured, after_last_step, insure
+from .chains import BoolArray, Chain, coarse_name, find_chains, find_gaps
+from .terms import Insured, insure, log_gap_after
 
 # Samples that all models together draw in the quick profile; those stopped early, each.
 _DDPM, _COARSE = 2000, 6000
@@ -27,9 +30,37 @@ _DDPM_EARLY, _COARSE_EARLY = 300, 2000
 _FULL = 20
 
 
+@dataclass(frozen=True)
+class StoredRun:
+    """The arrays of an `Insured`, kept from run to run, and the name of its chain."""
+
+    model: str
+    chain: str
+    log_p: float
+    budget: float
+    cost: Array
+    mixed_up: Array
+    gap: BoolArray
+    final: BoolArray
+
+
 def measured(case: Case, models: Sequence[TrainedModel]) -> list[Insured]:
-    """Every model under every chain, and those stopped early under DDPM and eta = 1."""
-    return case.memo("X11 learned", lambda: _measure(case, models))
+    """Every model of the case under every chain, and those stopped early under DDPM and eta = 1."""
+    del models  # they are the case's
+    return case.memo("X11 learned", lambda: _restored(case))
+
+
+def _restored(case: Case) -> list[Insured]:
+    chains = {chain.name: chain for chain in find_chains(case)}
+    kept = [dict(vars(run)) for run in insured_runs(case)]
+    return [Insured(**{**run, "chain": chains[run["chain"]]}) for run in kept]
+
+
+@Measurement
+def insured_runs(case: Case) -> list[StoredRun]:
+    """Every run of the case's models, see `measured`."""
+    found = _measure(case, require_models(case))
+    return [StoredRun(**{**vars(run), "chain": run.chain.name}) for run in found]
 
 
 def _measure(case: Case, models: Sequence[TrainedModel]) -> list[Insured]:
@@ -62,10 +93,28 @@ def _draws(case: Case, chain: Chain, full: int, coarse: int) -> int:
 
 
 def after(case: Case, models: Sequence[TrainedModel], runs: Sequence[Insured]) -> list[Insured]:
-    """The converged models' runs, asked about gaps of the output."""
+    """The converged models' runs, asked about gaps of the output, where d = 2."""
+    names, log_p = {model.name for model in models}, log_gaps_after(case)["log_p"]
+    return [
+        run.for_event(float(at), run.final)
+        for run, at in zip(runs, log_p, strict=True)
+        if run.model in names and not math.isnan(at)
+    ]
+
+
+@Measurement
+def log_gaps_after(case: Case) -> dict[str, Array]:
+    """log_p (runs,): of each of `measured`, the log of the exact chain's probability of what the
+    model's own last step sends into a gap; NaN where it is not known."""
+    models = require_models(case)
     scores = {model.name: model.score for model in models}
-    found = [after_last_step(case, run, scores[run.model]) for run in runs if run.model in scores]
-    return [run for run in found if run is not None]
+    found = [
+        log_gap_after(case, run.chain, (run.model, scores[run.model]))
+        if run.model in scores
+        else None
+        for run in measured(case, models)
+    ]
+    return {"log_p": np.array([math.nan if at is None else at for at in found])}
 
 
 def shown(

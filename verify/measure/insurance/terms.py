@@ -25,7 +25,7 @@ from mixdyn.support.statistics import VERDICT_MISS, Proportion
 
 from ...ledger.case import Case
 from ...ledger.verdict import Table
-from .chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, log_gap
+from .chains import BoolArray, Chain, Gaps, exact_laws, find_gaps, is_product, log_gap
 
 LEVEL = 1e-4  # what the budget leaves to the pathwise bound's second term, where L allows it
 _LEAST_SHARE = 1.0 / 9.0  # of L: the budget where it is small, at a term 2 exp(-4 L/9)
@@ -115,7 +115,7 @@ def exact_score(case: Case) -> ExactScore:
 def insure(case: Case, chain: Chain, model: tuple[str, Any], n: int, first: int = 0) -> Insured:
     """Run (name, score) under the chain, n samples from index `first` on, and count.
 
-    Raises NotApplicableError where the exact chain's law is not known.
+    Raises NotApplicableError where there is no gap.
     """
     log_p, gaps = log_gap(case, chain), find_gaps(case, chain)
     exact, prices = exact_score(case), step_prices(chain.plan)
@@ -151,14 +151,15 @@ _HALF_WIDTH = 0.3  # of the mesh at most, over the shortest distance between two
 
 def log_gap_after(case: Case, chain: Chain, model: tuple[str, Any]) -> float | None:
     """log of the exact chain's probability of the states that the model's own last step sends into
-    a gap; None unless d = 2.
+    a gap; None unless d = 2 and the mixture is a product.
 
     On a mesh around every mode; a cell counts if it or a neighbour does, everything off the meshes
     counts. The mesh does not see what is smaller than a cell.
     """
-    if case.mixture.d != 2:
+    gaps = find_gaps(case, chain) if is_product(case.mixture) else None
+    if case.mixture.d != 2 or not isinstance(gaps, Gaps):
         return None
-    laws, gaps, t = exact_laws(case, chain), find_gaps(case, chain), int(chain.plan.t[-1])
+    laws, t = exact_laws(case, chain), int(chain.plan.t[-1])
     shortest = min(float(np.diff(v).min()) for v in gaps.values if len(v) > 1)
     spread = math.sqrt(case.schedule.effective_variance(float(case.mixture.sigma))[t])
     reach = min(_HALF_WIDTH * shortest, _DEVIATIONS * spread)
@@ -199,12 +200,6 @@ def dilated(hit: BoolArray) -> BoolArray:
     wide = np.pad(hit, 1)
     rows = wide[:-2] | wide[1:-1] | wide[2:]
     return np.asarray(rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:])
-
-
-def after_last_step(case: Case, found: Insured, model: Any) -> Insured | None:
-    """The same paths asked about gaps of the output; None unless d = 2."""
-    log_p = log_gap_after(case, found.chain, (found.model, model))
-    return None if log_p is None else found.for_event(log_p, found.final)
 
 
 # -- showing -------------------------------------------------------------------------------------

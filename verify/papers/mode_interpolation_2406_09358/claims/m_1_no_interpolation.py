@@ -11,13 +11,16 @@ Hypotheses:
 Measured: for DDIM over all $T$ steps. On product mixtures the probability itself: the sampler
     acts on each coordinate by an increasing map, whose inverse on the ends of intervals gives the
     law of the squared distance per coordinate; laws are convolved with distances rounded up, and
-    down. On every mixture, a count among samples.
+    down. On every mixture, a count among samples. Off product grids also the probability that DDPM
+    ends in the gap between two modes, of any size, by weighted paths (`mixdyn.rare_event`): DDIM
+    draws no noise that could be weighed, so that of it counts are all there is.
 Predicted: at most the tail mass. A sampler of finitely many steps need not obey that, nor one whose
     last noise level does not resolve the closest pair, $l^2 \ge 8 v_1 \log(1/Q)$ with $Q$ the tail
     mass, which is a number here: M1' is the statement that survives, with the flow and the reverse
     SDE in its place and what start, steps and last step add. M1 (2) is about the paper's problems.
 Evidence: exact on product mixtures, between the two roundings of distances to 1/64 of $r^2$;
-    sampled otherwise. A count decides only if the sample is large enough for so small a rate; it is
+    sampled otherwise; the rare event counts at the upper end of an interval that errs with
+    probability 1e-8. A count decides only if the sample is large enough for so small a rate; it is
     judged as soon as a rate of zero would be decided, at an error of 9e-7, and where that leaves
     the verdict open once more with all samples, at 1e-7: at most 1e-6 together.
 Source: arXiv 2406.09358 v1, section 3
@@ -33,8 +36,11 @@ from mixdyn import geometry
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.observers import ClassCounts
+from mixdyn.run.rare import RareEvent, rare_event
 from mixdyn.run.sampling import sample
-from mixdyn.samplers import DDIM
+from mixdyn.samplers import DDIM, DDPM
+from mixdyn.support.errors import NotApplicableError
+from mixdyn.support.numbers import Log10
 from mixdyn.support.statistics import VERDICT_MISS, Proportion, trials_to_bound
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -70,6 +76,7 @@ CLAIM = Claim.from_docstring(
 _NOISE = 0.01  # nats that the last marginal may differ from noise
 _FIRST = 0.9  # of the probability of a wrong verdict, spent at the first look
 _ELLIPSOIDS = 8  # times as much work as a mode of one sigma
+RARE_MISS = 1e-8  # with which a rare event is more probable than it counts as
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
 
 Source = Callable[[Case], GaussianMixture]
@@ -82,8 +89,14 @@ def _own(case: Case) -> GaussianMixture:
 # -- product mixtures ----------------------------------------------------------------------------
 
 
-@CLAIM.exact(unit="mixtures")
-def probability(case: Case, scored: Source = _own, tail: float = 1.0) -> Iterator[Part]:
+def _product(case: Case) -> bool | None:
+    """No row where no closed form is: the sampled row has a rare event instead, where it can."""
+    product = case.mixture.product_axes() is not None
+    return True if product or not case.mixture.has_common_sigma else None
+
+
+@CLAIM.exact(unit="mixtures", of=_product)
+def probability(case: Case, _: bool, scored: Source = _own, tail: float = 1.0) -> Iterator[Part]:
     """The probability of ending outside every mode. scored: the mixture whose score is sampled;
     tail: a factor on the tail mass."""
     if case.mixture.product_axes() is None:
@@ -214,6 +227,7 @@ def share(case: Case, scored: Source = _own, n: int | None = None) -> Iterator[P
     few = f"A rate below {bound:.3g} takes {needed:,} samples; {drawn:,} were drawn."
     note = _note(case, *hypotheses, outside.outcome)
     yield note or (few if drawn < needed else "")
+    yield from _between_modes(case)
     where = {"sampler": "DDIM, every step", "n": drawn, "seed": case.stream("M1")}
     yield Facts(witness=lambda found: where)
     yield {
@@ -222,6 +236,34 @@ def share(case: Case, scored: Source = _own, n: int | None = None) -> Iterator[P
         "outside but not between two modes": invalid,
     }
     yield lambda: _with_few_steps(case)
+
+
+def _between_modes(case: Case) -> Iterator[Part]:
+    """Off product grids, how rarely DDPM ends between two modes."""
+    if case.mixture.product_axes() is not None or not case.mixture.has_common_sigma:
+        return
+    try:
+        found = case.memo("M1 rare", lambda: _rare(case))
+    except NotApplicableError:
+        return  # no room between any two modes
+    most = found.interval(RARE_MISS)[1]
+    yield Side(
+        "log of the probability that DDPM ends between two modes, at most",
+        most,
+        at_most=np.log(tail_mass(case.mixture)),
+        tolerance=Tolerance(rtol=1e-9, log=True),
+        where={"sampler": "DDPM", "seed": found.seed, "runs": len(found.runs)},
+    )
+    yield {
+        "P(DDPM ends between two modes)": Log10.from_log(found.log_p),
+        "its relative standard error": found.relative_error,
+        "evaluations for it": found.evaluations,
+    }
+
+
+def _rare(case: Case) -> RareEvent:
+    n = case.pick(60, 400)
+    return rare_event(case.mixture, case.schedule, DDPM(), n=n, rel=0.2, rng=case.stream("M1 rare"))
 
 
 def _with_few_steps(case: Case) -> dict[str, float]:
@@ -250,7 +292,7 @@ def _sample_size(case: Case, steps: int) -> int:
     axes = case.mixture.product_axes()
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
     units *= 1 if case.mixture.covariance is None else _ELLIPSOIDS
-    affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
+    affordable = case.pick(60_000_000_000, 300_000_000_000) // (units * steps)
     needed = trials_to_bound(tail_mass(case.mixture))
     return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 

@@ -1,0 +1,200 @@
+"""Rare events: against the law of the chain on product grids, and against counts elsewhere."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mixdyn import oracles, presets, rare_event, sample
+from mixdyn.geometry import Between
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.schedule import NoiseSchedule
+from mixdyn.run.rare import RareEvent
+from mixdyn.samplers import DDIM, Hybrid
+from mixdyn.support.errors import InputError, NotApplicableError
+from verify.measure.insurance.chains import CappedDDIM
+
+pytestmark = pytest.mark.compiled
+
+SCHEDULE = NoiseSchedule.linear()
+SHORT = NoiseSchedule.linear(60, 1e-3, 0.25)
+LINE = GaussianMixture([[0.0], [1.0], [2.2]], 0.05, [0.5, 0.3, 0.2])
+UNEVEN = GaussianMixture(
+    [[x, y] for x in (0.0, 1.6, 3.4) for y in (0.0, 1.7)],
+    0.012,
+    [p * q for p in (0.5, 0.3, 0.2) for q in (0.7, 0.3)],
+)
+MISS = 1e-8  # with which a right estimate is taken for a wrong one, a comparison
+
+
+def log_tubes(mixture, sampler, half, schedule=SCHEDULE):
+    """Log of the probability of all gaps by the law of the chain, coordinate by coordinate: one is
+    between two neighbouring values, within `half` of their distance of the middle, the others
+    within five sigma of a value."""
+    plan = sampler.plan(schedule, sampler.grid(schedule))
+    change = 1.0 - schedule.rho[plan.s] / schedule.rho[plan.t]
+    laws = oracles.chain_law(
+        mixture,
+        schedule.alpha_bar,
+        plan.grid.times,
+        np.sqrt(plan.share / change)[:-1],
+        noise_var=schedule.noise_var,
+    )
+
+    def between(law, low, high):
+        return np.logaddexp.reduce(law.log_probability(law.pull_back(low), law.pull_back(high)))
+
+    radius, total = 5.0 * float(mixture.sigma), []
+    for law in laws:
+        values = law.axis.values
+        middle, wide = 0.5 * (values[1:] + values[:-1]), half(np.diff(values))
+        near = [other.axis.values for other in laws if other is not law]
+        log_p = between(law, middle - wide, middle + wide)
+        for other, at in zip([o for o in laws if o is not law], near, strict=True):
+            log_p += between(other, at - radius, at + radius)
+        total.append(log_p)
+    return float(np.logaddexp.reduce(total))
+
+
+CASES = {
+    "1e-6, a line of unequal weights": (LINE, 1.0, Between()),
+    "1e-9": (LINE, 1.2, Between(share=0.3)),
+    "1e-5": (LINE, 0.5, Between()),
+    "1e-10, the papers' grid": (presets.grid(), 1.0, Between()),
+    "1e-15": (presets.grid(), 0.5, Between(share=0.3)),
+    "1e-30, unequal weights in the plane": (UNEVEN, 1.5, Between(share=0.3)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_law_of_the_chain_on_product_grids(name):
+    mixture, eta, event = CASES[name]
+    sampler, sigma = CappedDDIM(50, eta=eta), float(mixture.sigma)
+    share = event.share
+    exact = log_tubes(
+        mixture, sampler, lambda gap: 0.5 * share * gap if share else 0.5 * gap - 5.0 * sigma
+    )
+    found = rare_event(mixture, SCHEDULE, sampler, event, rng=1)
+    low, high = found.interval(MISS)
+    assert found.relative_error <= 0.12
+    assert low <= exact <= high
+    assert high - low < 2.0  # nats, where the whole is 12 to 70: a chain next to it is farther off
+    other = log_tubes(
+        mixture,
+        CappedDDIM(50, eta=1.3 * eta),
+        lambda gap: 0.5 * share * gap if share else 0.5 * gap - 5.0 * sigma,
+    )
+    assert not low <= other <= high
+
+
+def test_a_rarity_of_1e_30_is_one():
+    mixture, eta, event = CASES["1e-30, unequal weights in the plane"]
+    found = rare_event(mixture, SCHEDULE, CappedDDIM(50, eta=eta), event, rng=2)
+    assert -80.0 < found.log_p < -65.0
+    assert found.relative_error <= 0.1
+
+
+DIAMOND = GaussianMixture([[1.0, 0.0], [-1.0, 0.0], [0.1, 0.9], [0.0, -0.8]], 0.11)
+THREE = GaussianMixture(
+    np.random.default_rng(4).standard_normal((4, 3)), 0.15, [0.4, 0.3, 0.2, 0.1]
+)
+
+
+@pytest.mark.parametrize("mixture", [DIAMOND, THREE], ids=["diamond", "three dimensions"])
+@pytest.mark.parametrize("eta", [0.6, 1.0])
+def test_counts_off_product_grids(mixture, eta):
+    event, sampler, n = Between(radius=3.0 * float(mixture.sigma)), DDIM(20, eta=eta), 400_000
+    end = np.asarray(sample(mixture, SHORT, sampler, n=n, rng=5).x)
+    count = int(event.holds(mixture, end).sum())
+    found = rare_event(mixture, SHORT, sampler, event, rng=6, rel=0.05, n=400)
+    assert count > 50
+    low, high = (math.exp(part) for part in found.interval(MISS))
+    spread = 6.0 * math.sqrt(count)
+    assert (count - spread) / n <= high
+    assert (count + spread) / n >= low
+    assert high < 2.0 * low
+
+
+def test_a_hybrid_from_one_state_agrees_with_its_counts():
+    sampler, t = Hybrid(z=6, base=DDIM(12, "uniform")), 30
+    x = SHORT.alpha[t] * np.array([0.55, 0.45])
+    event = Between(share=0.5, pairs=((0, 2),))
+    end = sample(DIAMOND, SHORT, sampler, x=np.tile(x, (200_000, 1)), start=t, rng=7)
+    count = int(event.holds(DIAMOND, np.asarray(end.x)).sum())
+    found = rare_event(DIAMOND, SHORT, sampler, event, x=x, start=t, rng=8, rel=0.05, n=400)
+    assert count > 50
+    low, high = (200_000 * math.exp(part) for part in found.interval(MISS))
+    assert count - 6.0 * math.sqrt(count) <= high
+    assert count + 6.0 * math.sqrt(count) >= low
+
+
+def test_the_same_seed_gives_the_same_bits_and_work_is_counted():
+    seen = []
+
+    def once():
+        return rare_event(
+            DIAMOND, SHORT, DDIM(20, eta=1.0), rng=3, n=50, progress=lambda *at: seen.append(at)
+        )
+
+    a, b = once(), once()
+    assert a.log_p == b.log_p
+    assert a.runs.tobytes() == b.runs.tobytes()
+    assert a.evaluations == 20 * 50 * len(a.runs)
+    assert seen[0][0] == 1
+    assert seen[-1][0] == seen[-1][1] == len(b.runs)
+    total = np.logaddexp.reduce(list(a.by_pair.values()))
+    assert total == pytest.approx(a.log_p, abs=1e-12)
+
+
+def test_the_budget_bounds_the_runs():
+    found = rare_event(
+        DIAMOND, SHORT, DDIM(20, eta=1.0), rng=3, n=20, rel=1e-3, budget=20 * 20 * 31
+    )
+    assert len(found.runs) == 31
+    assert found.relative_error > 1e-3
+
+
+def test_nothing_found_is_an_interval_up_to_one():
+    nothing = RareEvent(-math.inf, np.full(8, -math.inf), math.inf, 1, {}, 0)
+    assert nothing.interval() == (-math.inf, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule"),
+    [
+        ({"rel": 0.0}, "rel"),
+        ({"n": 1}, "n"),
+        ({"budget": 100}, "budget"),
+        ({"x": [0.0]}, "shape"),
+    ],
+)
+def test_bad_numbers_get_one_line(given, rule):
+    with pytest.raises(InputError, match=rule) as refused:
+        rare_event(DIAMOND, SHORT, DDIM(20, eta=1.0), **given)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_has_no_rare_event_is_refused():
+    near = GaussianMixture([[0.0], [0.5]], 0.1)
+    unlike = GaussianMixture([[0.0], [5.0]], [0.1, 0.2])
+    with pytest.raises(NotApplicableError, match="without noise"):
+        rare_event(DIAMOND, SHORT, DDIM(20))
+    with pytest.raises(NotApplicableError, match="room"):
+        rare_event(near, SHORT, DDIM(20, eta=1.0))
+    with pytest.raises(NotApplicableError, match="sigma"):
+        rare_event(unlike, SHORT, DDIM(20, eta=1.0))
+
+
+def test_a_gap_has_a_radius_or_a_share():
+    for wrong in ({"radius": 0.0}, {"share": 1.0}, {"radius": 0.1, "share": 0.3}):
+        with pytest.raises(InputError):
+            Between(**wrong)
+
+
+def test_gaps_are_those_of_neighbours():
+    square = GaussianMixture([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], 0.02)
+    assert [(g.i, g.j) for g in Between().gaps(square)] == [(0, 1), (0, 3), (1, 2), (2, 3)]
+    row = GaussianMixture([[0.0], [1.0], [2.0]], 0.02)
+    assert [(g.i, g.j) for g in Between().gaps(row)] == [(0, 1), (1, 2)]
+    points = np.array([[0.5, 0.0], [0.5, 0.05], [0.5, 0.2], [0.05, 0.0], [0.5, 0.45]])
+    assert Between().holds(square, points).tolist() == [True, True, False, False, False]
