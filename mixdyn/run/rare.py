@@ -104,7 +104,8 @@ def rare_event(
 
     Raises
     ------
-    NotApplicableError : modes of different sigma, a sampler without noise, no gap. InputError : bad
+    NotApplicableError : modes of different sigma, a sampler without noise, no gap, or one that the
+    steps without noise reach from closer states than doubles tell apart. InputError : bad
     numbers, or a budget below 24 runs.
     """
     sigma2 = check_common_sigma(check_mixture(mixture), "rare events") ** 2

@@ -21,6 +21,7 @@ import numpy as np
 from .. import kernels
 from ..samplers.plan import StepPlan
 from ..support.checks import Array, IntArray
+from ..support.errors import NotApplicableError
 from .path_cost import noisy_steps
 
 REACH = 20.0  # standard deviations of a step that are looked at: what is beyond has mass 1e-88
@@ -30,6 +31,7 @@ _FALL = np.concatenate([[0.0], np.geomspace(0.25, 35.0, 22)])  # places beside t
 _LOGITS = np.geomspace(0.5, 60.0, 24)
 _BEYOND = 6.0  # standard deviations beyond the modes at which places end
 _BISECTIONS = 80
+_RESOLVED = 1e-12  # of the places' reach, of the states that the steps without noise take to a gap
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,6 +180,12 @@ class GapTables:
         std = float(clock.std[-1])
         reach = 0.5 * line.length + _BEYOND * math.sqrt(v)
         low, high = (self._pull_back(line, edge, reach) for edge in (-line.half, line.half))
+        if high - low < _RESOLVED * reach:
+            raise NotApplicableError(
+                "the states that end in a gap must be farther apart than rounding",
+                f"{high - low:.2g} along a pair of length {line.length:.4g}, at the last noise",
+                "Ask for a wider gap, or put noise into later steps.",
+            )
         fall = _EDGE * std * _FALL
         inner = np.linspace(low, high, 3)[1:-1]
         even = np.linspace(-reach, reach, 2 + math.ceil(2.0 * reach / (SPACING * std)))

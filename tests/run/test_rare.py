@@ -181,6 +181,10 @@ def test_what_has_no_rare_event_is_refused():
         rare_event(DIAMOND, SHORT, DDIM(20))
     with pytest.raises(NotApplicableError, match="room"):
         rare_event(near, SHORT, DDIM(20, eta=1.0))
+    deep, t = Hybrid(z=2, base=DDIM(50)), 40
+    x, event = np.array([0.5 * SCHEDULE.alpha[t]]), Between(share=0.1, pairs=((0, 1),))
+    with pytest.raises(NotApplicableError, match="rounding"):
+        rare_event(GaussianMixture([[0.0], [1.0]], 0.01), SCHEDULE, deep, event, x=x, start=t)
     with pytest.raises(NotApplicableError, match="sigma"):
         rare_event(unlike, SHORT, DDIM(20, eta=1.0))
 
