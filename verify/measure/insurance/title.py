@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mixdyn import bounds
+from mixdyn.support.numbers import Log10
 from mixdyn.support.statistics import DISPLAY_MISS, VERDICT_MISS, Proportion
 
 from ...ledger.case import Case
@@ -64,7 +65,7 @@ class Title:
     def apart(self) -> list[Title]:
         """One of each network."""
         parts = zip(self.models, self.ddim_counts, self.ddpm_counts, self.insured, strict=True)
-        return [Title(*((one,) for one in part)) for part in parts]
+        return [Title((name,), (a,), (b,), (run,)) for name, a, b, run in parts]
 
     def steps(self, miss: float) -> list[tuple[str, float]]:
         """From the measured difference to the proved one, what each link takes away."""
@@ -93,7 +94,7 @@ class Title:
 
     def tables(self) -> list[Table]:
         """By network, and by link."""
-        rows = []
+        rows: list[tuple[float | str | Log10 | None, ...]] = []
         for one in self.apart():
             (run,), ddim, ddpm = one.insured, one.ddim, one.ddpm
             cells: list[str | float] = [*one.models, ddim.trials, ddim.rate, ddpm.rate]
@@ -107,7 +108,7 @@ class Title:
             *("DDIM at least, 1e-6", "DDPM at most, 1e-6", "difference at least, 1e-6"),
         )
         each = Table("Outputs in a gap between modes, by network", columns, rows)
-        pooled = [
+        pooled: list[tuple[float | str | Log10 | None, ...]] = [
             (name, *(dict(self.steps(miss))[name] for miss in (DISPLAY_MISS, VERDICT_MISS)))
             for name, _ in self.steps(DISPLAY_MISS)
         ]

@@ -255,9 +255,16 @@ def _counted(case: Case, z: int) -> tuple[float, Proportion]:
     t, n = start_time(case), case.pick(30_000, 600_000)
 
     def run(count: int, first: int) -> Array:
-        start, seed = np.tile(x, (count, 1)), case.stream(f"X6 between {z}")
-        how = {"start": t, "rng": seed, "first": first}
-        return np.asarray(sample(case.mixture, case.schedule, sampler, x=start, **how).x)
+        out = sample(
+            case.mixture,
+            case.schedule,
+            sampler,
+            x=np.tile(x, (count, 1)),
+            start=t,
+            rng=case.stream(f"X6 between {z}"),
+            first=first,
+        )
+        return np.asarray(out.x)
 
     along = np.abs(pair.bisector_coordinate(run(1000, 0)))
     share = min(2.0 * float(np.median(along)) / pair.length, 0.99)
@@ -269,10 +276,19 @@ def _estimated(case: Case, z: int, share: float) -> RareEvent:
     """Of ending in the middle `share` of the pair."""
     pair, (sampler, x) = first_pair(case.mixture), _hybrid(case, z)
     event = geometry.Between(share=min(share, 0.999), pairs=((pair.i, pair.j),))
-    how = {"rng": case.stream("X6 rare"), "x": x, "start": start_time(case), "budget": 1_000_000}
     return case.memo(
         f"X6 rare {z} {share:.12g}",
-        lambda: rare_event(case.mixture, case.schedule, sampler, event, rel=0.02, **how),
+        lambda: rare_event(
+            case.mixture,
+            case.schedule,
+            sampler,
+            event,
+            rel=0.02,
+            rng=case.stream("X6 rare"),
+            x=x,
+            start=start_time(case),
+            budget=1_000_000,
+        ),
     )
 
 
