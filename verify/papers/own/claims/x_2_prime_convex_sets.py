@@ -37,7 +37,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
+from verify.ledger.needs import modes
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis
 from verify.measure.convex import distance_to_hull
@@ -53,7 +53,6 @@ CLAIM = Claim.from_docstring(
     sharpens={"T4.2": "plain segment, any weights, no split"},
     needs=(modes(2),),
     derivation="derivations/segment/convex_set.py",
-    proof_needs=(one_sigma.because("the rest is measured, the proof is of one sigma"),),
     does_not_show=(
         "Anything inside the set, where the distance is zero. With every mode in the set the bound "
         "is a plain contraction; with none of them it is a distance that the flow need not lose."
