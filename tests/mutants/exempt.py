@@ -31,6 +31,7 @@ _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - mat
 _GROWTH_END = "np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)"
 
 EXEMPT: dict[tuple[str, str, str], str] = {
+    (_INSURANCE, "", "np.arange(1, 64) / 64.0"): "places in a bracket, of which any serve",
     (_INSURANCE, "_divergence_from", "np.minimum(log_x - log_p, 1.0)"): _FORM,
     (_INSURANCE, "_divergence_from", "excess < 1.0"): _FORM,
     (_INSURANCE, "_growth", "a > -1.0"): _GUARD,
