@@ -73,6 +73,7 @@ def _log_ratio(mixture, schedule, plan, n, rng):
     return found
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mixture", [LINE, SPREAD], ids=["line", "covariances"])
 @pytest.mark.parametrize("eta", [1.0, 0.8])
 def test_a_price_is_the_mean_log_ratio_of_exact_paths(mixture, eta):
@@ -92,6 +93,7 @@ def test_start_is_that_of_the_law_at_the_first_time():
         assert found.start == pytest.approx(start_error(mixture, short, 60).kl, rel=1e-9)
 
 
+@pytest.mark.compiled
 def test_what_a_model_adds_is_its_error_on_exact_states():
     sampler = DDIM(20, eta=1.0)
     found = mixdyn.price(LINE, SCHEDULE, sampler, TILTED, n=4000)
@@ -108,6 +110,7 @@ def test_what_a_model_adds_is_its_error_on_exact_states():
     assert found.learning_error < 0.02 * found.learning
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("eta", [1.0, 0.7])
 def test_matrices_and_steps_agree_on_a_model(eta):
     sampler = DDIM(12, eta=eta)
@@ -120,6 +123,7 @@ def test_matrices_and_steps_agree_on_a_model(eta):
     assert own.total == pytest.approx(own.start + own.steps + own.learning)
 
 
+@pytest.mark.compiled
 def test_the_recorded_loss_bounds_what_a_model_adds():
     found = mixdyn.price(LINE, SCHEDULE, DDPM(), TILTED, n=200, excess=0.02)
     books = accounts_of(DDPM().plan(SCHEDULE, DDPM().grid(SCHEDULE)))

@@ -23,6 +23,8 @@ from verify.measure.prices.exact_paths import exact_paths, learned_ratios, log_r
 from verify.papers.own.claims import x_13_price as x13
 from verify.papers.own.claims import x_13_prime_best_grid as best
 
+pytestmark = pytest.mark.compiled
+
 SCHEDULE = NoiseSchedule.linear(60, 1e-3, 0.25)
 MIXTURE = GaussianMixture([[x, y] for x in (-1.0, 0.2, 1.0) for y in (-0.7, 0.7)], 0.05)
 RING = presets.ring(n=5, sigma=0.1)
