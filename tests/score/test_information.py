@@ -35,6 +35,7 @@ def test_integrals_equal_those_of_fisher_information_and_entropy(mixture):
     assert not found.mmse_error.any()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mixture", DRAWN.values(), ids=DRAWN)
 def test_draws_obey_i_mmse(mixture):
     """dI/dg = mmse/2, of two means that share nothing but their draws."""
@@ -49,6 +50,7 @@ def test_draws_obey_i_mmse(mixture):
     assert (off < 0.06).all()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mixture", [presets.grid(), SLANTED], ids=["grid", "slanted line"])
 def test_draws_equal_integrals_within_their_errors(mixture):
     """The same modes with matrices, and as sigmas of their own, are drawn."""
