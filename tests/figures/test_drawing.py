@@ -95,6 +95,11 @@ def published_radius(r):
     return show_number(Log10(float(r["paper"][0, nearest(r["taus"], r["tau_2"])])), 2)
 
 
+def first_thrown(r):
+    out = (np.abs(r["few"]) > 5.0).sum(axis=1) > len(r["start"]) / 2
+    return f"DDIM-10 most from w = {r['weights'][out].min():g}"
+
+
 # What the message must state, from the arrays by another route.
 def price_of(result, steps):
     at = nearest(result["counts"], steps)
@@ -129,6 +134,11 @@ STATED = {
     "X11": lambda r: f"most {100 * r['coarse_guarantee'][1, nearest(r['coarse_eta'], 1)]:.2g} %",
     "X13": lambda r: f"{r['learning'].min():.2g} to {r['learning'].max():.2g} nats for learning",
     "X13'": lambda r: f"pay {price_of(r, 30):.2g} nats",
+    "X17": lambda r: f"ends {r['sampled exact'][nearest(r['sampled weights'], 7)]:.2g} σ past",
+    "X17'": first_thrown,
+    "X18": lambda r: f"demands {100 * np.median(r['line'][:, 0]):.0f} % of what",
+    "X19": lambda r: f"leave W2 = {r['one'][0, nearest(r['steps'], 20)]:.2g} σ of one mode",
+    "X20": lambda r: f"cosine {r.number('cosine'):.2g}",
     "W4": lambda r: f"leave W2 = {r['truncated'][4].min():.2g} at its best truncation",
     "M1": lambda r: f"DDPM {percent(r['counts'][:, -1])}",
     "M2": lambda r: f"instead of {r['exact_eigenvalue'][nearest(r['times'], 3)]:.2g}",

@@ -23,7 +23,7 @@ from mixdyn.samplers import DDIM
 from mixdyn.samplers.flow import ProbabilityFlow
 from mixdyn.score.protocol import checked_eps
 from mixdyn.support.checks import Array
-from verify.ledger.case import Case
+from verify.ledger.case import Case, Profile
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
 from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
@@ -271,7 +271,11 @@ def lines_with_networks(
         yield from ((case.mixture, case.schedule, model) for model in models)
         return
     found = [s for s in shipped() if s.about["architecture"]["d"] == 1]
-    chosen = found if case.pick(0, 1) else [s for s in found if s.name.endswith("100k-0")][:3]
+    chosen = (
+        found
+        if case.profile is Profile.FULL
+        else [s for s in found if s.name.endswith("100k-0")][:3]
+    )
     for one in chosen:
         yield one.mixture(), one.schedule(), load(one)
 
