@@ -108,11 +108,13 @@ class Paths:
 
 
 def mixture_paths(case: Case, weights: Sequence[float] = (0.0, 1.0, 3.0)) -> Paths:
-    """The engine's, to the last noisy time, from starts of the class's marginal at the first."""
+    """The engine's, to the last noisy time or half way there, from starts of the class's marginal at
+    the first."""
     mixture, schedule = case.mixture, case.schedule
     mode, outward = outermost(mixture)
     v = schedule.effective_variance(float(mixture.sigma))
-    v_from, v_to = levels(case)[0], float(v[1])
+    v_from, clean = levels(case)
+    v_to = min(float(v[1]), math.sqrt(v_from * clean))
     n = case.pick(24, 200)
     start = mixture.means[mode] + math.sqrt(v_from) * case.rng("guided").standard_normal(
         (n, mixture.d)
