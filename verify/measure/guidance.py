@@ -108,8 +108,8 @@ class Paths:
 
 
 def mixture_paths(case: Case, weights: Sequence[float] = (0.0, 1.0, 3.0)) -> Paths:
-    """The engine's, to the last noisy time or half way there, from starts of the class's marginal at
-    the first."""
+    """The engine's, to the last noisy time or half way there, from starts of the class's marginal
+    at the first."""
     mixture, schedule = case.mixture, case.schedule
     mode, outward = outermost(mixture)
     v = schedule.effective_variance(float(mixture.sigma))
