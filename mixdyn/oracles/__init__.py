@@ -23,11 +23,12 @@ from .chain_law import (
     log_gap_probability,
     log_middle_probability,
 )
-from .clones import gaussian_return, information_rho, log_two_mode_parting, two_mode_return
+from .clones import information_rho, log_two_mode_parting, two_mode_return
 from .first_order import LevelError, first_order_levels, first_order_std
 from .flow import flow_map
 from .flow_arb import flow_map_arb
 from .gaussian_kernel import kernel_excess
+from .gaussian_return import gaussian_return
 from .guidance import guided_flow
 from .hybrid import hybrid_log_interval, hybrid_sample
 from .information import channel_mmse, channel_nats, grid_price

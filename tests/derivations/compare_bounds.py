@@ -415,7 +415,7 @@ def _agree_box(box, w, v, shape):
 
 COMPARISONS = [
     *collect(globals()),
-    *collect(vars(compare_clones)),
+    *compare_clones.OF_BOUNDS,
     *collect(vars(compare_insurance)),
     *collect(vars(compare_maps)),
 ]

@@ -43,3 +43,6 @@ def collapse():
     low, high = (oracles.gaussian_return(50, 4, rho) for rho in (1e-6, 1e9))
     agree(low, mpmath.mpf(1), rtol=1e-4)
     agree(high, mpmath.mpf(1) / 50, rtol=1e-6)
+
+
+OF_ORACLES, OF_BOUNDS = [parting, collapse], [sides]

@@ -30,8 +30,15 @@ _GUARD = "refuses input, or catches an end at which nothing is left to compute"
 _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - math.log1p(-m))"
 _GROWTH_END = "np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)"
 
+_CLONES = "mixdyn/oracles/clones.py"
+
 EXEMPT: dict[tuple[str, str, str], str] = {
     (_INSURANCE, "", "np.arange(1, 64) / 64.0"): "places in a bracket, of which any serve",
+    (
+        _CLONES,
+        "information_rho",
+        "(top - 2.0 * wanted - 1.0, top + math.log(spectrum.size / wanted) + 1.0)",
+    ): _BRACKET,
     (_INSURANCE, "_divergence_from", "np.minimum(log_x - log_p, 1.0)"): _FORM,
     (_INSURANCE, "_divergence_from", "excess < 1.0"): _FORM,
     (_INSURANCE, "_growth", "a > -1.0"): _GUARD,

@@ -60,7 +60,7 @@ class Site:
 
 # Held against something else than a derivation: the law of a chain is a quadrature, compared with
 # another one in tests/oracles.
-ELSEWHERE = frozenset({"chain_law.py"})
+ELSEWHERE = frozenset({"chain_law.py", "gaussian_return.py"})
 
 
 def files() -> list[Path]:
