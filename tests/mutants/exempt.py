@@ -34,11 +34,11 @@ _CLONES = "mixdyn/oracles/clones.py"
 
 EXEMPT: dict[tuple[str, str, str], str] = {
     (_INSURANCE, "", "np.arange(1, 64) / 64.0"): "places in a bracket, of which any serve",
-    (
-        _CLONES,
-        "information_rho",
-        "(top - 2.0 * wanted - 1.0, top + math.log(spectrum.size / wanted) + 1.0)",
-    ): _BRACKET,
+    (_CLONES, "log_two_mode_parting", "14.0 * std"): "an end beyond which next to nothing is left",
+    (_CLONES, "information_rho", "2.0 * wanted"): _BRACKET,
+    (_CLONES, "information_rho", "top - 2.0 * wanted - 1.0"): _BRACKET,
+    (_CLONES, "information_rho", "top + math.log(spectrum.size / wanted) + 1.0"): _BRACKET,
+    (_CLONES, "information_rho", "brentq(excess, *ends, xtol=1e-14)"): _TOLERANCE,
     (_INSURANCE, "_divergence_from", "np.minimum(log_x - log_p, 1.0)"): _FORM,
     (_INSURANCE, "_divergence_from", "excess < 1.0"): _FORM,
     (_INSURANCE, "_growth", "a > -1.0"): _GUARD,
