@@ -106,7 +106,7 @@ def test_counts_off_product_grids(mixture, eta):
     event, sampler, n = Between(radius=3.0 * float(mixture.sigma)), DDIM(20, eta=eta), 400_000
     end = np.asarray(sample(mixture, SHORT, sampler, n=n, rng=5).x)
     count = int(event.holds(mixture, end).sum())
-    found = rare_event(mixture, SHORT, sampler, event, rng=6, rel=0.05, n=400)
+    found = rare_event(mixture, SHORT, sampler, event, rng=6, rel=0.03, n=400)
     assert count > 50
     low, high = (math.exp(part) for part in found.interval(MISS))
     spread = 6.0 * math.sqrt(count)
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_bits_and_work_is_counted():
     assert a.log_p == b.log_p
     assert a.runs.tobytes() == b.runs.tobytes()
     assert a.evaluations == 20 * 50 * len(a.runs)
-    assert seen[0][0] == 1
+    assert seen[0] == (24, 24)
     assert seen[-1][0] == seen[-1][1] == len(b.runs)
     total = np.logaddexp.reduce(list(a.by_pair.values()))
     assert total == pytest.approx(a.log_p, abs=1e-12)
