@@ -112,6 +112,27 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     return {name: Times(first[name], tuple(turn[name] for turn in turns)) for name in contenders}
 
 
+def race_rows(
+    of: Mapping[str, Any],
+    contenders: Mapping[str, tuple[float, Callable[[], object]]],
+    rounds: int,
+    unit: float = 1.0,
+) -> list[dict[str, Any]]:
+    """A row for each contender (how much it does, run), the first being ours: `unit` times its
+    seconds for each of what it does, and how many times slower than ours that is."""
+    times = race({name: run for name, (_, run) in contenders.items()}, rounds)
+    ours = next(iter(contenders))
+    return [
+        {
+            **of,
+            "contender": name,
+            **times[name].row(unit / done),
+            "ratio": times[name].over(times[ours]) * contenders[ours][0] / done,
+        }
+        for name, (done, _) in contenders.items()
+    ]
+
+
 def _rested(run: Callable[[], object]) -> float:
     time.sleep(_REST)
     return seconds(run)

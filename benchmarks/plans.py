@@ -70,23 +70,6 @@ def on_modes() -> Callable[[Any, float], Any]:
     return lambda x, abar: peers.torch_eps(x, abar**0.5 * mu, 1.0 - abar, abar * var + 1.0 - abar)
 
 
-def race(
-    of: Mapping[str, str], contenders: Mapping[str, tuple[float, Callable[[], object]]], rounds: int
-) -> list[dict[str, Any]]:
-    """A row for each contender (the share of the work that it does, run); the first is ours."""
-    times = harness.race({name: run for name, (_, run) in contenders.items()}, rounds)
-    first = next(iter(contenders))
-    return [
-        {
-            **of,
-            "contender": name,
-            **times[name].row(1.0 / share),
-            "ratio": times[name].over(times[first]) * contenders[first][0] / share,
-        }
-        for name, (share, _) in contenders.items()
-    ]
-
-
 def of_scheduler(name: str, n: int, rounds: int) -> list[dict[str, Any]]:
     """Its response and its run on the grid."""
     spec, settings, few = f"diffusers:{name}", _SCHEDULERS[name], n // 10
@@ -106,8 +89,8 @@ def of_scheduler(name: str, n: int, rounds: int) -> list[dict[str, Any]]:
         TORCH: (few / n, lambda: modes(flat)),
     }
     return [
-        *race({"task": _RESPONSE, "scheduler": name}, responses, rounds),
-        *race({"task": _GRID, "scheduler": name}, runs, rounds),
+        *harness.race_rows({"task": _RESPONSE, "scheduler": name}, responses, rounds),
+        *harness.race_rows({"task": _GRID, "scheduler": name}, runs, rounds),
     ]
 
 
@@ -122,7 +105,9 @@ def measure(small: bool) -> dict[str, Any]:
     rows = [row for name in _SCHEDULERS for row in of_scheduler(name, n, rounds)]
     for name, settings in _SCHEDULERS.items():
         run = functools.partial(audit, f"diffusers:{name}", _STEPS, **settings)
-        rows += race({"task": _AUDIT, "scheduler": name}, {"its card": (1.0, run)}, rounds)
+        rows += harness.race_rows(
+            {"task": _AUDIT, "scheduler": name}, {"its card": (1.0, run)}, rounds
+        )
     return {"rows": rows, "samples": n}
 
 

@@ -116,21 +116,11 @@ def race(task: str, contenders: Contenders, steps: int, rounds: int) -> list[dic
     most = max(count for count, _ in contenders.values())
     x = np.random.default_rng(0).standard_normal((most, 2))
     calls = {
-        name: lambda run=run, part=x[:count]: run(part)  # type: ignore[misc]
+        name: (float(count), functools.partial(run, x[:count]))
         for name, (count, run) in contenders.items()
     }
-    times = harness.race(calls, rounds)
-    unit = {name: 1e9 / (count * steps * 25) for name, (count, _) in contenders.items()}
-    return [
-        {
-            "task": task,
-            "contender": name,
-            "samples": contenders[name][0],
-            **times[name].row(unit[name]),
-            "ratio": times[name].over(times[OURS]) * unit[name] / unit[OURS],
-        }
-        for name in contenders
-    ]
+    rows = harness.race_rows({"task": task}, calls, rounds, 1e9 / (steps * 25))
+    return [{**row, "samples": contenders[row["contender"]][0]} for row in rows]
 
 
 def measure(small: bool) -> dict[str, Any]:

@@ -28,6 +28,17 @@ CLEAN = Level(1.0, 0.0)
 _WHOLE = 1e-9  # how far from an integer the time of a table may be
 
 
+def _up_to(value: float, name: str, most: float) -> float:
+    """What a model is handed as a level, in 0..most."""
+    if not 0.0 <= value <= most:
+        raise InputError(
+            f"level={name!r} names a number {f'0..{most:g}' if math.isfinite(most) else '>= 0'}",
+            f"{value:.6g}",
+            "Pass level= a function of what the model is handed that returns a Level.",
+        )
+    return value
+
+
 class Ask(Protocol):
     """The model: the prediction (n, d) that the driver `predicts`, at x (n, d) and a level."""
 
@@ -148,10 +159,10 @@ def _at_time(schedule: NoiseSchedule) -> Callable[[float], Level]:
 
 # What a function hands its model as the level, by the word that names it.
 _LEVELS: Mapping[str, Callable[[float], Level]] = {
-    "sigma": lambda sigma: Level(1.0, sigma * sigma),
-    "abar": lambda abar: Level(math.sqrt(abar), 1.0 - abar, abar),
+    "sigma": lambda sigma: Level(1.0, _up_to(sigma, "sigma", math.inf) ** 2),
+    "abar": lambda abar: Level(math.sqrt(_up_to(abar, "abar", 1.0)), 1.0 - abar, abar),
     "log_snr": lambda log_snr: Level.of_rho(math.exp(-log_snr)),
-    "flow": lambda t: Level(1.0 - t, t * t),
+    "flow": lambda t: Level(1.0 - _up_to(t, "flow", 1.0), t * t),
 }
 
 

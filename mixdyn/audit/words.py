@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING
 
 from ..support.numbers import show_number, show_share
+from .right import CLOCK, MEAN, SPREAD, mean_off, spread_off
 
 if TYPE_CHECKING:
     from .card import Card
 
-_MATTERS = 0.02  # relative: errors below are not told
+_STALLED = 0.02  # an order that is none
 _NEGLIGIBLE = 1e-4  # a floor
 _FINE = 0.5  # of the last noise level: structure narrower than it is lost
 
@@ -42,14 +43,14 @@ def _errs(card: Card) -> str:
     if not card.affine:
         found.append(f"it is not affine ({card.why})")
     call, error = card.clock_error
-    if abs(error) > _MATTERS:
+    if abs(error) > CLOCK:
         asked, true = card.clock[call - 1]
         found.append(
             f"at call {call} its state has noise {show_number(true, 3)} over signal where it asks "
             f"the model at {show_number(asked, 3)}"
         )
-    worst = max(card.named, key=lambda row: abs(row.mean_error) / row.std)
-    if abs(worst.mean_error) / worst.std - worst.mean_half / worst.std > 0.1:
+    worst = max(card.named, key=lambda row: mean_off(row.mean_error, row.std, row.mean_half))
+    if mean_off(worst.mean_error, worst.std, worst.mean_half) > MEAN:
         found.append(
             f"the mean {worst.mean:g} of data of standard deviation {worst.std:g} comes out "
             f"{worst.mean_error:+.3g} off"
@@ -58,14 +59,17 @@ def _errs(card: Card) -> str:
     if card.seeded is False:
         found.append("the same seed gives another sample")
     if not found:
-        return "No error above 2 % was found in its clock, its mean, its spread or its seeds."
+        return (
+            f"No error above {show_share(SPREAD)} was found in its clock and its spread, none of "
+            f"its mean above {show_share(MEAN)} of a standard deviation, and none of its seeds."
+        )
     return f"It errs where: {'; '.join(found)}."
 
 
 def _spread(card: Card) -> list[str]:
     """Its last level, and the order of its steps."""
     last = next((asked for asked, _ in reversed(card.clock) if math.isfinite(asked)), 0.0)
-    rows = [row for row in card.named if abs(row.gain - 1.0) - row.gain_half > _MATTERS]
+    rows = [row for row in card.named if spread_off(row.gain, row.gain_half) > SPREAD]
     fine = [row for row in rows if row.std < last / _FINE]
     found = []
     if fine:
@@ -83,7 +87,7 @@ def _fall(card: Card) -> str:
     """What more steps do, at the one standard deviation at which that is known."""
     if card.order is None:
         return ""
-    if card.order < _MATTERS:
+    if card.order < _STALLED:
         return f"; at {card.order_at:g} more steps make it no better"
     left = f" to {card.floor:+.2g}" if card.floor and abs(card.floor) > _NEGLIGIBLE else ""
     return f"; at {card.order_at:g} its error falls as evaluations^-{card.order:.2g}{left}"

@@ -77,6 +77,14 @@ def test_noise_in_the_steps_has_a_price_and_frees_paths_from_the_midpoint():
     assert len(one.weights) == 1
 
 
+def test_modes_that_are_not_isotropic_are_audited():
+    long = GaussianMixture([[-0.5, 0.0], [0.5, 0.0]], covariance=[[0.01, 0.004], [0.004, 0.003]])
+    card = audit("ddim", 50, mixture=long, eta=1.0)
+    assert card.outside.rate < 0.01
+    assert card.trapped.rate < 0.2
+    assert sum(share.rate for share in card.weights) == pytest.approx(1.0)
+
+
 def test_a_clock_that_is_late_is_found_at_its_call():
     right, wrong = (audit(euler, 20, late=late, **ASKS) for late in (1.0, 1.2))
     assert abs(right.clock_error[1]) < 1e-9
@@ -173,3 +181,12 @@ def test_a_spectrum_is_of_variances():
     with pytest.raises(InputError, match="variances > 0"):
         audit("ddim", 10, eigenvalues=[1.0, 0.0])
     assert natural_images().mean() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("level", "handed"), [("sigma", -3.0), ("abar", 1.5), ("abar", -0.1), ("flow", 1.2)]
+)
+def test_a_level_outside_its_range_is_one_line(level, handed):
+    with pytest.raises(InputError, match=f"level='{level}' names a number.*received") as error:
+        transcribe(lambda model, x, rng, steps: x - model(x, handed), 5, level=level)
+    assert "\n" not in str(error.value)

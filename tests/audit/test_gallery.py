@@ -9,9 +9,11 @@ import pytest
 
 from mixdyn import GaussianMixture, NoiseSchedule
 from mixdyn.audit.adapters import offered
+from mixdyn.audit.gallery import orders
 from mixdyn.audit.gallery import rows as measured
 from mixdyn.audit.gallery.keeping import FILE, fill, read
 from mixdyn.audit.gallery.mechanism import Law, Mechanism, fault, judge
+from mixdyn.audit.gallery.orders import Unsettled, settled
 from mixdyn.audit.gallery.page import cards, page, shown
 from mixdyn.audit.gallery.rows import Network, key, own, rows_of
 from mixdyn.score.exact import ExactScore
@@ -131,6 +133,15 @@ def test_rows_are_strict_json_of_few_digits():
         "a": [0.33333, None],
         "b": 3,
     }
+
+
+def test_a_network_of_modes_that_are_not_isotropic_runs():
+    mixture = GaussianMixture([[-1.0, 0.0], [1.0, 0.0]], variances=[[0.02, 0.005]] * 2)
+    schedule = NoiseSchedule.linear()
+    long = Network("long", mixture, AtTimes(mixture, schedule), schedule)
+    *_, row = rows_of(("ddim", {"eta": 1.0}), [long], {}, [50])
+    assert row["counts"][0] > 4_900
+    assert row["spread"] == pytest.approx(0.9, abs=0.1)
 
 
 # -- keeping -------------------------------------------------------------------------------------
@@ -288,24 +299,48 @@ def test_the_page_ranks_merges_and_tells_what_has_no_card():
     assert any(line.startswith("- 4 public samplers") for line in lines)
 
 
+def rungs(error, counts=(5, 10, 20, 25, 40, 50, 80, 100, 160, 200), rounding=1e-15):
+    """A ladder of one call a step."""
+    counts = list(counts)
+    return {
+        "steps": counts, "calls": counts, "error": [error(n) for n in counts], "rounding": rounding,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("errors", "end", "settled"),
+    ("ladder", "told", "floor"),
     [
-        ({50: 0.04, 100: 0.02, 1000: 0.002}, 0.0, True),
-        ({50: 0.05, 100: 0.03, 1000: 0.012}, 0.0, True),  # a floor of 0.01, order 1
-        ({50: 0.05, 100: 0.03, 1000: 0.028}, 0.0, False),
-        ({50: 0.05, 100: 0.03}, 0.0, False),
+        (rungs(lambda n: 3.0 * n**-4), 4.0, 0.0),
+        (rungs(lambda n: n**-1.0 + 0.01), 1.0, 0.01),
+        (rungs(lambda n: 3.0 * n**-4, rounding=1e-9), 4.0, 0.0),  # from 5 to 40 steps alone
+        (rungs(lambda n: n**-1.0, counts=(5, 10, 20, 40)), 1.0, 0.0),
+        (rungs(lambda n: 3.0 * n**-4, rounding=1e-6), Unsettled.ROUNDS, None),
+        (rungs(lambda n: (-1) ** int(np.log2(n)) / n), Unsettled.TURNS, None),
+        (rungs(lambda n: n**-1.0 + 300.0 * n**-3.0), Unsettled.DRIFTS, None),
+        (rungs(lambda n: 1.0 / n, counts=(5, 10, 20)), Unsettled.FAILS, None),
+        (None, Unsettled.NOT_RUN, None),
     ],
 )
-def test_an_order_is_told_where_another_fit_has_the_same(errors, end, settled):
-    rows = [
-        card(steps=n, gain=[1.0, 1.0, 1.0 + e, 1.0], floor=0.01 if e != 0.04 else 0.0)
-        for n, e in errors.items()
-    ]
-    (one,) = shown(rows)
-    assert (one.settled is not None) == settled
-    head = page(rows).split("## At 50 evaluations")[1].split("| 50 |")[1].split("|")
-    assert (head[3].strip() == "1.0") == settled
+def test_an_order_is_told_where_two_doublings_agree(ladder, told, floor):
+    found = settled(ladder)
+    (one,) = shown([card(ladder=ladder) if ladder else card()])
+    assert one.settled == found
+    head = page([card(**({"ladder": ladder} if ladder else {}))])
+    cells = head.split("## At 50 evaluations")[1].split("| 50 |")[1].split("|")
+    if floor is None:
+        assert found is told
+        assert (cells[3].strip(), cells[4].strip()) == (told.value, "–")
+    else:
+        assert found.order == pytest.approx(told, rel=0.02)
+        assert found.floor == pytest.approx(floor, abs=1e-6)
+        assert cells[3].strip() == f"{told:.1f}"
+
+
+def test_a_ladder_has_the_digits_that_rows_of_cards_lose():
+    """Fourth order, though its error at 50 steps is what a row of five digits rounds to."""
+    pytest.importorskip("torchdiffeq")
+    found = settled(orders.ladder("torchdiffeq:rk4", {"process": "edm", "sigma_min": 0.1}))
+    assert found.order == pytest.approx(4.0, abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,21 @@ def test_spreads_of_two_gaussians_are_those_measured(name):
     assert gain == pytest.approx([wide, narrow], abs=6e-4, rel=3e-3)
 
 
+@pytest.mark.parametrize("method", ["dopri5", "bosh3", "adaptive_heun", "dopri8"])
+def test_methods_with_steps_of_their_own_ask_within_the_times_handed(method):
+    asked = []
+
+    def ask(x, at):
+        asked.append(at.noise_var)
+        return x * at.noise_std / (at.alpha**2 * 0.2**2 + at.noise_var)
+
+    settings = {"rtol": 1e-6, "atol": 1e-6}
+    driver = driver_of(here(f"torchdiffeq:{method}"), 20, settings)
+    end = driver.run(np.linspace(-1.0, 1.0, 5)[:, None], ask, None)
+    assert min(asked) == pytest.approx(driver.end.noise_var, rel=1e-9)
+    assert end[-1, 0] == pytest.approx(np.hypot(0.2, driver.end.noise_std), rel=1e-3)
+
+
 def test_two_libraries_have_one_heun():
     settings = {"process": "flow", "stop": 0.01}
     ours, theirs = here("diffrax:Heun"), here("torchdiffeq:heun2")

@@ -2,11 +2,14 @@
 that shows it, and nothing of a library runs unless it is named."""
 
 import dataclasses
+import importlib
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from mixdyn.affine.drivers import driver_of
 from mixdyn.support.errors import InputError
 from tests.subjects import samplers
 from verify.__main__ import app
@@ -22,10 +25,17 @@ from verify.subjects.subject import Subject
 pytest.importorskip("torchdiffeq")
 H, F = Outcome.HOLDS, Outcome.FAILS
 PLACE = samplers.__name__
+LIBRARIES = Path(registry.__file__).parent / "libraries"
 
 
 def subject(name, order=1.0):
     return Subject(PLACE, name, order, usual={"level": "sigma", "start_std": samplers.SIGMAS})
+
+
+def usual(library, name):
+    """The settings of the first subject of that name."""
+    found = importlib.import_module(f"verify.subjects.libraries.{library}").SUBJECTS
+    return next(one.all_settings for one in found if one.sampler == name)
 
 
 def rows_of(one, case):
@@ -98,6 +108,24 @@ def test_a_library_without_subjects_or_other_problems_are_one_line(arguments, sa
     assert run.exit_code == 2
     assert said in run.stderr
     assert run.stderr.count("\n") == 1
+
+
+def test_a_document_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr("verify.subjects.registry.load_subjects", None)  # it is not reached
+    bad = tmp_path / "no folder" / "rows.json"
+    run = CliRunner().invoke(app, ["--subjects", "torchdiffeq", "--json", str(bad)])
+    assert run.exit_code == 2
+    assert "rows.json" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("library", sorted(f.stem for f in LIBRARIES.glob("[a-z]*.py")))
+def test_each_file_of_a_library_names_samplers_that_it_has(library):
+    pytest.importorskip(library if library != "k_diffusion" else "torchvision")
+    entries, case = load_subjects(library, 0, Profile.QUICK)
+    assert case.name.startswith(f"{library}-")
+    found = {entry.claim.id.split()[0] for entry in entries}
+    assert all(driver_of(f"{library}:{name}", 10, usual(library, name)) for name in found)
 
 
 def test_a_library_that_is_not_there_says_what_to_install(tmp_path, monkeypatch):

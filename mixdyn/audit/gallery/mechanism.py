@@ -9,12 +9,9 @@ from enum import IntEnum, StrEnum
 
 from ...support.numbers import show_share
 from ..card import NAMED
+from ..right import CLOCK, MEAN, OUTSIDE, SPREAD, mean_off, spread_off
 from .rows import Row
 
-_RIGHT = 0.02  # relative: of a spread that is right
-_MEAN = 0.05  # standard deviations of the data: of a mean that is
-_OUTSIDE = 1e-3  # share of a mixture: of modes that are kept
-_CLOCK = 0.02
 _SAME = 0.07  # relative: a spread that the last level explains
 _WIDE = 0.05  # standard deviations from which on steps matter more than the end
 _STALLED = 0.2  # an order that is none
@@ -47,7 +44,7 @@ def ending(row: Row, k: int = 0) -> tuple[End, float | None]:
     known = math.hypot(1.0, end / std) if end else None
     if not end and last is not None:
         known = 1.0 / math.hypot(1.0, last / std)
-    if _off(row, k) <= _RIGHT:
+    if _off(row, k) <= SPREAD:
         return End.RIGHT, known
     if known is None or abs(gain / known - 1.0) >= _SAME:
         return End.OTHER, known
@@ -127,7 +124,7 @@ def _mechanism(law: Law, done: Sequence[Row]) -> Mechanism:
         if before is None:
             return Mechanism.ONCE
         return Mechanism.SLOW if slope >= _STALLED else Mechanism.STALLED
-    k = next((k for k, std in enumerate(NAMED) if std <= _WIDE and _off(last, k) > _RIGHT), None)
+    k = next((k for k, std in enumerate(NAMED) if std <= _WIDE and _off(last, k) > SPREAD), None)
     if k is None:
         return Mechanism.NONE
     other = Mechanism.WIDE if last["gain"][k] > 1.0 else Mechanism.NARROW
@@ -136,14 +133,14 @@ def _mechanism(law: Law, done: Sequence[Row]) -> Mechanism:
 
 def _off(row: Row, k: int) -> float:
     """How far the spread at the k-th standard deviation is off, beyond its interval."""
-    return max(abs(row["gain"][k] - 1.0) - row["gain_half"] * row["gain"][k], 0.0)
+    return spread_off(row["gain"][k], row["gain_half"] * row["gain"][k])
 
 
 def _law(row: Row) -> Law:
-    wrong = [k for k, std in enumerate(NAMED) if _off(row, k) > _RIGHT]
+    wrong = [k for k, std in enumerate(NAMED) if _off(row, k) > SPREAD]
     coarse = any(NAMED[k] > _WIDE for k in wrong)
-    means = zip(row["mean_error"], NAMED, strict=True)
-    if coarse or _share(row) > _OUTSIDE or any(abs(m) > _MEAN * std for m, std in means):
+    means = [mean_off(error, std) for error, std in zip(row["mean_error"], NAMED, strict=True)]
+    if coarse or _share(row) > OUTSIDE or max(means) > MEAN:
         return Law.NOT
     return Law.ALL_BUT_FINE if wrong else Law.ALL
 
@@ -157,12 +154,18 @@ def _handed(row: Row) -> list[str]:
     if not gains:
         return []
     share = ", ".join(f"{gain:.3g}" for gain in gains)
-    return [f"handed the exact consistency map it returns {share} of the spreads {at}"]
+    text = f"handed the exact consistency map it returns {share} of the spreads {at}"
+    if max(gains) > 1.0 + SPREAD:
+        text += (
+            ": too wide, since the noise of the next level is read off that same prediction, and "
+            "its amplitude adds to that of x_0, where independent noise would add in square"
+        )
+    return [text]
 
 
 def _ends(row: Row) -> list[str]:
     """Where its levels end, and what that makes of the finest data that come out wrong."""
-    fine = [k for k, std in enumerate(NAMED) if std <= _WIDE and _off(row, k) > _RIGHT]
+    fine = [k for k, std in enumerate(NAMED) if std <= _WIDE and _off(row, k) > SPREAD]
     if not fine or row["asked"][1] is None:
         return []
     last, end, std = row["asked"][1], row["end"], NAMED[fine[0]]
@@ -183,7 +186,7 @@ def _ends(row: Row) -> list[str]:
 
 def _clock(row: Row) -> list[str]:
     call, error, asked, true = row["clock"]
-    if error is None or abs(error) <= _CLOCK or true is None:
+    if error is None or abs(error) <= CLOCK or true is None:
         return []
     return [f"at call {call} its state has noise {true:.3g} where it asks the model at {asked:.3g}"]
 
@@ -191,7 +194,7 @@ def _clock(row: Row) -> list[str]:
 def _worst(row: Row) -> int | None:
     """The spread that is farthest off, of those that no end explains."""
     k = max(range(len(NAMED)), key=lambda k: (NAMED[k] > _WIDE) * _off(row, k))
-    return None if NAMED[k] <= _WIDE or _off(row, k) <= _RIGHT else k
+    return None if NAMED[k] <= _WIDE or _off(row, k) <= SPREAD else k
 
 
 def _fall(done: Sequence[Row], k: int) -> tuple[float, Row | None]:
@@ -226,14 +229,15 @@ def _steps(done: Sequence[Row]) -> list[str]:
 
 
 def _mean(row: Row) -> list[str]:
-    k = max(range(len(NAMED)), key=lambda k: abs(row["mean_error"][k]) / NAMED[k])
-    if abs(row["mean_error"][k]) <= _MEAN * NAMED[k]:
+    off = [mean_off(error, std) for error, std in zip(row["mean_error"], NAMED, strict=True)]
+    k = off.index(max(off))
+    if off[k] <= MEAN:
         return []
     return [f"the mean of data of spread {NAMED[k]} is {row['mean_error'][k]:+.3g} off"]
 
 
 def _modes(row: Row) -> list[str]:
-    return [f"{show_share(_share(row), 2)} of M ends outside"] if _share(row) > _OUTSIDE else []
+    return [f"{show_share(_share(row), 2)} of M ends outside"] if _share(row) > OUTSIDE else []
 
 
 def _failures(rows: Sequence[Row]) -> list[str]:

@@ -29,7 +29,7 @@ WINDOWS = (
     (5, 10, 20, 40),
 )
 _MOST_CALLS = 1300
-_AGREE = 0.1  # relative: of the slopes of two neighbouring doublings
+AGREE = 0.1  # relative: of the slopes of two neighbouring doublings
 _NONE = 0.1  # a slope that is no fall
 _ROUNDINGS = 100.0  # of the sampler's arithmetic: a change below it is not told from rounding
 
@@ -42,6 +42,7 @@ class Unsettled(StrEnum):
     TURNS = "turns"
     DRIFTS = "drifts"
     SAMPLED = "sampled"
+    NOT_RUN = "–"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +82,7 @@ def settled(rungs: Mapping[str, Any] | None) -> Order | Unsettled:
     changes falls, through counts n, 2n, 4n and 2n, 4n, 8n, differ by less than 10 %. The finest
     such window counts; without one the reason is that of the finest that all ran."""
     if rungs is None:
-        return Unsettled.SAMPLED
+        return Unsettled.NOT_RUN
     at = {
         s: (n, e) for s, n, e in zip(*(rungs[k] for k in ("steps", "calls", "error")), strict=True)
     }
@@ -106,6 +107,6 @@ def _of(n: Any, error: Any, rounding: float) -> Order | Unsettled:
     if not (change / change[0] > 0.0).all():
         return Unsettled.TURNS
     (before, _), (order, floor) = (power_law(n[k : k + 3], error[k : k + 3]) for k in (0, 1))
-    if not (order > _NONE and abs(before - order) <= _AGREE * order):
+    if not (order > _NONE and abs(before - order) <= AGREE * order):
         return Unsettled.DRIFTS
     return Order(order, floor, (int(n[0]), int(n[-1])))

@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ...affine.gaussian import power_law
 from ...support.numbers import show_number, show_share
 from ...support.statistics import Proportion
 from ..card import MEAN, NAMED
-from .mechanism import ROUNDED, Judgement, Law, Mechanism, fault, judge
+from .mechanism import Judgement, Law, Mechanism, fault, judge
+from .orders import AGREE, WINDOWS, Order, Unsettled, settled
 from .rows import COUNTS, EQUAL, Row, at_equal
 
 _DIGITS = 3
 _MOST = 1000.0  # of what is printed in full
-_SETTLED = 0.1  # relative: of two fits of an order
-_NO_FLOOR = 0.1  # relative to the error at 4 `EQUAL` steps
 _WIDE, _HIGH, _ACROSS = 360, 90, (0.003, 3.0)  # of a card's curve: pixels, standard deviations
 ORDER_AT = NAMED.index(0.2)
 OURS = "mixdyn"
@@ -69,30 +67,18 @@ class Shown:
         return self.done[-1]
 
     @property
-    def settled(self) -> tuple[float, float] | None:
-        """(order, floor), where they are more than three numbers make of any curve: the fit of 50,
-        100 and 200 steps finds no floor, or one of 50, 100 and the most steps the same order."""
+    def settled(self) -> Order | Unsettled:
+        """The order, and the floor; or why there is none."""
         first = self.at(EQUAL)
-        if first is None or first["order"] is None or first["floor"] is None:
-            return None
-        order, floor = first["order"], first["floor"]
-        told = ROUNDED + 0.5 * (first["end"] or 0.0) ** 2  # the last: where signal is not 1
-        if abs(_error(first)) < told:
-            return None
-        if abs(floor) < _NO_FLOOR * abs(_error(first)) * 4.0**-order:
-            return order, floor
-        cards = [self.at(steps) for steps in (EQUAL, 2 * EQUAL, max(COUNTS))]
-        rows = [row for row in cards if row is not None]
-        if len(rows) < len(cards):
-            return None
-        n, errors = np.array([[row["n_eval"], _error(row)] for row in rows]).T
-        again = power_law(n, errors)[0]
-        return (order, floor) if abs(again - order) <= _SETTLED * order else None
+        if first is None:
+            return Unsettled.NOT_RUN
+        return Unsettled.SAMPLED if first["why"] else settled(first.get("ladder"))
 
-
-def _error(row: Row) -> float:
-    """Of the spread 0.2 against the exact flow to the last level."""
-    return float(row["gain"][ORDER_AT] - np.hypot(1.0, (row["end"] or 0.0) / NAMED[ORDER_AT]))
+    @property
+    def order(self) -> Order | None:
+        """The order, where there is one."""
+        found = self.settled
+        return found if isinstance(found, Order) else None
 
 
 def natural(samplers: Iterable[Shown]) -> list[Shown]:
@@ -115,9 +101,8 @@ def page(rows: Sequence[Row]) -> str:
         equal=EQUAL,
         kept=WEIGHTS,
         order_at=ORDER_AT,
-        settled=_SETTLED,
-        no_floor=_NO_FLOOR,
-        rounded=ROUNDED,
+        agree=AGREE,
+        windows=WINDOWS,
         libraries=_libraries(rows),
         short=_without_the_most(public),
         public=public,
