@@ -216,7 +216,7 @@ def test_a_bad_option_of_check_is_refused_with_its_rule(folder, arguments, messa
     ],
 )
 def test_what_is_no_option_or_no_number_is_a_usage_error(folder, arguments):
-    assert "Usage: " in _refused(folder, arguments)
+    assert "--help." in _refused(folder, arguments)
 
 
 def test_the_library_does_not_import_the_command_lines_packages():
