@@ -77,6 +77,7 @@ _NOISE = 0.01  # nats that the last marginal may differ from noise
 _FIRST = 0.9  # of the probability of a wrong verdict, spent at the first look
 _ELLIPSOIDS = 8  # times as much work as a mode of one sigma
 RARE_MISS = 1e-8  # with which a rare event is more probable than it counts as
+DECIDES = 45_000_000_000  # (sample x step x mode x d) that are worth a verdict
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
 
 Source = Callable[[Case], GaussianMixture]
@@ -292,8 +293,10 @@ def _sample_size(case: Case, steps: int) -> int:
     axes = case.mixture.product_axes()
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
     units *= 1 if case.mixture.covariance is None else _ELLIPSOIDS
-    affordable = case.pick(60_000_000_000, 300_000_000_000) // (units * steps)
+    affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
     needed = trials_to_bound(tail_mass(case.mixture))
+    if affordable < needed <= DECIDES // (units * steps):
+        return needed  # in seconds: as many as decide a rate of zero, in one look
     return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 
 
