@@ -36,6 +36,8 @@ def chapters() -> tuple[Chapter, ...]:
     for path in sorted(_FOLDER.glob("*/__init__.py")):
         package = importlib.import_module(f"derivations.{path.parent.name}")
         if hasattr(package, "PLACE"):
+            if package.PLACE in found:
+                raise ValueError(f"{package.__name__} has the place of another chapter")
             title, _, lead = str(package.__doc__).strip().partition("\n")
             files = [p.stem for p in path.parent.glob("*.py") if p.stem != "__init__"]
             names = tuple(sorted(files, key=lambda name: load(name).place))

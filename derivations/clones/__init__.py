@@ -3,4 +3,4 @@ r"""Clones.
 Two draws of the reversed diffusion from one noisy state: where they end alike, a path has chosen.
 """
 
-PLACE = 10
+PLACE = 11

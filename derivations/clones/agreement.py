@@ -96,9 +96,9 @@ def _weights() -> tuple[Chain, Chain]:
 
 def _saddle() -> Chain:
     between = HALF * (l / 2) ** 2 + HALF * (-l / 2) ** 2
-    return Chain("k where v is the variance between the modes", l**2 / between).equals(
-        sp.Integer(4), RATIONAL, "modes at +-l/2"
-    )
+    return Chain(
+        "k where v is the variance between the modes", l**2 / v, where={v: between}
+    ).equals(sp.Integer(4), RATIONAL, "modes at +-l/2")
 
 
 def _build() -> Proof:

@@ -27,17 +27,19 @@ x = sp.Symbol("x", real=True)
 density = sp.Function("p", positive=True)(x)
 
 
-def _difference(counted: int) -> Chain:
+def _difference(sign: int) -> Chain:
     """P = P_low + a, e = e_high - b, and Q = e + R - c - d."""
     rate = P_low + a - (e_high - b + R - c - d)
-    return Chain("the difference", P_low - e_high - R).at_most(
-        rate, counted * a + b + c + d, RATIONAL, "the slacks of the links add up"
+    return Chain("the difference", P_low - e_high - sign * R).at_most(
+        rate, a + b + c + d, RATIONAL, "the slacks of the links add up"
     )
 
 
 def _share() -> Chain:
-    return Chain("share of evenly spread starts", (2 * start) * (1 / (2 * theta))).equals(
-        start / theta, RATIONAL, "length of an interval times the density"
+    """Of the share, which is 0 of an interval without length, the derivative."""
+    density_of_starts = 1 / (2 * theta)
+    return Chain("share of evenly spread starts", sp.Derivative(start / theta, start)).equals(
+        2 * density_of_starts, DERIVATIVES >> RATIONAL, "both ends of the interval move"
     )
 
 
@@ -55,8 +57,8 @@ def _build() -> Proof:
         formulas={"difference": Formula(P_low - e_high - R, (P_low, e_high, R))},
         wrong=(
             Wrong(
-                _difference(2),
-                {P_low: 0.02, e_high: 0.01, R: 1e-4, a: 1e-3, b: 0.0, c: 0.0, d: 0.0},
+                _difference(-1),
+                {P_low: 0.02, e_high: 0.01, R: 1e-3, a: 1e-4, b: 0.0, c: 0.0, d: 0.0},
             ),
         ),
     )

@@ -4,4 +4,4 @@ Guidance, the price of smoothness, the distance that first-order steps leave, an
 straight: results on the map $x_T \mapsto x_0$ that no noise interrupts.
 """
 
-PLACE = 10
+PLACE = 12

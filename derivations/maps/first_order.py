@@ -87,14 +87,16 @@ def _one_mode() -> tuple[Chain, Chain]:
         Chain("one mode", bend).equals(y * sigma**2 / (sigma**2 + s**2) ** 2, RATIONAL, "g = -y/v"),
         Chain(
             "the tangent law's constant",
-            (sigma * theta / c**2) ** 2 * sigma**2 / (sigma / c) ** 4 / 2,
+            speed**2 * sigma**2 / v**2 / 2,
+            where={speed: sigma * theta / c**2, v: (sigma / c) ** 2},
         ).equals(theta**2 / 2, RATIONAL, "S' = sigma theta/cos^2, v = sigma^2/cos^2"),
     )
 
 
 def _level() -> Chain:
-    p_s, p_0, bend = sp.symbols("p_s p_0 y_2", positive=True)
-    return Chain("error of the level", p_0 * (p_s / p_0) * speed**2 * bend / 2).equals(
+    p_s, p_0, bend, stretch = sp.symbols("p_s p_0 y_2 dy_0/dy_s", positive=True)
+    error = p_0 * stretch * speed**2 * bend / 2
+    return Chain("error of the level", error, where={stretch: p_s / p_0}).equals(
         speed**2 * bend * p_s / 2, RATIONAL, "dy_0/dy_s = p_s/p_0"
     )
 

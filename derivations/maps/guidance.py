@@ -31,13 +31,14 @@ L = kappa**2 / 2 + kappa * xi + b
 
 
 def _flow(weight: sp.Expr) -> tuple[Chain, ...]:
-    drift = mu_c + w * (mu_c - m) - y
-    # d(1/sqrt v)/du = 1/sqrt v, as dv/du = -2 v.
-    moving = (drift + y - mu_c) / sp.sqrt(v)
+    drift = sp.Symbol("dy/du", real=True)
+    # d(1/sqrt v)/du = 1/sqrt v, as dv/du = -2 v: the roots of v cancel.
     return (
-        Chain("the offset in standard deviations, d xi/du over ds/du", moving * sp.sqrt(v)).equals(
-            weight * (mu_c - m), RATIONAL, "d(1/sqrt v)/du = 1/sqrt v"
-        ),
+        Chain(
+            "the offset in standard deviations, d xi/du over ds/du",
+            drift + y - mu_c,
+            where={drift: mu_c + w * (mu_c - m) - y},
+        ).equals(weight * (mu_c - m), RATIONAL, "d(1/sqrt v)/du = 1/sqrt v"),
     )
 
 
@@ -100,12 +101,12 @@ def _step(pull: sp.Expr) -> tuple[Chain, ...]:
     whole = r + (1 - r) * three_modes(pull)
     # slope of x0_hat = (sigma^2 y + rho m)/v guided from the class's own, at common sigma
     own, all_modes = sigma**2 / v, sigma**2 / v + rho / v * pull
-    guided = own + w * (own - all_modes)
+    guided, slope = own + w * (own - all_modes), sp.Symbol("dx0_hat/dy", real=True)
     return (
         Chain("variance of the means in the middle, over v", variance).equals(
             pull, EXPONENTIALS, "gamma of the outer two e^(-k/2)/(1 + 2 e^(-k/2))"
         ),
-        Chain("slope of a step", r + (1 - r) * guided).equals(
+        Chain("slope of a step", r + (1 - r) * slope, where={slope: guided}).equals(
             whole, RATIONAL, "y_s = r y + (1 - r) x0_hat"
         ),
     )

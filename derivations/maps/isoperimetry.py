@@ -40,11 +40,10 @@ def _bound() -> Chain:
 
 
 def _linear() -> Chain:
-    x = sp.Symbol("x", real=True)
-    place = q + (x - a) / L  # the preimage of x under f = a + L (z - q)
-    return Chain("f of slope L in one coordinate", (Phi(place) - Phi(q)).subs(x, a + g)).equals(
-        share(q, g / L), RATIONAL, "f(z) = a + L (z - q)"
-    )
+    end = sp.Symbol("z_end", real=True)  # the preimage of a + g under f = a + L (z - q)
+    return Chain(
+        "f of slope L in one coordinate", Phi(end) - Phi(q), where={end: q + ((a + g) - a) / L}
+    ).equals(share(q, g / L), RATIONAL, "f(z) = a + L (z - q)")
 
 
 def _parts() -> Chain:

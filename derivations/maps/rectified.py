@@ -37,12 +37,14 @@ def _line() -> Chain:
 
 
 def _straight() -> tuple[Chain, Chain]:
-    place = (1 - t) * a + t * T_a
+    place, move = (1 - t) * a + t * T_a, sp.Symbol("velocity", real=True)
     return (
         Chain("velocity along a line", sp.Derivative(place, t)).equals(
             T_a - a, DERIVATIVES >> EXPAND, "the same at every t"
         ),
-        Chain("one step of Euler's method", a + (T_a - a)).equals(T_a, EXPAND, "from t = 0 to 1"),
+        Chain("one step of Euler's method", a + move, where={move: T_a - a}).equals(
+            T_a, EXPAND, "from t = 0 to 1"
+        ),
     )
 
 

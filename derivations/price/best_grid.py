@@ -13,18 +13,20 @@ import sympy as sp
 from ..algebra.chain import Chain
 from ..algebra.derivation import Derivation, Proof, Wrong
 from ..algebra.formula import Formula
-from ..algebra.rewriting import RATIONAL
+from ..algebra.rewriting import DERIVATIVES, RATIONAL
 
 h, K, A, s = sp.symbols("h K A s", positive=True)
-c, c1, m0, u = sp.symbols("c c_1 m_0 u", positive=True)
+c, c1 = sp.symbols("c c_1", positive=True)
 a, b, p, q = sp.symbols("a b p q", positive=True)
 
 
 def _step(factor: sp.Expr) -> Chain:
-    """m falls with slope -c - c_1 u."""
-    lost = m0 - (m0 - c * u - c1 * u**2 / 2)
-    cost = sp.integrate(sp.expand(lost), (u, 0, h)) / 2
-    return Chain("a step", cost).equals(factor * c * h**2 + c1 * h**3 / 12, RATIONAL, "integrate")
+    """m falls with slope -c - c_1 u; of the cost, which is 0 for no step, the derivative."""
+    cost = factor * c * h**2 + c1 * h**3 / 12
+    lost = c * h + c1 * h**2 / 2
+    return Chain("a step, by its length", sp.Derivative(cost, h)).equals(
+        lost / 2, DERIVATIVES >> RATIONAL, "half of what m has lost at the step's end"
+    )
 
 
 def _cauchy(least: sp.Expr) -> Chain:
@@ -36,8 +38,7 @@ def _cauchy(least: sp.Expr) -> Chain:
 
 def _attained() -> Chain:
     """Density s sqrt(c) with s int sqrt(c) = K."""
-    cost = sp.Rational(1, 4) * A / s
-    return Chain("equal steps", cost.subs(s, K / A)).equals(
+    return Chain("equal steps", sp.Rational(1, 4) * A / s, where={s: K / A}).equals(
         A**2 / (4 * K), RATIONAL, "int c/lambda = A/s, A = int sqrt(c)"
     )
 

@@ -417,5 +417,5 @@ COMPARISONS = [
     *collect(globals()),
     *compare_clones.OF_BOUNDS,
     *collect(vars(compare_insurance)),
-    *collect(vars(compare_maps)),
+    *compare_maps.OF_BOUNDS,
 ]

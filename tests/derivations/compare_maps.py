@@ -76,7 +76,7 @@ def products_of_cosines():
     agree(oracles.first_order_std([*even, 0.0], sigma), best(float(theta[0]), 4), rtol=1e-11)
 
 
-@covers(oracles.first_order_levels)
+@covers(oracles.LevelError, oracles.first_order_levels)
 def errors_of_levels():
     bend = formula("first_order", "bend")
     line = GaussianMixture([[-0.7], [0.9]], 0.4, [0.3, 0.7])
@@ -114,3 +114,7 @@ def _bent_density(line, level, s, bend):
         g, g_1, g_2 = (mpmath.diff(log_density, y, n) for n in (1, 2, 3))
         p = mpmath.exp(log_density(y))
         return bend(s, g, g_1, g_2) * p, y, p
+
+
+OF_ORACLES = [guided_lines, products_of_cosines, errors_of_levels]
+OF_BOUNDS = [guidance_shifts, gaps]

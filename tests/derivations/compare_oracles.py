@@ -13,7 +13,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import InputError, NotApplicableError
 
-from . import compare_clones
+from . import compare_clones, compare_maps
 from .comparing import agree, agree_all, collect, covers, data, formula, numbers, random_mixture
 
 AXIS = GaussianMixture([[-1.0], [0.3], [1.1]], 0.2, [0.5, 0.2, 0.3])
@@ -516,4 +516,4 @@ def error_along_a_pair():
         agree(oracles.pair_error(length, sigma, rho), exact, scale=length**2)
 
 
-COMPARISONS = [*collect(globals()), *compare_clones.OF_ORACLES]
+COMPARISONS = [*collect(globals()), *compare_clones.OF_ORACLES, *compare_maps.OF_ORACLES]

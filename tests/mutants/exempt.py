@@ -41,6 +41,8 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_CLONES, "information_rho", "brentq(excess, *ends, xtol=1e-14)"): _TOLERANCE,
     (_INSURANCE, "_divergence_from", "np.minimum(log_x - log_p, 1.0)"): _FORM,
     (_INSURANCE, "_divergence_from", "excess < 1.0"): _FORM,
+    (_INSURANCE, "_divergence_to", "np.minimum(ratio, 1.0)"): _FORM,
+    (_INSURANCE, "_divergence_to", "excess < 1.0"): _FORM,
     (_INSURANCE, "_growth", "a > -1.0"): _GUARD,
     (_INSURANCE, "_growth", _GROWTH_END): "the limit at a = -1, a point that no double reaches",
     (_INSURANCE, "pathwise_probability", "np.minimum(share + rest, 1.0)"): _GUARD,

@@ -58,9 +58,9 @@ class Site:
         return (self.path, self.function, self.inner)
 
 
-# Held against something else than a derivation: the law of a chain is a quadrature, compared with
-# another one in tests/oracles.
-ELSEWHERE = frozenset({"chain_law.py", "gaussian_return.py"})
+# Held against something else than a derivation: quadratures, each compared with another one in
+# tests/oracles, tests/affine and tests/score.
+ELSEWHERE = frozenset({"chain_law.py", "gaussian_return.py", "information.py"})
 
 
 def files() -> list[Path]:
