@@ -198,4 +198,4 @@ def _on_clock(clock: NoiseSchedule, rho: float | None) -> int | None:
     known = clock.rho[1:]
     if rho is None or not known[0] / 2.0 <= rho <= 2.0 * known[-1]:
         return None
-    return 1 + int(np.argmin(np.abs(np.log(known / rho))))
+    return int(clock.nearest_times([rho])[0])

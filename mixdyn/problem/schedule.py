@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from ..support.checks import (
     Array,
+    IntArray,
     check_array,
     check_flag,
     check_integer,
@@ -365,6 +366,14 @@ class NoiseSchedule:
     def effective_variance(self, sigma: float) -> Array:
         """v_t = sigma^2 + rho_t, the variance of a mode in static coordinates, (T + 1,)."""
         return check_positive(sigma, "sigma") ** 2 + self.rho
+
+    def nearest_times(self, rho: ArrayLike) -> IntArray:
+        """The noisy times whose rho is nearest, by ratio, to levels rho (k,) > 0, (k,)."""
+        wanted = check_array(rho, "rho", 1)
+        if (wanted <= 0.0).any():
+            raise InputError("levels of noise are > 0", wanted.min(), "Pass noise variances.")
+        apart = np.abs(np.log(self.rho[1:]) - np.log(wanted)[:, None])
+        return np.asarray(1 + apart.argmin(axis=1))
 
     @functools.cached_property
     def digest(self) -> str:

@@ -77,7 +77,7 @@ class TimeGrid:
         steps = _check_steps(T, S)
         index = np.rint(np.linspace(0, T - 1, steps)) if steps > 1 else np.array([T - 1])
         times = 1 + index.astype(int)
-        return cls([*_strictly_increasing(times, T)[::-1], 0], T)
+        return cls([*distinct_times(times, T)[::-1], 0], T)
 
     @classmethod
     def leading(cls, T: int, S: int) -> TimeGrid:
@@ -96,7 +96,7 @@ class TimeGrid:
         steps = _check_steps(T, S)
         root = math.sqrt(0.8 * T)
         index = np.rint(np.linspace(0 if steps > 1 else root, root, steps) ** 2).astype(int)
-        return cls([*_strictly_increasing(index + 1, T)[::-1], 0], T)
+        return cls([*distinct_times(index + 1, T)[::-1], 0], T)
 
     @classmethod
     def log_snr(cls, schedule: NoiseSchedule, S: int) -> TimeGrid:
@@ -110,7 +110,7 @@ class TimeGrid:
         ends = (level[-1], level[0])
         target = np.linspace(*ends, steps)[::-1] if steps != 1 else level[-1:]
         times = np.rint(np.interp(target, level, np.arange(1.0, T + 1))).astype(int)
-        return cls([*top, *_strictly_increasing(times, T)[::-1], 0], schedule.T)
+        return cls([*top, *distinct_times(times, T)[::-1], 0], schedule.T)
 
     @classmethod
     def from_times(cls, times: Iterable[int]) -> TimeGrid:
@@ -189,7 +189,7 @@ def _check_steps(T: int, S: int) -> int:
     return steps
 
 
-def _strictly_increasing(times: IntArray, T: int) -> IntArray:
+def distinct_times(times: IntArray, T: int) -> IntArray:
     """The nearest strictly increasing times within 1..T: push up, then down from T."""
     steps = len(times)
     offset = np.arange(steps)

@@ -23,6 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..problem.schedule import NoiseSchedule, TimeGrid
+from ..problem.time_grid import distinct_times
 from ..score.protocol import ScoreModel
 from ..support.checks import Array, check_integer, check_positive
 from .adaptive import AdaptiveNoise, LateNoiseStepper
@@ -72,14 +73,8 @@ class CheckedNoise(Options):
         """The times nearest to the levels above, all different; cut at `start`."""
         T = schedule.T
         check_integer(self.steps, "the number of steps", 2, T)
-        log_rho = np.log(schedule.rho[1:])
-        times = 1 + np.abs(log_rho - _log_levels(schedule, self.steps)[:, None]).argmin(axis=1)
-        times = np.minimum(times, T - np.arange(self.steps))
-        # From the end: later ones of a level make room for it.
-        above = np.arange(self.steps)[::-1]
-        times = np.maximum.accumulate((times - above)[::-1])[::-1] + above
-        times = np.maximum(times, above + 1)
-        full = TimeGrid([*times.tolist(), 0], T)
+        times = schedule.nearest_times(np.exp(_log_levels(schedule, self.steps)))
+        full = TimeGrid([*distinct_times(times[::-1], T)[::-1].tolist(), 0], T)
         return full if start is None else full.cut(start)
 
     def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
@@ -117,8 +112,7 @@ class KernelStepper(LateNoiseStepper):
         """Read off at levels of noise from late_rho down; the slopes at the nodes lie between."""
         schedule, x_0 = self.schedule, self.pilot
         levels = np.geomspace(max(self.how.late_rho, schedule.rho[1]), schedule.rho[1], _WIDTHS)
-        distance = np.abs(np.log(schedule.rho[1:]) - np.log(levels)[:, None])
-        times = np.unique(1 + distance.argmin(axis=1))[::-1]
+        times = np.unique(schedule.nearest_times(levels))[::-1]
         plan = bridge_plan(schedule, TimeGrid([*times.tolist(), 0], schedule.T), 1.0)
         self.extra += 2 * len(x_0) * plan.grid.steps
         found = width_of(self.model, plan, x_0)

@@ -50,8 +50,7 @@ class PosteriorRetryStepper(RetryStepper):
     def __init__(self, base: Piloted, schedule: NoiseSchedule, how: Testing) -> None:
         super().__init__(base, schedule, how)
         levels = np.geomspace(_MOST_RHO, _LEAST_RHO, how.checks)
-        distance = np.abs(np.log(schedule.rho[1:]) - np.log(levels)[:, None])
-        self._times: list[int] = np.unique(1 + distance.argmin(axis=1))[::-1].tolist()
+        self._times: list[int] = np.unique(schedule.nearest_times(levels))[::-1].tolist()
         self._piloted = base
 
     def _check(self, x: Array, on: IntArray, rows: Rows, attempt: int) -> None:

@@ -10,10 +10,11 @@ import mixdyn
 from mixdyn.problem import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.problem.time_grid import distinct_times
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.samplers.best_grid import best_grid
 from mixdyn.score.information_curve import Curve
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.case import Case
 from ..measurement import Measurement
@@ -52,20 +53,17 @@ def equal_arc(mixture: GaussianMixture, schedule: NoiseSchedule, steps: int) -> 
     fall = np.maximum(-np.diff(curve.mmse), 0.0) * np.diff(1.0 / rho)
     arc = np.concatenate([[0.0], np.cumsum(np.sqrt(fall))])
     place = np.interp(np.linspace(0.0, arc[-1], steps), arc, np.arange(len(arc), dtype=float))
-    return _distinct(schedule.T - np.rint(place).astype(int), schedule.T)
+    return _grid(schedule.T - np.rint(place).astype(int), schedule.T)
 
 
 def _nearest(values: Array, wanted: Array, T: int) -> TimeGrid:
     at = np.interp(wanted, values, np.arange(1.0, T + 1.0))
-    return _distinct(np.rint(at).astype(int), T)
+    return _grid(np.rint(at).astype(int), T)
 
 
-def _distinct(times: Any, T: int) -> TimeGrid:
-    """Falling times pushed apart, up from 1 and down from T."""
-    up, offset = times[::-1], np.arange(len(times))
-    up = np.maximum.accumulate(np.maximum(up, 1) - offset) + offset
-    down = np.minimum(up, T - len(times) + 1 + offset)
-    return TimeGrid([*down[::-1].tolist(), 0], T)
+def _grid(times: IntArray, T: int) -> TimeGrid:
+    """Of falling times, which may repeat."""
+    return TimeGrid([*distinct_times(times[::-1], T)[::-1].tolist(), 0], T)
 
 
 @Measurement
