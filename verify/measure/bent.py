@@ -22,11 +22,11 @@ from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 
 from ..ledger.case import Case
-from .convex import distance_to_hull
+from .convex import distance_to_hull, nearest_in_hull
 from .covariances import axes_of
-from .paths import FLOW_RTOL
+from .paths import FLOW_RTOL, extent, log_panels
 
-_ORDER, _PANELS = 8, 32  # of the quadrature along a path
+_PANELS = 32  # of the quadrature along a path
 _BITS = 128
 STDS = (0.02, 0.2)  # of the path that is enclosed
 PLACE, RHO_START, RHO_ENDS = 0.05, 0.1, (0.005, 0.001)
@@ -117,9 +117,10 @@ def bundle(case: Case, problem: Problem, n: int) -> Bundle:
     noise = rng.standard_normal((n - n // 2, mixture.d))
     y[n // 2 :] += noise * np.sqrt(variances + problem.rho_start) @ rows
     floor = mixture.smallest_var
-    rho, weight = _quadrature(problem, floor)
+    rho, weight = log_panels((problem.rho_end, problem.rho_start), floor, _PANELS)
+    rho, weight = rho[::-1], weight[::-1]
     grid = np.concatenate([[problem.rho_start], rho, [problem.rho_end]])
-    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * _size(mixture))
+    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(mixture))
     solved = integrate_ode(mixture, y, floor + grid, solver, keep="trajectory").trajectory
     path = np.asarray(solved)
     means = mixture.means @ rows.T
@@ -152,39 +153,6 @@ def _swing(gamma: Array, nearest: Array, means: Array) -> Array:
     along = means[0] - means[1]
     place = (nearest - means[1]) @ along / (along @ along)
     return np.asarray(np.ptp(np.vstack([gamma, place]), axis=0))
-
-
-def _size(mixture: GaussianMixture) -> float:
-    return float(max(np.abs(mixture.means).max(), mixture.std_range[1]))
-
-
-def _quadrature(problem: Problem, floor: float) -> tuple[Array, Array]:
-    """Points (R,), decreasing, and weights of Gauss-Legendre panels, even in log(floor + rho)."""
-    x, w = np.polynomial.legendre.leggauss(_ORDER)
-    ends = [math.log(floor + rho) for rho in (problem.rho_end, problem.rho_start)]
-    edges = np.linspace(ends[0], ends[1], _PANELS + 1)
-    half = 0.5 * np.diff(edges)[:, None]
-    v = np.exp((edges[:-1, None] + half * (1.0 + x)).ravel())
-    return (v - floor)[::-1], ((half * w).ravel() * v)[::-1]
-
-
-def nearest_in_hull(points: Array, vertices: Array) -> Array:
-    """(n, d) the points of the hull of vertices (m, d) next to points (n, d)."""
-    if len(vertices) == 2:
-        along = vertices[1] - vertices[0]
-        a = np.clip((points - vertices[0]) @ along / (along @ along), 0.0, 1.0)
-        return np.asarray(vertices[0] + a[:, None] * along)
-    return np.array([_projected(y, vertices) for y in points])
-
-
-def _projected(y: Array, vertices: Array) -> Array:
-    """By the weights that `distance_to_hull` finds."""
-    from scipy.optimize import nnls
-
-    offset = vertices - y
-    system = np.vstack([offset.T, np.ones(len(vertices))])
-    weights, _ = nnls(system, np.append(np.zeros(len(y)), 1.0))
-    return np.asarray(weights @ vertices / weights.sum())
 
 
 def off_segment(mixture: GaussianMixture, y: Array) -> Array:

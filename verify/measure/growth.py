@@ -18,10 +18,10 @@ from ..ledger.case import Case
 from ..ledger.sides import Part, Side, Tolerance
 from .covariances import law_at, matrices
 from .midpoint.traps import neighbour_pairs
-from .paths import FLOW_RTOL, ddim_grid, extent
+from .paths import FLOW_RTOL, ddim_grid, extent, log_panels
 
 _MOST = 12.0  # of the exponent: paths start 1e-7 apart
-_NODES, _ORDER, _PANELS = 6, 8, 6
+_NODES, _PANELS = 6, 6
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,10 @@ class Spreading:
         """(K,) Lambda from the first of decreasing rho (K,), by quadrature in log(rho + s)."""
         floor = self.mixture.smallest_var
         total = [0.0]
-        x, w = np.polynomial.legendre.leggauss(_ORDER)
         for high, low in itertools.pairwise(rho.tolist()):
-            edges = np.linspace(math.log(low + floor), math.log(high + floor), _PANELS + 1)
-            half = 0.5 * np.diff(edges)[:, None]
-            v = np.exp((edges[:-1, None] + half * (1.0 + x)).ravel())
-            rates = np.array([self.rate(each - floor, factor) for each in v.tolist()])
-            total.append(total[-1] + 0.5 * float(((half * w).ravel() * v) @ rates))
+            at, weight = log_panels((low, high), floor, _PANELS)
+            rates = np.array([self.rate(each, factor) for each in at.tolist()])
+            total.append(total[-1] + 0.5 * float(weight @ rates))
         return np.array(total)
 
 

@@ -26,7 +26,7 @@ from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
-from verify.measure.paths import DDIM_STEPS, FLOW_RTOL, ddim_grid
+from verify.measure.paths import DDIM_STEPS, FLOW_RTOL, ddim_grid, extent
 
 WEIGHTS = (0.05, 1.0, 3.0, 7.0, 15.0)
 LADDER = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 15.0, 31.0, 63.0, 127.0)
@@ -119,8 +119,7 @@ def mixture_paths(case: Case, weights: Sequence[float] = (0.0, 1.0, 3.0)) -> Pat
     start = mixture.means[mode] + math.sqrt(v_from) * case.rng("guided").standard_normal(
         (n, mixture.d)
     )
-    size = max(float(np.abs(mixture.means).max()), float(mixture.sigma))
-    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * size)
+    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(mixture))
     end, exact = [], []
     for w in weights:
         guided = GuidedScore(mixture, schedule, mode, w)

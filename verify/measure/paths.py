@@ -241,6 +241,17 @@ def extent(mixture: GaussianMixture) -> float:
     return float(max(np.abs(mixture.means).max(), mixture.std_range[1]))
 
 
+def log_panels(rho: tuple[float, float], floor: float, panels: int) -> tuple[Array, Array]:
+    """Nodes rho (m,), rising, and weights of an integral over rho from the first to the second:
+    Gauss and Legendre's rule of eight points on panels even in log(floor + rho)."""
+    x, w = np.polynomial.legendre.leggauss(8)
+    first, last = (math.log(floor + end) for end in rho)
+    edges = np.linspace(first, last, panels + 1)
+    half = 0.5 * np.diff(edges)[:, None]
+    v = np.exp((edges[:-1, None] + half * (1.0 + x)).ravel())
+    return v - floor, (half * w).ravel() * v
+
+
 def flow_tolerance(case: Case) -> float:
     """What the error of a flow path's coordinates stays below, except next to a separatrix."""
     return 1e3 * FLOW_RTOL * extent(case.mixture)
