@@ -364,7 +364,10 @@ class GaussianMixture:
             )
         generator = np.random.default_rng(rng)
         k = generator.choice(self.N, size=count, p=self.weights / self.weights.sum())
-        z = generator.standard_normal((count, self.d))
+        return self.from_normals(k, generator.standard_normal((count, self.d)))
+
+    def from_normals(self, k: IntArray, z: Array) -> Array:
+        """Draws (n, d) from modes k (n,), of standard normals z (n, d)."""
         if self.covariance is None:
             return self.means[k] + self.sigmas[k, None] * z
         factors = self.covariance.functions(np.sqrt)

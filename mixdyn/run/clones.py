@@ -25,6 +25,7 @@ from ..problem.mixture import GaussianMixture
 from ..problem.noise import resolve_seed
 from ..support.checks import Array, IntArray, check_array, check_integer
 from ..support.errors import InputError, NotApplicableError
+from ..support.statistics import standard_error, systematic
 
 _ENTRIES = 1 << 22  # held of the states at a time: 32 MiB
 _TABLE = 1 << 17  # of a block of modes: 1 MiB, for the caches
@@ -184,10 +185,7 @@ class _Clones:
             self.means, self.weights = self.means[places], weights
             self.classes = np.arange(len(places))
         rng = np.random.default_rng(seed)
-        # Systematic draws: every mode as often as its weight asks for, but for one.
-        marks = (rng.random() + np.arange(n)) / n
-        last = len(self.weights) - 1
-        self.own = np.minimum(np.searchsorted(np.cumsum(self.weights), marks), last)
+        self.own = systematic(self.weights, n, rng)
         self.noise = rng.standard_normal((n, mixture.d))
         self.within = rng.standard_normal((n, mixture.d))
 
@@ -202,21 +200,15 @@ class _Clones:
             some = slice(first, min(first + rows, self.n))
             found = self._of_one_sigma(some, rho) if one_sigma else self._of_any(some, rho)
             agree[:, some], known[:, some] = (np.array(part) for part in zip(*found, strict=True))
-        error = agree.std(axis=1, ddof=1) / np.sqrt(self.n)
+        error = standard_error(agree)
         alive = np.median(1.0 / agree, axis=1)
         means = agree.mean(axis=1), error, known.mean(axis=1)
         return CloneReturn(rho, *means, alive, self.chance, self.n)
 
     def _of_any(self, some: slice, rho: Array) -> list[tuple[Array, Array]]:
         """By the mixture's own responsibilities."""
-        mixture, own, within = self.mixture, self.own[some], self.within[some]
-        x = mixture.means[own]
-        if mixture.covariance is None:
-            x = x + mixture.sigmas[own, None] * within
-        else:
-            roots = mixture.covariance.functions(np.sqrt)
-            for k in np.unique(own):
-                x[own == k] += mixture.covariance.applied(int(k), within[own == k], roots)
+        mixture = self.mixture
+        x = mixture.from_normals(self.own[some], self.within[some])
         found = []
         for level in rho.tolist():
             y = x + np.sqrt(level) * self.noise[some]

@@ -26,7 +26,7 @@ from ..problem.noise import Seed, resolve_seed
 from ..score import ExactScore
 from ..support.checks import Array, IntArray, check_array, check_integer, check_positive
 from ..support.errors import InputError, NotApplicableError
-from ..support.statistics import DISPLAY_MISS
+from ..support.statistics import DISPLAY_MISS, systematic
 from .path_cost import noisy_steps
 from .rare_tables import REACH, Clock, GapTables, Line
 
@@ -309,9 +309,7 @@ class _State:
             return
         rows = np.arange(runs * n).reshape(runs, n)
         for run in few:
-            # Evenly spaced points on the cumulative weights: unbiased, and of little variance.
-            at = (np.arange(n) + rng.random()) * (total[run] / n)
-            rows[run] = run * n + np.minimum(np.searchsorted(np.cumsum(share[run]), at), n - 1)
+            rows[run] = run * n + systematic(share[run], n, rng)
             log_w[run] = top[run] + math.log(total[run] / n)
         flat = rows.ravel()
         self.y, self.pairs, self.potential = self.y[flat], self.pairs[flat], self.potential[flat]

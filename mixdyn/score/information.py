@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from ..problem.checks import check_mixture
 from ..problem.mixture import GaussianMixture
 from ..support.checks import Array, check_array, check_integer
 from ..support.errors import InputError
+from ..support.statistics import standard_error, systematic
 
 _REACH = 9.5  # standard deviations of each mode that are integrated
 _RATIO = 18.0  # gaps of more standard deviations leave nothing between two modes: exp(-18^2/8)
@@ -52,7 +54,7 @@ class Information:
             return 0.0
         both = (np.broadcast_to(np.asarray(c, float), self.rho.shape) for c in (on_mmse, on_nats))
         each = sum(c @ part for c, part in zip(both, self.drawn, strict=True))
-        return float(np.std(each, ddof=1) / math.sqrt(self.drawn.shape[2]))
+        return float(standard_error(each))
 
     @property
     def mmse_error(self) -> Array:
@@ -67,8 +69,7 @@ class Information:
     def _errors(self, which: int) -> Array:
         if self.drawn is None:
             return np.zeros(len(self.rho))
-        part = self.drawn[which]
-        return np.asarray(part.std(axis=1, ddof=1) / math.sqrt(part.shape[1]))
+        return standard_error(self.drawn[which])
 
 
 def is_integral(mixture: GaussianMixture) -> bool:
@@ -116,31 +117,28 @@ def check_levels(rho: ArrayLike) -> Array:
 
 def second_moment(mixture: GaussianMixture) -> float:
     """E |x_0|^2."""
-    return float(mixture.weights @ (np.square(mixture.means).sum(axis=1) + _traces(mixture)))
+    spread = _over_axes(mixture, lambda v: v)
+    return float(mixture.weights @ (np.square(mixture.means).sum(axis=1) + spread))
 
 
 def total_variance(mixture: GaussianMixture) -> float:
     """tr Cov(x_0)."""
     away = mixture.means - mixture.weights @ mixture.means
-    return float(mixture.weights @ (np.square(away).sum(axis=1) + _traces(mixture)))
+    spread = _over_axes(mixture, lambda v: v)
+    return float(mixture.weights @ (np.square(away).sum(axis=1) + spread))
 
 
-def _traces(mixture: GaussianMixture) -> Array:
+def _over_axes(mixture: GaussianMixture, f: Callable[[Array], Array]) -> Array:
+    """(N,) sums of f over the variances along each mode's axes."""
     if mixture.covariance is None:
-        return mixture.d * np.square(mixture.sigmas)
-    return mixture.covariance.total(lambda v: v, mixture.d)
+        return mixture.d * f(np.square(mixture.sigmas))
+    return mixture.covariance.total(f, mixture.d)
 
 
 def _within(mixture: GaussianMixture, rho: float) -> tuple[float, float]:
     """What is left and what is told within the modes."""
-
-    def total(f: object) -> Array:
-        if mixture.covariance is None:
-            return mixture.d * np.asarray(f(np.square(mixture.sigmas)))  # type: ignore[operator]
-        return mixture.covariance.total(f, mixture.d)
-
-    left = total(lambda v: v * (rho / (v + rho)))
-    told = total(lambda v: 0.5 * np.log1p(v / rho))
+    left = _over_axes(mixture, lambda v: v * (rho / (v + rho)))
+    told = _over_axes(mixture, lambda v: 0.5 * np.log1p(v / rho))
     return float(mixture.weights @ left), float(mixture.weights @ told)
 
 
@@ -301,18 +299,9 @@ def _of_one_sigma(mixture: GaussianMixture, levels: Array, x: Array, xi: Array) 
 def draw_noised(mixture: GaussianMixture, n: int, seed: tuple[int, ...]) -> tuple[Array, Array]:
     """Clean data x_0 and noise (n, d) each, every mode as often as its weight says, to one draw."""
     rng = np.random.default_rng([0x696E666F, *seed])
-    at = (np.arange(n) + rng.random()) / n
-    mode = np.minimum(np.searchsorted(np.cumsum(mixture.weights), at), mixture.N - 1)
+    mode = systematic(mixture.weights, n, rng)
     inner, xi = rng.standard_normal((2, n, mixture.d))
-    if mixture.covariance is None:
-        x = mixture.means[mode] + mixture.sigmas[mode, None] * inner
-    else:
-        roots = mixture.covariance.functions(np.sqrt)
-        x = mixture.means[mode]
-        for k in np.unique(mode):
-            mine = mode == k
-            x[mine] += mixture.covariance.applied(k, inner[mine], roots)
-    return x, xi
+    return mixture.from_normals(mode, inner), xi
 
 
 def _between_modes(mixture: GaussianMixture, rho: float, y: Array, gamma: Array) -> Array:

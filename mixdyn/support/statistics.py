@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .checks import Array, IntArray, check_integer, check_positive
 from .errors import InputError
 
 VERDICT_MISS = 1e-6
 DISPLAY_MISS = 0.05
+VERDICT_STDS = 5.0  # standard errors that a mean may be off: beyond with probability 5.7e-7
 POWER = 0.9  # chance with which a difference said to be visible would have been seen
 _TAIL_TERMS = 50_000
 
@@ -46,6 +48,20 @@ class Proportion:
     def interval(self, miss: float = DISPLAY_MISS) -> tuple[float, float]:
         """See :func:`clopper_pearson`."""
         return clopper_pearson(self.successes, self.trials, miss)
+
+
+def standard_error(values: ArrayLike, axis: int = -1) -> Array:
+    """Of the mean of two or more independent values along an axis; NaN of one alone."""
+    array = np.asarray(values, float)
+    return np.asarray(array.std(axis=axis, ddof=1) / math.sqrt(array.shape[axis]))
+
+
+def systematic(weights: ArrayLike, n: int, rng: np.random.Generator) -> IntArray:
+    """n places of weights (m,) >= 0, in order, (n,): evenly spaced points on the cumulative weights
+    from one uniform. Each as often as its weight says, to one draw; unbiased."""
+    above = np.cumsum(np.asarray(weights, float))
+    marks = (np.arange(n) + rng.random()) / n * above[-1]
+    return np.minimum(np.searchsorted(above, marks), len(above) - 1)
 
 
 def _check_miss(miss: float) -> float:

@@ -13,6 +13,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import ExactReverse
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import standard_error
 
 from ..ledger.case import Case
 from .measurement import Arrays, Measurement
@@ -62,7 +63,7 @@ def recall_of_gaussians(case: Case) -> Recall:
             clock = NoiseSchedule.from_alphas_cumprod([1.0 / (1.0 + rho)])
             found = [_one_set(clock, rng.standard_normal((n, d)), rng) for _ in range(sets)]
             gamma, back = (np.array(part) for part in zip(*found, strict=True))
-            error = gamma.std(ddof=1) / math.sqrt(sets)
+            error = float(standard_error(gamma))
             predicted = oracles.gaussian_return(n, d, rho)
             rows.append((n, d, rho, gamma.mean(), error, predicted, back.mean(), sets * _POINTS))
     return Recall(*(np.array(column) for column in zip(*rows, strict=True)))

@@ -21,14 +21,13 @@ from mixdyn.samplers import DDIM, DDPM
 from mixdyn.score import ExactScore
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
-from mixdyn.support.statistics import Proportion
+from mixdyn.support.statistics import VERDICT_STDS, Proportion
 
 from ...ledger.case import Case
 from ..measurement import Measurement
 from ..networks.models import TrainedModel, load, require_models, shipped, shipped_for
 from ..paths import DDIM_STEPS
 
-Z = 5.0  # standard errors of what is drawn: a wrong verdict in 1e6
 _OWN, _OTHER = 2000, 400  # paths of a network in the quick profile
 _EVERY = 64  # draws a step of DDPM
 _FULL = 20
@@ -56,7 +55,7 @@ class Covered:
     @property
     def most(self) -> float:
         """The price at its upper limit."""
-        return self.price.total + Z * self.price.total_error
+        return self.price.total + VERDICT_STDS * self.price.total_error
 
     @property
     def least(self) -> Array:

@@ -38,6 +38,7 @@ from mixdyn.affine.sampler_price import Price
 from mixdyn.run.start import start_error
 from mixdyn.samplers import DDIM, DDPM
 from mixdyn.support.numbers import nearest_double, show_share
+from mixdyn.support.statistics import VERDICT_STDS, standard_error
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
@@ -47,7 +48,7 @@ from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.paths import DDIM_STEPS
 from verify.measure.prices import networks as trained
 from verify.measure.prices.exact_paths import exact_paths, learned_ratios, log_ratios
-from verify.measure.prices.networks import Covered, Z
+from verify.measure.prices.networks import Covered
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -158,7 +159,7 @@ def paths(case: Case, factor: float = 1.0) -> Iterator[Part]:
         mean, error = case.memo(
             f"X13 paths {name}", functools.partial(_mean_ratio, case, sampler, n)
         )
-        allowed = Z * math.hypot(error, found.error)
+        allowed = VERDICT_STDS * math.hypot(error, found.error)
         resolved.append(allowed / found.steps)
         yield Side(
             f"log ratio of exact paths, {name}",
@@ -175,7 +176,7 @@ def _mean_ratio(case: Case, sampler: DDIM, n: int) -> tuple[float, float]:
     plan = ready.plan(case.schedule, ready.grid(case.schedule))
     drawn = exact_paths(case.mixture, case.schedule, plan, n, case.stream("X13 paths"))
     each = log_ratios(case, plan, drawn)
-    return float(each.mean()), float(each.std(ddof=1) / math.sqrt(n))
+    return float(each.mean()), float(standard_error(each))
 
 
 CLAIM.must_fail_narrowly(paths, "{} more than the price", 3.0, factor=lambda s: 1.0 + s)
@@ -201,7 +202,7 @@ def learned(
         if each.price.from_loss is not None:
             yield Side(
                 f"learning, {each.model}",
-                each.price.learning - Z * each.price.learning_error,
+                each.price.learning - VERDICT_STDS * each.price.learning_error,
                 at_most=each.price.from_loss,
                 tolerance=Tolerance(rtol=1e-9),
             )
@@ -232,14 +233,14 @@ def _learning(case: Case, model: TrainedModel, found: Covered, factor: float) ->
             "X13 drawn", lambda: exact_paths(case.mixture, case.schedule, plan, n, seed)
         )
         each = learned_ratios(case, plan, drawn, model.score)
-        return float(each.mean()), float(each.std(ddof=1) / math.sqrt(n))
+        return float(each.mean()), float(standard_error(each))
 
     mean, error = case.memo(f"X13 ratios {model.name}", measure)
     return Side(
         f"log ratio of exact paths, {model.name}",
         mean,
         equals=factor * found.price.learning,
-        tolerance=Tolerance(atol=Z * math.hypot(error, found.price.learning_error)),
+        tolerance=Tolerance(atol=VERDICT_STDS * math.hypot(error, found.price.learning_error)),
     )
 
 
@@ -264,7 +265,7 @@ def _tables(case: Case, models: Sequence[TrainedModel], found: Sequence[Covered]
     every = []
     for model in models:
         price = trained.of_every_step(case, model)
-        most = price.total + Z * price.total_error
+        most = price.total + VERDICT_STDS * price.total_error
         weights = case.mixture.weights[[int(np.argmin(case.mixture.weights))]]
         least = float(np.exp(mixdyn.bounds.log_kl_coverage(most, np.log(weights)))[0])
         every.append((model.name, price.steps, price.learning, price.total, weights[0], least))

@@ -28,6 +28,7 @@ import mixdyn
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.samplers import DDIM
 from mixdyn.samplers.best_grid import START_NATS
+from mixdyn.support.statistics import VERDICT_STDS
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
@@ -35,7 +36,6 @@ from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.prices.grids import BEST, LEAST, grid_prices, grids
-from verify.measure.prices.networks import Z
 from verify.measure.prices.quality import quality
 
 CLAIM = Claim.from_docstring(
@@ -106,7 +106,7 @@ def learned(
     for model in models:
         for steps in (k for k in _COUNTS if k <= case.schedule.T):
             mine, other = (_total(case, model, steps, name) for name in (ours, "quadratic"))
-            error = Z * math.hypot(mine[1], other[1])
+            error = VERDICT_STDS * math.hypot(mine[1], other[1])
             yield Side(
                 f"total of {steps} steps, {model.name}",
                 factor * mine[0],

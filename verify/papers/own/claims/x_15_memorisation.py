@@ -25,6 +25,7 @@ import numpy as np
 
 from mixdyn import bounds, oracles
 from mixdyn.support.checks import Array
+from mixdyn.support.statistics import VERDICT_STDS, standard_error
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
@@ -144,7 +145,7 @@ def data(case: Case, lost: float = 0.0, others: float = 1.0) -> Iterator[Part]:
         "draws that come back, Gaussian data",
         found.came_back,
         equals=(1.0 - lost) * found.mean,
-        tolerance=Tolerance(atol=5.0),
+        tolerance=Tolerance(atol=VERDICT_STDS),
         scale=np.sqrt(found.mean * (1.0 - found.mean) / found.n_draws + 1.0 / found.n_draws**2),
         where={"rho": found.rho},
     )
@@ -156,7 +157,7 @@ def data(case: Case, lost: float = 0.0, others: float = 1.0) -> Iterator[Part]:
         sets.mean(axis=1),
         at_least=0.0,
         tolerance=Tolerance(atol=1.0),
-        scale=5.0 * sets.std(axis=1, ddof=1) / math.sqrt(sets.shape[1]) + 1e-12,
+        scale=VERDICT_STDS * standard_error(sets) + 1e-12,
         where={"rho": own.rho},
     )
     high = bounds.return_at_most(own.density[..., None], own.size, MARGINS)
@@ -168,7 +169,7 @@ def data(case: Case, lost: float = 0.0, others: float = 1.0) -> Iterator[Part]:
         above.mean(axis=1),
         at_most=0.0,
         tolerance=Tolerance(atol=1.0),
-        scale=5.0 * above.std(axis=1, ddof=1) / math.sqrt(above.shape[1]) + 1e-12,
+        scale=VERDICT_STDS * standard_error(above) + 1e-12,
         where={"rho": own.rho},
     )
     yield lambda: _levels(own.rho, own.density, own.gamma, own.size)
@@ -179,7 +180,7 @@ def _against(name: str, found: Recall, exact: Array) -> Side:
         name,
         found.mean,
         equals=exact,
-        tolerance=Tolerance(atol=5.0),
+        tolerance=Tolerance(atol=VERDICT_STDS),
         scale=found.std_error,
         where={"n": found.size, "d": found.d, "rho": found.rho},
     )

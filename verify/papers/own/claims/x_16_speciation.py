@@ -34,6 +34,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.numbers import Log10
+from mixdyn.support.statistics import VERDICT_STDS
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
@@ -171,7 +172,7 @@ def clones(case: Case, power: float = 2.0, lost: float = 0.0) -> Iterator[Part]:
         "clones that agree",
         found.agreed / found.n,
         equals=(1.0 - lost) * expected,
-        tolerance=Tolerance(atol=5.0),
+        tolerance=Tolerance(atol=VERDICT_STDS),
         scale=spread,
         where={"t": found.t},
     )
@@ -182,7 +183,7 @@ def clones(case: Case, power: float = 2.0, lost: float = 0.0) -> Iterator[Part]:
             "clones that agree, against the closed form",
             found.agreed / found.n,
             equals=law,
-            tolerance=Tolerance(atol=5.0),
+            tolerance=Tolerance(atol=VERDICT_STDS),
             scale=np.sqrt(law * (1.0 - law) / found.n + 1.0 / found.n**2),
             where={"t": found.t},
         )
