@@ -150,23 +150,23 @@ def _one_mode(case: Case, posterior: float, power: int) -> Iterator[Part]:
 
 @CLAIM.sampled(unit="draws")
 def shapes(
-    case: Case, posterior: float = 1.0, power: int = 2, share: float = 1.0
+    case: Case, posterior: float = 1.0, share: float = 1.0
 ) -> Iterator[Part] | NotApplicable:
     """What diagonal and isotropic kernels cost against full ones, by draws of the true kernel.
     share: a factor on the closed excess."""
     if case.mixture.d == 1:
         return NotApplicable("In one dimension all shapes of a kernel are one.")
-    return _shapes(case, posterior, power, share)
+    return _shapes(case, posterior, share)
 
 
-def _shapes(case: Case, posterior: float, power: int, share: float) -> Iterator[Part]:
+def _shapes(case: Case, posterior: float, share: float) -> Iterator[Part]:
     from scipy.stats import norm
 
     drawn = case.memo("X14 draws", lambda: _drawn(case))
     for name, shape in measure.SHAPES.items():
         mean, error, wanted = [], [], []
         for kernels, x in drawn:
-            full = kernels.covariance(posterior, power)
+            full = kernels.covariance(posterior)
             ratio = _log_ratio(kernels, x, full, shape(full))
             mean.append(float(ratio.mean()))
             # States are given: the mean over them strays by the draws alone.

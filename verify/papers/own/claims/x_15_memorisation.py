@@ -19,7 +19,7 @@ Source: our result; it says when networks of arXiv 2406.09358 v2, section 4 must
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -54,17 +54,12 @@ def gaussian(
     case: Case,
     others: float = 1.0,
     margin: float = 1.0,
-    law: Callable[[int, int, float], float] = oracles.gaussian_return,
 ) -> Iterator[Part]:
     """Both sides on Gaussian data. others: a factor on n - 1; margin: on what e^-a adds."""
     problems = [(n, d, share) for n, d in GAUSSIAN for share in _SHARES]
     seen = case.memo("X15 exact", lambda: [_gaussian(*problem) for problem in problems])
     rho, exact = (np.array(part) for part in zip(*seen, strict=True))
     n, d, _ = (np.array(part) for part in zip(*problems, strict=True))
-    if law is not oracles.gaussian_return:
-        exact = np.array(
-            [law(*each) for each in zip(n.tolist(), d.tolist(), rho.tolist(), strict=True)]
-        )
     low = [_at_least(*each, others) for each in zip(n, d, rho, strict=True)]
     high = [_at_most(*each, margin) for each in zip(n, d, rho, strict=True)]
     where = {"n": n, "d": d, "rho": rho}

@@ -75,7 +75,8 @@ def parting(
     pairs: float = 1.0,
     margin: float = 1.0,
 ) -> Iterator[Part]:
-    """Two modes, all pairs, and what is left from tau_2 on; logarithms."""
+    """Two modes, all pairs, and what is left from tau_2 on; logarithms. margin: a factor on the
+    exponent of the bound there."""
     pair = geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0])
     weights = case.mixture.weights[[pair.i, pair.j]] / case.mixture.weights[[pair.i, pair.j]].sum()
     times, v = grid_levels(case)
@@ -89,9 +90,7 @@ def parting(
         tolerance=Tolerance(rtol=1e-9, log=True),
         where={"k": k},
     )
-    square, roots, ratio = case.memo("X16 pairs", lambda: pair_table(case.mixture))
-    each = law(square[:, None] / v, ratio[:, None]) + np.log(2.0 * np.cosh(0.5 * ratio))[:, None]
-    bound = np.log(pairs) + np.logaddexp.reduce(np.log(roots)[:, None] + each, axis=0)
+    bound = np.log(pairs) + _of_pairs(case, law, v)
     product = case.mixture.product_axes() is not None
     if product:
         exact = case.memo("X16 product", lambda: log_product_parting(case.mixture, v))
@@ -104,24 +103,34 @@ def parting(
             telling=bound < 0.0,
             where={"t": times, "v": v},
         )
-    late = [(kappa, _separated(case, kappa)) for kappa in KAPPAS]
-    late = [(kappa, t) for kappa, t in late if t is not None]
-    if late:
-        kappas, ts = (np.array(part) for part in zip(*late, strict=True))
-        v_late = case.schedule.effective_variance(float(case.mixture.sigma))[ts]
-        terms = law(square[:, None] / v_late, ratio[:, None])
-        terms = terms + (np.log(roots) + np.log(2.0 * np.cosh(0.5 * ratio)))[:, None]
-        ceiling = math.log(0.5 * (case.mixture.N - 1)) - margin * 0.5 * kappas * case.mixture.d
-        yield Side(
-            "the sum over pairs where all are separated",
-            np.logaddexp.reduce(terms, axis=0),
-            at_most=ceiling,
-            tolerance=Tolerance(rtol=1e-9, log=True),
-            telling=ceiling < 0.0,
-            where={"t": ts, "kappa": kappas},
-        )
+    yield from _late(case, lambda v: _of_pairs(case, law, v), margin)
     yield lambda: _table(pair.length**2 / v, times, bound, exact if product else None)
     yield {"agreement at the saddle's birth, k = 4": float(oracles.two_mode_return(4.0))}
+
+
+def _of_pairs(case: Case, law: Callable[[Array, ArrayLike], Array], v: Array) -> Array:
+    """log of the sum over pairs, each alone, at effective variances v (K,)."""
+    square, roots, ratio = case.memo("X16 pairs", lambda: pair_table(case.mixture))
+    each = law(square[:, None] / v, ratio[:, None]) + np.log(2.0 * np.cosh(0.5 * ratio))[:, None]
+    return np.asarray(np.logaddexp.reduce(np.log(roots)[:, None] + each, axis=0))
+
+
+def _late(case: Case, sums: Callable[[Array], Array], margin: float) -> Iterator[Part]:
+    """The sum over pairs where tau_2 says that all are separated. margin: on the exponent."""
+    late = [(kappa, _separated(case, kappa)) for kappa in KAPPAS]
+    late = [(kappa, t) for kappa, t in late if t is not None]
+    if not late:
+        return
+    kappas, ts = (np.array(part) for part in zip(*late, strict=True))
+    ceiling = math.log(0.5 * (case.mixture.N - 1)) - margin * 0.5 * kappas * case.mixture.d
+    yield Side(
+        "the sum over pairs where all are separated",
+        sums(case.schedule.effective_variance(float(case.mixture.sigma))[ts]),
+        at_most=ceiling,
+        tolerance=Tolerance(rtol=1e-9, log=True),
+        telling=ceiling < 0.0,
+        where={"t": ts, "kappa": kappas},
+    )
 
 
 def _separated(case: Case, kappa: float) -> int | None:
@@ -205,6 +214,12 @@ CLAIM.must_fail_narrowly(
     0.5,
     when=lambda case: case.mixture.product_axes() is not None,
     pairs=lambda less: 1.0 - less,
+)
+CLAIM.must_fail(
+    parting,
+    "1.5 times the exponent from tau_2 on",
+    when=lambda case: any(_separated(case, kappa) is not None for kappa in KAPPAS),
+    margin=1.5,
 )
 CLAIM.must_fail(clones, "gamma to the third", power=3.0)
 CLAIM.must_fail_narrowly(clones, "a share {} of the agreements lost", 0.5, lost=lambda less: less)
