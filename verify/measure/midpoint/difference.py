@@ -15,8 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, oracles
+from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 
 from ...ledger.case import Case
+from ..paths import FLOW_RTOL, extent
 from .bound import own_bound
 from .comparison_diffusion import reference_from
 from .stretch import HALF_WIDTH, require_window
@@ -44,43 +47,49 @@ class Link:
         return self.log_truth - self.log_bound if self.lower else self.log_bound - self.log_truth
 
 
-def links(case: Case, growth: float = 1.0, stretch: float = 1.0) -> list[Link]:
+def links(case: Case, growth: float = 1.0, stretch: float = 1.0, nearer: float = 0.0) -> list[Link]:
     """The links on a case, the published chain's first. growth, stretch: factors on X3's exponent
-    and on X5's length, 1 for the results themselves. NotApplicableError without a window."""
-    window = require_window(case)
-    pair, t = window.pair, window.t
+    and on X5's length, 1 for the results themselves; nearer: a share by which X2' is to come nearer
+    to the pair's line. NotApplicableError without a window."""
+    t = require_window(case).t
     v = case.schedule.effective_variance(float(case.mixture.sigma))
     v_start, v_end = float(v[t]), float(v[0])
     return [
-        *_across(case, pair.length, v_start, v_end),
+        *_across(case, (v_start, v_end), nearer),
         *_staying(case, (v_start, v_end), growth),
         *_leaving(case, t, stretch),
     ]
 
 
-def _across(case: Case, length: float, v_start: float, v_end: float) -> list[Link]:
-    """How far across the pair, with probability 1 - DELTA, over l; truth: the quantile itself."""
+def _across(case: Case, v: tuple[float, float], nearer: float) -> list[Link]:
+    """How far across the pair, with probability 1 - DELTA, over l; truth: where the engine's flow
+    of the two modes takes a start at that quantile."""
     from scipy.stats import chi2
 
-    d, sigma = case.mixture.d, math.sqrt(v_end)
-    published = float(bounds.tube_distance_high_probability(d, DELTA, sigma, 1.0, 0.0))
-    # One direction is along the pair; on a line nothing is across.
-    across = math.sqrt(float(chi2.isf(DELTA, d - 1))) * sigma if d > 1 else 0.0
-    if across == 0.0:
+    d, pair, (v_start, v_end) = case.mixture.d, require_window(case).pair, v
+    if d == 1:  # on a line nothing is across
         return []
-    truth = math.log(across / length)
-    own = math.log(math.sqrt(v_end / v_start) * math.sqrt(v_start) * across / sigma / length)
+    published = float(bounds.tube_distance_high_probability(d, DELTA, math.sqrt(v_end), 1.0, 0.0))
+    # One direction is along the pair.
+    start = math.sqrt(v_start * float(chi2.isf(DELTA, d - 1)))
+    own = (1.0 - nearer) * math.sqrt(v_end / v_start) * start
+    truth = math.log(case.memo("X21 across", lambda: _end_across(case, start, v)) / pair.length)
+    name = "distance across the pair, over l"
     return [
-        Link(
-            "distance across the pair, over l",
-            "T4.2",
-            True,
-            math.log(published / length),
-            truth,
-            False,
-        ),
-        Link("distance across the pair, over l", "X2'", False, own, truth, False),
+        Link(name, "T4.2", True, math.log(published / pair.length), truth, False),
+        Link(name, "X2'", False, math.log(own / pair.length), truth, False),
     ]
+
+
+def _end_across(case: Case, start: float, v: tuple[float, float]) -> float:
+    """The distance from the pair's line at which the flow of its two modes ends from `start`."""
+    pair, sigma = require_window(case).pair, float(case.mixture.sigma)
+    two = GaussianMixture([pair.mu_i, pair.mu_j], sigma)
+    axis = np.eye(case.mixture.d)[np.argmin(np.abs(pair.direction))]
+    normal = axis - (axis @ pair.direction) * pair.direction
+    y = pair.midpoint + start * normal / np.linalg.norm(normal)
+    solver = DormandPrince(rtol=FLOW_RTOL, atol=FLOW_RTOL * extent(two))
+    return float(pair.orthogonal_distance(integrate_ode(two, y[None], list(v), solver).y)[0])
 
 
 def _staying(case: Case, v: tuple[float, float], growth: float) -> list[Link]:

@@ -72,13 +72,16 @@ LOG = Tolerance(rtol=1e-5, log=True)
 
 
 @CLAIM.exact(unit="links")
-def chain(case: Case, growth: float = 1.0, stretch: float = 1.0) -> Iterator[Part]:
-    """Every link. growth: a factor on X3's exponent; stretch: on X5's length."""
+def chain(
+    case: Case, growth: float = 1.0, stretch: float = 1.0, nearer: float = 0.0
+) -> Iterator[Part]:
+    """Every link. growth: a factor on X3's exponent; stretch: on X5's length; nearer: a share by
+    which X2' is to come nearer."""
     if find_window(case) is None:
         yield Hypothesis("separation", 0.0)
         yield "The closest pair is not separated with margin 7 at any noisy node."
         return
-    found = links(case, growth, stretch)
+    found = links(case, growth, stretch, nearer)
     yield Hypothesis("separation", 1.0, 0.0)
     for link in found:
         bound = {"at_least" if link.lower else "at_most": link.log_bound}
@@ -89,6 +92,13 @@ def chain(case: Case, growth: float = 1.0, stretch: float = 1.0) -> Iterator[Par
     yield lambda: [_numbers(found), _table(found)]
 
 
+CLAIM.must_fail_narrowly(
+    chain,
+    "across the pair nearer by a share of {}",
+    0.5,
+    nearer=lambda less: less,
+    when=lambda case: case.mixture.d > 1 and find_window(case) is not None,
+)
 CLAIM.must_fail_narrowly(chain, "Λ shorter by a share of {}", 0.9, growth=lambda less: 1.0 - less)
 CLAIM.must_fail_narrowly(
     chain,
