@@ -427,3 +427,15 @@ def test_the_two_forms_of_a_plan_are_the_same_step(betas, eta, data):
     size = plan.denoise * std_t / alpha_t
     assert (np.abs(c_eps + size) <= 32 * EPS * (np.abs(size) + c_x * std_t)).all()
     assert (c_noise == plan.noise_std).all()
+
+
+def test_the_times_nearest_to_levels_of_noise_are_those_by_ratio():
+    for schedule in (NoiseSchedule.linear(), NoiseSchedule.flow_matching(50)):
+        rho = schedule.rho[1:]
+        inside = rho[np.isfinite(rho)]
+        assert schedule.nearest_times(1.001 * inside).tolist() == list(range(1, len(inside) + 1))
+        low, high = inside[3], inside[4]
+        assert schedule.nearest_times([np.sqrt(low * high) * 1.001]).tolist() == [5]
+        assert schedule.nearest_times([np.sqrt(low * high) * 0.999, 1e-30]).tolist() == [4, 1]
+    with pytest.raises(InputError, match="> 0"):
+        schedule.nearest_times([1.0, 0.0])

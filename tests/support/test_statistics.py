@@ -12,12 +12,15 @@ from scipy.stats import binom, chi2_contingency
 from mixdyn.support.errors import InputError
 from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import (
+    VERDICT_STDS,
     Proportion,
     clopper_pearson,
     detectable_rate,
     heterogeneity,
     log_binomial_tail,
     log_order_tail,
+    standard_error,
+    systematic,
     trials_to_bound,
     trials_to_tell,
 )
@@ -196,3 +199,18 @@ def test_every_text_leaves_the_rounding_of_shares_to_the_one_function():
         if own.search(line)
     ]
     assert found == []
+
+
+def test_systematic_draws_come_as_often_as_weights_say_to_one_and_without_bias():
+    weights, rng, n = np.array([0.0, 2.0, 0.5, 1.0, 0.0]), np.random.default_rng(0), 10
+    counts = np.array([np.bincount(systematic(weights, n, rng), minlength=5) for _ in range(4000)])
+    wanted = n * weights / weights.sum()
+    assert (np.abs(counts - wanted) < 1.0).all()
+    assert (np.abs(counts.mean(axis=0) - wanted) < 6.0 * standard_error(counts, 0) + 1e-12).all()
+
+
+def test_a_standard_error_is_that_of_the_mean():
+    values = np.random.default_rng(1).normal(3.0, 2.0, (2000, 100))
+    spread = (values.mean(axis=1) - 3.0).std()
+    assert standard_error(values).mean() == pytest.approx(spread, rel=0.1)
+    assert (np.abs(values.mean(axis=1) - 3.0) < VERDICT_STDS * 2.0 / 10.0).all()
