@@ -112,6 +112,8 @@ class StepAccounts(Accounts):
         """Of draws of each node's own."""
         (n, seed), plan = draws, self.plan
         exact = model_for(mixture, plan.schedule)
+        size = 8.0 * len(self.noise_var) * n
+        check_memory(size, _BYTES, "what draws give at every step", "Lower n.")
         each = np.empty((len(self.noise_var), n))
         for k, t in enumerate(plan.t[:-1].tolist()):
             x_0, xi = draw_noised(mixture, n, (seed, k))

@@ -38,7 +38,7 @@ from ..score.information import second_moment
 from ..score.information_curve import Curve
 from ..score.protocol import model_for
 from ..support.checks import Array, check_integer, describe
-from ..support.errors import InputError
+from ..support.errors import InputError, MemoryLimitError, NotApplicableError
 from .accounts import Accounts, accounts_of, most_from_loss, start_nats
 from .impulses import transcribe
 from .plan import Plan
@@ -174,16 +174,32 @@ def plan_of(sampler: Any, schedule: NoiseSchedule) -> StepPlan | Plan:
         return sampler
     if isinstance(sampler, ExactReverse):
         return bridge_plan(schedule, sampler.grid(schedule), 1.0)
-    if hasattr(sampler, "plan") and hasattr(sampler, "grid"):
+    made = not isinstance(sampler, type)
+    if made and hasattr(sampler, "plan") and hasattr(sampler, "grid"):
         found: StepPlan = sampler.plan(schedule, sampler.grid(schedule))
         return found
-    if hasattr(sampler, "stepper"):
-        return transcribe(sampler, schedule=schedule)
+    if made and hasattr(sampler, "stepper"):
+        return _transcribed(sampler, schedule)
     raise InputError(
         "a price is that of a sampler of ours or of a Plan",
         describe(sampler),
         "Transcribe it first: mixdyn.transcribe.",
     )
+
+
+def _transcribed(sampler: Any, schedule: NoiseSchedule) -> Plan:
+    """The plan of a sampler without one of its own; what the transcription meets of one that has
+    none is nothing that its user could mend."""
+    try:
+        return transcribe(sampler, schedule=schedule)
+    except MemoryLimitError:
+        raise
+    except InputError as error:
+        raise NotApplicableError(
+            "a price is that of steps whose noise does not depend on the state",
+            describe(sampler),
+            "Price DDPM, DDIM with eta > 0 or a hybrid, or judge it by sampling.",
+        ) from error
 
 
 def _exact(mixture: GaussianMixture, books: Accounts, draws: tuple[int | None, int]) -> Price:

@@ -14,7 +14,7 @@ from mixdyn.samplers.options import samplers
 from mixdyn.support.checks import check_integer
 from mixdyn.support.errors import InputError
 from mixdyn.support.files import check_output, write_text
-from mixdyn.support.numbers import dump_json
+from mixdyn.support.numbers import dump_json, show_number
 
 from .inputs import build_model, build_sampler, given, read_problem
 from .requests import PriceRequest
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mixdyn.problem.schedule import NoiseSchedule
 
 _SHOWN = 5  # steps
+_SEEN = 1e-6  # of a mode's weight: less is no guarantee
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,6 @@ def _finite(value: float) -> float | None:
 
 def print_price(summary: PriceSummary, console: Console) -> None:
     """The result of `mixdyn price`."""
-    from mixdyn.support.numbers import show_number
-
     from .render import print_table
 
     def shown(value: float | None, error: float = 0.0) -> str:
@@ -178,9 +177,19 @@ def print_price(summary: PriceSummary, console: Console) -> None:
         heads = "rho from | to | steps | learning"
         print_table(console, f"The dearest of {len(summary.by_step)} noisy steps", heads, steps)
     console.print(summary.words, markup=False)
-    if summary.least_weights is not None:
-        k = int(np.argmin(summary.weights))
-        console.print(
-            f"No mode can be lost: the lightest, of weight {show_number(summary.weights[k], 3)}, "
-            f"keeps at least {show_number(summary.least_weights[k], 3)}."
+    if summary.least_weights is not None and len(summary.weights) > 1:
+        console.print(_kept(summary.weights, summary.least_weights))
+
+
+def _kept(weights: list[float], least: list[float]) -> str:
+    """What the price guarantees the lightest mode, where that is seen in some practical run."""
+    k = int(np.argmin(weights))
+    if least[k] < _SEEN * weights[k]:
+        return (
+            f"It does not say that no mode is lost: of the lightest, of weight "
+            f"{show_number(weights[k], 3)}, it guarantees less than a millionth."
         )
+    return (
+        f"No mode can be lost: the lightest, of weight {show_number(weights[k], 3)}, "
+        f"keeps at least {show_number(least[k], 3)}."
+    )

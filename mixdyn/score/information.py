@@ -25,10 +25,11 @@ from numpy.typing import ArrayLike
 
 from ..problem.checks import check_mixture
 from ..problem.mixture import GaussianMixture
-from ..support.checks import Array, check_array, check_integer
+from ..support.checks import Array, check_array, check_integer, check_memory
 from ..support.errors import InputError
 from ..support.statistics import standard_error, systematic
 
+_BYTES = 4e9  # of all draws of a call
 _REACH = 9.5  # standard deviations of each mode that are integrated
 _RATIO = 18.0  # gaps of more standard deviations leave nothing between two modes: exp(-18^2/8)
 _DIGITS = 33.0  # natural logarithm of the rule's error
@@ -168,7 +169,10 @@ def lines_of(mixture: GaussianMixture) -> list[Line] | None:
         return None
     away = mixture.means - mixture.means[0]
     far = away[np.argmax(np.square(away).sum(axis=1))]
-    direction = far / np.linalg.norm(far)
+    length = float(np.linalg.norm(far))
+    if length == 0.0:  # modes of one sigma at one place are one
+        return []
+    direction = far / length
     along = away @ direction
     off = np.abs(away - along[:, None] * direction).max()
     if off > 64 * np.finfo(float).eps * np.abs(mixture.means).max():
@@ -257,6 +261,7 @@ def _draws(mixture: GaussianMixture, levels: Array, n: int | None, seed: int) ->
     """(2, k, n): what each draw gives beside the closed forms."""
     most = _DRAWN // (mixture.N * max(len(levels), 1))
     count = int(np.clip(most, _FEWEST, _DRAWS)) if n is None else check_integer(n, "n", 2)
+    check_memory(16.0 * count * len(levels), _BYTES, "what draws give at every level", "Lower n.")
     x, xi = draw_noised(mixture, count, (seed,))
     found = np.empty((2, len(levels), count))
     size = max(_ROWS // mixture.N, 1)
@@ -298,6 +303,7 @@ def _of_one_sigma(mixture: GaussianMixture, levels: Array, x: Array, xi: Array) 
 
 def draw_noised(mixture: GaussianMixture, n: int, seed: tuple[int, ...]) -> tuple[Array, Array]:
     """Clean data x_0 and noise (n, d) each, every mode as often as its weight says, to one draw."""
+    check_memory(16.0 * n * (mixture.d + 1), _BYTES, "the draws", "Lower n.")
     rng = np.random.default_rng([0x696E666F, *seed])
     mode = systematic(mixture.weights, n, rng)
     inner, xi = rng.standard_normal((2, n, mixture.d))

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -39,7 +40,6 @@ def test_a_model_has_its_learning_priced(run):
     result = run("--model", "tilted:f", "-n", 200, "--out", "p.json")
     assert result.exit_code == 0, result.output
     assert "learning" in result.stdout
-    assert "No mode can be lost" in result.stdout
     told = json.loads(Path("p.json").read_text(encoding="utf-8"))
     assert told["learning"] > 0.0
     assert told["learning_error"] > 0.0
@@ -87,3 +87,38 @@ def test_what_is_wrong_is_said_in_one_line(run, options, rule):
     assert result.stderr.startswith("error: ")
     assert rule in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("sampler", ["analytic", "checked", "adaptive"])
+def test_samplers_whose_noise_depends_on_the_state_are_refused_as_such(run, sampler):
+    result = run("--sampler", sampler, "--steps", 6)
+    assert result.exit_code == 2
+    assert "noise does not depend on the state" in result.stderr
+    assert "judge it by sampling" in result.stderr
+
+
+def test_a_price_that_guarantees_nothing_does_not_say_that_no_mode_is_lost(run):
+    result = run("--sampler", "ddim", "--eta", 1, "--steps", 2)
+    assert result.exit_code == 0, result.output
+    assert "No mode can be lost" not in result.stdout
+    assert "less than a millionth" in result.stdout
+    little = run("--sampler", "exact", "--steps", 6)
+    assert "No mode can be lost" in little.stdout
+    alone = run("--mixture", "grid:side=1", "--sampler", "ddim", "--eta", 1, "--steps", 6)
+    assert "mode is lost" not in alone.stdout
+    assert "No mode" not in alone.stdout
+
+
+def test_points_at_one_place_cost_no_steps(run):
+    np.savez("same.npz", data=np.ones((7, 2)))
+    result = run("--mixture", "same.npz", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["steps"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_more_draws_than_memory_holds_are_refused_in_a_line(run):
+    np.savez("full.npz", means=np.eye(2), covariance=[[0.2, 0.1], [0.1, 0.3]])
+    for options in (("--mixture", "full.npz"), ("--model", "tilted:f")):
+        result = run(*options, "-n", 10**12)
+        assert result.exit_code == 2, result.output
+        assert "Lower n." in result.stderr
