@@ -23,10 +23,11 @@ from numpy.typing import ArrayLike
 from ..problem.checks import check_mixture
 from ..problem.mixture import GaussianMixture
 from ..problem.noise import resolve_seed
-from ..support.checks import Array, IntArray, check_array, check_integer
+from ..support.checks import Array, IntArray, check_array, check_integer, check_memory
 from ..support.errors import InputError, NotApplicableError
 from ..support.statistics import standard_error, systematic
 
+_BYTES = 4e9  # of all states of a call
 _ENTRIES = 1 << 22  # held of the states at a time: 32 MiB
 _TABLE = 1 << 17  # of a block of modes: 1 MiB, for the caches
 _COARSE, _FINE = 25, 5  # levels of a search, and between two of them
@@ -184,6 +185,7 @@ class _Clones:
         if mixture.has_common_sigma and (self.means[places][classes] == self.means).all():
             self.means, self.weights = self.means[places], weights
             self.classes = np.arange(len(places))
+        check_memory(16.0 * n * (mixture.d + 1), _BYTES, "the states of clones", "Lower n.")
         rng = np.random.default_rng(seed)
         self.own = systematic(self.weights, n, rng)
         self.noise = rng.standard_normal((n, mixture.d))
@@ -191,6 +193,9 @@ class _Clones:
 
     def at(self, rho: Array) -> CloneReturn:
         """Over all states."""
+        check_memory(
+            16.0 * self.n * len(rho), _BYTES, "what states give at every level", "Lower n."
+        )
         agree, known = np.empty((len(rho), self.n)), np.empty((len(rho), self.n))
         one_sigma, n_classes = self.mixture.has_common_sigma, len(self.log_weights)
         labelled = n_classes < len(self.weights)

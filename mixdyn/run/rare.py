@@ -24,7 +24,7 @@ from ..geometry.pairs import Mask, Pair, pair, squared_distances, two_nearest
 from ..problem.checks import check_common_sigma, check_mixture, check_schedule
 from ..problem.noise import Seed, resolve_seed
 from ..score import ExactScore
-from ..support.checks import Array, IntArray, check_array, check_integer, check_positive
+from ..support.checks import Array, IntArray, check_array, check_integer, check_positive, describe
 from ..support.errors import InputError, NotApplicableError
 from ..support.statistics import DISPLAY_MISS, systematic
 from .path_cost import noisy_steps
@@ -114,7 +114,10 @@ def rare_event(
     given = None if x is None else check_array(x, "x", ndim=1) / chain.alpha[0]
     if given is not None and given.shape != (mixture.d,):
         raise InputError(f"x must have shape ({mixture.d},)", given.shape, "Pass one state.")
-    paths = _Paths(chain, (event or Between()).gaps(mixture), given)
+    where = Between() if event is None else event
+    if not isinstance(where, Between):
+        raise InputError("an event is a geometry.Between", describe(where), "Name the gaps by one.")
+    paths = _Paths(chain, where.gaps(mixture), given)
     cost = size * chain.clock.plan.grid.steps
     most = int(check_integer(budget, "budget", 1)) // cost
     if most < _FIRST_RUNS:
@@ -175,11 +178,11 @@ class _Chain:
         start: int | None,
         sigma2: float,
     ) -> _Chain:
-        planned = getattr(sampler, "plan", None)
+        planned = None if isinstance(sampler, type) else getattr(sampler, "plan", None)
         if planned is None:
             raise NotApplicableError(
                 "rare events are those of a sampler with a plan of steps",
-                type(sampler).__name__,
+                describe(sampler),
                 "Use DDPM, DDIM with eta > 0 or Hybrid; count others by sampling.",
             )
         plan = planned(schedule, sampler.grid(schedule, start))

@@ -10,7 +10,7 @@ from mixdyn.problem import presets
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.run import clones
 from mixdyn.run.clones import clone_return, memorisation, speciation
-from mixdyn.support.errors import InputError, NotApplicableError
+from mixdyn.support.errors import InputError, MemoryLimitError, NotApplicableError
 
 _ONE = GaussianMixture([[0.0]], 0.1)
 RHO = np.geomspace(1e-3, 10.0, 7)
@@ -128,3 +128,13 @@ def test_bad_input_is_one_line(call, error, words):
     means, _ = _scattered()
     with pytest.raises(error, match=words):
         call(GaussianMixture(means, 0.1))
+
+
+def test_more_states_than_memory_holds_are_refused():
+    data = GaussianMixture.from_data(np.eye(3), 0.0)
+    for call in (memorisation, speciation):
+        with pytest.raises(MemoryLimitError, match="Lower n"):
+            call(data, n=10**12)
+    for levels, n in ([1.0], 10**12), (np.ones(100_000), 10_000):
+        with pytest.raises(MemoryLimitError, match="Lower n"):
+            clone_return(data, levels, n=n)

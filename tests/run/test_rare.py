@@ -202,3 +202,10 @@ def test_gaps_are_those_of_neighbours():
     assert [(g.i, g.j) for g in Between().gaps(row)] == [(0, 1), (1, 2)]
     points = np.array([[0.5, 0.0], [0.5, 0.05], [0.5, 0.2], [0.05, 0.0], [0.5, 0.45]])
     assert Between().holds(square, points).tolist() == [True, True, False, False, False]
+
+
+@pytest.mark.parametrize("options", [{"event": 3}, {"event": "all"}, {"sampler": DDIM}])
+def test_what_is_no_event_or_no_sampler_is_one_line(options):
+    given = {"sampler": DDIM(eta=1.0, steps=5), "event": None} | options
+    with pytest.raises(InputError, match="received"):
+        rare_event(presets.line(), NoiseSchedule.linear(T=10), rng=0, **given)
