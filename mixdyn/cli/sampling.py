@@ -205,8 +205,8 @@ def _summarise(
 
 def conditional_weights(mixture: GaussianMixture, model: object) -> Array:
     """(N,) weights of the modes that were asked for: all, or of a guided score those of its class,
-    0 elsewhere."""
-    if not isinstance(model, GuidedScore):
+    0 elsewhere; with weight -1 it is the score of all."""
+    if not isinstance(model, GuidedScore) or model.weight == -1.0:
         return mixture.weights
     weights = np.zeros(mixture.N)
     chosen = list(model.modes)

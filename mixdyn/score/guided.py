@@ -9,9 +9,11 @@ import numpy as np
 from ..problem.checks import check_mixture, check_schedule
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
-from ..support.checks import Array, check_integer, check_points, check_real, describe
+from ..support.checks import LARGEST, Array, check_integer, check_points, check_real, describe
 from ..support.errors import InputError
 from .protocol import Level, ScoreModel, at_levels, checked_eps, level, model_for, unseen_x0
+
+_LARGEST = 1e6  # weight: 16 digits of the difference of two predictions leave ten
 
 
 class GuidedScore:
@@ -67,6 +69,10 @@ class GuidedScore:
     ) -> None:
         self.schedule = check_schedule(schedule)
         self.weight = check_real(weight, "weight")
+        if abs(self.weight) > _LARGEST:
+            raise InputError(
+                f"weight must be at most {_LARGEST:g} in size", weight, "Guide by a smaller one."
+            )
         both = [at_levels(model_for(m, schedule), schedule) for m in (conditional, unconditional)]
         self.conditional, self.unconditional = both
         self.own_threads = any(getattr(model, "own_threads", False) for model in both)
@@ -83,11 +89,21 @@ class GuidedScore:
     def eps(self, x: Array, at: int | Level) -> Array:
         """The guided noise prediction, (n, d)."""
         where = level(self.schedule, at)
-        points = check_points(x, self.d if hasattr(self, "d") else np.shape(x)[-1])
+        points = self._points(x)
         wanted = checked_eps(self.conditional, points, where)
         if self.weight == 0.0:
             return wanted
         return wanted + self.weight * (wanted - checked_eps(self.unconditional, points, where))
+
+    def _points(self, x: Array) -> Array:
+        given = np.asarray(x)
+        if abs(self.weight) > 1.0 and given.dtype.kind == "f" and (np.abs(given) > LARGEST).any():
+            raise InputError(
+                f"states of a guided run must be at most {LARGEST:g} in size",
+                f"{np.abs(given).max():g} with weight {self.weight:g}",
+                "The run diverges: guide by a smaller weight, or take more steps.",
+            )
+        return check_points(x, self.d if hasattr(self, "d") else np.shape(x)[-1])
 
     def x0(self, x: Array, at: int | Level) -> Array:
         """The clean data that it predicts, (n, d); without signal m_c + weight (m_c - m) of the

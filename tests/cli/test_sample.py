@@ -182,3 +182,22 @@ def test_guidance_runs_the_guided_score_and_judges_by_the_class(run):
     assert summary["modes"]["elsewhere"] == counts[1]
     told, _ = _draw(run, *options)
     assert "guided towards 0,2" in " ".join(told.output.split())
+
+
+def test_guidance_of_weight_minus_one_asks_for_all_modes(run):
+    options = ("sample", "--mixture", "line", "-n", 300, "--out", "g.npz", "--json", "--label", 0)
+    told = json.loads(run(*options, "--guidance", -1).stdout)
+    assert told["modes"]["weights"] == presets.line().weights.tolist()
+    assert told["modes"]["elsewhere"] == 0
+
+
+@pytest.mark.parametrize("weight", [1e300, 1e6])
+def test_guidance_that_makes_a_run_diverge_says_so(run, tmp_path, weight):
+    np.savez(tmp_path / "wide.npz", means=[[0.0, 0], [3, 0], [0, 3]], sigma=[0.1, 0.5, 1.0])
+    options = ("sample", "--mixture", "wide.npz", "-n", 20, "--out", "g.npz", "--label", 0)
+    result = run(*options, "--guidance", weight)
+    assert result.exit_code == 2, result.output
+    assert "smaller" in result.stderr
+    assert "weight" in result.stderr
+    assert "units" not in result.stderr
+    assert not (tmp_path / "g.npz").exists()
