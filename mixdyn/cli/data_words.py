@@ -23,14 +23,19 @@ def data_sentences(diagnosis: Diagnosis) -> list[str]:
 
 
 def _points(data: DataFacts, d: int) -> str:
-    text = f"{data.points:,} data points in {d} dimensions"
+    text = f"{_counted(data.points, 'data point')} in {_counted(d, 'dimension')}"
     if data.bandwidth > 0.0:
         text += f", each a normal law of standard deviation {show_number(data.bandwidth)}"
     if data.places < data.points:
         text += (
-            f"; they lie at {data.places:,} places, one of them taken {data.most_repeated:,} times"
+            f"; they lie at {_counted(data.places, 'place')}, one of them taken "
+            f"{data.most_repeated:,} times"
         )
     return f"{text}."
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
 def _neighbours(data: DataFacts) -> str:

@@ -367,6 +367,8 @@ def _pair_stage(
         ]
     except errors.NotApplicableError as error:
         traps, no_traps = [], f"{error.rule}; {error.received}"
+    except errors.ConvergenceError as error:  # of modes some 1e8 widths apart
+        traps, no_traps = [], str(error)
     stiffness = modes.length**2 / v
     return facts.PairStage(
         modes.i, modes.j, stiffness, saddle, no_saddle, growth, safe, traps, no_traps

@@ -257,3 +257,9 @@ def test_check_says_what_a_start_from_pure_noise_costs_where_it_is_not_p_t():
     long = _diagnose(grid())
     assert not any("is not p_t" in words for words in explain(long))
     assert all(start.words == "" for start in long.starts)
+
+
+def test_modes_apart_by_more_widths_than_traps_can_be_computed_for_are_diagnosed():
+    found = _diagnose(GaussianMixture([[0.0], [1.0], [3.0]], 1e-8))
+    reasons = [pair.no_traps for stage in found.stages for pair in stage.pairs if pair.no_traps]
+    assert any("narrower than 2^-" in reason for reason in reasons)

@@ -180,3 +180,10 @@ def test_two_modes_are_chosen_where_the_closed_form_says():
     k = 1.0 / (modes.rho + 0.01)
     assert float(oracles.two_mode_return(k)) == pytest.approx(0.75, abs=0.03)
     assert modes.rho_late < modes.rho < modes.rho_early
+
+
+def test_one_point_is_one_in_words():
+    same = GaussianMixture.from_data(np.ones((7, 2)), 0.0)
+    assert "7 data points in 2 dimensions; they lie at 1 place, one" in explain(_diagnose(same))[0]
+    alone = GaussianMixture.from_data([[1.0]], 0.0)
+    assert explain(_diagnose(alone))[0] == "1 data point in 1 dimension."
