@@ -71,7 +71,7 @@ def run_training(
         )
     if request.fresh:
         partial_path(request.out).unlink(missing_ok=True)
-    return (_on_images if request.images else _on_mixture)(request, progress)
+    return (_on_mixture if request.images is None else _on_images)(request, progress)
 
 
 def _on_mixture(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:

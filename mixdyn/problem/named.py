@@ -92,10 +92,11 @@ def _parse_options(name: str, text: str, maker: Callable[..., object]) -> dict[s
     for item in filter(None, text.split(",")):
         key, equals, value = item.partition("=")
         if key not in parameters or not equals or key in values:
+            known = f"the options {', '.join(parameters)}, each once, as key=value"
             raise InputError(
-                f"{name} takes the options {', '.join(parameters)}, each once, as key=value",
+                f"{name} takes {known if parameters else 'no options'}",
                 repr(item),
-                "Correct the option.",
+                "Correct the option." if parameters else "Leave it out.",
             )
         values[key] = _literal(name, key, value)
     missing = [

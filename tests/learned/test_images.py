@@ -24,6 +24,7 @@ from mixdyn.learned.image_training import (  # noqa: E402
     NoisyImages,
     keep_memory,
 )
+from mixdyn.learned.loading import trained_on  # noqa: E402
 from mixdyn.learned.runs import train_to_file  # noqa: E402
 from mixdyn.learned.training import train  # noqa: E402
 from mixdyn.support.errors import FileError, InputError  # noqa: E402
@@ -169,6 +170,8 @@ def test_a_class_of_a_network_without(tmp_path):
 def test_truncated_and_foreign_checkpoints_are_one_line(trained, checkpoint_file, tmp_path):
     with pytest.raises(FileError, match="a network for images has format"):
         load_image_checkpoint(checkpoint_file)
+    with pytest.raises(FileError, match="a checkpoint of a mixture is needed here"):
+        trained_on(str(trained[0]))
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(trained[0].read_bytes()[:5000])
     with pytest.raises(FileError, match="must be whole and in the safetensors format"):
@@ -204,6 +207,8 @@ def test_the_command_trains_resumes_and_says_what_it_did(tmp_path, monkeypatch):
     [
         ("", "a network is trained on a mixture or on images; received neither"),
         ("--images shapes --mixture grid", "received mixture and images"),
+        ("--images=", "a folder of images holds .png files; received none"),
+        ("--images digits:n=3", "digits takes no options; received 'n=3'"),
         ("--images cats", "or one of triangles, shapes, digits"),
         ("--images shapes --recipe short", "recipe must be one of unet, unet-short, unet-small"),
         ("--images shapes --hidden 4", "its recipe's width; received --hidden"),
