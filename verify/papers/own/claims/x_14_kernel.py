@@ -37,6 +37,7 @@ from mixdyn.geometry import Region
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case, Profile
 from verify.ledger.claim import Claim
+from verify.ledger.needs import isotropic
 from verify.ledger.relations import Comparison, Upper, compare, compare_not_worse
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
@@ -51,6 +52,7 @@ CLAIM = Claim.from_docstring(
     id="X14",
     short="nearest kernel",
     rests_on={"O1": "the true kernel of a reverse step", "X8": "its variance"},
+    needs=(isotropic.because("it is measured along lines, by what a mode is along every one"),),
     derivation="derivations/insurance/gaussian_kernel.py",
     does_not_show=(
         "That a path of nearest kernels is the nearest path: between modes the true kernel is no "
