@@ -86,6 +86,7 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_FLOW, "_log_balance", "0.5 * math.log(v)"): _SLOPE,
     (_BALLS, "flow_axis_arb", "2 * bits"): _BITS,
     (_BALLS, "flow_interval_arb", "2 * bits"): _BITS,
+    ("mixdyn/oracles/trap.py", "_around_separatrix", "2 * bits"): _BITS,
     (_BALLS, "goal", "as_arb(2.0)"): _TOLERANCE,
     (_BALLS, "_newton", "root.rad() * 4"): _STOP,
     (_BALLS, "_bisect", "(0.5, 0.4375, 0.59375)"): _STOP,
