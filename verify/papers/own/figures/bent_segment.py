@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixdyn.support.numbers import show_share
 from verify.measure.bent import PLACE, RHO_ENDS, RHO_START, STDS, bent_paths
 
 from ....drawing.spec import FigureSpec, Result
@@ -61,8 +62,8 @@ def _message(result: Result) -> str:
     least = float(result["certified"][0, -1])
     return (
         f"A start on the segment leaves it where modes are not isotropic: certified "
-        f"{least:.3f} off, {100 * least / length:.0f} % of its length, for widths {STDS[0]:g} and "
-        f"{STDS[1]:g}; none for one width"
+        f"{least:.3f} off, {show_share(least / length, 2)} of its length, for widths {STDS[0]:g} "
+        f"and {STDS[1]:g}; none for one width"
     )
 
 

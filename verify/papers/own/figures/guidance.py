@@ -8,6 +8,7 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.geometry.classes import radius_in_stds
+from mixdyn.support.numbers import show_share
 from verify.ledger.case import Case
 from verify.measure.guidance import middle_ends, sampled_ends, two_mode_ends
 
@@ -105,7 +106,7 @@ def draw(result: Result) -> Figure:
     message = (
         f"Guidance with w = {weights[at]:g} carries the flow's ends "
         f"{result['sampled exact'][at]:.2g} σ past the class and leaves "
-        f"{100 * result['sampled exact_spread'][at]:.0f} % of the spread, whatever σ and the "
+        f"{show_share(result['sampled exact_spread'][at], 2)} of the spread, whatever σ and the "
         f"distance; DDPM forgets all but {noisy:.2g} σ"
     )
     note = "Exact scores of two modes, as far apart as the closest pair, guided towards one."

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixdyn import bounds
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.support.numbers import show_share
 from verify.ledger.case import Case
 from verify.measure.networks.models import require_models
 from verify.measure.smooth_maps import (
@@ -94,7 +95,8 @@ def _strips(ax: Axes, result: Result) -> None:
     ax.axhline(1.0, color=VERMILION, lw=1.0)
     ax.set(yscale="log", ylim=(1e-2, 1.6), xlim=(-0.6, len(rate) - 0.4))
     ax.set_xticks(
-        x, [f"{name}\n{100 * r:.2g} %" for name, r in zip(result.labels("net"), rate, strict=True)]
+        x,
+        [f"{name}\n{show_share(r, 2)}" for name, r in zip(result.labels("net"), rate, strict=True)],
     )
     ax.set(xlabel="network and its rate between modes", ylabel="bound / rate")
     ax.set_title("in two dimensions, DDIM-50, across an axis", color=GREY)
@@ -109,12 +111,12 @@ def draw(result: Result) -> Figure:
     line, plane = result["line"], result["bound"] / np.maximum(result["rate"], 1e-12)[:, None]
     said = []
     if line.size:
+        one, parts = (show_share(float(np.median(line[:, k])), 2) for k in (0, 3))
         said.append(
-            f"{100 * np.median(line[:, 0]):.0f} % of what trained maps of a line leave between "
-            f"modes, {100 * np.median(line[:, 3]):.0f} % in {PARTS[3]} parts"
+            f"{one} of what trained maps of a line leave between modes, {parts} in {PARTS[3]} parts"
         )
     if plane.size:
-        said.append(f"{100 * np.median(plane[:, 0]):.0f} % in the plane")
+        said.append(f"{show_share(float(np.median(plane[:, 0])), 2)} in the plane")
     message = (
         f"Their steepest slope in the gap alone demands {', and '.join(said) or 'nothing here'}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixdyn.support.numbers import show_share
 from verify.measure.insurance.title import title
 
 from ....drawing.spec import FigureSpec, Result
@@ -86,8 +87,8 @@ def draw(result: Result) -> Figure:
     _waterfall(right, result)
     proved, measured = result["value"].sum(), result["value"][0]
     message = (
-        f"On trained networks DDIM leaves {100.0 * measured:.2g} % more of its samples between "
-        f"modes than DDPM, and {100.0 * proved:.2g} % are proved; the published chain breaks at a "
+        f"On trained networks DDIM leaves {show_share(measured, 2)} more of its samples between "
+        f"modes than DDPM, and {show_share(proved, 2)} are proved; the published chain breaks at a "
         "probability beyond 1, "
         "and with the exact score there is no difference to prove"
     )
