@@ -13,6 +13,9 @@ def main() -> None:
     except MixdynError as error:
         sys.stderr.write(f"{one_line(error)}\n")
         sys.exit(2)
+    except KeyboardInterrupt:  # as in a command that runs
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
     run()
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -9,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 import derivations.__main__
+import mixdyn.__main__
 import verify.__main__
 from mixdyn.cli import app, beside
 
@@ -113,3 +115,15 @@ def test_a_refusal_does_not_load_what_computes():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_an_interrupt_while_the_commands_are_imported_is_one_line(monkeypatch, capsys):
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "mixdyn.cli", Slow("mixdyn.cli"))
+    with pytest.raises(SystemExit) as left:
+        mixdyn.__main__.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
