@@ -76,11 +76,15 @@ def _print_modes(modes: ModeFacts, console: Console) -> None:
     lost = ", ".join(map(str, modes.lost[:most])) + ", ..." * (len(modes.lost) > most)
     untold = f"; {modes.untold} due too few samples to tell" * (modes.untold > 0)
     untold += f"; {modes.elsewhere:,} samples at modes not asked for" * (modes.elsewhere > 0)
+    spread = (
+        ""
+        if modes.spread is None
+        else (f" Spread within modes {show_number(modes.spread, 3)} sigma.")
+    )
     console.print(
         f"lost modes (less than a tenth of what is due): {lost or 'none'}{untold}. KL of the "
         f"shares from the weights {show_number(modes.divergence, 3)} nats (chance alone: "
-        f"{show_number(modes.chance_divergence, 3)}). Spread within modes "
-        f"{show_number(modes.spread, 3)} sigma.\n"
+        f"{show_number(modes.chance_divergence, 3)}).{spread}\n"
     )
 
 

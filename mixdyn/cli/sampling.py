@@ -57,7 +57,7 @@ class ModeFacts:
     what independent draws give on average, about (N - 1)/(2 n). lost: modes with less than a tenth
     of the samples due to them, among those due at least 20; untold: how many are due fewer.
     elsewhere: samples at modes of weight 0, which are none of the class that was asked for. spread:
-    as above, over all of them.
+    as above, over all of them; modes without a width have none.
     """
 
     weights: list[float]
@@ -222,6 +222,9 @@ def _mode_facts(
     nearest, offset = inside
     counts = np.bincount(nearest, minlength=mixture.N)
     square = np.square(in_stds(mixture, nearest, offset)).mean(axis=1)
+    # Points have no width to measure a spread by.
+    wide = np.ones(mixture.N, bool) if mixture.covariance is not None else mixture.sigmas > 0.0
+    measured = square[wide[nearest]]
     sums = np.bincount(nearest, square, mixture.N)
     due = n * weights >= _DUE
     lost = due & (counts < SURVIVING_SHARE * n * weights)
@@ -231,14 +234,15 @@ def _mode_facts(
         weights=weights.tolist(),
         counts=counts.tolist(),
         spreads=[
-            math.sqrt(total / k) if k > 1 else None for total, k in zip(sums, counts, strict=True)
+            math.sqrt(total / k) if k > 1 and has else None
+            for total, k, has in zip(sums, counts, wide, strict=True)
         ],
         divergence=mode_divergence(of_class, weights[held]) if of_class.sum() else None,
         chance_divergence=(held.sum() - 1) / (2 * of_class.sum()) if of_class.sum() else None,
         lost=np.flatnonzero(lost).tolist(),
         untold=int((held & ~due).sum()),
         elsewhere=n_inside - int(of_class.sum()),
-        spread=math.sqrt(square.mean()) if n_inside else None,
+        spread=math.sqrt(measured.mean()) if measured.size else None,
     )
 
 

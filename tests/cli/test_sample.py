@@ -1,6 +1,7 @@
 """`mixdyn sample`: what it writes, prints and leaves behind."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,3 +202,15 @@ def test_guidance_that_makes_a_run_diverge_says_so(run, tmp_path, weight):
     assert "weight" in result.stderr
     assert "units" not in result.stderr
     assert not (tmp_path / "g.npz").exists()
+
+
+def test_points_have_no_spread_in_widths(run):
+    np.savez("points.npz", data=[[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]])
+    result = run(
+        "sample", "--mixture", "points.npz", "-n", 50, "--out", "p.npz", "--sampler", "ddpm"
+    )
+    assert "Spread within" not in result.stdout
+    told = json.loads(Path("p.json").read_text(encoding="utf-8"))["modes"]
+    assert sum(told["counts"]) == 50
+    assert told["spreads"] == [None, None, None]
+    assert told["spread"] is None
