@@ -100,6 +100,30 @@ def first_thrown(r):
     return f"DDIM-10 most from w = {r['weights'][out].min():g}"
 
 
+def engine_off_segment(r):
+    (path,) = r["paths"][r["wide"] == r["stds"][1]]
+    return f"certified {np.sqrt(2.0) * np.std(path[-1]):.3f} off"
+
+
+def outside_of_checked(r):
+    k = list(zip(r.labels("family"), r["budget"], strict=True)).index(("checked + checks", 20))
+    return f"CheckedNoise leaves {percent(r['counts'][:, k], [1, 2])} outside"
+
+
+def halves_of(r):
+    least, most = sorted(r["half"][r["half_d"] == 64])
+    first = min(r["half"][r["half_d"] == 2])
+    return (
+        f"{least:.2f} to {most:.2f} times that variance in 64 dimensions, {first:.2f} to"
+    )
+
+
+def half_decided(r):
+    t = np.linspace(1.0, r["times"][-1], 1_000_000)
+    p = np.interp(np.log(t), np.log(r["times"]), r["probability"])
+    return f"decided at t = {t[nearest(p - r['chance'], (1.0 - r['chance']) / 2.0)]:.0f}"
+
+
 # What the message must state, from the arrays by another route.
 def price_of(result, steps):
     at = nearest(result["counts"], steps)
@@ -132,13 +156,18 @@ STATED = {
     "X8 elsewhere": lambda r: f"of {len(r['models'])} (by",
     "X10": lambda r: f"at most {r['rate'][:, :2].max():.1g} of the samples",
     "X11": lambda r: f"most {100 * r['coarse_guarantee'][1, nearest(r['coarse_eta'], 1)]:.2g} %",
+    "X12": engine_off_segment,
     "X13": lambda r: f"{r['learning'].min():.2g} to {r['learning'].max():.2g} nats for learning",
     "X13'": lambda r: f"pay {price_of(r, 30):.2g} nats",
+    "X14": outside_of_checked,
+    "X15": halves_of,
+    "X16": half_decided,
     "X17": lambda r: f"ends {r['sampled exact'][nearest(r['sampled weights'], 7)]:.2g} σ past",
     "X17'": first_thrown,
     "X18": lambda r: f"demands {100 * np.median(r['line'][:, 0]):.0f} % of what",
     "X19": lambda r: f"leave W2 = {r['one'][0, nearest(r['steps'], 20)]:.2g} σ of one mode",
     "X20": lambda r: f"cosine {r.number('cosine'):.2g}",
+    "X21": lambda r: f"DDIM leaves {show_share(r['measured'].mean(), 2)} more of its samples",
     "W4": lambda r: f"leave W2 = {r['truncated'][4].min():.2g} at its best truncation",
     "M1": lambda r: f"DDPM {percent(r['counts'][:, -1])}",
     "M2": lambda r: f"instead of {r['exact_eigenvalue'][nearest(r['times'], 3)]:.2g}",

@@ -244,7 +244,8 @@ WIDER = (0.02, 0.05, 0.1, STDS[1], 0.4)  # second standard deviation, the first 
 def bent_paths(case: Case) -> Mapping[str, ArrayLike]:
     """Of `two_modes` from RHO_START down to the last of RHO_ENDS: where starts along the segment
     end (widths, starts, 2), and the path from PLACE at each rho (widths, rhos, 2), with the
-    distance that X12 allows it, (widths, rhos), and certified bounds of the fourth."""
+    distance that X12 allows it, (widths, rhos), and certified bounds of the fourth, whose widths
+    are stds (2,)."""
     places = np.concatenate([-np.geomspace(0.45, 1e-4, 40), np.geomspace(1e-4, 0.45, 40)])
     rho = np.geomspace(RHO_START, RHO_ENDS[1], 60)
     ends, paths, allowed = [], [], []
@@ -266,6 +267,8 @@ def bent_paths(case: Case) -> Mapping[str, ArrayLike]:
         "places": places,
         "rho": rho,
         "wide": WIDER,
+        "stds": STDS,
+        "place": PLACE,
         "ends": np.array(ends),
         "paths": np.array(paths),
         "allowed": np.array(allowed),

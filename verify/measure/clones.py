@@ -133,7 +133,9 @@ def pair_table(mixture: GaussianMixture) -> tuple[Array, Array, Array]:
 @Measurement
 def agreement_curves(case: Case) -> Arrays:
     """For the figure: over times of the schedule the engine's probability that clones agree, what
-    the closest pair alone does, the sum over pairs, and clones that were counted."""
+    the closest pair alone does, the sum over pairs, and clones that were counted. two_k,
+    two_return, two_at_least (200,): of two equal modes over k; birth (2,): k and return where their
+    saddle is born."""
     check_common_sigma(case.mixture, "the law of clones in k")
     if case.mixture.N < 2:
         raise NotApplicableError("clones part between modes", "one mode", "Take two or more.")
@@ -149,11 +151,17 @@ def agreement_curves(case: Case) -> Arrays:
     counted = clones_of(case)
     late = {k: tau_2(case.mixture, case.schedule, k) for k in (2.0, 7.0, 20.0)}
     apart = square.min() * (1.0 + 1e-9)
+    two_k = np.geomspace(0.1, 60.0, 200)
     near = np.square(geometry.pairwise_distances(case.mixture.means)) <= apart
     np.fill_diagonal(near, False)
     return {
         "times": times,
         "k": length**2 / v,
+        "pair": oracles.two_mode_return(length**2 / v),
+        "two_k": two_k,
+        "two_return": oracles.two_mode_return(two_k),
+        "two_at_least": 1.0 - 0.5 * np.exp(-two_k / 8.0),
+        "birth": np.array([4.0, float(oracles.two_mode_return(4.0))]),
         "probability": seen.probability,
         "chance": np.array(seen.chance),
         "at_least": 1.0 - roots @ sums,

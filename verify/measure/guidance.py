@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn import oracles
+from mixdyn import bounds, oracles
+from mixdyn.geometry import radius_in_stds
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import TimeGrid
 from mixdyn.run.sampling import sample
@@ -31,6 +32,7 @@ from verify.measure.paths import DDIM_STEPS, FLOW_RTOL, ddim_grid, extent
 WEIGHTS = (0.05, 1.0, 3.0, 7.0, 15.0)
 LADDER = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 15.0, 31.0, 63.0, 127.0)
 N_STARTS, N_NODES = 33, 16
+FEW_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,27 @@ def sampled_ends(case: Case) -> dict[str, Any]:
     }
 
 
+def guided_map(case: Case) -> dict[str, Any]:
+    """The map of starts to ends of two modes with its limits: xi (n,), weights w (W,), end, least,
+    most (W, n); and `sampled_ends`, its keys after sampled."""
+    found = two_mode_ends(case)[0]
+    inside = np.abs(found.xi) < 3.5
+    xi = found.xi[inside]
+    least, most = bounds.guidance_shift_limits(
+        xi, found.weights[:, None], found.log_odds, found.reach
+    )
+    sampled = sampled_ends(case)
+    return {
+        **{f"sampled {key}": value for key, value in sampled.items() if key != "n"},
+        "n": sampled["n"],
+        "xi": xi,
+        "w": found.weights,
+        "end": found.end[:, inside],
+        "least": least + xi,
+        "most": most + xi,
+    }
+
+
 # -- a class between others ----------------------------------------------------------------------
 
 
@@ -229,4 +252,11 @@ def middle_ends(case: Case, steps: int = DDIM_STEPS) -> dict[str, Any]:
         "ddim": (np.array(ddim)[..., 0] - own) / sigma,
         "weights": np.array(LADDER),
         "steps": grid.steps,
+        "radius": radius_in_stds(1),
     }
+
+
+def middle_ends_of_few(case: Case) -> dict[str, Any]:
+    """`middle_ends` of the papers' steps, and as few (V, n) DDIM's with few_steps."""
+    few = middle_ends(case, FEW_STEPS)
+    return {**middle_ends(case), "few": few["ddim"], "few_steps": few["steps"]}

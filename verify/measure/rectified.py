@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers.flow import ProbabilityFlow
 from mixdyn.support.checks import Array
+from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.measure.smooth_maps import line_of
 
@@ -154,3 +156,26 @@ def alignment(case: Case, seen: PlaneMap) -> Alignment:
     k = int(cosine.argmin())
     pair = [i[k], j[k]]
     return Alignment(float(cosine[k]), seen.start[pair], seen.end[pair])
+
+
+def reflow_pairs(case: Case) -> dict[str, Any]:
+    """Paths of the flow on a line, times (T,), places (T, n); the plane's sheared modes (N, 2),
+    the pair of starts and ends (2, 2) of least cosine, that cosine, the least margin of DT."""
+    mixture = planes(case).get("sheared")
+    if mixture is None:
+        raise NotApplicableError(
+            "reflow is drawn on mixtures of the plane", f"d = {case.mixture.d}", "Take d = 2."
+        )
+    times, places = flow_paths(case)
+    seen = plane_map(case, mixture)
+    pair = alignment(case, seen)
+    return {
+        "n": len(seen.start),
+        "times": times,
+        "places": places,
+        "means": mixture.means,
+        "start": pair.start,
+        "end": pair.end,
+        "cosine": pair.least,
+        "margin": float(seen.margin.min()),
+    }

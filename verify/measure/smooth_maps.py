@@ -26,12 +26,19 @@ from mixdyn.support.checks import Array
 from verify.ledger.case import Case, Profile
 from verify.measure.measurement import Measurement
 from verify.measure.midpoint.traps import neighbour_pairs, two_modes
-from verify.measure.networks.models import TrainedModel, load, shipped, trained_models
+from verify.measure.networks.models import (
+    TrainedModel,
+    load,
+    require_models,
+    shipped,
+    trained_models,
+)
 from verify.measure.paths import DDIM_STEPS, ddim_grid
 
 RADIUS = 5.0  # of a mode, in sigma: gaps are beyond it
 PARTS = (1, 4, 16, 64, 256)
 STRIP_PARTS = (1, 4)
+LENGTHS = (6.0, 10.0, 20.0)  # of two modes, in sigma
 _DIFFERENCE = 1e-5  # of a central difference in x
 _COARSE, _FINE = 801, 600  # starts on a line: over all, and in the cells that reach into a gap
 _REACH = 5.0  # of the starts on a line, in standard deviations
@@ -344,3 +351,35 @@ def strips(case: Case, model: TrainedModel, axis: int) -> Strips:
     table = np.array(rows).reshape(-1, 6 + len(STRIP_PARTS))
     below, inside, largest, median = table[:, 2:6].T
     return Strips(n, axis, table[:, :2], below, inside, table[:, 6:], largest, median)
+
+
+def bound_shares(case: Case) -> dict[str, Any]:
+    """The bound over the mass: exact (L, P) of two modes, by lengths (L,) in sigma and parts (P,);
+    line (G, P) under networks, by name (G,), with the mass (G,); bound (M, Q) under the case's
+    networks net (M,), by strip_parts (Q,), with their rate (M,)."""
+    from mixdyn import bounds
+
+    exact = []
+    for length in LENGTHS:
+        two = GaussianMixture([[0.0], [length]], 1.0)
+        (ends,) = gaps_of(two)
+        gaps = [exact_gap(two, *ends, p) for p in PARTS]
+        sums = [bounds.gap_probability(g.quantile, g.width, g.largest).sum() for g in gaps]
+        exact.append(np.array(sums) / gaps[0].inside)
+    line = learned_line_gaps(case)
+    models = require_models(case)
+    plane = [(m.label, strips(case, m, 0)) for m in models if case.mixture.d > 1]
+    seen = [(label, s) for label, s in plane if s.inside.size]
+    return {
+        "n": [s.n for _, s in seen] or 0,
+        "lengths": np.array(LENGTHS),
+        "parts": np.array(PARTS),
+        "strip_parts": np.array(STRIP_PARTS),
+        "exact": np.array(exact),
+        "name": line["name"],
+        "line": line["bound"] / line["inside"][:, None],
+        "mass": line["inside"],
+        "net": [label.replace(", seed ", " ") for label, _ in seen],
+        "rate": np.array([s.inside.sum() / s.n for _, s in seen]),
+        "bound": np.array([s.bound.sum(axis=0) for _, s in seen]).reshape(-1, len(STRIP_PARTS)),
+    }

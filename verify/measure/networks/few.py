@@ -80,7 +80,8 @@ def sliced_w2(mixture: GaussianMixture, x: Array, rng: np.random.Generator) -> f
 
 @Measurement
 def few(case: Case) -> dict[str, Any]:
-    """models (M,); family, budget (K,); n_eval, distance, weight_error, spread (M, K); counts
+    """models (M,); family, budget (K,), tested (K,) whether it is one with checks, of the family
+    plain (K,); n_eval, distance, weight_error, spread (M, K); counts
     (M, K, 3); floor: the distance of samples of the data; n (2,) samples of the others and of DDPM;
     kernel (J,), steps (I,) and nats (I, J): of Gaussian kernels, before the last step."""
     models = require_models(case)
@@ -106,6 +107,8 @@ def few(case: Case) -> dict[str, Any]:
     return {
         "models": [model.label for model in models],
         "family": [family for family, _, _ in methods],
+        "plain": [family.removesuffix(CHECKS) for family, _, _ in methods],
+        "tested": [family.endswith(CHECKS) for family, _, _ in methods],
         "budget": [budget for _, budget, _ in methods],
         "n_eval": np.array([[e.n_eval for e in row] for row in rows]),
         "counts": np.array([[e.counts for e in row] for row in rows]),

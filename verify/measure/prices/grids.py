@@ -94,9 +94,11 @@ def grid_prices(case: Case, problem: str = "own") -> dict[str, Any]:
 @Measurement
 def both_prices(case: Case) -> dict[str, Any]:
     """`grid_prices` of the case, its keys after own_, and of 25 modes in 64 dimensions under the
-    same schedule, after high_; names and counts are theirs."""
+    same schedule, after high_; names and counts are theirs. best: names of the two grids of
+    least price, the first with a start of few nats."""
     own, high = grid_prices(case), grid_prices(case, "high")
     shared = {"n": high["n"], **{key: own[key] for key in ("names", "counts")}}
+    shared["best"] = [BEST, LEAST]
     keys = ("start", "steps", "error", "full")
     return {
         **shared,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verify.measure.prices.grids import BEST, LEAST, both_prices
+from verify.measure.prices.grids import both_prices
 
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
@@ -28,7 +28,7 @@ def _panel(ax: Axes, result: Result, problem: str, title: str) -> None:
     counts, names = result["counts"], result.labels("names")
     total = result[f"{problem}_start"] + result[f"{problem}_steps"]
     for name, line, colour in zip(names, total, _COLOURS, strict=True):
-        width = 2.2 if name in (BEST, LEAST) else 1.2
+        width = 2.2 if name in result.labels("best") else 1.2
         ax.loglog(counts, line, "o-", color=colour, lw=width, ms=4, label=name)
     full = float(result[f"{problem}_full"].sum())
     ax.axhline(full, color=GREY, ls=":", label="all steps (DDPM)")
@@ -46,12 +46,11 @@ def draw(result: Result) -> Figure:
     left.legend(fontsize=7, loc="upper right")
     names, counts = result.labels("names"), result["counts"]
     total = dict(zip(names, result["own_start"] + result["own_steps"], strict=True))
-    k = int(np.argmin(np.abs(counts - 30)))
-    same = np.exp(
-        np.interp(np.log(total[BEST][k]), np.log(total["quadratic"][::-1]), np.log(counts[::-1]))
-    )
+    best, k = total[result.labels("best")[0]], int(np.argmin(np.abs(counts - 30)))
+    quadratic = np.log(total["quadratic"][::-1])
+    same = np.exp(np.interp(np.log(best[k]), quadratic, np.log(counts[::-1])))
     message = (
-        f"{counts[k]} steps on the grid of the least price pay {total[BEST][k]:.2g} nats, as "
+        f"{counts[k]} steps on the grid of the least price pay {best[k]:.2g} nats, as "
         f"{same:.0f} quadratic steps do; {total['quadratic'][k]:.2g} on {counts[k]} of those"
     )
     note = (

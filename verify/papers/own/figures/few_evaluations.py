@@ -8,7 +8,7 @@ import numpy as np
 
 from mixdyn.geometry import Region
 from mixdyn.support.checks import IntArray
-from verify.measure.networks.few import CHECKS, few
+from verify.measure.networks.few import few
 
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
@@ -48,10 +48,10 @@ def _of(result: Result, family: str) -> IntArray:
     return np.flatnonzero(np.array(result.labels("family")) == family)
 
 
-def _style(family: str) -> dict[str, Any]:
+def _style(result: Result, family: str) -> dict[str, Any]:
     """Colour and marker of a family; dots, and white inside, where it tests and repeats."""
-    plain, tested, _ = family.partition(CHECKS)
-    look = _LOOKS[plain]
+    k = int(_of(result, family)[0])
+    look, tested = _LOOKS[result.labels("plain")[k]], bool(result["tested"][k])
     return {
         "color": look.color,
         "marker": look.marker,
@@ -69,7 +69,7 @@ def _outside(result: Result) -> tuple[IntArray, IntArray]:
 
 
 def _draw_rate(ax: Axes, result: Result, family: str) -> None:
-    where, style = _of(result, family), _style(family)
+    where, style = _of(result, family), _style(result, family)
     hits, n = (part[where] for part in _outside(result))
     rate, _, high = (100.0 * side for side in intervals(hits, n))
     cost, seen = result["n_eval"].mean(axis=0)[where], hits > 0
@@ -85,7 +85,7 @@ def _draw_rate(ax: Axes, result: Result, family: str) -> None:
 def _draw_mean(ax: Axes, result: Result, name: str, family: str) -> None:
     where = _of(result, family)
     cost, values = result["n_eval"].mean(axis=0)[where], result[name][:, where]
-    ax.plot(cost, values.mean(axis=0), **_style(family))
+    ax.plot(cost, values.mean(axis=0), **_style(result, family))
 
 
 def _draw_reference(axes: list[Axes], result: Result) -> None:
@@ -113,13 +113,13 @@ def _draw_nats(ax: Axes, result: Result) -> None:
 
 
 def _message(result: Result) -> str:
-    family, budget = np.array(result.labels("family")), result["budget"]
+    plain, of_20 = np.array(result.labels("plain")), result["budget"] == 20
     hits, n = _outside(result)
 
-    def at(name: str) -> int:
-        return int(np.flatnonzero((family == name) & (budget == 20))[0])
+    def at(name: str, tested: bool) -> int:
+        return int(np.flatnonzero((plain == name) & (result["tested"] == tested) & of_20)[0])
 
-    ours, best = at(f"checked{CHECKS}"), at("Analytic-DPM")
+    ours, best = at("checked", True), at("Analytic-DPM", False)
     ddpm = int(_of(result, "DDPM")[0])
     rates = 100.0 * hits / n
     limit = 100.0 * intervals(hits[[ours]], n[[ours]])[2][0]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from mixdyn import bounds
-from mixdyn.geometry.classes import radius_in_stds
 from mixdyn.support.numbers import show_share
-from verify.ledger.case import Case
-from verify.measure.guidance import middle_ends, sampled_ends, two_mode_ends
+from verify.measure.guidance import guided_map, middle_ends_of_few
 
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
@@ -30,28 +25,6 @@ from ....drawing.style import (
 )
 
 _COLOURS = (GREY, SKY, GREEN, ORANGE, PURPLE)
-_FEW = 10  # steps
-
-
-def ends(case: Case) -> dict[str, Any]:
-    """The map of starts to ends of two modes with its limits, and the samplers' means and spreads.
-    xi (n,), weights (W,), end, least, most (W, n)."""
-    found = two_mode_ends(case)[0]
-    inside = np.abs(found.xi) < 3.5
-    xi = found.xi[inside]
-    least, most = bounds.guidance_shift_limits(
-        xi, found.weights[:, None], found.log_odds, found.reach
-    )
-    sampled = sampled_ends(case)
-    return {
-        **{f"sampled {key}": value for key, value in sampled.items() if key != "n"},
-        "n": sampled["n"],
-        "xi": xi,
-        "w": found.weights,
-        "end": found.end[:, inside],
-        "least": least + xi,
-        "most": most + xi,
-    }
 
 
 def _map(ax: Axes, result: Result) -> None:
@@ -115,21 +88,17 @@ def draw(result: Result) -> Figure:
 
 FIGURE = FigureSpec(
     claims=("X17",),
-    source="our result on the guidance of 2207.12598",
+    source="Our own, of result X17",
     title="Where guidance carries the ends of paths",
-    caption="The guided flow of two modes maps a start to an end that does not depend on their "
-    "width or distance, between limits of one integral; samplers with noise forget the overshoot.",
-    measure=ends,
+    caption="Guidance as in 2207.12598: the flow of two modes maps a start to an end that does not "
+    "depend on their width or distance, between limits of one integral; samplers with noise forget "
+    "the overshoot.",
+    measure=guided_map,
     draw=draw,
 )
 
 
 # -- a class between others ----------------------------------------------------------------------
-
-
-def between(case: Case) -> dict[str, Any]:
-    """`middle_ends` of the papers' steps, and DDIM's with few."""
-    return {**middle_ends(case), "few": middle_ends(case, _FEW)["ddim"]}
 
 
 def _back(ax: Axes, result: Result) -> None:
@@ -147,10 +116,10 @@ def _back(ax: Axes, result: Result) -> None:
 
 
 def _thrown(ax: Axes, result: Result) -> None:
-    weights, radius = result["weights"], radius_in_stds(1)
+    weights, radius = result["weights"], result.number("radius")
     for name, ends_of, colour, marker in (
         (f"DDIM-{result.count('steps')}", result["ddim"], BLUE, "o"),
-        (f"DDIM-{_FEW}", result["few"], ORANGE, "s"),
+        (f"DDIM-{result.count('few_steps')}", result["few"], ORANGE, "s"),
     ):
         away = np.abs(ends_of)
         ax.plot(weights, np.median(away, axis=1), color=colour, marker=marker, label=name)
@@ -174,14 +143,12 @@ def draw_between(result: Result) -> Figure:
     figure, axes = new_figure(9.0, 4.0, columns=2)
     _back(axes[0], result)
     _thrown(axes[1], result)
-    weights = result["weights"]
+    weights, radius = result["weights"], result.number("radius")
     lost = [
         float(weights[np.argmax(far)]) if far.any() else None
-        for far in (
-            (np.abs(result[key]) > radius_in_stds(1)).mean(axis=1) > 0.5 for key in ("ddim", "few")
-        )
+        for far in ((np.abs(result[key]) > radius).mean(axis=1) > 0.5 for key in ("ddim", "few"))
     ]
-    steps = (result.count("steps"), _FEW)
+    steps = (result.count("steps"), result.count("few_steps"))
     said = [
         f"DDIM-{n} " + ("none" if w is None else f"most from w = {w:g} on")
         for n, w in zip(steps, lost, strict=True)
@@ -196,10 +163,10 @@ def draw_between(result: Result) -> Figure:
 
 BETWEEN = FigureSpec(
     claims=("X17'",),
-    source="our counterexample, three aligned modes of 2403.01639",
+    source="Our own, of result X17'",
     title="A class between others under guidance",
-    caption="Left: ends of the guided flow over the weight, not monotone. Right: how far from the "
-    "class DDIM ends.",
-    measure=between,
+    caption="The aligned modes of 2403.01639. Left: ends of the guided flow over the weight, not "
+    "monotone. Right: how far from the class DDIM ends.",
+    measure=middle_ends_of_few,
     draw=draw_between,
 )

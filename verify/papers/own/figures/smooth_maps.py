@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from mixdyn import bounds
-from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.numbers import show_share
-from verify.ledger.case import Case
-from verify.measure.networks.models import require_models
-from verify.measure.smooth_maps import (
-    PARTS,
-    STRIP_PARTS,
-    exact_gap,
-    gaps_of,
-    learned_line_gaps,
-    strips,
-)
+from verify.measure.smooth_maps import bound_shares
 
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
@@ -32,54 +19,25 @@ from ....drawing.style import (
     new_figure,
 )
 
-_LENGTHS = (6.0, 10.0, 20.0)  # of two modes in sigma
-
-
-def shares(case: Case) -> dict[str, Any]:
-    """The bound over the mass: exact (L, P) of two modes, lines (G, P) under networks, strips
-    (M, Q) under the case's networks with their rates and bounds (M,)."""
-    exact = []
-    for length in _LENGTHS:
-        two = GaussianMixture([[0.0], [length]], 1.0)
-        (ends,) = gaps_of(two)
-        gaps = [exact_gap(two, *ends, p) for p in PARTS]
-        sums = [bounds.gap_probability(g.quantile, g.width, g.largest).sum() for g in gaps]
-        exact.append(np.array(sums) / gaps[0].inside)
-    line = learned_line_gaps(case)
-    models = require_models(case)
-    plane = [(m.label, strips(case, m, 0)) for m in models if case.mixture.d > 1]
-    seen = [s for _, s in plane if s.inside.size]
-    rate = np.array([s.inside.sum() / s.n for s in seen])
-    bound = np.array([s.bound.sum(axis=0) for s in seen]).reshape(-1, len(STRIP_PARTS))
-    return {
-        "n": [s.n for s in seen] or 0,
-        "exact": np.array(exact),
-        "name": line["name"],
-        "line": line["bound"] / line["inside"][:, None],
-        "mass": line["inside"],
-        "net": [label.replace(", seed ", " ") for label, s in plane if s.inside.size],
-        "rate": rate,
-        "bound": bound,
-    }
-
 
 def _lines(ax: Axes, result: Result) -> None:
-    for k, length in enumerate(_LENGTHS):
+    parts = result["parts"]
+    for k, length in enumerate(result["lengths"]):
         label = f"exact flow, modes {length:g} σ apart"
-        ax.plot(PARTS, result["exact"][k], color=BLACK, ls=("-", "--", ":")[k], label=label)
+        ax.plot(parts, result["exact"][k], color=BLACK, ls=("-", "--", ":")[k], label=label)
     names = result.labels("name")
     for k, name in enumerate(dict.fromkeys(names)):
         for j in np.flatnonzero(np.array(names) == name):
             label = f"network, modes {name.split('-100k')[0].removeprefix('modes-')}"
             ax.plot(
-                PARTS,
+                parts,
                 result["line"][j],
                 color=PALETTE[k],
                 marker="o",
                 label=label if j == names.index(name) else None,
             )
     ax.set(xscale="log", yscale="log", ylim=(1e-4, 1.6), xlabel="parts of the gap")
-    ax.set_xticks(PARTS, [str(p) for p in PARTS])
+    ax.set_xticks(parts, [str(p) for p in parts])
     ax.minorticks_off()
     ax.set_ylabel("bound / mass of the gap")
     ax.set_title("on a line, DDIM-50", color=GREY)
@@ -89,7 +47,7 @@ def _lines(ax: Axes, result: Result) -> None:
 def _strips(ax: Axes, result: Result) -> None:
     rate, bound = result["rate"], result["bound"]
     x = np.arange(len(rate))
-    for k, parts in enumerate(STRIP_PARTS):
+    for k, parts in enumerate(result["strip_parts"]):
         label = "one slope for the gap" if parts == 1 else f"{parts} parts"
         ax.plot(x, bound[:, k] / rate, "os"[k], color=PALETTE[k], label=label)
     ax.axhline(1.0, color=VERMILION, lw=1.0)
@@ -113,7 +71,8 @@ def draw(result: Result) -> Figure:
     if line.size:
         one, parts = (show_share(float(np.median(line[:, k])), 2) for k in (0, 3))
         said.append(
-            f"{one} of what trained maps of a line leave between modes, {parts} in {PARTS[3]} parts"
+            f"{one} of what trained maps of a line leave between modes, {parts} in "
+            f"{result['parts'][3]} parts"
         )
     if plane.size:
         said.append(f"{show_share(float(np.median(plane[:, 0])), 2)} in the plane")
@@ -129,10 +88,10 @@ def draw(result: Result) -> Figure:
 
 FIGURE = FigureSpec(
     claims=("X18",),
-    source="our converse to 2605.06831",
+    source="Our own, of result X18",
     title="What smooth maps must leave between modes",
-    caption="The Gaussian isoperimetric bound on the mass between modes, over the mass itself: "
-    "with the steepest slope in the gap, and with the gap in parts.",
-    measure=shares,
+    caption="A converse to 2605.06831: the Gaussian isoperimetric bound on the mass between modes, "
+    "over the mass itself, with the steepest slope in the gap, and with the gap in parts.",
+    measure=bound_shares,
     draw=draw,
 )

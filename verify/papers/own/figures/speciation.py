@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixdyn import oracles
-from mixdyn.support.statistics import clopper_pearson
 from verify.measure.clones import agreement_curves
 
 from ....drawing.spec import FigureSpec, Result
@@ -19,18 +17,18 @@ from ....drawing.style import (
     Axes,
     Figure,
     finish,
+    intervals,
     new_figure,
 )
 
 
-def _of_two(ax: Axes) -> None:
-    k = np.geomspace(0.1, 60.0, 200)
-    ax.plot(k, oracles.two_mode_return(k), color=BLUE, label="two equal modes, exact")
-    ax.plot(k, 1.0 - 0.5 * np.exp(-k / 8.0), "--", color=GREEN, label="1 - exp(-k/8)/2, at least")
-    at = float(oracles.two_mode_return(4.0))
-    ax.axvline(4.0, color=ORANGE, lw=1.0, label="the saddle is born, k = 4")
-    ax.plot([4.0], [at], "o", color=ORANGE)
-    ax.annotate(f"{at:.3f}", (4.0, at), (-30, 5), textcoords="offset points", color=GREY)
+def _of_two(ax: Axes, result: Result) -> None:
+    k, (born, at) = result["two_k"], result["birth"]
+    ax.plot(k, result["two_return"], color=BLUE, label="two equal modes, exact")
+    ax.plot(k, result["two_at_least"], "--", color=GREEN, label="1 - exp(-k/8)/2, at least")
+    ax.axvline(born, color=ORANGE, lw=1.0, label=f"the saddle is born, k = {born:g}")
+    ax.plot([born], [at], "o", color=ORANGE)
+    ax.annotate(f"{at:.3f}", (born, at), (-30, 5), textcoords="offset points", color=GREY)
     ax.set(
         xscale="log", xlabel="k = l\u00b2/v", ylabel="two clones end in one mode", ylim=(0.0, 1.03)
     )
@@ -43,14 +41,11 @@ def _of_two(ax: Axes) -> None:
 def _of_all(ax: Axes, result: Result) -> None:
     times = result["times"]
     ax.plot(times, result["probability"], color=BLACK, label="all modes, E \u03a3 \u03b3\u00b2")
-    ax.plot(
-        times, oracles.two_mode_return(result["k"]), color=BLUE, ls="-.", label="closest pair alone"
-    )
+    ax.plot(times, result["pair"], color=BLUE, ls="-.", label="closest pair alone")
     low = result["at_least"]
     ax.plot(times[low > 0.0], low[low > 0.0], "--", color=GREEN, label="sum over pairs, at least")
     n, rate = result.count("n"), result["counted"]
-    ends = np.array([clopper_pearson(round(p * n), n) for p in rate.tolist()]).T
-    bars = np.abs(ends - rate)
+    bars = np.abs(np.array(intervals(np.rint(n * rate), n)[1:]) - rate)
     ax.errorbar(
         result["counted_t"], rate, bars, fmt="o", color=VERMILION, ms=4, label="clones, counted"
     )
@@ -81,7 +76,7 @@ def _message(result: Result) -> str:
 def draw(result: Result) -> Figure:
     """The law of two modes left, the case's right."""
     figure, (left, right) = new_figure(9.4, 4.2, columns=2)
-    _of_two(left)
+    _of_two(left, result)
     _of_all(right, result)
     note = (
         "A clone: a draw of the exact reverse diffusion. Counted: pairs of clones from "

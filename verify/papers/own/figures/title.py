@@ -51,7 +51,8 @@ def _links(ax: Axes, result: Result) -> None:
     ax.invert_yaxis()
     ax.set_xscale("symlog", linthresh=1.0)
     ax.set_xlim(0.0, 3e5)
-    ax.set(xlabel="orders of magnitude lost", title="exact score, from a midpoint's neighbourhood")
+    ax.set(xlabel="orders of magnitude lost", ylabel="link and what it is of")
+    ax.set(title="exact score, from a midpoint's neighbourhood")
     for color, text in ((VERMILION, "published"), (BLUE, "ours")):
         ax.barh([0.0], [0.0], color=color, label=text)
     ax.legend(loc="lower right")
@@ -75,7 +76,8 @@ def _waterfall(ax: Axes, result: Result) -> None:
     ax.plot([], [], "o", color="black", ms=3.0, label="each network")
     ax.set_xticks(at, [*(_SHORT[name] for name in result.labels("steps")), "proved\ndifference"])
     ax.tick_params(axis="x", labelsize=7)
-    ax.set(ylabel="DDIM's rate less DDPM's (%)", title="trained networks, limits of 95 %")
+    ax.set(xlabel="links, each taken away", ylabel="DDIM's rate less DDPM's (%)")
+    ax.set(title="trained networks, limits of 95 %")
     ax.axhline(0.0, color=GREY, lw=0.8)
     ax.legend(loc="upper right")
 

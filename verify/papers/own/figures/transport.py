@@ -58,10 +58,11 @@ def draw(result: Result) -> Figure:
 
 FIGURE = FigureSpec(
     claims=("X19",),
-    source="our result; the tangent law of 2601.13602",
+    source="Our own, of result X19",
     title="DDIM's error in W2 by grid and steps",
-    caption="Left: one mode, where equal angles are best for every number of steps. Right: modes "
-    "far apart, where weights decide and the error falls with the root of the steps.",
+    caption="Left: one mode, where equal angles, the tangent law of 2601.13602, are best for every "
+    "number of steps. Right: modes far apart, where weights decide and the error falls with the "
+    "root of the steps.",
     measure=distances,
     draw=draw,
 )
