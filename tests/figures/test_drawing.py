@@ -113,9 +113,7 @@ def outside_of_checked(r):
 def halves_of(r):
     least, most = sorted(r["half"][r["half_d"] == 64])
     first = min(r["half"][r["half_d"] == 2])
-    return (
-        f"{least:.2f} to {most:.2f} times that variance in 64 dimensions, {first:.2f} to"
-    )
+    return f"{least:.2f} to {most:.2f} times that variance in 64 dimensions, {first:.2f} to"
 
 
 def half_decided(r):

@@ -51,7 +51,7 @@ def _links(ax: Axes, result: Result) -> None:
     ax.invert_yaxis()
     ax.set_xscale("symlog", linthresh=1.0)
     ax.set_xlim(0.0, 3e5)
-    ax.set(xlabel="orders of magnitude lost", ylabel="link and what it is of")
+    ax.set(xlabel="orders of magnitude lost", ylabel="link: result")
     ax.set(title="exact score, from a midpoint's neighbourhood")
     for color, text in ((VERMILION, "published"), (BLUE, "ours")):
         ax.barh([0.0], [0.0], color=color, label=text)
