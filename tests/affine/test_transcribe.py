@@ -155,7 +155,7 @@ def test_what_is_not_affine_is_refused_and_can_still_be_run(sampler, found):
         (lambda m, x, rng: m(x[:, :1], 5), r"of the shape \(2, 2\)"),
         (lambda m, x, rng: m(x, np.arange(1, 1 + len(x))), "asked at one level"),
         (3.0, "one of ours, a driver, or a function"),
-        ("nothing", "sampler must be one of adaptive, ddim"),
+        ("nothing", "sampler must be one of adaptive, analytic, checked, ddim"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")

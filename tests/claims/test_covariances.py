@@ -65,10 +65,10 @@ def points():
 
 PROBLEMS = {"full": full, "low rank": low_rank, "diagonal": diagonal, "points": points}
 # Those that are judged there, of the claims that rest on no network and no problem of their own.
-ANY = {"A4.1", "A4.4", "G.5", "G.6", "I.1", "W1", "X1", "X2'", "X3", "X8"}
+ANY = {"A4.1", "A4.4", "G.5", "G.6", "I.1", "W1", "X1", "X13", "X15", "X2'", "X3", "X8"}
 ONE = {"B.1 (1)", "P4.5", "P4.7 (1)", "X12"}  # of one covariance, zero among them
 APPLY = {
-    "full": ANY | {"G.1", "M1", "X13", "X15", "X7"},
+    "full": ANY | {"G.1", "M1", "X7"},
     "low rank": ANY | {"G.1"},  # its modes leave no room for M1
     "diagonal": ANY | ONE | {"D.1", "G.1", "M1", "X11"},
     "points": ANY | ONE,

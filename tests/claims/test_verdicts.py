@@ -81,29 +81,25 @@ NO_PAIR = {
     "P4.7 (1)": (N, N, N),
 }
 EXPECTED = {
-    "standard": {**FAR_APART, "M1": (H, I)},
+    "standard": FAR_APART,
     "random-1": {
         **FAR_APART,
         "P4.7 (1)": (H, N, N),
         "D.1": (N,),
-        "M1": (N, H),
         "M1'": (N, H),
         "X5": (H, N),
-        "X6": (N,),
     },
     "random-2": {**FAR_APART, "P4.7 (1)": (H, N, N)},
     "random-3": {
         **FAR_APART,
         "D.1": (N,),
-        "M1": (N, H),
         "M1'": (N, H),
         "X5": (H, N),
-        "X6": (N,),
     },
     # The drift off the line points back at every state looked at: `outward` never held.
     "25 modes in 64-D": {
         "D.1": (N,),
-        "M1": (N, I),
+        "M1": (I,),
         "M1'": (N, H),
         "P4.7 (2)": (V,),
         "P5.1": (N,),
@@ -122,7 +118,9 @@ EXPECTED = {
     },
     "a sigma for each mode": {
         **NO_PAIR,
-        **dict.fromkeys(("G.2", "X1"), (N,)),
+        **dict.fromkeys(("A4.1", "A4.4", "X1", "X2'"), (H,)),
+        "G.2": (N,),
+        "X3": (N, H),
         "M1": (N, I),
         "M1'": (N, H),
     },
@@ -130,9 +128,9 @@ EXPECTED = {
     "one mode": {**NO_PAIR, "I.1": (N,), "M1": (N, N), "M1'": (N, N)},
     "two modes": {
         **FAR_APART,
-        **dict.fromkeys(("A4.1", "D.1", "G.3", "X6"), (N,)),
+        **dict.fromkeys(("A4.1", "D.1", "G.3"), (N,)),
         "P4.7 (1)": (H, N, N),
-        "M1": (N, I),
+        "M1": (I,),
         "M1'": (N, H),
     },
     "three uneven modes in a row": FAR_APART,
@@ -141,7 +139,7 @@ EXPECTED = {
     "one step": {"P4.7 (2)": (N,), "C4.6": (N,), "X4": (N,), "X3": (H, V)},
     "coinciding modes": NO_PAIR,
     "modes too wide to separate": {
-        **dict.fromkeys(("P5.1", "X6", "X7", "C.2", "C.3", "C.6"), (N,)),
+        **dict.fromkeys(("P5.1", "X7", "C.2", "C.3", "C.6"), (N,)),
         "X5": (H, N),
         "C.4": (H, N),
     },

@@ -31,6 +31,7 @@ _COIN_END = "math.inf if m == 1.0 else first + (1.0 - x) * (math.log1p(-x) - mat
 _GROWTH_END = "np.where(a > -1.0, (1.0 + a) * np.log1p(a) - a, 1.0)"
 
 _CLONES = "mixdyn/oracles/clones.py"
+_TRAP = "mixdyn/oracles/trap.py"
 
 EXEMPT: dict[tuple[str, str, str], str] = {
     (_INSURANCE, "", "np.arange(1, 64) / 64.0"): "places in a bracket, of which any serve",
@@ -78,15 +79,20 @@ EXEMPT: dict[tuple[str, str, str], str] = {
     (_FLOW, "_log_density", "0.5 * math.log(v)"): _ERROR,
     (_FLOW, "_bracket", "8.0 * _EPS"): _BRACKET,
     (_FLOW, "_bracket", "1.0 + r"): _BRACKET,
+    (_FLOW, "_bracket", "np.maximum(1.0, own.max())"): _BRACKET,
+    (_FLOW, "_bracket", "1.0 - own"): _BRACKET,
     (_FLOW, "_solve", "0.5 * (low + high)"): "where the iteration starts",
     (_FLOW, "_solve", "0.5 * (a + b)"): _STOP,
     (_FLOW, "_solve", "slope > 1e-290"): _STOP,
     (_FLOW, "_solve", "2 * _EPS"): _STOP,
     (_FLOW, "_log_balance", "0.5 * np.square(y[:, None] - axis.values)"): _SLOPE,
     (_FLOW, "_log_balance", "0.5 * math.log(v)"): _SLOPE,
+    (_FLOW, "_log_balance", "0.5 * np.log1p(axis.excess / v)"): _SLOPE,
     (_BALLS, "flow_axis_arb", "2 * bits"): _BITS,
     (_BALLS, "flow_interval_arb", "2 * bits"): _BITS,
-    ("mixdyn/oracles/trap.py", "_around_separatrix", "2 * bits"): _BITS,
+    (_TRAP, "_around_separatrix", "2 * bits"): _BITS,
+    (_TRAP, "_around_separatrix", "2 * abs(low).max(abs(high))"): _ERROR,
+    (_TRAP, "_around_separatrix", "2 * reach"): _ERROR,
     (_BALLS, "goal", "as_arb(2.0)"): _TOLERANCE,
     (_BALLS, "_newton", "root.rad() * 4"): _STOP,
     (_BALLS, "_bisect", "(0.5, 0.4375, 0.59375)"): _STOP,

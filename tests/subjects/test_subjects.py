@@ -2,7 +2,7 @@
 that shows it, and nothing of a library runs unless it is named."""
 
 import dataclasses
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -121,7 +121,9 @@ def test_a_document_that_cannot_be_written_is_refused_before_anything_runs(tmp_p
 
 @pytest.mark.parametrize("library", sorted(f.stem for f in LIBRARIES.glob("[a-z]*.py")))
 def test_each_file_of_a_library_names_samplers_that_it_has(library):
-    pytest.importorskip(library if library != "k_diffusion" else "torchvision")
+    package = library if library != "k_diffusion" else "torchvision"
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"not required: {package}")
     entries, case = load_subjects(library, 0, Profile.QUICK)
     assert case.name.startswith(f"{library}-")
     found = {entry.claim.id.split()[0] for entry in entries}

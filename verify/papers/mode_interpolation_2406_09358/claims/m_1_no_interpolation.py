@@ -76,6 +76,7 @@ CLAIM = Claim.from_docstring(
 _NOISE = 0.01  # nats that the last marginal may differ from noise
 _FIRST = 0.9  # of the probability of a wrong verdict, spent at the first look
 _ELLIPSOIDS = 8  # times as much work as a mode of one sigma
+_RARE_WORK = 300_000  # modes x dimensions x steps for which a rare event takes seconds
 RARE_MISS = 1e-8  # with which a rare event is more probable than it counts as
 DECIDES = 45_000_000_000  # (sample x step x mode x d) that are worth a verdict
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
@@ -241,8 +242,11 @@ def share(case: Case, scored: Source = _own, n: int | None = None) -> Iterator[P
 
 def _between_modes(case: Case) -> Iterator[Part]:
     """Off product grids, how rarely DDPM ends between two modes."""
-    if case.mixture.product_axes() is not None or not case.mixture.has_common_sigma:
+    mixture = case.mixture
+    if mixture.product_axes() is not None or not mixture.has_common_sigma:
         return
+    if mixture.N * mixture.d * case.schedule.T > case.pick(_RARE_WORK, 20 * _RARE_WORK):
+        return  # minutes: the count above stands alone
     try:
         found = case.memo("M1 rare", lambda: _rare(case))
     except NotApplicableError:

@@ -69,6 +69,7 @@ PRODUCT_GRID = Hypothesis("product_grid", 1.0, 0.0)
 _EXACT = Tolerance(rtol=1e-8, atol=1e-12)
 _PATHS, _PATHS_FULL = 4000, 80_000
 _DRAWS = 2000  # of the mmse, off product grids
+_NO_STEP = "from a single noisy time there is no step between noisy times"
 
 
 def _samplers(case: Case) -> dict[str, tuple[DDIM, float]]:
@@ -98,6 +99,9 @@ def _price(case: Case, name: str, sampler: DDIM) -> Price:
 @CLAIM.exact(unit="steps")
 def identity(case: Case, factor: float = 1.0, more_eta: float = 1.0) -> Iterator[Part]:
     """Every step by both routes. factor: on the closed form; more_eta: on its η."""
+    if case.schedule.T < 2:
+        yield NotApplicable(_NO_STEP)
+        return
     if mixdyn.score.information.lines_of(case.mixture) is None:
         yield NotApplicable("the closed form of the mmse is that of product grids and lines")
         return
@@ -152,6 +156,9 @@ CLAIM.must_fail(identity, "η smaller by a thousandth", more_eta=0.999)
 @CLAIM.sampled(unit="paths")
 def paths(case: Case, factor: float = 1.0) -> Iterator[Part]:
     """The mean log ratio of exact paths, of any mixture. factor: on the price."""
+    if case.schedule.T < 2:
+        yield NotApplicable(_NO_STEP)
+        return
     n = case.pick(_PATHS, _PATHS_FULL)
     resolved = []
     for name, (sampler, _) in _samplers(case).items():

@@ -35,7 +35,7 @@ from verify.ledger.needs import modes
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.models import TrainedModel, networks
-from verify.measure.prices.grids import BEST, LEAST, grid_prices, grids
+from verify.measure.prices.grids import BEST, COUNTS, LEAST, grid_prices, grids
 from verify.measure.prices.quality import quality
 
 CLAIM = Claim.from_docstring(
@@ -59,6 +59,9 @@ def cheapest(case: Case, ours: str = BEST, factor: float = 1.0) -> Iterator[Part
     """Prices of grids. ours: which of them is to be the cheapest; factor: on its price."""
     if mixdyn.score.information.lines_of(case.mixture) is None:
         yield NotApplicable("off product grids and lines the price of a grid is known from draws")
+        return
+    if COUNTS[0] > case.schedule.T:
+        yield NotApplicable(f"grids of {COUNTS[0]} steps and more need as many times")
         return
     found = grid_prices(case)
     names, counts = [str(name) for name in found["names"]], found["counts"]
