@@ -90,6 +90,7 @@ def test_the_average_is_read_off_samples_and_counted():
     assert stepper._mean_slope(30, 2) == pytest.approx(mean, rel=0.2)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("covariance", ["average", "isotropic", "diagonal", "full"])
 def test_one_mode_keeps_its_width_on_few_steps(covariance):
     one, n = GaussianMixture([[0.2, -0.1]], 0.1), 4000

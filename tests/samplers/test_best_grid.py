@@ -89,6 +89,7 @@ def test_it_is_a_spacing_of_samplers_that_know_the_mixture():
         DDIM(5, "price").grid(SHORT)
 
 
+@pytest.mark.compiled
 def test_any_mixture_has_one():
     points = GaussianMixture.from_data(np.random.default_rng(1).standard_normal((40, 8)))
     schedule = NoiseSchedule.linear()

@@ -25,6 +25,7 @@ def checked(x, mixture=GRID, how=None):
     return stepper._failed > 0.0, stepper.extra - before[1]
 
 
+@pytest.mark.compiled
 def test_true_samples_pass_and_points_between_modes_do_not():
     """Of the data the level's share fails a check, four checks at most four times it."""
     x = GRID.sample(4000, np.random.default_rng(0))
@@ -50,6 +51,7 @@ def test_the_noise_alone_would_let_them_pass():
     assert (stepper._failed > 0.0).mean() < 0.05
 
 
+@pytest.mark.compiled
 def test_wider_modes_than_the_middle_one_keep_their_samples():
     """Two modes of three sigma among many: their samples are asked for their own width."""
     sigma = np.full(25, GRID.sigma)
@@ -77,6 +79,7 @@ def test_what_is_far_outside_starts_anew():
     assert first.tolist() == [0]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("mixture", [GRID, GaussianMixture([[0.1, 0.3]], 0.2)], ids=str)
 def test_spread_and_weights_of_exact_scores_come_out_with_twenty_evaluations(mixture):
     n = 6000
