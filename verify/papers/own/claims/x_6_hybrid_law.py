@@ -45,7 +45,7 @@ from mixdyn.support.statistics import POWER, Proportion
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
-from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
 from verify.measure.midpoint.stretch import HALF_WIDTH, first_pair, start_time
 from verify.measure.paths import ddim_grid
@@ -174,9 +174,9 @@ CLAIM.must_fail(ends, "noise all the way", law=noise_alone, when=_product)
 CLAIM.must_fail(ends, "flow first, then the noise", law=_flow_then_noise, when=_product)
 CLAIM.must_fail_narrowly(
     ends,
-    "a middle narrower by a share of {}",
-    0.1,
-    wider=lambda less: 1.0 - less,
+    "a middle wider by a share of {}",
+    1.0,
+    wider=lambda more: 1.0 + more,
     when=lambda case: not _product(case),
 )
 
@@ -205,12 +205,17 @@ def _seen(n: int, allowed: float) -> str:
 
 # -- off product grids ---------------------------------------------------------------------------
 
+WHOLE_GAP = 0.99  # share of a pair's length that counts as all of it
+
 
 def _between(case: Case, wider: float) -> Iterator[Part]:
     """Counts of the discrete hybrid's ends between the pair's modes against `rare_event`."""
     t = start_time(case)
     for z in [z for z in OFF_GRID_STEPS if z < t]:
         share, hits = case.memo(f"X6 between {z}", functools.partial(_counted, case, z))
+        if share == WHOLE_GAP:
+            yield NotApplicable("the ends do not gather in the middle: no part of it holds half")
+            return
         found = _estimated(case, z, wider * share)
         rate, most = math.exp(found.log_p), math.exp(found.interval(MISS)[1])
         low, high = hits.interval(MISS)
@@ -267,7 +272,7 @@ def _counted(case: Case, z: int) -> tuple[float, Proportion]:
         return np.asarray(out.x)
 
     along = np.abs(pair.bisector_coordinate(run(1000, 0)))
-    share = min(2.0 * float(np.median(along)) / pair.length, 0.99)
+    share = min(2.0 * float(np.median(along)) / pair.length, WHOLE_GAP)
     event = geometry.Between(share=share, pairs=((pair.i, pair.j),))
     return share, Proportion(int(event.holds(case.mixture, run(n, 1000)).sum()), n)
 
