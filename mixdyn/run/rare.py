@@ -93,10 +93,10 @@ def rare_event(
     that follow are taken as they are. The discrete chain's own probability, without bias, of 1e-2
     as of 1e-80, on any mixture of isotropic modes of one sigma.
 
-    Without bias is the mean over all seeds. The error is read off the runs, so it is too small where
-    most of the probability lies in paths that few runs take: where the start is far from the
-    marginal (a schedule of a few steps, or one that does not end in noise), or next to a mode of a
-    weight such as 1e-12. Other seeds and a larger n then differ by more than it.
+    Without bias is the mean over all seeds. The error is read off the runs, so it is too small
+    where most of the probability lies in paths that few runs take: where the start is far from the
+    marginal (a schedule of a few steps, or one that does not end in noise), or next to a mode of
+    weight 1e-12. Other seeds and a larger n then differ by more than it.
 
     Parameters
     ----------
