@@ -49,11 +49,34 @@ TrainedMixtureText = Annotated[
     str | None,
     typer.Option("--mixture", help=MIXTURE_HELP, metavar="FILE|PRESET", show_default=False),
 ]
+PredictsText = Annotated[
+    str | None,
+    typer.Option(
+        help="What the function returns: eps, x0, v, score or velocity.", show_default="eps"
+    ),
+]
+IndexBase = Annotated[
+    int | None,
+    typer.Option(
+        help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
 
 
+class _AsksAModel:
+    """A request with a model, which may be a file of ours."""
+
+    model: str | None
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the model is a file of `mixdyn train`."""
+        return self.model is not None and self.model.endswith(CHECKPOINT)
+
+
 @dataclass(frozen=True, kw_only=True)
-class SampleRequest:
+class SampleRequest(_AsksAModel):
     """One run of `mixdyn sample`, as the user asked for it.
 
     mixture and schedule: None for those that a checkpoint was trained on; without a checkpoint the
@@ -89,18 +112,8 @@ class SampleRequest:
             metavar="MODES",
         ),
     ] = None
-    predicts: Annotated[
-        str | None,
-        typer.Option(
-            help="What the function returns: eps, x0, v, score or velocity.", show_default="eps"
-        ),
-    ] = None
-    index_base: Annotated[
-        int | None,
-        typer.Option(
-            help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
-        ),
-    ] = None
+    predicts: PredictsText = None
+    index_base: IndexBase = None
     precision: Annotated[
         str | None,
         typer.Option(help="Of the exact score: double, or single, faster.", show_default="double"),
@@ -114,14 +127,9 @@ class SampleRequest:
     ] = None
     seed: Seed = 0
 
-    @property
-    def is_checkpoint(self) -> bool:
-        """Whether the model is a file of `mixdyn train`."""
-        return self.model is not None and self.model.endswith(CHECKPOINT)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PriceRequest:
+class PriceRequest(_AsksAModel):
     """One run of `mixdyn price`; mixture, schedule and model as in `SampleRequest`."""
 
     mixture: OwnMixtureText = None
@@ -142,29 +150,14 @@ class PriceRequest:
             metavar="FILE|MODULE:NAME",
         ),
     ] = None
-    predicts: Annotated[
-        str | None,
-        typer.Option(
-            help="What the function returns: eps, x0, v, score or velocity.", show_default="eps"
-        ),
-    ] = None
-    index_base: Annotated[
-        int | None,
-        typer.Option(
-            help="Index the function gives to the first noisy time, 0 or 1.", show_default="1"
-        ),
-    ] = None
+    predicts: PredictsText = None
+    index_base: IndexBase = None
     n: Annotated[
         int | None, typer.Option("-n", help="Draws of what is no integral.", show_default="2048")
     ] = None
     out: Annotated[Path | None, typer.Option(help="Write it there as JSON.")] = None
     seed: Seed = 0
     precision = device = None  # of sample alone
-
-    @property
-    def is_checkpoint(self) -> bool:
-        """Whether the model is a file of `mixdyn train`."""
-        return self.model is not None and self.model.endswith(CHECKPOINT)
 
 
 @dataclass(frozen=True, kw_only=True)
