@@ -3,10 +3,27 @@
 Doubles in, proofs out: every number handed over counts as exact, every operation rounds outward.
 Nothing of the engine is used, only a mixture's data; no claim may rest on both by one arithmetic.
 
-interval   vectorised intervals of doubles      search   boxes cut up until a statement is settled
+interval    vectorised intervals of doubles    search   boxes cut up until a statement is settled
+statement   what can be said, as data          law      a mixture over boxes of places and noise
 """
 
 from .interval import Interval, dot
+from .law import Law, basis
 from .search import Budget, Decision, Outcome, Watch, decide, leaves
+from .statement import Statement, Term, certificate
 
-__all__ = ["Budget", "Decision", "Interval", "Outcome", "Watch", "decide", "dot", "leaves"]
+__all__ = [
+    "Budget",
+    "Decision",
+    "Interval",
+    "Law",
+    "Outcome",
+    "Statement",
+    "Term",
+    "Watch",
+    "basis",
+    "certificate",
+    "decide",
+    "dot",
+    "leaves",
+]

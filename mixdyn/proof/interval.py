@@ -57,9 +57,9 @@ class Interval:
         return cls(exact, exact)
 
     @classmethod
-    def stack(cls, parts: Sequence[Interval], axis: int = -1) -> Interval:
-        """Along a new axis."""
-        return cls(np.stack([p.lo for p in parts], axis), np.stack([p.hi for p in parts], axis))
+    def join(cls, parts: Sequence[Interval]) -> Interval:
+        """Along the first axis."""
+        return cls(np.concatenate([p.lo for p in parts]), np.concatenate([p.hi for p in parts]))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -136,7 +136,8 @@ class Interval:
 
     def exp(self) -> Interval:
         """e^x; what exceeds doubles ends at infinity."""
-        low, high = _exp(np.minimum(self.lo, _LARGEST)), _exp(np.minimum(self.hi, _LARGEST))
+        # The lower end stops at e^700, so that sums of it are doubles.
+        low, high = _exp(np.minimum(self.lo, 700.0)), _exp(np.minimum(self.hi, _LARGEST))
         least = np.maximum(low * (1.0 - _EXP_ERROR) - _TINY, 0.0)
         most = np.where(self.hi > _LARGEST, np.inf, high * (1.0 + _EXP_ERROR) + _TINY)
         return Interval(least, np.where(np.isnan(self.hi), np.nan, most))
