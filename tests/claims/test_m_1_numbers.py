@@ -10,16 +10,19 @@ from scipy.integrate import solve_ivp
 from scipy.special import erfc
 
 from mixdyn import oracles
+from mixdyn.geometry import Region
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
-from mixdyn.samplers import DDPM
+from mixdyn.run.observers import ClassCounts
+from mixdyn.run.sampling import sample
+from mixdyn.samplers import DDIM, DDPM
 from mixdyn.score import model_for
 from mixdyn.support.statistics import Proportion
 from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import Basis
 from verify.measure.interpolation.line_law import line_law
-from verify.measure.outside_modes import Line, even_schedule, resolution, tail_mass
+from verify.measure.outside_modes import DecidedEnds, Line, even_schedule, resolution, tail_mass
 from verify.papers.mode_interpolation_2406_09358.claims import m_1_prime_continuous as corrected
 
 H, F = Outcome.HOLDS, Outcome.FAILS
@@ -139,6 +142,30 @@ def test_even_steps_have_one_ratio_of_effective_variances_and_end_at_the_given_n
     v = even_schedule(0.1, 5.0, 40).effective_variance(0.1)
     assert v[[0, -1]] == pytest.approx([0.01, 5.01], rel=1e-12)
     assert v[1:] / v[:-1] == pytest.approx(np.full(40, (501.0) ** (1 / 40)), rel=1e-11)
+
+
+@pytest.mark.parametrize("spacing", [40.0, 8.0])
+def test_counts_of_the_samples_that_are_run_are_those_of_running_all(spacing):
+    """Modes far apart, of which few samples are run; overlapping ones, of which many are."""
+    axes = np.meshgrid([0.0, 1.0, 3.0], [0.0, spacing * 0.02], indexing="ij")
+    means = np.stack(axes, axis=-1).reshape(-1, 2) - 0.5
+    mixture = GaussianMixture(means, 0.02, [0.1, 0.1, 0.2, 0.2, 0.2, 0.2])
+    case = Case("user", mixture, NoiseSchedule.linear(60, 1e-3, 0.3))
+    grid, n = TimeGrid.full(60), 70_000
+    ends = DecidedEnds(case, mixture, grid)
+    every = sample(
+        mixture,
+        case.schedule,
+        DDIM(spacing=grid),
+        n=n,
+        rng=7,
+        first=500,
+        observers=[ClassCounts(mixture)],
+        keep="none",
+    ).observations[0]
+    assert ends.counts(n, 7, 500) == (every[Region.INTERPOLATION], every[Region.INVALID])
+    assert spacing == 8.0 or ends.share < 0.01
+    assert every[Region.INTERPOLATION] > 0
 
 
 def test_the_tail_mass_counts_dimensions_and_the_wider_radius_above_ten():

@@ -2,7 +2,7 @@
 
 In one dimension DDIM and the flow are increasing maps from start to end, so the starts that end in
 an interval form one. Bisection finds its ends for DDIM, the closed-form flow (O2) by running
-backwards.
+backwards. Between two starts whose ends are near one mode none need be run to be counted as there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import geometry, oracles
+from mixdyn.geometry.pairs import Mask
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.problem.noise import Stream, standard_normals
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
+from mixdyn.run.observers import ClassCounts
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, IntArray
 
 from ..ledger.case import Case
 
@@ -25,6 +28,10 @@ FARTHEST = 10.0  # starts beyond it have probability 1e-23
 _BISECTIONS = 56
 _BATCH = 2048
 CELLS = 64  # of squared distances up to r^2
+_KNOTS = 1 << 16  # starts between which those of samples lie
+_KNOWN = 7.0  # up to which they reach; a standard normal is beyond with probability 3e-12
+_ROUNDING = 1e-6  # of the radius: far above what two routes of an end differ by
+_DRAWN = 1 << 18  # samples at a time
 NO_PRODUCT = "The mixture is no product of one-dimensional ones, so only counts remain."
 
 
@@ -212,6 +219,83 @@ def _distance_cdf(case: Case, line: GaussianMixture, radius: float, grid: TimeGr
     )
     low, high = ddim_starts(line, case.schedule, ends, grid)
     return np.asarray(normal_mass(high[0], low[1]).sum(axis=1))
+
+
+class DecidedEnds:
+    """Counts among DDIM's samples on a product mixture, of which few are run.
+
+    Every coordinate's end is an increasing function of its start alone, so the ends of two starts
+    bracket those of all between them. Samples whose brackets lie inside the radius of a mode are
+    counted as there, all others are run; the counts are those of running them all.
+    """
+
+    def __init__(self, case: Case, model: GaussianMixture, grid: TimeGrid) -> None:
+        self.case, self.model, self.grid = case, model, grid
+        self.room = float(geometry.mode_radius(case.mixture)[0]) ** 2
+        self.knots = np.linspace(-_KNOWN, _KNOWN, _KNOTS + 1)
+        known: dict[bytes, Array] = {}  # axes often repeat
+        self.most = []
+        for values, weights in case.mixture.product_axes() or []:
+            key = values.tobytes() + weights.tobytes()
+            if key not in known:
+                known[key] = self._distances(GaussianMixture(values[:, None], model.sigma, weights))
+            self.most.append(known[key])
+
+    @property
+    def share(self) -> float:
+        """Of the samples, how many at most are run, each axis having its part of r^2."""
+        mass = normal_mass(self.knots[:-1], self.knots[1:])
+        part = self.room / len(self.most)
+        open_ = sum(float(mass[most[1:-1] > part].sum()) for most in self.most)
+        return min(1.0, open_ + math.erfc(_KNOWN / math.sqrt(2.0)) * len(self.most))
+
+    def counts(self, n: int, seed: int, first: int = 0) -> tuple[int, int]:
+        """Interpolations and invalid samples among n, from index `first` of the seed on."""
+        found = np.zeros(len(geometry.Region), np.int64)
+        t, d = int(self.grid.times[0]), self.case.mixture.d
+        for begin in range(first, first + n, _DRAWN):
+            size = min(_DRAWN, first + n - begin)
+            x = standard_normals(seed, size, d, t, stream=Stream.START, first=begin)
+            x *= self.case.schedule.scale[t]  # 1 where the schedule preserves variance
+            rows = self._open(x)
+            if rows.any():
+                found += self._run(x[rows])
+        return int(found[geometry.Region.INTERPOLATION]), int(found[geometry.Region.INVALID])
+
+    def _distances(self, line: GaussianMixture) -> Array:
+        """Squared distance at most of the ends from one value, of the starts below the knots,
+        between each two of them, and above: (knots + 1,)."""
+        sampler = DDIM(spacing=self.grid)
+        x = self.knots[:, None] * self.case.schedule.scale[self.grid.times[0]]
+        ends = np.asarray(sample(line, self.case.schedule, sampler, x=x, rng=0).x)[:, 0]
+        values = np.sort(line.means[:, 0])
+        middle = 0.5 * (values[1:] + values[:-1])
+        value = values[np.searchsorted(middle, 0.5 * (ends[:-1] + ends[1:]))]
+        far = np.maximum(np.abs(ends[:-1] - value), np.abs(ends[1:] - value))
+        rounding = _ROUNDING * math.sqrt(self.room)
+        # Ends that do not increase bracket nothing: then all are run.
+        far += np.inf if (np.diff(ends) < -rounding).any() else rounding
+        return np.concatenate([[np.inf], np.square(far), [np.inf]])
+
+    def _open(self, x: Array) -> Mask:
+        """Whether each start's brackets leave open that it ends at a mode, (n,)."""
+        scale = float(self.case.schedule.scale[self.grid.times[0]])
+        total = np.zeros(len(x))
+        for k, most in enumerate(self.most):
+            place = (x[:, k] / scale + _KNOWN) * (_KNOTS / (2.0 * _KNOWN))
+            total += most[1 + np.clip(np.floor(place), -1, _KNOTS).astype(np.int64)]
+        return np.asarray(total > self.room)
+
+    def _run(self, x: Array) -> IntArray:
+        return sample(
+            self.model,
+            self.case.schedule,
+            DDIM(spacing=self.grid),
+            x=x,
+            rng=0,
+            observers=[ClassCounts(self.case.mixture)],
+            keep="none",
+        ).observations[0]
 
 
 def lines(mixture: GaussianMixture) -> list[GaussianMixture]:

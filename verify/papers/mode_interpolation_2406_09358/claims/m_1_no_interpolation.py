@@ -19,10 +19,12 @@ Predicted: at most the tail mass. A sampler of finitely many steps need not obey
     mass, which is a number here: M1' is the statement that survives, with the flow and the reverse
     SDE in its place and what start, steps and last step add. M1 (2) is about the paper's problems.
 Evidence: exact on product mixtures, between the two roundings of distances to 1/64 of $r^2$;
-    sampled otherwise; the rare event counts at the upper end of an interval that errs with
-    probability 1e-8. A count decides only if the sample is large enough for so small a rate; it is
-    judged as soon as a rate of zero would be decided, at an error of 9e-7, and where that leaves
-    the verdict open once more with all samples, at 1e-7: at most 1e-6 together.
+    sampled otherwise, and on those too: of the samples drawn those are run whose ends two of 65,537
+    starts of each coordinate do not bracket within a mode. The rare event counts at the upper end
+    of an interval that errs with probability 1e-8. A count decides only if the sample is large
+    enough for so small a rate; it is judged as soon as a rate of zero would be decided, at an error
+    of 9e-7, and where that leaves the verdict open once more with all samples, at 1e-7: at most
+    1e-6 together.
 Source: arXiv 2406.09358 v1, section 3
 """
 
@@ -51,6 +53,7 @@ from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.covariances import matrices
 from verify.measure.outside_modes import (
     NO_PRODUCT,
+    DecidedEnds,
     after_ddim,
     half_way,
     resolution,
@@ -78,7 +81,7 @@ _FIRST = 0.9  # of the probability of a wrong verdict, spent at the first look
 _ELLIPSOIDS = 8  # times as much work as a mode of one sigma
 _RARE_WORK = 300_000  # modes x dimensions x steps for which a rare event takes seconds
 RARE_MISS = 1e-8  # with which a rare event is more probable than it counts as
-DECIDES = 45_000_000_000  # (sample x step x mode x d) that are worth a verdict
+_DRAWN = 20_000_000  # samples at most, however few of them are run
 CONTROL_SAMPLES = 50  # few enough for a gross fault to fail narrowly
 
 Source = Callable[[Case], GaussianMixture]
@@ -211,8 +214,12 @@ def share(case: Case, scored: Source = _own, n: int | None = None) -> Iterator[P
     """A count among n samples. scored: the mixture whose score is sampled."""
     bound, grid = tail_mass(case.mixture), TimeGrid.full(case.schedule.T)
     between = invalid = drawn = 0
-    for size, miss in _looks(case, bound) if n is None else [(n, VERDICT_MISS)]:
-        more = _count(case, scored(case), grid, size - drawn, drawn)
+    ends = None if n is not None else _decided(case, scored(case), grid)
+    for size, miss in _looks(case, bound, ends) if n is None else [(n, VERDICT_MISS)]:
+        if ends is None:
+            more = _count(case, scored(case), grid, size - drawn, drawn)
+        else:
+            more = ends.counts(size - drawn, case.stream("M1"), drawn)
         between, invalid, drawn = between + more[0], invalid + more[1], size
         outside = compare_rate(
             "share outside every mode",
@@ -278,29 +285,33 @@ def _with_few_steps(case: Case) -> dict[str, float]:
     return {f"outside with {grid.steps} quadratic steps, of {n:,}": outside}
 
 
-def _looks(case: Case, bound: float) -> list[tuple[int, float]]:
+def _decided(case: Case, model: GaussianMixture, grid: TimeGrid) -> DecidedEnds | None:
+    return None if case.mixture.product_axes() is None else DecidedEnds(case, model, grid)
+
+
+def _looks(case: Case, bound: float, ends: DecidedEnds | None) -> list[tuple[int, float]]:
     """Sizes of the sample at which it is judged, each with the probability of a wrong verdict then,
     VERDICT_MISS together: first, at nine tenths of that, where a rate of zero is decided."""
-    most = _sample_size(case, case.schedule.T)
+    most = _sample_size(case, case.schedule.T, 1.0 if ends is None else ends.share)
     first = trials_to_bound(bound, _FIRST * VERDICT_MISS)
     if first >= most:
         return [(most, VERDICT_MISS)]
     return [(first, _FIRST * VERDICT_MISS), (most, (1.0 - _FIRST) * VERDICT_MISS)]
 
 
-def _sample_size(case: Case, steps: int) -> int:
-    """Three times what decides a rate of zero, within a budget of (sample x step x mode x d): at a
-    rate of a fifth of the bound, as steps leave on some problems, half as many decide nothing.
+def _sample_size(case: Case, steps: int, run: float = 1.0) -> int:
+    """Three times what decides a rate of zero, within a budget of (sample x step x mode x d) for
+    the share that is run: at a rate of a fifth of the bound, as steps leave on some problems, half
+    as many decide nothing.
 
     A quarter of the budget where all of it would not decide.
     """
     axes = case.mixture.product_axes()
     units = case.mixture.N * case.mixture.d if axes is None else sum(len(v) for v, _ in axes)
     units *= 1 if case.mixture.covariance is None else _ELLIPSOIDS
-    affordable = case.pick(4_000_000_000, 300_000_000_000) // (units * steps)
+    budget = case.pick(4_000_000_000, 300_000_000_000)
+    affordable = min(int(budget / (units * steps * run)), _DRAWN)
     needed = trials_to_bound(tail_mass(case.mixture))
-    if affordable < needed <= DECIDES // (units * steps):
-        return needed  # in seconds: as many as decide a rate of zero, in one look
     return max(1000, min(3 * needed, affordable if affordable >= needed else affordable // 4))
 
 
