@@ -19,6 +19,7 @@ _HOME = {
     "Checkpoint": "checkpoints",
     "load_checkpoint": "checkpoints",
     "ImageScore": "image_checkpoints",
+    "ImageRecipe": "image_training",
     "ImageTrainer": "image_training",
     "IMAGE_RECIPES": "image_training",
     "load_image_checkpoint": "image_checkpoints",

@@ -12,9 +12,9 @@ from ..support.checks import Array
 from ..support.provenance import usable_cores
 from .networks import Network
 
-# Rows in one call, at most: their hidden states stay in the second-level cache of a core.
+# Rows in one call, at most: their hidden states stay in the second-level cache of a core. Half as
+# many take one core less time than handing half of them over.
 _CPU_ROWS, _GPU_ROWS = 2048, 1 << 20
-_WORTH_SHARING = 1024  # rows: fewer take one core less time than handing half of them over
 _JACOBIAN_ROWS = 256
 
 
@@ -26,11 +26,12 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), "score", one_each)
 
 
-def _block_rows(n: int) -> int:
-    """Rows of a block on a CPU: an even number of equal blocks, where n rows are worth sharing."""
-    if n < _WORTH_SHARING:
-        return _WORTH_SHARING
-    return -(-n // (2 * -(-n // (2 * _CPU_ROWS))))
+def _block_rows(n: int, most: int = _CPU_ROWS) -> int:
+    """Rows of a block on a CPU, `most` about the largest: an even number of equal blocks, where n
+    rows are worth sharing."""
+    if n < most // 2:
+        return max(most // 2, 1)
+    return -(-n // (2 * -(-n // (2 * most))))
 
 
 class TorchNetwork:
@@ -43,8 +44,10 @@ class TorchNetwork:
 
     own_threads = True  # the engine's threads rest while torch's work
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, rows: int = _CPU_ROWS) -> None:
+        """rows : of a call on a CPU, about, at most."""
         self.network, first = network, next(network.parameters())
+        self._rows = rows
         self._place = {"device": first.device, "dtype": first.dtype}
         self._on_cpu = first.device.type == "cpu"
         self._map = _pool().map if self._on_cpu else map
@@ -56,7 +59,7 @@ class TorchNetwork:
     def eps(self, x: Array, t: int) -> Array:
         """Noise prediction at x (n, d) and time t."""
         state, time = self._arguments(x, t)
-        blocks = state.split(_block_rows(len(state)) if self._on_cpu else _GPU_ROWS)
+        blocks = state.split(_block_rows(len(state), self._rows) if self._on_cpu else _GPU_ROWS)
         parts = self._map(lambda block: self._infer(block, time), blocks)
         return torch.cat(list(parts)).double().cpu().numpy()
 

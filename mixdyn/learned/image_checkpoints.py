@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .unet import UNet
 
 FORMAT = "mixdyn.images.1"
+_PIXELS = 1 << 16  # in one call of a network on a core, about: more gain nothing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,6 +106,7 @@ class ImageScore:
         device: str = "cpu",
     ) -> None:
         from .evaluation import TorchNetwork
+        from .image_training import keep_memory
         from .training import check_device
         from .unet import Labelled
 
@@ -121,9 +123,12 @@ class ImageScore:
             raise InputError(
                 "guidance is >= 0, towards a class", f"{guidance} and label {label}", "Name both."
             )
+        keep_memory()
         network = held.build().to(check_device(device))
-        self._free = TorchNetwork(network)
-        self._told = self._free if label is None else TorchNetwork(Labelled(network, label + 1))
+        rows = max(_PIXELS // self.d, 1)
+        self._free = TorchNetwork(network, rows)
+        told = None if label is None else Labelled(network, label + 1)
+        self._told = self._free if told is None else TorchNetwork(told, rows)
 
     @property
     def d(self) -> int:

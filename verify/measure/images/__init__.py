@@ -1,0 +1,1 @@
+"""What trained networks do on images: samples counted and saved, recursions, scores to compare."""
