@@ -133,6 +133,12 @@ def _run(
     return rows
 
 
+def _refuse(beside: bool, rule: str, received: str) -> None:
+    """What cannot stand beside an option that is a command of its own."""
+    if beside:
+        raise InputError(rule, received, "Drop them, or the option.")
+
+
 def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
     """Search for a violation of each claim that the name fits, and print what was found.
 
@@ -160,6 +166,32 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
         elif result.found(Kind.VIOLATION) is not None:
             status = max(status, EXIT_DRIFT)
     return status
+
+
+def _sweep(
+    wanted: list[str],
+    n: int,
+    seed: int,
+    profile: Profile,
+    outputs: Outputs,
+    hands: tuple[int | None, str | None],
+) -> int:
+    """Check claims on many problems, on the processes or the scheduler that `hands` name; the exit
+    status: 2 if a check broke, else 0."""
+    from mixdyn.sweeps.running import executor_for
+
+    from .sweeps import running, screen
+
+    console = terminal.make_console()
+    entries = registry.select(registry.load_claims(), wanted)
+    asked = running.Sweep(entries, n, seed, profile, outputs.folder)
+    executor = executor_for(*hands, lambda line: typer.echo(line, err=True))
+    with screen.sweep_progress(console) as progress:
+        result = running.run(asked, executor, progress)
+    screen.print_result(console, asked, result)
+    if outputs.json is not None:
+        write_text(outputs.json, dump_json(result.as_data()))
+    return EXIT_ERROR if result.broken else 0
 
 
 def _judge(library: str, wanted: list[str], seed: int, profile: Profile, outputs: Outputs) -> int:
@@ -249,6 +281,22 @@ def main(  # noqa: PLR0917 - typer calls it by name
         int | None,
         typer.Option(help="Claims checked at a time, in as many processes.", show_default="cores"),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Spread the problems of --random over so many processes, and write what they say "
+            "together, in place of a report of each.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="The same on the workers of a dask.distributed scheduler, such as "
+            "tcp://10.0.0.1:8786.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the report and of finished rows.")] = Path(
         "report"
     ),
@@ -268,29 +316,32 @@ def main(  # noqa: PLR0917 - typer calls it by name
         check_integer(seed, "--seed", 0, 2**63 - 1)
         jobs = check_integer(usable_cores() if jobs is None else jobs, "--jobs", 1, 1024)
         if n_random is not None:
-            check_integer(n_random, "--random", 0, 10_000)
+            check_integer(n_random, "--random", 0, 1_000_000 if workers or scheduler else 10_000)
         if json_file is not None:  # before minutes of work, not after
             check_output(json_file)
+        alone = files.any() or figures
         if search_claim is not None:
-            if claims or files.any() or n_random is not None or figures:
-                raise InputError(
-                    "--search draws its own problems and checks one claim",
-                    "other claims, files, --random or --figures beside it",
-                    "Drop them.",
-                )
-            raise typer.Exit(_search(search_claim, seed, profile, out))
-        if subjects is not None:
-            if files.any() or n_random is not None or figures:
-                raise InputError(
-                    "--subjects checks the samplers of a library on problems of their own",
-                    "files, --random or --figures beside it",
-                    "Drop them.",
-                )
-            raise typer.Exit(
-                _judge(
-                    subjects, claims or [], seed, profile, Outputs(out, json_file, record, False)
-                )
+            _refuse(
+                bool(claims) or alone or n_random is not None,
+                "--search draws its own problems and checks one claim",
+                "other claims, files, --random or --figures beside it",
             )
+            raise typer.Exit(_search(search_claim, seed, profile, out))
+        outputs = Outputs(out, json_file, record, summary=n_random is not None)
+        if subjects is not None:
+            _refuse(
+                alone or n_random is not None,
+                "--subjects checks the samplers of a library on problems of their own",
+                "files, --random or --figures beside it",
+            )
+            raise typer.Exit(_judge(subjects, claims or [], seed, profile, outputs))
+        if (hands := (workers, scheduler)) != (None, None):
+            _refuse(
+                n_random is None or alone or record or fresh,
+                "--workers and --scheduler spread the problems of --random N over processes",
+                "no --random, or files, --figures, --record or --fresh beside it",
+            )
+            raise typer.Exit(_sweep(claims or [], n_random or 0, seed, profile, outputs, hands))
         chosen = _choose_cases(files, seed, profile, n_random)
         if not fresh:
             chosen = [dataclasses.replace(case, folder=out / "measured") for case in chosen]
@@ -299,7 +350,6 @@ def main(  # noqa: PLR0917 - typer calls it by name
             _draw(claims or [], chosen[0], out)
             raise typer.Exit(0)
         entries = registry.select(registry.load_claims(), claims or [])
-        outputs = Outputs(out, json_file, record, summary=n_random is not None)
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh, jobs), outputs)
     except MixdynError as error:
         typer.echo(f"error: {error}", err=True)

@@ -39,9 +39,13 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def cores_here() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def usable_cores() -> int:
-    """How many cores this process may run on; no more than OMP_NUM_THREADS, where that is set."""
-    free = hasattr(os, "sched_getaffinity")
-    cores = len(os.sched_getaffinity(0)) if free else os.cpu_count() or 1
+    """The same, but no more than OMP_NUM_THREADS, where that is set."""
+    cores = cores_here()
     asked = os.environ.get("OMP_NUM_THREADS", "")
     return min(cores, int(asked)) if asked.isdigit() and int(asked) else cores

@@ -6,8 +6,8 @@ Made from the ledger's rows alone, so that a saved document can be summarised ag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.numbers import plain, show_number, show_share
@@ -78,43 +78,69 @@ class Summary:
 
 
 def summarise(rows: Iterable[Row]) -> Summary:
-    """Group rows of the ledger (any number of cases) by claim and kind of evidence.
+    """Group rows of the ledger (any number of cases) by claim and kind of evidence, one at a time.
 
     Derivations are left out: they say the same on every case.
     """
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], _Group] = {}
     cases: dict[str, None] = {}
     for row in rows:
         if row["basis"] == Basis.DERIVED:
             continue
         cases[row["case"]] = None
-        groups.setdefault((row["id"], row["basis"]), []).append(row)
-    return Summary(tuple(cases), tuple(_line(group) for group in groups.values()))
+        groups.setdefault((row["id"], row["basis"]), _Group(row)).add(row)
+    return Summary(tuple(cases), tuple(group.line() for group in groups.values()))
 
 
-def _line(rows: Sequence[Row]) -> Line:
-    found = [row for row in rows if row["verdict"] not in _NOTHING_FOUND]
-    telling = [row for row in found if row["verdict"] != Outcome.VACUOUS]
-    compared = [(row, c) for row in telling for c in row["comparisons"]]
-    excess = [(slack.excess(c), c["name"], row) for row, c in compared]
-    room = [(slack.relative_slack(c), c["name"], row) for row, c in compared]
-    tight = [(row["tightness"], "", row) for row in telling]
-    return Line(
-        id=rows[0]["id"],
-        title=rows[0]["title"],
-        basis=rows[0]["basis"],
-        cases=len(rows),
-        verdicts=_in_order(Counter(row["verdict"] for row in rows)),
-        applicable=len(found),
-        nonvacuous=len(telling),
-        applicable_share=_range(found, "applicable_share"),
-        nonvacuous_share=_range(found, "nonvacuous_share"),
-        excess=_largest(excess),
-        relative_slack=_negated(_largest([(_minus(v), name, row) for v, name, row in room])),
-        tightness=_largest(tight),
-        powerless=sum(any(m["verdict"] == Outcome.HOLDS for m in row["mutants"]) for row in found),
-        seconds=sum(row["seconds"] or 0.0 for row in rows),
-    )
+class _Group:
+    """What rows of one claim by one kind of evidence have said so far; no row is kept."""
+
+    def __init__(self, first: Row) -> None:
+        self.about = {name: first[name] for name in ("id", "title", "basis")}
+        self.verdicts: Counter[str] = Counter()
+        self.applicable = self.nonvacuous = self.powerless = 0
+        self.shares = {name: _Range() for name in ("applicable_share", "nonvacuous_share")}
+        self.excess: Extreme | None = None
+        self.room: Extreme | None = None  # the least slack, negated
+        self.tightness: Extreme | None = None
+        self.seconds = 0.0
+
+    def add(self, row: Row) -> None:
+        """Count a row."""
+        self.verdicts[row["verdict"]] += 1
+        self.seconds += row["seconds"] or 0.0
+        if row["verdict"] in _NOTHING_FOUND:
+            return
+        self.applicable += 1
+        self.powerless += any(m["verdict"] == Outcome.HOLDS for m in row["mutants"])
+        for name, seen in self.shares.items():
+            seen.add(row[name])
+        if row["verdict"] == Outcome.VACUOUS:
+            return
+        self.nonvacuous += 1
+        for compared in row["comparisons"]:
+            where = (compared["name"], row["case"])
+            self.excess = _larger(self.excess, slack.excess(compared), *where)
+            room = slack.relative_slack(compared)
+            self.room = _larger(self.room, None if room is None else -room, *where)
+        self.tightness = _larger(self.tightness, row["tightness"], "", row["case"])
+
+    def line(self) -> Line:
+        """What they say together."""
+        return Line(
+            **self.about,
+            cases=self.verdicts.total(),
+            verdicts=_in_order(self.verdicts),
+            applicable=self.applicable,
+            nonvacuous=self.nonvacuous,
+            applicable_share=self.shares["applicable_share"].found(),
+            nonvacuous_share=self.shares["nonvacuous_share"].found(),
+            excess=self.excess,
+            relative_slack=self.room and replace(self.room, value=-self.room.value),
+            tightness=self.tightness,
+            powerless=self.powerless,
+            seconds=self.seconds,
+        )
 
 
 _NOTHING_FOUND = (Outcome.NOT_APPLICABLE, Outcome.ERROR)
@@ -124,26 +150,29 @@ def _in_order(counts: Counter[str]) -> dict[str, int]:
     return {o.value: counts[o.value] for o in Outcome if counts[o.value]}
 
 
-def _range(rows: Sequence[Row], key: str) -> tuple[float, float] | None:
-    """Smallest value and mean."""
-    values = [float(row[key]) for row in rows if row[key] is not None]
-    return (min(values), sum(values) / len(values)) if values else None
+class _Range:
+    """Smallest value and mean of what is no None."""
+
+    def __init__(self) -> None:
+        self.least, self.total, self.count = float("inf"), 0.0, 0
+
+    def add(self, value: float | None) -> None:
+        if value is not None:
+            self.least = min(self.least, float(value))
+            self.total += float(value)
+            self.count += 1
+
+    def found(self) -> tuple[float, float] | None:
+        return (self.least, self.total / self.count) if self.count else None
 
 
-def _largest(found: Sequence[tuple[float | None, str, Row]]) -> Extreme | None:
-    known = [(value, name, row) for value, name, row in found if value is not None]
-    if not known:
-        return None
-    value, name, row = max(known, key=lambda item: item[0])
-    return Extreme(float(value), name, str(row["case"]))
-
-
-def _minus(value: float | None) -> float | None:
-    return None if value is None else -value
-
-
-def _negated(extreme: Extreme | None) -> Extreme | None:
-    return extreme and Extreme(-extreme.value, extreme.comparison, extreme.case)
+def _larger(
+    known: Extreme | None, value: float | None, comparison: str, case: object
+) -> Extreme | None:
+    """The larger of them, the first where they are equal."""
+    if value is None or (known is not None and not value > known.value):
+        return known
+    return Extreme(float(value), comparison, str(case))
 
 
 # -- in words ------------------------------------------------------------------------------------
