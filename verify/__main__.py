@@ -145,7 +145,10 @@ def _search(claim_id: str, seed: int, profile: Profile, out: Path) -> int:
     Returns the exit status: 2 if a check of ours broke, else 1 if a claim was violated, else 0; 130
     after an interrupt.
     """
-    from .search.adversary import search  # Hypothesis is loaded for this alone
+    from .search import require
+
+    require()
+    from .search.adversary import search
     from .search.screen import print_search, search_progress
     from .search.trial import Kind
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mixdyn.support.errors import FileError, NotApplicableError
+from mixdyn.support.errors import FileError, MissingExtraError, NotApplicableError
 from mixdyn.support.numbers import dump_json
 from tests import toys
 from verify.__main__ import app
@@ -315,3 +315,11 @@ def test_an_interrupted_search_says_where_its_findings_are_and_that_it_starts_ov
     assert f"is in {tmp_path / 'search'}" in result.output
     assert "starts over" in result.output
     assert "goes on" not in result.output
+
+
+def test_without_hypothesis_a_search_says_what_to_install(monkeypatch):
+    import verify.search
+
+    monkeypatch.setattr(verify.search, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mixdyn\[search\]'"):
+        verify.search.require()

@@ -1,4 +1,5 @@
-"""What was measured of public samplers, as `mixdyn audit --gallery docs` keeps it."""
+"""What was measured of public samplers, as `mixdyn audit --gallery docs` keeps it: in docs/ of the
+repository, among the data where a wheel is installed."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def public_samplers(case: Case) -> dict[str, Any]:
     """Samplers with a plan in their natural use, the first that is offered, at equal evaluations,
     one of those with the same figures: name (K,), ours (K,), end (K,), in words, of `kinds`; std
     (k,) of Gaussian data, gain (K, k) the share of it that is returned; n, how many."""
-    rows = read(ROOT / "docs" / FILE)
+    installed = ROOT / "verify" / "data" / FILE
+    rows = read(installed if installed.is_file() else ROOT / "docs" / FILE)
     judged = [one for one in shown(rows) if one.law not in (None, Law.BACKWARDS)]
     with_curve = [one for one in natural(judged) if one.equal and "curve" in one.equal]
     if not with_curve:
