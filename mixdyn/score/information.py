@@ -33,6 +33,7 @@ _BYTES = 4e9  # of all draws of a call
 _REACH = 9.5  # standard deviations of each mode that are integrated
 _RATIO = 18.0  # gaps of more standard deviations leave nothing between two modes: exp(-18^2/8)
 _DIGITS = 33.0  # natural logarithm of the rule's error
+_COARSE = 0.25  # the widest distance of nodes, in the least standard deviation
 _ENTRIES = 1 << 24  # nodes times modes of one level; beyond it draws are cheaper
 _DRAWS, _FEWEST, _DRAWN = 8192, 1024, 1 << 27  # the last: draws times modes times levels
 _ROWS = 1 << 20  # draws times modes in one block
@@ -187,11 +188,16 @@ def _line(means: Array, variances: Array, weights: Array) -> Line:
 
 def _spacing(line: Line, rho: float) -> float:
     """The rule's error falls as exp(-2 pi a/h), a the distance from the line to the nearest pole of
-    a posterior probability."""
+    a posterior probability: pi v/gap beside two modes, the gap that between modes which lead
+    somewhere. A mode of so little weight that it never does leaves the poles of those around it."""
     std = math.sqrt(float(line.variances.min()) + rho)
-    gaps = np.diff(line.means)
-    ratio = min(float(gaps.max(initial=0.0)) / std, _RATIO)
-    return std * min(0.25, 2.0 * math.pi**2 / (max(ratio, 1e-9) * _DIGITS))
+    ratio = min(float(np.diff(line.means).max(initial=0.0)) / std, _RATIO)
+    finest = 2.0 * math.pi**2 / _DIGITS
+    if ratio < _RATIO and finest < _COARSE * float(np.ptp(line.means)) / std:
+        y = _covered(line, rho, _COARSE * std)
+        leading = np.unique(_log_joint(line, line.variances + rho, y).argmax(axis=0))
+        ratio = min(float(np.diff(line.means[leading]).max(initial=0.0)) / std, _RATIO)
+    return std * min(_COARSE, finest / max(ratio, 1e-9))
 
 
 def _too_fine(line: Line, levels: Array) -> bool:
@@ -203,12 +209,13 @@ def _too_fine(line: Line, levels: Array) -> bool:
         float(np.ptp(line.means)) + 2.0 * _REACH * float(spread.max()),
         2.0 * _REACH * float(spread.sum()),
     )
-    return reach / _spacing(line, rho) * len(line.means) > _ENTRIES
+    most = _ENTRIES / (reach * len(line.means))  # nodes in a unit of length
+    return most * _COARSE * float(spread.min()) < 1.0 or most * _spacing(line, rho) < 1.0
 
 
-def _nodes(line: Line, rho: float) -> tuple[Array, float]:
-    """Equally spaced points wherever the mixture has mass, and their distance."""
-    spread, h = np.sqrt(line.variances + rho), _spacing(line, rho)
+def _covered(line: Line, rho: float, h: float) -> Array:
+    """Equally spaced points wherever the mixture has mass."""
+    spread = np.sqrt(line.variances + rho)
     order = np.argsort(line.means - _REACH * spread)
     low, high = (line.means - _REACH * spread)[order], (line.means + _REACH * spread)[order]
     top = np.maximum.accumulate(high)
@@ -218,7 +225,13 @@ def _nodes(line: Line, rho: float) -> tuple[Array, float]:
         h * np.arange(math.floor(low[a] / h), math.ceil(top[b] / h) + 1)
         for a, b in zip(first, last, strict=True)
     ]
-    return np.concatenate(pieces), h
+    return np.concatenate(pieces)
+
+
+def _log_joint(line: Line, v: Array, y: Array) -> Array:
+    """log of weight times density (m, n) at y (n,), the modes' variances v (m,)."""
+    log_top = (np.log(line.weights / np.sqrt(2.0 * math.pi * v)))[:, None]
+    return np.asarray(log_top - 0.5 * np.square(y - line.means[:, None]) / v[:, None])
 
 
 def _integrated(lines: list[Line], levels: Array) -> Array:
@@ -236,17 +249,15 @@ def _integrated(lines: list[Line], levels: Array) -> Array:
 
 
 def _on_line(line: Line, rho: float) -> tuple[float, float]:
-    y, h = _nodes(line, rho)
-    v = line.variances + rho
-    offset = y - line.means[:, None]
-    log_joint = (np.log(line.weights / np.sqrt(2.0 * math.pi * v)))[:, None]
-    log_joint = log_joint - 0.5 * np.square(offset) / v[:, None]
+    h, v = _spacing(line, rho), line.variances + rho
+    y = _covered(line, rho, h)
+    log_joint = _log_joint(line, v, y)
     top = log_joint.max(axis=0)
     gamma = np.exp(log_joint - top)
     total = gamma.sum(axis=0)
     gamma /= total
     density = h * np.exp(top) * total
-    shift = (rho / v)[:, None] * -offset  # M_k - y
+    shift = (rho / v)[:, None] * (line.means[:, None] - y)  # M_k - y
     centred = shift - (gamma * shift).sum(axis=0)
     # gamma log gamma from the logarithm itself: it is accurate where gamma is near 1.
     log_gamma = log_joint - top - np.log(total)

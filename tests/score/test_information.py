@@ -35,6 +35,26 @@ def test_integrals_equal_those_of_fisher_information_and_entropy(mixture):
     assert not found.mmse_error.any()
 
 
+@pytest.mark.parametrize("weight", [1e-2, 1e-7, 1e-12, 1e-40])
+@pytest.mark.parametrize("between", [0.5, 1.0, 2.9])
+def test_a_mode_of_hardly_any_weight_leaves_the_poles_of_its_neighbours(weight, between):
+    """The posterior of the two others varies over their distance, not over that to the light one:
+    nodes spaced by the latter are wrong in the tenth digit, and the price of a step in the eighth.
+    """
+    light = GaussianMixture([[0.0], [between], [3.0]], 0.05, [1.0, weight, 0.2])
+    rho = np.geomspace(1.3, 0.15, 12)
+    found = information(light, rho)
+    np.testing.assert_allclose(found.mmse, oracles.channel_mmse(light, rho), rtol=1e-11)
+    np.testing.assert_allclose(found.nats, oracles.channel_nats(light, rho), rtol=1e-11)
+
+
+def test_modes_far_away_and_of_no_weight_cost_no_accuracy():
+    far = GaussianMixture([[0.0], [1.0], [3.0], [40.0]], 0.05, [1.0, 1e-3, 0.2, 1e-100])
+    rho = np.geomspace(1e3, 1e-3, 25)
+    found = information(far, rho)
+    np.testing.assert_allclose(found.mmse, oracles.channel_mmse(far, rho), rtol=1e-10)
+
+
 @pytest.mark.compiled
 @pytest.mark.parametrize("mixture", DRAWN.values(), ids=DRAWN)
 def test_draws_obey_i_mmse(mixture):
