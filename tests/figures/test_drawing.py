@@ -10,8 +10,10 @@ from mixdyn import presets
 from mixdyn.geometry import Region
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.numbers import Log10, show_number, show_share
+from tests import toy_images
 from verify.drawing import style
 from verify.ledger.case import Case
+from verify.measure.images import pictures
 from verify.measure.interpolation import densities as line_densities
 from verify.measure.interpolation import smoothing
 from verify.measure.measurement import Measurement, pack, unpack
@@ -41,6 +43,8 @@ def case():
         patch.setattr(ablated, "trained_models", blurred)
         patch.setattr(ablated, "AXES", {"T": (500,), "sigma": (0.02,), "spacing": (2.0,)})
         patch.setattr(frontier, "elsewhere", lambda case: models.elsewhere(case)[:2])
+        patch.setattr(pictures, "drawn", toy_images.drawn)
+        patch.setattr(pictures, "saved_runs", toy_images.runs)
         for module in (line_densities, smoothing):
             every = module.networks
             patch.setattr(module, "networks", lambda *args, every=every: every(*args)[-1:])
@@ -128,6 +132,11 @@ def price_of(result, steps):
     return float(result["own_start"][0, at] + result["own_steps"][0, at])
 
 
+def last_repeated(r):
+    ends = zip(r.labels("filters"), r["wrong"][:, -1], r["n_at"][:, -1], strict=True)
+    return ", ".join(f"{name} {100.0 * k / n:.2g} %" for name, k, n in ends)
+
+
 STATED = {
     "A4.1": lambda r: f"tau_1 = {r['fixed'][0, 3, 1]:.0f} to {r['fixed'][-1, 3, 1]:.0f} at kappa",
     "T4.2": lambda r: f"{np.isfinite(r['saddles'][:, 0]).sum()} of {len(r['pairs'])} segments",
@@ -136,6 +145,8 @@ STATED = {
     "B.1 (1)": last_saddle,
     "C.4": lambda r: f"of {r['found']:,} equilibria",
     "D.1": lambda r: f"({percent(r['counts'][-1], 2)} on the grid sheared",
+    "E.10": lambda r: f"to {100.0 * r['wrong'][1, -1] / r['n_at'][1, -1]:.2g} %",
+    "E.10 samples": lambda r: f"{100.0 * r['wrong'][0] / r['n'][0]:.2g} % wrong",
     "E.11": hits_of_visits,
     "E.12": lambda r: f"negative at {(r['growth'] <= 0.0).sum()} of {r['growth'].size} places",
     "E.13": lambda r: f"{percent(r['counts'][:, 0])} at eta = 0",
@@ -176,6 +187,9 @@ STATED = {
     "M5 paths": lambda r: f"{late_motion(r['wrong'][1]) / late_motion(r['right'][1]):.1f} times on",
     "M6": lambda r: f"interpolates {last_share(r, 'none')} of the time",
     "M6 samples": lambda r: f"{last_share(r, 'hal')} with Hal's",
+    "M8 (1)": lambda r: f"{100.0 * len(r['hallucinations']) / r.count():.2g} % of images repeat",
+    "M8 (2)": last_repeated,
+    "M8 (3)": lambda r: f"random {r['fid'][r.labels('filters').index('random'), -1]:.3g}",
 }
 
 

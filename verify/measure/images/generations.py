@@ -1,0 +1,176 @@
+"""Recursions on images, as saved by `recursing`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixdyn.retraining.generations import read_json
+from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.errors import FileError
+from mixdyn.support.statistics import VERDICT_MISS, VERDICT_STDS, Proportion
+
+from ...data.saved import words_on_code
+from ...data.saved.images import IMAGES
+from ...ledger.relations import Comparison, Outcome, Statistical
+from .quality import Quality, quality, rows_of
+from .recursing import FORMAT
+from .sampling import unpacked
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Samples of one generation, before its filter.
+
+    counts (n, kinds) : of shapes; (n, 0) of digits. hal, kept (n,). labels (n,) : asked for.
+    pixels : of the first images, of digits all.
+    """
+
+    counts: IntArray
+    hal: Array
+    kept: NDArray[np.bool_]
+    labels: IntArray
+    pixels: NDArray[np.uint8]
+
+    @property
+    def repeated(self) -> NDArray[np.bool_]:
+        """(n,): a shape twice."""
+        return np.asarray(np.any(self.counts > 1, axis=1))
+
+    @property
+    def rate(self) -> Proportion:
+        """The share of images with a shape twice."""
+        return Proportion(int(self.repeated.sum()), len(self.repeated))
+
+    @functools.cached_property
+    def quality(self) -> Quality:
+        """Of digits."""
+        return quality(rows_of(self.pixels), self.labels)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recursion."""
+
+    filter: str
+    seed: int
+    generations: tuple[Generation, ...]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All recursions on one set of images. about : plan, commit, hardware, command, code."""
+
+    about: dict[str, Any]
+    runs: tuple[Run, ...]
+
+    def of(self, filter_: str) -> Run | None:
+        """The recursion with a filter, of the first seed."""
+        return next((run for run in self.runs if run.filter == filter_), None)
+
+    def renamed(self, names: dict[str, str]) -> Runs:
+        """The same generations under other filters' names: a negative control."""
+        runs = tuple(replace(run, filter=names.get(run.filter, run.filter)) for run in self.runs)
+        return replace(self, runs=runs)
+
+    def in_words(self) -> str:
+        """Plan and origin in a sentence."""
+        plan, about = self.about["plan"], self.about
+        return (
+            f"Stored measurement of `{about['command']}`: {plan['n']:,} images a generation, each "
+            f"of {plan['evaluations']} ancestral steps, networks of {plan['channels']} channels "
+            f"and {plan['steps']:,} steps of {plan['batch']}, a share of {plan['discard']:g} "
+            f"dropped, {about['hardware']}. {words_on_code(about)}"
+        ).strip()
+
+
+@functools.cache
+def saved_runs(name: str, folder: Path = IMAGES) -> Runs | None:
+    """The recursions on `name`, None where none was run. Raises FileError for a damaged file."""
+    path = folder / f"recursion-{name}.json"
+    if not path.exists():
+        return None
+    held = read_json(path)
+    if held.get("format") != FORMAT:
+        raise FileError(
+            "a file of recursions on images holds format, about and runs",
+            path,
+            f"Make it again with `python -m verify.measure.images.recursing {name}`.",
+        )
+    runs = [
+        Run(run["filter"], run["seed"], tuple(_generation(g) for g in run["generations"]))
+        for run in held["runs"]
+    ]
+    return Runs(held["about"], tuple(runs))
+
+
+def _generation(held: dict[str, Any]) -> Generation:
+    n, labels = held["n"], np.array(held.get("labels", []), np.int64)
+    return Generation(
+        np.array(held["counts"]) if "counts" in held else np.empty((n, 0), np.int64),
+        np.array(held["hal"]),
+        np.array(held["kept"]) > 0,
+        labels,
+        unpacked(held["pixels"], held["side"]),
+    )
+
+
+@dataclass(frozen=True)
+class MeanOrder(Statistical):
+    """One mean is above another, of estimates with standard errors: holds or fails only where they
+    lie five of them apart, which chance does with probability below 1e-6."""
+
+    side: str = "lower"
+    miss: float = VERDICT_MISS
+
+    kind = "means"
+
+
+def compare_values(name: str, larger: float, smaller: float, error: float, n: int) -> Comparison:
+    """Whether one estimate is above another; error : standard error of their difference."""
+    excess = (smaller - larger) / (VERDICT_STDS * error)
+    outcome = Outcome.INCONCLUSIVE
+    if abs(excess) >= 1.0:
+        outcome = Outcome.FAILS if excess > 0.0 else Outcome.HOLDS
+    return Comparison(
+        name=name,
+        relation=MeanOrder(),
+        measured=larger,
+        bound=smaller,
+        outcome=outcome,
+        n=n,
+        n_held=n if larger > smaller else 0,
+        excess=excess,
+        tightness=smaller / larger if larger else None,
+        interval=(larger - 1.96 * error, larger + 1.96 * error),
+        resolution=VERDICT_STDS * error,
+    )
+
+
+def operating_levels(right: Array, kept: float) -> tuple[float, float, float]:
+    """Levels of Hal at or below which the share `kept` of the others lies: in these samples, and
+    the lowest and the highest for which that share of all others may be it (1e-6)."""
+    values, n = np.sort(right), len(right)
+    possible = [
+        k
+        for k in range(1, n + 1)
+        if (ends := Proportion(k, n).interval(VERDICT_MISS))[0] <= kept <= ends[1]
+    ]
+    at = max(round(kept * n), 1)
+    return tuple(float(values[k - 1]) for k in (at, possible[0], possible[-1]))  # type: ignore[return-value]
+
+
+def removed_at(wrong: Array, level: float) -> Proportion:
+    """The share of the hallucinations whose Hal lies above a level."""
+    return Proportion(int((wrong > level).sum()), len(wrong))
+
+
+def shared(runs: Sequence[Run | None]) -> int:
+    """How many generations all of these recursions have."""
+    return min((len(run.generations) for run in runs if run is not None), default=0)
