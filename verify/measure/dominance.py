@@ -7,65 +7,121 @@ the schedule is the case's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mixdyn.geometry.dominance_times import NEVER, DominanceTimes, tau_1, tau_2
+from mixdyn.geometry.dominance_times import NEVER, tau_1, tau_2
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.presets import farthest_point
+from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.case import Case
+from verify.ledger.verdict import Table
 from verify.measure.measurement import Measurement
 from verify.measure.networks.rates import ddim
 
 DIMENSIONS = (2, 4, 8, 32, 64)
 KAPPAS = (1.0, 2.0, 4.0, 7.0, 10.0, 14.0, 20.0)
 LEVELS = (0.1, 0.5, 0.9)
+OWN_PROBLEMS = (
+    "The problems are 25 modes in 2 to 64 dimensions by farthest-point sampling; the standard case "
+    "shows them."
+)
+_DRAWS = 1_000, 2_000  # paths in each dimension: quick, full
+
+
+@dataclass(frozen=True)
+class Times:
+    """Raw times along n paths in one dimension, (K, n) for K margins, NEVER where there is none.
+
+    first, fixed: tau_1, at which some pair of modes dominates and from which on one pair does. own:
+    tau_2 of that pair, NEVER too where a single mode is so near that any partner serves.
+    """
+
+    d: int
+    first: IntArray
+    fixed: IntArray
+    own: IntArray
+
+
+def times_along(
+    mixture: GaussianMixture, schedule: NoiseSchedule, nodes: IntArray, trajectory: Array
+) -> Times:
+    """Of paths (S + 1, n, d), in x, at decreasing raw times (S + 1,), for all of KAPPAS."""
+    rows: list[tuple[IntArray, IntArray, IntArray]] = []
+    for kappa in KAPPAS:
+        found = tau_1(mixture, schedule, nodes, trajectory, kappa)
+        separated, (i, j) = tau_2(mixture, schedule, kappa), found.pair.T
+        rows.append((found.first, found.last_fixed, np.where(j >= 0, separated[i, j], NEVER)))
+    return Times(mixture.d, *(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def summary(found: Sequence[Times]) -> dict[str, Any]:
+    """What paths in D dimensions show: quantiles (D, K, levels) of first, fixed and own (those of
+    two modes); least (D, K) of fixed; earlier (D - 1, K): how many of n pairs of paths, one in each
+    of neighbouring dimensions, that in more dimensions is dominated earlier of; paired (D, K): how
+    many are dominated by two modes, before (D, K): of these no later than the two are separated."""
+    fixed, own = (np.array([getattr(t, name) for t in found]) for name in ("fixed", "own"))
+    paired = own >= 0
+    return {
+        "n": fixed.shape[2],
+        "d": [t.d for t in found],
+        "kappa": KAPPAS,
+        "levels": LEVELS,
+        "first": _quantiles(np.array([t.first for t in found])),
+        "fixed": _quantiles(fixed),
+        "own": np.array([[_of_pairs(times) for times in row] for row in own]),
+        "least": fixed.min(axis=2),
+        "earlier": (fixed[1:] > fixed[:-1]).sum(axis=2),
+        "paired": paired.sum(axis=2),
+        "before": (paired & (fixed >= own)).sum(axis=2),
+    }
 
 
 def _quantiles(times: IntArray) -> Array:
-    """(levels,) of raw times; a path on which the condition never holds counts as time NEVER."""
-    return np.quantile(times, LEVELS, method="inverted_cdf")
+    """(..., levels) over the last axis of raw times; a path on which the condition never holds
+    counts as time NEVER."""
+    return np.moveaxis(np.quantile(times, LEVELS, axis=-1, method="inverted_cdf"), 0, -1)
 
 
-def _along_paths(
-    mixture: GaussianMixture, case: Case, found: DominanceTimes, kappa: float
-) -> Array:
-    """tau_2 of each path's own pair, for the paths on which one pair of modes dominates."""
-    own = found.pair[(found.pair >= 0).all(axis=1)]
-    if len(own) == 0:
-        return np.full(len(LEVELS), float(NEVER))
-    return _quantiles(tau_2(mixture, case.schedule, kappa)[own[:, 0], own[:, 1]])
+def _of_pairs(own: IntArray) -> Array:
+    """(levels,) of tau_2 over the paths (n,) that two modes dominate."""
+    held = own[own >= 0]
+    return _quantiles(held) if held.size else np.full(len(LEVELS), float(NEVER))
 
 
-def _one_dimension(d: int, case: Case, n: int) -> dict[str, Array]:
-    mixture = farthest_point(d)
-    run = sample(
-        mixture,
-        case.schedule,
-        ddim(case.schedule),
-        n=n,
-        rng=case.stream("dominance"),
-        keep="trajectory",
-    )
-    rows: dict[str, list[Any]] = {"first": [], "fixed": [], "own": [], "closest": []}
+def _one_dimension(d: int, case: Case, n: int) -> Times:
+    mixture, run = farthest_point(d), ddim(case.schedule)
+    seed = case.stream("dominance")
+    found = sample(mixture, case.schedule, run, n=n, rng=seed, keep="trajectory")
+    return times_along(mixture, case.schedule, found.times, np.asarray(found.trajectory))
+
+
+def closest(mixture: GaussianMixture, schedule: NoiseSchedule) -> IntArray:
+    """(K,) tau_2 of the closest pair, for all of KAPPAS."""
     upper = np.triu_indices(mixture.N, k=1)
-    for kappa in KAPPAS:
-        found = tau_1(mixture, case.schedule, run.times, np.asarray(run.trajectory), kappa)
-        rows["first"].append(_quantiles(found.first))
-        rows["fixed"].append(_quantiles(found.last_fixed))
-        rows["own"].append(_along_paths(mixture, case, found, kappa))
-        rows["closest"].append(tau_2(mixture, case.schedule, kappa)[upper].min())
-    return {name: np.array(values) for name, values in rows.items()}
+    return np.array([tau_2(mixture, schedule, kappa)[upper].min() for kappa in KAPPAS])
 
 
 @Measurement
 def dominance(case: Case) -> dict[str, Any]:
-    """kappa (K,); d (D,); levels (L,); tau_1 first and fixed (D, K, L) quantiles over n paths,
-    tau_2 own (D, K, L) of the paths' own pairs and closest (D, K); -1 where never."""
-    n = case.pick(300, 2_000)
-    found = [_one_dimension(d, case, n) for d in DIMENSIONS]
-    joined = {name: np.array([one[name] for one in found]) for name in found[0]}
-    return {"n": n, "d": DIMENSIONS, "kappa": KAPPAS, "levels": LEVELS, **joined}
+    """The `summary` of the exact score's paths in all of DIMENSIONS, and closest (D, K): tau_2 of
+    the closest pair. kappa (K,); d (D,); levels (L,); NEVER where never."""
+    found = [_one_dimension(d, case, case.pick(*_DRAWS)) for d in DIMENSIONS]
+    pairs = [closest(farthest_point(d), case.schedule) for d in DIMENSIONS]
+    return {**summary(found), "closest": np.array(pairs)}
+
+
+def times_table(found: Mapping[str, Any]) -> Table:
+    """The quantiles of tau_1 by dimension and margin."""
+    rows = [
+        (d, kappa, int(found["n"]), float(low), *map(float, levels))
+        for d, least, quantiles in zip(found["d"], found["least"], found["fixed"], strict=True)
+        for kappa, low, levels in zip(found["kappa"], least, quantiles, strict=True)
+    ]
+    columns = ("d", "κ", "paths", "least τ₁", *(f"{100 * level:g} %" for level in LEVELS))
+    return Table("Raw times from which one pair of modes dominates", columns, rows)

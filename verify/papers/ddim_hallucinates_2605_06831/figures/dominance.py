@@ -55,7 +55,7 @@ def draw(result: Result) -> Figure:
 
 
 FIGURE = FigureSpec(
-    claims=("A4.1", "A4.4"),
+    claims=("A4.1", "A4.4", "E.6", "E.7", "E.8"),
     source="Figures E.6 to E.8 of 2605.06831",
     title="Dominance and separation times against kappa",
     caption="Raw times from which one fixed pair of modes dominates a path with margin kappa, and "

@@ -1,0 +1,82 @@
+r"""Two modes dominate a path before they are separated.
+
+Statement: With 25 modes by farthest-point sampling from the lattice $2\{-2,\dots,2\}^d$, for every
+    margin $\kappa$ from 1 to 20 and each of $d$ = 2, 4, 8, 32, 64, most paths of DDIM with 50 steps
+    that two modes dominate with margin $\kappa$ are dominated no later than those two are
+    separated with it: $\tau_1 \ge \tau_2$.
+Hypotheses:
+    - pair: two modes dominate the path from some node on, and not one so near that any partner
+      serves.
+Measured: of the paths that meet the hypothesis, the share with $\tau_1 \ge \tau_2$, both in raw
+    time, $\tau_1$ of one fixed pair at the sampler's nodes, $\tau_2$ of that pair at all times.
+Predicted: more than half.
+Evidence: sampled, with the exact score; learned, on the networks' own paths, in the dimensions that
+    have one. Shares by the Clopper-Pearson interval that misses with probability 1e-6.
+Source: arXiv 2605.06831 v1, figures E.6 to E.8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mixdyn.support.statistics import Proportion
+from verify.ledger.case import Case
+from verify.ledger.claim import Claim
+from verify.ledger.sides import Part, Side
+from verify.ledger.standard import on_standard
+from verify.ledger.verdict import Hypothesis, Table
+from verify.measure.dominance import OWN_PROBLEMS, dominance
+
+CLAIM = Claim.from_docstring(
+    __doc__,
+    id="E.8",
+    short="dominance before separation",
+    rests_on={"E.6": "the one time", "E.7": "the other"},
+    does_not_show=(
+        "What becomes of the paths that one mode dominates by itself, which are many where modes "
+        "are far apart. Nor the order at two different margins: the papers ask for both at one."
+    ),
+)
+
+Found = Mapping[str, Any]
+
+
+@CLAIM.sampled(unit="paths", of=on_standard(dominance, OWN_PROBLEMS))
+def order(case: Case, found: Found, least: float = 0.5, exchanged: bool = False) -> Iterator[Part]:
+    """Which of the two times comes first, by dimension and margin. least: the share asked for."""
+    yield from in_order(found, least, exchanged=exchanged)
+
+
+def in_order(found: Found, least: float, *, exchanged: bool) -> Iterator[Part]:
+    """One count a dimension and margin, the smallest share first."""
+    paired, before = np.asarray(found["paired"]), np.asarray(found["before"])
+    yield Hypothesis("pair", float(paired.sum() / (found["n"] * paired.size)))
+    counted = [
+        (Proportion(int(late if exchanged else early), int(total)), f"d = {d}, κ = {kappa:g}")
+        for d, counts, totals in zip(found["d"], before, paired, strict=True)
+        for kappa, early, late, total in zip(
+            found["kappa"], counts, totals - counts, totals, strict=True
+        )
+    ]
+    for share, where in sorted(counted, key=lambda one: one[0].rate):
+        yield Side(f"τ₁ no later than τ₂ of the path's pair, {where}", share, at_least=least)
+    yield lambda: _table(found)
+
+
+def _table(found: Found) -> Table:
+    rows = [
+        (d, kappa, int(found["n"]), int(total), int(count), float(count / total))
+        for d, totals, counts in zip(found["d"], found["paired"], found["before"], strict=True)
+        for kappa, total, count in zip(found["kappa"], totals, counts, strict=True)
+    ]
+    columns = ("d", "κ", "paths", "dominated by two modes", "no later than separated", "share")
+    return Table("Which time comes first", columns, rows)
+
+
+CLAIM.must_fail(order, "the two times exchanged", exchanged=True)
+CLAIM.must_fail_narrowly(
+    order, "on more than half and {} of the paths", 0.5, least=lambda size: 0.5 + size
+)
