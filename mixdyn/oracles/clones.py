@@ -35,10 +35,13 @@ def log_two_mode_parting(k: ArrayLike, log_weight_ratio: ArrayLike = 0.0) -> Arr
     strength, ratio = np.broadcast_arrays(given, np.abs(bias))
     strength, ratio = strength[..., None], ratio[..., None]
     std = np.sqrt(strength)
-    low = np.maximum(ratio - 14.0 * std, -_LOGITS)
+    # Where sech falls as e^(-L/2) it moves the normal's mass down by k/2.
+    low = np.maximum(ratio - 0.5 * strength - 14.0 * std, -_LOGITS)
     high = np.minimum(ratio + 14.0 * std, _LOGITS + ratio)
-    logit = low + (high - low) * np.linspace(0.0, 1.0, 1201)
-    step = (high - low) / 1200.0
+    # Half a unit of L apart sech(L/2) is known to exp(-2 pi^2/0.5).
+    count = int(np.clip(2.0 * (high - low).max(initial=0.0), 400, 4000))
+    logit = low + (high - low) * np.linspace(0.0, 1.0, count + 1)
+    step = (high - low) / count
     # log sech(L/2) = log 2 - |L|/2 - log(1 + e^-|L|)
     exponent = -0.5 * np.square((logit - ratio) / std) - 0.5 * np.abs(logit)
     exponent -= np.log1p(np.exp(-np.abs(logit)))

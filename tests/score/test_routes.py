@@ -121,6 +121,7 @@ class OneMode:
 def test_a_route_is_one_file_in_the_folder(tmp_path, monkeypatch):
     (tmp_path / "one_mode.py").write_text(FILE)
     monkeypatch.setattr(routes, "__path__", [*routes.__path__, str(tmp_path)])
+    routes.routes.cache_clear()
     one, several = GaussianMixture([[0.3, -0.2]], 0.1), MIXTURES["product"]
     try:
         scores = [ExactScore(one, SCHEDULE), ExactScore(several, SCHEDULE)]
@@ -128,6 +129,7 @@ def test_a_route_is_one_file_in_the_folder(tmp_path, monkeypatch):
         x = sample(scores[0], SCHEDULE, DDIM(8), n=40, rng=0).x
     finally:
         sys.modules.pop("mixdyn.score.routes.one_mode", None)
+        routes.routes.cache_clear()
     monkeypatch.undo()
     assert np.allclose(x, sample(one, SCHEDULE, DDIM(8), n=40, rng=0).x, rtol=0, atol=1e-12)
 

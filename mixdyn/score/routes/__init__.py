@@ -8,7 +8,8 @@ smallest variance. A *route* is one way to it. All agree to rounding; the first 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection
+import functools
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
@@ -90,7 +91,8 @@ class Route(Protocol):
         ...
 
 
-def routes() -> list[type[Route]]:
+@functools.cache  # a score is made of every set of data, and looks for its route
+def routes() -> Sequence[type[Route]]:
     """Every route, in the order in which they are tried."""
     return sorted(classes_in(__name__, "fits", "pull", "rollout"), key=lambda route: route.order)
 

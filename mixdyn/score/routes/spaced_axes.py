@@ -19,6 +19,7 @@ exponents of modes that share a sample.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -52,7 +53,8 @@ class SpacedAxes:
         self._axes = [(values, weights) for values, weights in bits if len(values) > 1]
         self._values, log_weights = _padded(bits)
         self._log_weights = log_weights.astype(dtype)
-        self._kept: dict[tuple[float, float], Any] = {}
+        # Of equal mixtures, as one score after another is made of the same.
+        self._kept = _rows_of(str(np.dtype(dtype)), *(a.tobytes() for axis in bits for a in axis))
 
     @classmethod
     def fits(cls, mixture: GaussianMixture, dtype: Real) -> Self | None:
@@ -99,6 +101,12 @@ class SpacedAxes:
         return self._kept[key]
 
 
+@functools.lru_cache(maxsize=16)
+def _rows_of(*_: Any) -> dict[tuple[float, float], Any]:
+    """What is kept of a mixture's rows, by amplitude and variance."""
+    return {}
+
+
 def _padded(axes: list[tuple[Array, Array]]) -> tuple[Array, Array]:
     """(values, log2 weights), each (d, M); short axes end in weight zero."""
     width = max(len(values) for values, _ in axes)
@@ -130,6 +138,12 @@ def common_spacing(values: Array) -> float | None:
     return spacing if (np.abs(values - places) <= allowed).all() else None
 
 
+@functools.lru_cache(maxsize=256)
+def _spacing_of(values: bytes) -> float | None:
+    """`common_spacing`, which every level asks for again."""
+    return common_spacing(np.frombuffer(values))
+
+
 def lattice_rows(
     axes: list[tuple[Array, Array]], alpha: Array, h: Array, dtype: type[np.floating[Any]]
 ) -> Any:
@@ -151,7 +165,7 @@ def lattice_rows(
         if first < q:
             rows[:, q] = rows[:, first]
             continue
-        spacing = common_spacing(values)
+        spacing = _spacing_of(values.tobytes())
         if spacing is not None:
             g = alpha * spacing
             _fill(rows[:, q], _Axis(values, log_weights, alpha, g, h, h * g**2), np.finfo(dtype))
@@ -197,5 +211,8 @@ def _polynomial(axis: _Axis, largest: Array, exponents: Array, width: int) -> Ar
 
 
 def _columns(*columns: Any) -> Array:
-    """(S, columns) of arrays (S,) and of numbers."""
-    return np.stack(np.broadcast_arrays(*columns), axis=1)
+    """(S, columns) of arrays (S,) and of numbers, at least one array among them."""
+    out = np.empty((max(np.size(column) for column in columns), len(columns)))
+    for k, column in enumerate(columns):
+        out[:, k] = column
+    return out

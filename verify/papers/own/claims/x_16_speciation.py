@@ -110,6 +110,12 @@ def parting(
 
 def _of_pairs(case: Case, law: Callable[[Array, ArrayLike], Array], v: Array) -> Array:
     """log of the sum over pairs, each alone, at effective variances v (K,)."""
+    if law is oracles.log_two_mode_parting:  # that of the row, and of controls of all else
+        return case.memo(f"X16 sum {v.tolist()}", lambda: _summed(case, law, v))
+    return _summed(case, law, v)
+
+
+def _summed(case: Case, law: Callable[[Array, ArrayLike], Array], v: Array) -> Array:
     square, roots, ratio = case.memo("X16 pairs", lambda: pair_table(case.mixture))
     each = law(square[:, None] / v, ratio[:, None]) + np.log(2.0 * np.cosh(0.5 * ratio))[:, None]
     return np.asarray(np.logaddexp.reduce(np.log(roots)[:, None] + each, axis=0))
