@@ -97,6 +97,7 @@ class Ledger:
         self.entries = {entry.claim.id: entry for entry in registry.load_claims()}
         self._cases: dict[Case, Case] = {}
         self._rows: dict[tuple[Case, str, bool], dict[Basis, Verdict]] = {}
+        self._mutants: dict[tuple[Case, str], dict[str, Verdict]] = {}
 
     def shared(self, case: Case) -> Case:
         """The case equal to this one whose workspace all tests use."""
@@ -108,13 +109,19 @@ class Ledger:
 
         key = (case, claim_id, controls)
         if key not in self._rows:
-            entry = self.entries[claim_id]
-            if not controls:
-                entry = dataclasses.replace(entry, mutants=lambda case: {})
+            of = functools.partial(self.mutants, claim_id) if controls else lambda case: {}
+            entry = dataclasses.replace(self.entries[claim_id], mutants=of)
             found = runner.run_claim(entry, self.shared(case))
             self._rows[key] = {row.basis: row for row in found}
             assert len(self._rows[key]) == len(found)
         return self._rows[key]
+
+    def mutants(self, claim_id: str, case: Case) -> dict[str, Verdict]:
+        """The rows of a claim's negative controls, by name."""
+        key = (case, claim_id)
+        if key not in self._mutants:
+            self._mutants[key] = self.entries[claim_id].mutants(self.shared(case))
+        return self._mutants[key]
 
     def row(self, claim_id: str, case: Case, basis: Basis | None = None) -> Verdict:
         """The row on this evidence; the only one where none is named."""

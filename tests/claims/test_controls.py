@@ -1,11 +1,13 @@
 """Every claim of the ledger on one small problem: it can fail, narrowly, where it applies; and a
 schedule of one step leaves little to check, but breaks no check."""
 
+import dataclasses
+
 import pytest
 
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
-from verify.ledger import cases, registry
+from verify.ledger import registry
 from verify.ledger.case import Case
 from verify.ledger.relations import Outcome
 from verify.ledger.verdict import NARROW, Basis
@@ -64,8 +66,8 @@ def test_only_a_row_that_measured_something_speaks_of_its_controls(ledger, claim
 
 @pytest.mark.parametrize("claim_id", LEARNED)
 def test_a_problem_without_networks_has_a_row_that_says_so_and_a_drawn_one_none(ledger, claim_id):
-    row = ledger.rows(claim_id, CORNERS, controls=False)[Basis.LEARNED]
+    row = ledger.rows(claim_id, CORNERS)[Basis.LEARNED]
     assert row.verdict is Outcome.NOT_APPLICABLE
     assert row.note
-    drawn = ledger.rows(claim_id, cases.random(1), controls=False)
+    drawn = ledger.rows(claim_id, dataclasses.replace(ONE_STEP, random=True), controls=False)
     assert Basis.LEARNED not in drawn
