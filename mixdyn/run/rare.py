@@ -26,7 +26,7 @@ from ..problem.noise import Seed, resolve_seed
 from ..score import ExactScore
 from ..support.checks import Array, IntArray, check_array, check_integer, check_positive, describe
 from ..support.errors import InputError, NotApplicableError
-from ..support.statistics import DISPLAY_MISS, systematic
+from ..support.statistics import DISPLAY_MISS, pareto_shape, systematic
 from .path_cost import noisy_steps
 from .rare_tables import REACH, Clock, GapTables, Line
 
@@ -40,6 +40,7 @@ _ALONE_AT_LAST = 80.0  # and from which on they are taken to, whatever third mod
 _MARGIN = 3.0  # by which they dominate a third mode there, at the midpoint
 _FIRST_RUNS = 24  # of which the spread tells how many more are needed
 _SPARE = 1.3  # times as many, since that spread is an estimate itself
+_HEAVY = 0.7  # exponent of the runs' tail from which on their spread is no error of their mean
 _TOGETHER = 4_000_000  # doubles of the runs that go side by side
 _KEPT = 0.5  # effective share of particles below which they are drawn anew
 
@@ -50,8 +51,10 @@ class RareEvent:
 
     log_p : log of the estimated probability, -inf where no path was in the gap. runs (R,) : log of
     each independent, unbiased estimate, of which it is the mean. relative_error : the standard
-    error of that mean over the mean. evaluations : of the score, all together. by_pair : log P of
-    each pair (i, j), i < j. seed : that reproduces it.
+    error of that mean over the mean, infinite where the runs have no mean that could be seen (see
+    `tail`). evaluations : of the score, all together. by_pair : log P of each pair (i, j), i < j.
+    seed : that reproduces it. tail : exponent of the power law that the largest runs follow, 0 for
+    light tails: from 1/2 on they have no variance, from 1 on no mean; NaN of few runs.
     """
 
     log_p: float
@@ -60,13 +63,15 @@ class RareEvent:
     evaluations: int
     by_pair: dict[tuple[int, int], float]
     seed: int
+    tail: float = math.nan
 
     def interval(self, miss: float = DISPLAY_MISS) -> tuple[float, float]:
         """Log of an interval that misses P with probability about `miss`, by Student's law of the
-        runs' mean; the lower end is -inf where it is not above 0."""
+        runs' mean; the lower end is -inf where it is not above 0, all of it where the runs have no
+        error."""
         from scipy.stats import t
 
-        if self.log_p == -math.inf:
+        if self.log_p == -math.inf or math.isinf(self.relative_error):
             return -math.inf, 0.0
         wide = float(t.isf(0.5 * miss, len(self.runs) - 1)) * self.relative_error
         low = math.log1p(-wide) if wide < 1.0 else -math.inf
@@ -93,15 +98,17 @@ def rare_event(
     that follow are taken as they are. The discrete chain's own probability, without bias, of 1e-2
     as of 1e-80, on any mixture of isotropic modes of one sigma.
 
-    Without bias is the mean over all seeds. The error is read off the runs, so it is too small
-    where most of the probability lies in paths that few runs take: where the start is far from the
-    marginal (a schedule of a few steps, or one that does not end in noise), or next to a mode of
-    weight 1e-12. Other seeds and a larger n then differ by more than it.
+    Without bias is the mean over all seeds. The error is read off the runs. Where most of the
+    probability lies in paths that few runs take, the largest runs follow a power law; one without a
+    usable variance (`tail` above 0.7, as in arXiv 1507.02646) has no error and an interval from 0
+    to 1. That shows from a hundred runs on: where the start is far from the marginal, as on a
+    schedule of a few steps, ask for a small `rel`, so that there are as many.
 
     Parameters
     ----------
     event : which gaps, see `geometry.Between`; all of them where None.
-    rel : relative standard error to reach; the one reached is in the result.
+    rel : relative standard error to reach; runs are added until it is, or the budget is spent. The
+        one reached is in the result.
     n : paths of a run.
     rng : seed of the draws. x, start : one state (d,) to start from, at a time of the sampler's
         grid (its first where None); from noise where x is None.
@@ -141,15 +148,23 @@ def rare_event(
         found.extend(paths.run(size, part, np.random.default_rng(own)))
         if progress is not None:
             progress(len(found), wished)
-        if len(found) == wished == _FIRST_RUNS:
-            share = (_relative_error(np.array(found)) / wanted) ** 2
-            wished = min(most, math.ceil(_FIRST_RUNS * max(1.0, _SPARE * min(share, 1e6))))
+        if len(found) == wished:
+            wished = _more(np.array(found), wanted, most)
     return _result(np.array(found), paths.gaps, cost * len(found), seed)
 
 
-def _relative_error(log_runs: Array) -> float:
-    """Of the mean over runs; log_runs (R, pairs)."""
-    total = np.logaddexp.reduce(log_runs, axis=1)
+def _more(log_runs: Array, wanted: float, most: int) -> int:
+    """How many runs to have; as many as there are where their error is the wanted one. Their spread
+    is an estimate itself: of a few runs it is often too small, so it is asked for again."""
+    count = len(log_runs)
+    share = (_relative_error(np.logaddexp.reduce(log_runs, axis=1)) / wanted) ** 2
+    if share <= 1.0:
+        return count
+    return min(most, max(count + 1, math.ceil(count * _SPARE * min(share, 1e6))))
+
+
+def _relative_error(total: Array) -> float:
+    """Of the mean over runs, total (R,) their logarithms."""
     if not np.isfinite(total).any():
         return math.inf
     share = np.exp(total - total.max())
@@ -161,7 +176,9 @@ def _result(log_runs: Array, gaps: list[Gap], evaluations: int, seed: int) -> Ra
     total = np.logaddexp.reduce(log_runs, axis=1)
     log_p = float(np.logaddexp.reduce(each))
     by_pair = {(g.i, g.j): float(p) for g, p in zip(gaps, each, strict=True)}
-    return RareEvent(log_p, total, _relative_error(log_runs), evaluations, by_pair, seed)
+    tail = pareto_shape(total)
+    error = math.inf if tail > _HEAVY else _relative_error(total)
+    return RareEvent(log_p, total, error, evaluations, by_pair, seed, tail)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -374,12 +391,21 @@ def _framed(mixture: GaussianMixture, gaps: list[Gap]) -> tuple[list[Pair], list
         i, j = (gap.i, gap.j) if heavier else (gap.j, gap.i)
         frame = pair(mixture, i, j)
         ratio = math.log(mixture.weights[i] / mixture.weights[j])
-        d2 = squared_distances(frame.midpoint[None], mixture.means)[0]
-        others = np.delete(d2, [i, j])
-        margin = float(others.min(initial=math.inf)) - 0.25 * frame.length**2
-        v_first = min(frame.length**2 / _ALONE, margin / (2.0 * _MARGIN))
+        v_first = min(frame.length**2 / _ALONE, _third_away(mixture, frame, ratio))
         v_first = max(v_first, frame.length**2 / _ALONE_AT_LAST)
         shape = [float(f"{value:.9g}") for value in (frame.length, ratio, gap.half, v_first)]
         frames.append(frame)
         lines.append(Line(*shape))
     return frames, lines
+
+
+def _third_away(mixture: GaussianMixture, frame: Pair, log_ratio: float) -> float:
+    """The variance up to which a pair (i, j), i the heavier one, dominates every third mode k where
+    the two are as likely, at midpoint - (v log_ratio/l) n: there the exponents of j and k differ by
+    away_k/(2 v) - log(w_k/w_j) - log_ratio <mu_j - mu_k, n>/l, away_k at the midpoint."""
+    i, j = frame.i, frame.j
+    away = squared_distances(frame.midpoint[None], mixture.means)[0] - 0.25 * frame.length**2
+    beyond = (mixture.means[j] - mixture.means) @ frame.direction / frame.length
+    needed = _MARGIN + np.log(mixture.weights / mixture.weights[j]) + log_ratio * beyond
+    limit = away / (2.0 * np.maximum(needed, _MARGIN))
+    return float(np.delete(limit, [i, j]).min(initial=math.inf))

@@ -19,6 +19,7 @@ from mixdyn.support.statistics import (
     heterogeneity,
     log_binomial_tail,
     log_order_tail,
+    pareto_shape,
     standard_error,
     systematic,
     trials_to_bound,
@@ -214,3 +215,18 @@ def test_a_standard_error_is_that_of_the_mean():
     spread = (values.mean(axis=1) - 3.0).std()
     assert standard_error(values).mean() == pytest.approx(spread, rel=0.1)
     assert (np.abs(values.mean(axis=1) - 3.0) < VERDICT_STDS * 2.0 / 10.0).all()
+
+
+@pytest.mark.parametrize("shape", [0.25, 0.6, 1.2])
+def test_the_exponent_of_a_tail_is_found(shape):
+    values = np.random.default_rng(2).pareto(1.0 / shape, 100_000)
+    assert pareto_shape(np.log(values)) == pytest.approx(shape, abs=0.12)
+
+
+def test_light_tails_and_few_values():
+    rng = np.random.default_rng(3)
+    assert pareto_shape(np.log(rng.random(10_000))) < 0.0
+    assert abs(pareto_shape(np.log(rng.exponential(size=10_000)))) < 0.15
+    assert pareto_shape(np.zeros(500)) == 0.0
+    assert np.isnan(pareto_shape(np.zeros(99)))
+    assert np.isnan(pareto_shape(np.full(200, -np.inf)))
