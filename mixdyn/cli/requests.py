@@ -207,8 +207,8 @@ class TrainRequest:
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="paper, reduced, short or high-dimensional; of images unet, unet-short, "
-            "unet-small.",
+            help="paper, reduced, short, high-dimensional or high-dimensional-reduced; of images "
+            "unet, unet-short, unet-small.",
             show_default="reduced; of images unet",
         ),
     ] = None
@@ -270,6 +270,6 @@ class RecurseRequest(TrainRequest):
     filter: Annotated[
         FilterName, typer.Option(help="What is dropped before the next training.")
     ] = "none"
-    generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 5
+    generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 10
     discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1
     window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 4

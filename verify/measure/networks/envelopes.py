@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -21,10 +22,26 @@ from mixdyn.support.checks import Array, IntArray
 
 from ...ledger.case import Case
 from ..paths import KAPPA, Paths, Tails, dominated_tails, node_of_tau_2
-from .paths import ReverseRuns
+from .models import TrainedModel
 
 DELTA = 0.02  # the high-probability form fails with at most this probability
 _ROUNDING = 1e-9
+
+
+class Traced(Protocol):
+    """Paths of a score under a sampler."""
+
+    @property
+    def sampler(self) -> str:
+        """The sampler's name."""
+
+    @property
+    def model(self) -> TrainedModel:
+        """The score."""
+
+    @property
+    def paths(self) -> Paths:
+        """At the papers' nodes."""
 
 
 def segment_distances(case: Case, paths: Paths) -> Array:
@@ -87,7 +104,7 @@ class Followed:
         return np.array([np.quantile(x[m], level) if m.any() else np.nan for x, m in rows])
 
 
-def follow(case: Case, run: ReverseRuns, envelope: Envelope | None = None) -> Followed:
+def follow(case: Case, run: Traced, envelope: Envelope | None = None) -> Followed:
     """The paths of one sampler with one score, from their own tau on."""
     shape, paths = envelope or Envelope(), run.paths
     tails, own_steps, floor = case.memo(

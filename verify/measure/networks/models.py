@@ -111,8 +111,8 @@ def high_dimensional_state() -> str:
     if not missing:
         return ""
     return (
-        f"Networks of d = {', '.join(missing)} (recipe high-dimensional) were not run: they need a "
-        "GPU."
+        f"No network of d = {', '.join(missing)} is shipped (recipes high-dimensional, "
+        "high-dimensional-reduced)."
     )
 
 

@@ -28,7 +28,10 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.standard import on_standard
-from verify.measure.dominance import OWN_PROBLEMS, dominance, times_table
+from verify.measure.dominance import OWN_PROBLEMS, dominance, summary, times_table
+from verify.measure.networks.many_dimensions import Held, held
+
+from .e_2_many_dimensions import told
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -59,6 +62,17 @@ def times(
     yield lambda: times_table(found)
 
 
+@CLAIM.learned(unit="paths", of=on_standard(held, OWN_PROBLEMS))
+def learned(
+    case: Case, networks: Held, change: Change = same, from_time: float = 1.0
+) -> Iterator[Part]:
+    """The same of the paths of networks, one a dimension."""
+    found = summary([one.times for one in networks.networks])
+    yield from dominated(change(found), from_time)
+    yield from told(case, networks)
+    yield lambda: times_table(found)
+
+
 def dominated(found: Found, from_time: float) -> Iterator[Side]:
     """The two sides of the statement, the neighbours that are hardest to tell apart first."""
     dimensions, kappa = found["d"], np.asarray(found["kappa"])
@@ -85,7 +99,11 @@ def reversed_dimensions(found: Found) -> Found:
     return {**found, "earlier": found["n"] - np.asarray(found["earlier"])}
 
 
-CLAIM.must_fail(times, "fewer dimensions earlier", change=reversed_dimensions)
-CLAIM.must_fail_narrowly(
-    times, "from raw time 1 + {} on", 1000.0, from_time=lambda size: 1.0 + size
-)
+for _row, _what in ((times, "exact score"), (learned, "networks")):
+    CLAIM.must_fail(_row, f"fewer dimensions earlier, {_what}", change=reversed_dimensions)
+    CLAIM.must_fail_narrowly(
+        _row,
+        f"from raw time 1 + {{}} on, {_what}",
+        1000.0,
+        from_time=lambda size: 1.0 + size,
+    )

@@ -28,7 +28,10 @@ from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Hypothesis, Table
-from verify.measure.dominance import OWN_PROBLEMS, dominance
+from verify.measure.dominance import OWN_PROBLEMS, dominance, summary
+from verify.measure.networks.many_dimensions import Held, held
+
+from .e_2_many_dimensions import told
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -48,6 +51,16 @@ Found = Mapping[str, Any]
 def order(case: Case, found: Found, least: float = 0.5, exchanged: bool = False) -> Iterator[Part]:
     """Which of the two times comes first, by dimension and margin. least: the share asked for."""
     yield from in_order(found, least, exchanged=exchanged)
+
+
+@CLAIM.learned(unit="paths", of=on_standard(held, OWN_PROBLEMS))
+def learned(
+    case: Case, networks: Held, least: float = 0.5, exchanged: bool = False
+) -> Iterator[Part]:
+    """The same of the paths of networks, one a dimension."""
+    found = summary([one.times for one in networks.networks])
+    yield from in_order(found, least, exchanged=exchanged)
+    yield from told(case, networks)
 
 
 def in_order(found: Found, least: float, *, exchanged: bool) -> Iterator[Part]:
@@ -76,7 +89,11 @@ def _table(found: Found) -> Table:
     return Table("Which time comes first", columns, rows)
 
 
-CLAIM.must_fail(order, "the two times exchanged", exchanged=True)
-CLAIM.must_fail_narrowly(
-    order, "on more than half and {} of the paths", 0.5, least=lambda size: 0.5 + size
-)
+for _row, _what in ((order, "exact score"), (learned, "networks")):
+    CLAIM.must_fail(_row, f"the two times exchanged, {_what}", exchanged=True)
+    CLAIM.must_fail_narrowly(
+        _row,
+        f"on more than half and {{}} of the paths, {_what}",
+        0.5,
+        least=lambda size: 0.5 + size,
+    )
