@@ -161,3 +161,15 @@ def test_counts_that_are_not_those_of_the_kept_images_are_refused(tmp_path):
     path.write_text(json.dumps({"format": FORMAT, "about": {"side": 24}, "blocks": [block]}))
     with pytest.raises(FileError, match="counts are those of the images kept beside them"):
         counting._read(path)
+
+
+def test_the_score_of_the_images_draws_copies_and_a_network_must_differ(ledger, standard_case):
+    found = ledger.rows("X22", standard_case)
+    assert {row.verdict for row in found.values()} == {HOLDS}
+    for row in found.values():
+        assert all(control.caught for control in row.mutants)
+        assert any(control.narrow for control in row.mutants)
+    (learned,) = (row for row in found.values() if row.tables)
+    own, seen, fresh = (np.array(learned.tables[0].rows)[:, k] for k in (1, 2, 3))
+    assert (np.diff(own) >= -0.02).all()
+    assert (seen[own > 0.99] < 0.01 * fresh[own > 0.99]).all()
