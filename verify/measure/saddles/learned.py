@@ -53,7 +53,7 @@ class LearnedSaddles:
     the exact and the learned drift along n at the midpoint. dominance: margin of the pair at the
     equilibrium. growth: the largest real part of an eigenvalue there. All (M, P). unstable (M, P):
     eigenvalues with a positive real part there, -1 without one. crossings (M, P): zeros of the
-    learned drift along the segment between the modes.
+    learned drift along the segment between the modes. points (M, P, d): where the search ended.
     """
 
     times: IntArray
@@ -67,6 +67,7 @@ class LearnedSaddles:
     growth: Array
     unstable: IntArray
     crossings: IntArray
+    points: Array
 
     @property
     def found(self) -> Mask:
@@ -103,7 +104,7 @@ def _at_node(
     measured = [np.where(found, value, np.nan) for value in (place, off)]
     growth = spectrum.max(axis=1)
     there = [np.where(found, value, np.nan) for value in (delta_there, margin, growth)]
-    return (*measured, delta, there[0], *slopes, *there[1:], unstable, crossings)
+    return (*measured, delta, there[0], *slopes, *there[1:], unstable, crossings, y)
 
 
 def nearest_zero(drift: Array) -> tuple[Array, IntArray]:

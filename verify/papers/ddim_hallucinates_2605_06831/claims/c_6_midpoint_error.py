@@ -21,7 +21,8 @@ Predicted: the bound. That the perturbed drift obeys the hypotheses with the err
     triangle inequality, which nothing can break: its sides are among the numbers.
 Evidence: sampled DDPM runs. An error that reverses the drift, for which $\lambda' < 0$, is reported
     beside them. Learned: the error and the drift of trained scores on the segments of closest
-    modes, and DDPM from all their midpoints.
+    modes, and DDPM from all their midpoints. Certified: suprema of trained scores' errors there, by
+    enclosures of network and mixture, and that they break `weak`.
 Source: arXiv 2605.06831 v1, Appendix C.6
 """
 
@@ -44,10 +45,11 @@ from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.midpoint.bound import Bound, ended_near, growth_and_outward, own_bound
-from verify.measure.midpoint.stretch import Window, find_window
+from verify.measure.midpoint.stretch import HALF_WIDTH, Window, find_window
 from verify.measure.networks.escape import escape, shown, terms_of
 from verify.measure.networks.field import fields_of, named
 from verify.measure.networks.models import TrainedModel, networks
+from verify.measure.paths import ddim_grid
 from verify.measure.score_errors.inexact import (
     Curve,
     ErrorField,
@@ -56,6 +58,7 @@ from verify.measure.score_errors.inexact import (
     fixed,
     perturbed_model,
 )
+from verify.measure.score_errors.proved import ErrorSuprema, error_suprema
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -150,6 +153,55 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
     yield from shown(window, exact, terms, found)
 
 
+@CLAIM.certified(unit="models × segments", of=networks)
+def suprema(
+    case: Case, models: Sequence[TrainedModel], counted: float = 1.0, weaker: float = 1.0
+) -> Iterator[Part]:
+    """What |e| is on |a| <= 2 theta, proved, against what doubles find at points; and that no
+    segment meets `weak`, as some |e| is proved to be too large. counted: a factor on the proved
+    supremum; weaker: on the proved error."""
+    window = find_window(case)
+    if window is None:
+        yield Hypothesis("separation", 0.0)
+        return
+    yield Hypothesis("separation", 1.0, 0.0)
+    exact, found = own_bound(case, window), _suprema(case, models, window)
+    sup, least, sampled = (part.max(axis=1) for part in fields_of(found, "sup", "least", "sampled"))
+    where = {"model": np.array([model.name for model in models])[:, None]}
+    name = "largest |e| that doubles find, against the proved supremum"
+    tolerance = Tolerance(rtol=1e-9)
+    yield Side(name, sampled, at_most=counted * sup, tolerance=tolerance, where=where)
+    name = "proved supremum of |e|, against 1.1 times the largest that is proved to occur"
+    yield Side(name, sup, at_most=1.1 * least, tolerance=tolerance, where=where)
+    # The least rate at points is above the infimum that the statement asks for.
+    rate = exact.least - exact.beta_max * weaker * least / exact.theta
+    name = "λ' by the proved error, over λ"
+    yield Side(name, rate / abs(exact.least), at_most=0.0, tolerance=Tolerance(atol=1e-9))
+    yield Facts(model=named(models))
+    yield lambda: _of_suprema(exact, found)
+
+
+def _suprema(case: Case, models: Sequence[TrainedModel], window: Window) -> list[ErrorSuprema]:
+    """On 4 segments at 3 times of the window, in full on all at all nodes."""
+    last = window.t
+    times = tuple(sorted({last, max(1, last // 4), 1}, reverse=True))
+    if case.pick(0, 1):
+        times = tuple(t for t in ddim_grid(case).times.tolist() if 1 <= t <= last)
+    reach = 2.0 * HALF_WIDTH * window.pair.length
+    most = case.pick(4, 40)
+    return [error_suprema(case, m, times=times, reach=reach, most=most) for m in models]
+
+
+def _of_suprema(exact: Bound, found: Sequence[ErrorSuprema]) -> dict[str, Number | None]:
+    sup, least, steepest = fields_of(found, "sup", "least", "steepest")
+    return {
+        "proved supremum over the largest proved to occur, at most": float((sup / least).max()),
+        "e_max at which λ' vanishes": exact.least * exact.theta / exact.beta_max,
+        "least of the proved suprema": float(sup.max(axis=1).min()),
+        "largest proved slope of the error's velocity along a pair": float(steepest.max()),
+    }
+
+
 def _any_reversed(case: Case) -> bool:
     """Whether a run under the reversing error ends near the midpoint."""
     window = find_window(case)
@@ -163,6 +215,10 @@ CLAIM.must_fail(
     reversing=True,
 )
 CLAIM.must_fail(learned, "learned: half the error", counted=0.5)
+CLAIM.must_fail_narrowly(
+    suprema, "(1 - {}) of the proved supremum", 0.5, counted=lambda less: 1.0 - less
+)
+CLAIM.must_fail(suprema, "a hundred-thousandth of the error", weaker=1e-5)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""What is said to be proved of networks: points agree with it, and what is false is not proved."""
+
+import numpy as np
+import pytest
+
+from mixdyn.proof.zeros import Kind
+from mixdyn.support.errors import NotApplicableError
+from verify.ledger import cases
+from verify.measure.interpolation import networks as lines
+from verify.measure.interpolation.problems import NEAR, modes_at, schedule
+from verify.measure.networks import proved
+from verify.measure.networks.field import find_segments
+from verify.measure.networks.models import trained_models
+from verify.measure.saddles.learned_proofs import proved_equilibria
+from verify.measure.score_errors.proved import error_suprema
+from verify.papers.own.claims import x_22_proved_rate as x22
+
+pytestmark = pytest.mark.slow
+CASE = cases.standard()
+
+
+@pytest.fixture(scope="module")
+def line():
+    """The network of modes at 1, 2, 3 with the largest rate."""
+    return lines.networks(CASE, modes_at(NEAR))[2].model
+
+
+@pytest.fixture(scope="module")
+def starts(line):
+    return proved.proved_starts(CASE, NEAR, x22.MARGIN, line)
+
+
+def test_the_proved_mass_is_nearly_all_that_doubles_find(starts):
+    mass = starts.proved(x22.MARGIN)
+    assert len(mass) == 2
+    assert np.all(mass <= starts.found)
+    assert np.all(mass >= 0.99 * starts.found)
+    assert 0.0044 < mass.sum() < 0.0045
+
+
+def test_starts_in_doubles_end_where_it_is_proved(line, starts):
+    steps = proved.ddim_steps(schedule())
+    for k in range(2):
+        width = starts.stop[k] - starts.start[k]
+        z = np.linspace(starts.start[k] + 1e-3 * width, starts.stop[k] - 1e-3 * width, 500)
+        ends = proved._run(steps, line.score.in_double(), z)
+        assert np.all((ends >= starts.low[k] - 1e-9) & (ends <= starts.high[k] + 1e-9))
+        # The enclosure is tight: the outermost starts nearly reach its ends.
+        assert ends.min() - starts.low[k] < 1e-3
+        assert starts.high[k] - ends.max() < 1e-3
+
+
+def test_nothing_is_proved_of_a_gap_that_is_narrower_than_it_is(starts):
+    assert starts.proved(1.01 * x22.MARGIN).sum() == 0.0
+
+
+def test_a_slack_proves_less_and_not_nothing(line, starts):
+    slack = proved.proved_starts(CASE, NEAR, x22.MARGIN, line, slack=1e-6)
+    less, whole = (each.proved(x22.MARGIN).sum() for each in (slack, starts))
+    assert 0.5 * whole < less < whole
+
+
+def test_a_normal_mass_is_a_lower_bound_to_many_digits():
+    from scipy.stats import norm
+
+    for a, b in ((-0.5, 0.7), (3.0, 3.1), (-1e-9, 1e-9)):
+        mass, want = proved.normal_mass(a, b), norm.cdf(b) - norm.cdf(a)
+        assert mass <= want * (1.0 + 1e-12) + 1e-16
+        assert mass == pytest.approx(want, rel=1e-12, abs=1e-16)
+
+
+def test_only_a_network_whose_weights_are_known_is_enclosed():
+    with pytest.raises(NotApplicableError, match="only a residual MLP"):
+        proved.enclosed(CASE.mixture)
+
+
+def test_all_equilibria_next_to_midpoints_are_saddles_and_those_of_modes_sinks():
+    found = proved_equilibria(CASE, trained_models(CASE)[0])
+    assert np.all(found.kind == Kind.SADDLE)
+    assert np.all(found.modes_kind == Kind.SINK)
+    assert found.radius.max() < 1e-6
+
+
+def test_the_error_is_below_its_proved_supremum_and_reaches_nearly_to_it():
+    model = trained_models(CASE)[1]
+    reach = 0.3 * find_segments(CASE).length
+    found = error_suprema(CASE, model, times=(6, 1), reach=reach, most=2)
+    assert np.all(found.least <= found.sampled * (1.0 + 1e-9))
+    assert np.all(found.sampled <= found.sup)
+    assert np.all(found.sup <= 1.1 * found.least)
