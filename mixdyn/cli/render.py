@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mixdyn.support.numbers import dump_json, show_number, show_share
 
 from .facts import CloneFacts, DataFacts, Diagnosis, Stage
+from .symbols import symbols_in
 from .words import explain
 
 if TYPE_CHECKING:
@@ -131,8 +132,21 @@ def print_recursion(summary: RecurseSummary, console: Console) -> None:
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """The result of `mixdyn check`."""
-    _print_facts(diagnosis, console)
+    """The result of `mixdyn check`: what it is of, in words, the tables, and their symbols."""
+    with console.capture() as said:
+        _print_facts(diagnosis, console)
+        console.print("In words", style="bold")
+        for sentence in [*explain(diagnosis), *diagnosis.notes]:
+            console.print(f"- {sentence}")
+        console.print()
+        _print_tables(diagnosis, console)
+    console.file.write(said.get())
+    console.print("Symbols", style="bold")
+    for symbol, meaning in symbols_in(said.get()).items():
+        console.print(f"- {symbol}: {meaning}")
+
+
+def _print_tables(diagnosis: Diagnosis, console: Console) -> None:
     if diagnosis.pairs:
         _print_pairs(diagnosis, console)
     if diagnosis.data is not None and diagnosis.data.nearest:
@@ -150,9 +164,6 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
         print_table(console, "Spread returned within a mode", heads, rows)
     for clones in diagnosis.clones:
         _print_clones(clones, console)
-    console.print("In words", style="bold")
-    for sentence in [*explain(diagnosis), *diagnosis.notes]:
-        console.print(f"- {sentence}")
 
 
 def _print_facts(diagnosis: Diagnosis, console: Console) -> None:
