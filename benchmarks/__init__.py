@@ -22,6 +22,7 @@ ORDER = (
     "startup",
     "memory",
     "learned",
+    "images",
     "ledger",
 )
 

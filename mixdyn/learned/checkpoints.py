@@ -24,6 +24,7 @@ from ..support.files import as_path
 from ..support.provenance import commit
 from .architecture import Architecture, Quality, Tensors, Weights
 from .files import read_tensors, write_tensors
+from .headers import refuse_images
 from .image_architecture import ImageArchitecture
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def load_checkpoint(
     """
     source = as_path(path)
     tensors, about = read_tensors(source, "np")
+    refuse_images(source, about)
     if about.get("format") != FORMAT:
         raise FileError(
             f"a checkpoint has format {FORMAT}",

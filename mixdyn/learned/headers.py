@@ -32,6 +32,17 @@ def about_of(metadata: dict[str, str]) -> dict[str, Any]:
         return {}
 
 
+def refuse_images(path: str | os.PathLike[str], about: dict[str, Any]) -> None:
+    """Raise FileError for what a checkpoint of a network for images says of itself, finished or
+    not."""
+    if "images" in about:
+        raise FileError(
+            "a checkpoint of a mixture is needed here",
+            f"{clipped(path)}, a network for images",
+            "Run that one from Python, by mixdyn.learned.ImageScore.",
+        )
+
+
 def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The JSON values in the header of a file of ours; none of a file of other code.
 

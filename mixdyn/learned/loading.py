@@ -120,16 +120,11 @@ def trained_on(reference: str) -> tuple[GaussianMixture, NoiseSchedule]:
     Raises FileError for a file that does not say, MissingExtraError without torch.
     """
     from .. import learned
-    from .headers import read_about
+    from .headers import read_about, refuse_images
 
     learned.require()  # nothing can be done with a checkpoint without
     about = read_about(reference)
-    if "images" in about:
-        raise FileError(
-            "a checkpoint of a mixture is needed here",
-            f"{clipped(reference)}, a network for images",
-            "Run that one from Python, by mixdyn.learned.ImageScore.",
-        )
+    refuse_images(reference, about)
     if "mixture" not in about and "schedule" not in about:
         learned.load_checkpoint(reference)  # says what else the file holds
     try:

@@ -159,6 +159,13 @@ def test_a_class_out_of_range_is_one_line(trained, options, message):
         ImageScore(trained[0], **options)
 
 
+def test_images_of_another_size_are_one_line(trained):
+    with pytest.raises(InputError, match=r"64"):
+        ImageScore(trained[0]).eps(np.zeros((2, 100)), 3)
+    with pytest.raises(InputError, match="t must be an integer in 1"):
+        ImageScore(trained[0]).eps(np.zeros((2, 64)), 0)
+
+
 def test_a_class_of_a_network_without(tmp_path):
     trainer = ImageTrainer(shapes(12, 24), SCHEDULE, TINY, 0)
     quality = trainer.validation().measure(trainer.network)
@@ -172,6 +179,12 @@ def test_truncated_and_foreign_checkpoints_are_one_line(trained, checkpoint_file
         load_image_checkpoint(checkpoint_file)
     with pytest.raises(FileError, match="a checkpoint of a mixture is needed here"):
         trained_on(str(trained[0]))
+    words = ["sample", "--mixture", "grid", "--schedule", "linear:T=50", "-n", "3"]
+    words += ["--model", str(trained[0]), "--out", str(tmp_path / "s.npz")]
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2
+    assert "a checkpoint of a mixture is needed here" in refused.stderr
+    assert refused.stderr.count("\n") == 1
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(trained[0].read_bytes()[:5000])
     with pytest.raises(FileError, match="must be whole and in the safetensors format"):
