@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mixdyn.support.checks import check_integer
+from mixdyn.support.checks import check_integer, check_positive
 from mixdyn.support.errors import FileError, InputError, MixdynError
 from mixdyn.support.files import check_output, make_folder, write_text
 from mixdyn.support.numbers import dump_json
@@ -210,6 +210,18 @@ def _judge(library: str, wanted: list[str], seed: int, profile: Profile, outputs
     return _finish(chosen, [case], _run(chosen, [case], outputs, True, 1), outputs)
 
 
+def _certify(wanted: list[str], case: Case, seconds: float, out: Path) -> int:
+    """Prove what claims state on a problem; 1 where something is refuted, 0 else."""
+    from mixdyn.proof import Outcome as Proof
+
+    from .report.certificates import certify
+
+    entries = registry.select(registry.load_claims(), wanted)
+    with terminal.status() as stage:
+        found = certify(entries, case, seconds, out, typer.echo, stage)
+    return EXIT_DRIFT if found is Proof.REFUTED else 0
+
+
 def _draw(ids: list[str], case: Case, out: Path) -> None:
     """Draw figures of a case, measuring what they need; the report embeds them from then on."""
     from .report.figures import FIGURES, draw_figures
@@ -267,6 +279,15 @@ def main(  # noqa: PLR0917 - typer calls it by name
         bool,
         typer.Option("--figures", help="Draw figures: of the claims named, or all."),
     ] = False,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Prove what claims state over a continuum; keep certificates."
+        ),
+    ] = False,
+    budget: Annotated[
+        float, typer.Option(help="Seconds of proving, a claim.", metavar="SECONDS")
+    ] = 60.0,
     record: Annotated[
         bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")
     ] = False,
@@ -348,6 +369,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
         chosen = _choose_cases(files, seed, profile, n_random)
         if not fresh:
             chosen = [dataclasses.replace(case, folder=out / "measured") for case in chosen]
+        if certify:
+            check_positive(budget, "--budget")
+            raise typer.Exit(_certify(claims or [], chosen[0], budget, out))
         if figures:
             make_folder(out)
             _draw(claims or [], chosen[0], out)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import typer
+
+from mixdyn.support.errors import InputError
 
 GROUP = "mixdyn.commands"
 
@@ -23,6 +26,19 @@ def add_commands_beside(app: typer.Typer) -> None:
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if entry.name not in own:
             _add(app, entry)
+
+
+def run_beside(name: str, arguments: Sequence[str]) -> int:
+    """Run the command of a package beside this one; its exit status."""
+    found = next(iter(entry_points(group=GROUP, name=name)), None)
+    if found is None:
+        raise InputError(
+            f"this needs the command `mixdyn {name}`, which another package offers",
+            "none installed",
+            "Install mixdyn from its own wheel or checkout, which holds it.",
+        )
+    status: int = found.load()(list(arguments))
+    return status
 
 
 def _add(app: typer.Typer, entry: EntryPoint) -> None:

@@ -17,7 +17,7 @@ from mixdyn.samplers.options import samplers
 from mixdyn.support.errors import InputError, MixdynError, one_line
 from mixdyn.support.usage import INTERRUPTED, OneLineGroup
 
-from .beside import add_commands_beside
+from .beside import add_commands_beside, run_beside
 from .options import AsJson, asks
 from .requests import (
     MIXTURE_HELP,
@@ -129,6 +129,10 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
         from .render import print_diagnosis, show
         from .words import explain
 
+        if asked.certify and as_json:
+            raise InputError(
+                "--certify prints a line for each claim", "--json beside it", "Drop one of them."
+            )
         request = CheckRequest(
             mixture=(mixture := read_mixture(asked.mixture)),
             schedule=(clock := read_schedule(asked.schedule)),
@@ -143,6 +147,9 @@ def check_command(asked: CheckOptions, as_json: bool) -> None:
         with _progress("measuring") as progress:
             diagnosis = diagnose(request, progress)
         show(print_diagnosis, diagnosis, as_json, words=explain(diagnosis))
+        if asked.certify:
+            files = ["--mixture", asked.mixture, "--schedule", asked.schedule]
+            raise typer.Exit(run_beside("verify", ["--certify", *files]))
 
 
 @app.command("audit")

@@ -184,6 +184,10 @@ class CheckOptions:
         int | None,
         typer.Option(help="Trajectories for tau_1.", show_default="512, or as fit 64 MiB"),
     ] = None
+    certify: Annotated[
+        bool,
+        typer.Option("--certify", help="Prove, over all places and levels, what claims say of it."),
+    ] = False
     seed: Seed = 0
     options: dict[str, Any] = field(default_factory=dict)
 

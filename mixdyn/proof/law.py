@@ -42,7 +42,7 @@ class Law:
     def of(cls, mixture: GaussianMixture, centre: ArrayLike, axes: ArrayLike) -> Law:
         """The modes of a mixture, whatever their width: v is a coordinate of every box."""
         c, e = (np.asarray(each, dtype=np.float64) for each in (centre, axes))
-        return cls(mixture.means, mixture.weights, c, np.atleast_2d(e))
+        return cls(mixture.means, mixture.weights, c, e.reshape(-1, mixture.d))
 
     def data(self) -> dict[str, Any]:
         """As a certificate keeps it."""

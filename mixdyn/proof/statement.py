@@ -23,6 +23,7 @@ from .interval import Interval
 from .law import Law, Local
 from .search import Budget, Decision, Watch, decide, hexed
 
+FORMAT = 1  # of certificates
 _CHUNK = 128  # boxes at a time: their pairs of modes stay in a core's cache
 _TWO = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__"}
 _TWO |= {"min": "minimum", "max": "maximum"}
@@ -140,7 +141,12 @@ def certificate(statements: Sequence[Statement], decisions: Sequence[Decision]) 
         for one, found in zip(statements, decisions, strict=True)
         if found
     ]
-    return {"format": 1, "laws": [law.data() for law in laws], "statements": rows}
+    return {
+        "format": FORMAT,
+        "proves": [one.name for one in statements],
+        "laws": [law.data() for law in laws],
+        "statements": rows,
+    }
 
 
 def _plain(tree: Any) -> Any:

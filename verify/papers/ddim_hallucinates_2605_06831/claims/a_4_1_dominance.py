@@ -14,7 +14,8 @@ Measured: along trajectories with the exact score, three times in raw steps: the
 Predicted: the third is at least 1 on every trajectory, for $\kappa = 7$: dominance begins before
     the last noisy state. An assumption met on no trajectory does not apply; met on some, it fails.
 Evidence: sampled trajectories of DDIM with 50 quadratic steps and of the exact reverse SDE at the
-    same nodes, from the marginal at the first node.
+    same nodes, from the marginal at the first node. Certified for the closest pair in a tube
+    around its segment, at every place and level from its separation on.
 Source: arXiv 2605.06831 v1, Assumption 4.1
 """
 
@@ -26,12 +27,22 @@ from typing import Any
 import numpy as np
 
 from mixdyn.geometry.dominance_times import DominanceTimes, steps_left, tau_1
+from mixdyn.proof import Statement
+from mixdyn.proof.statement import least, most, of_law
 from mixdyn.support.checks import IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
-from verify.ledger.verdict import Table
+from verify.ledger.verdict import Basis, Table
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    certified,
+    dominated_tube,
+    pair_law,
+    proof_window,
+    variances,
+)
 from verify.measure.covariances import COMMON_SIGMA, one_width, posterior_times
 from verify.measure.paths import KAPPA, Paths, ddim_paths, reverse_paths
 
@@ -40,6 +51,7 @@ CLAIM = Claim.from_docstring(
     id="A4.1",
     short="two-mode dominance",
     needs=(modes(3),),
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "Dominance between two nodes of the grid, or for every trajectory: a set of starts too "
         "small to be drawn ends where three modes meet."
@@ -132,3 +144,25 @@ def _summary(times: IntArray, found: DominanceTimes) -> tuple[float, ...]:
         float(np.mean(found.first != found.last)),
         float(np.mean(found.last != found.last_fixed)),
     )
+
+
+# -- a tube, at every level ----------------------------------------------------------------------
+
+
+def tube(case: Case, kappa: float = KAPPA) -> list[Statement] | None:
+    """The pair dominates every other mode by kappa in a tube around its segment."""
+    window = proof_window(case)
+    box = None if window is None else dominated_tube(case, window, KAPPA)
+    if window is None or box is None or case.mixture.N < 3:
+        return None
+    pair, weights = window.pair, np.log(case.mixture.weights)
+    ahead = []
+    for k in sorted({*range(case.mixture.N)} - {pair.i, pair.j}):
+        pull = [of_law("log_ratio", q, k) - (weights[q] - weights[k]) for q in (pair.i, pair.j)]
+        ahead.append(most(pull))
+    name, term = f"margin {kappa:g} in the tube", least(ahead) - kappa
+    law, v = pair_law(case.mixture, pair), variances(case, window.t)
+    return [Statement.over(name, law, term, *box, v)]
+
+
+CLAIM.must_fail(certified(CLAIM, tube), "margin 14", kappa=2.0 * KAPPA)

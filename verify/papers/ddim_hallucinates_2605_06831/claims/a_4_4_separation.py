@@ -11,6 +11,7 @@ Measured: $\tau_2$ of every pair of modes at $\kappa = 7$ in raw time, from the 
 Predicted: at least 1 for every pair, and the last time at which $v_t \le l^2/(4 \kappa d)$. An
     assumption met by no pair does not apply; met by some, it fails.
 Evidence: exact; nothing is drawn. For the closest pair also $\tau_2$ for $\kappa$ = 1 to 20.
+    Certified at every level between two times, for every pair of the mixture.
 Source: arXiv 2605.06831 v1, Assumption 4.4
 """
 
@@ -23,13 +24,16 @@ from numpy.typing import ArrayLike
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times
+from mixdyn.proof import Law, Statement
+from mixdyn.proof.statement import v as level
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.ledger.verdict import Table
+from verify.ledger.verdict import Basis, Table
+from verify.measure.continuum import NO_TOLERANCE, certified, variances
 from verify.measure.covariances import COMMON_SIGMA, one_width, separated_until, squared_lengths
 from verify.measure.paths import KAPPA, ddim_grid, ddim_tails, level_at
 
@@ -38,6 +42,7 @@ CLAIM = Claim.from_docstring(
     id="A4.4",
     short="separation",
     needs=(modes(2),),
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "That a trajectory has reached its pair by then: dominance along trajectories is A4.1, and "
         "either time can come first."
@@ -158,3 +163,24 @@ def _table(case: Case) -> Table:
         rows.append((kappa, tau, first, dominance_times.steps_left(times, tau)))
     columns = ("κ", "τ₂ in raw time", "first node of DDIM at or below it", "DDIM steps left then")
     return Table("The closest pair", columns, rows)
+
+
+# -- between the times of the schedule -----------------------------------------------------------
+
+
+def between(case: Case, constant: float = 4.0) -> list[Statement] | None:
+    """Of every pair from clean data to its tau_2, as a function of v alone."""
+    if not one_width(case):
+        return None
+    found: list[Statement] = []
+    law = Law.of(case.mixture, case.mixture.means[0], np.empty((0, case.mixture.d)))
+    for i, j, length, tau in zip(
+        *_pairs(case), case.memo("A4.4 scan", lambda: _scan(case)), strict=True
+    ):
+        if tau >= 1:
+            room = length**2 - constant * KAPPA * case.mixture.d * level
+            found.append(Statement.over(f"pair {i}, {j}", law, room, variances(case, int(tau))))
+    return found
+
+
+CLAIM.must_fail(certified(CLAIM, between), "4.4 κ d in place of 4 κ d", constant=4.4)

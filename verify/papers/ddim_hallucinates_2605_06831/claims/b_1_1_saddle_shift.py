@@ -13,7 +13,8 @@ Measured: the number of zeros of the engine's two-mode field; its saddle and the
     own weights and ratios from equal to beyond the threshold.
 Predicted: 3 zeros or 1 by the existence condition; the root of the closed form; the slope there;
     $b (a^* - 1/2) \le 0$; the equation for $\mathrm{logit}(a^*)$ at the engine's saddle.
-Evidence: exact; nothing is drawn.
+Evidence: exact; nothing is drawn. Certified: at every $k$ from 1.2 times the threshold to 500, for
+    $b$ = 1, 3 and 8, one saddle in a box around the closed form, which lies on the lighter side.
 Source: arXiv 2605.06831 v1, Proposition B.1 (1); the existence condition in this form is ours
 """
 
@@ -28,12 +29,15 @@ import numpy as np
 
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
+from mixdyn.proof import Law, Statement
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis, Table
+from verify.ledger.verdict import Basis, Hypothesis, Table
+from verify.measure.continuum import NO_TOLERANCE, can_prove, cells, certified
+from verify.measure.continuum import saddle as proved_saddle
 from verify.measure.covariances import COMMON_SIGMA, noisy_levels, one_width, whitened
 from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
 from verify.measure.paths import thinned
@@ -45,6 +49,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"O4": "the two-mode field", "P4.7 (1)": "the saddle that moves"},
     needs=(modes(2), one_covariance),
     derivation="derivations/errors/unequal_weights.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "Which starts end at which mode: the boundary between the basins is not this moving "
         "saddle, see B.1 (2)."
@@ -204,3 +209,28 @@ def _table() -> Table:
     return Table(
         "a* of the saddle, 0 at the lighter mode j; a dash where there is none", columns, rows
     )
+
+
+# -- at every level ------------------------------------------------------------------------------
+
+PROVED_RATIOS = (1.0, 3.0, 8.0)
+
+
+def branches(case: Case, sign: float = 1.0) -> list[Statement] | None:
+    """The saddles of two modes at distance 1, as v = 1/k falls. sign: of the side they lie on."""
+    if not can_prove(case):
+        return None
+    found: list[Statement] = []
+    for b in PROVED_RATIOS:
+        two = two_modes(1.0, 1.0, b)
+        k = np.geomspace(4.001, 500.0, 2000)
+        first = float(k[bounds.critical_log_weight_ratio(k) > 1.2 * b][0])
+        for low, high in cells(1.0 / STRENGTHS[-1], 1.0 / first, 1.1):
+            ends = [oracles.two_mode_equilibria(1.0 / v, b)[1] for v in (low, high)]
+            half = 0.75 * abs(ends[1] - ends[0]) + 0.05 * low
+            law = Law.of(two, [sign * 0.5 * sum(ends)], np.eye(1))
+            found += proved_saddle(f"b = {b:g}, k = {1.0 / high:.4g}", law, half, (low, high))
+    return found
+
+
+CLAIM.must_fail(certified(CLAIM, branches), "saddles on the heavier side", sign=-1.0)

@@ -13,7 +13,8 @@ Measured: starts on the wall of the tube and inside it, around the segments of t
     beyond the segment at every later node; the outward velocity on the wall at the start.
 Predicted: distance at most $r$, overshoot at most $\epsilon$, outward velocity at most $R - r \le
     0$.
-Evidence: sampled starts, solved to 1e-11.
+Evidence: sampled starts, solved to 1e-11. Certified in the plane: on the walls of the tube of
+    radius $R$ and at its ends the flow points inward, at every place and level.
 Source: arXiv 2605.06831 v1, Corollary 4.3
 """
 
@@ -26,12 +27,21 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
+from mixdyn.proof import Statement
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis
+from verify.ledger.verdict import Basis, Hypothesis
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    certified,
+    pair_law,
+    proof_window,
+    variances,
+    walls,
+)
 from verify.measure.paths import (
     KAPPA,
     Paths,
@@ -54,6 +64,7 @@ CLAIM = Claim.from_docstring(
         ),
     ),
     derivation="derivations/segment/tube_invariance.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "That a path stays near the midpoint: the tube contains both modes, and inside it every "
         "generic path ends at one of them. Dominance is checked at nodes, not between them."
@@ -221,3 +232,25 @@ def _starts(
     else:
         xi[:], wall = 0.0, np.zeros(n, dtype=bool)
     return pair.mu_j + a[:, None] * (pair.mu_i - pair.mu_j) + xi, wall
+
+
+# -- at every place and level --------------------------------------------------------------------
+
+
+def entered(case: Case, ends: float = 1.0) -> list[Statement] | None:
+    """The walls of the closest pair's tube. ends: a factor on the extended segment's length."""
+    window = proof_window(case)
+    if window is None or case.mixture.d != 2:
+        return None
+    pair, at = window.pair, (case.mixture, window.pair.i, window.pair.j, KAPPA)
+    radius = float(bounds.orthogonal_remainder(*at))
+    beyond = float(bounds.parallel_excess(*at))
+    if not 0.0 < radius < 0.25 * pair.length:
+        return None
+    long = ends * pair.length * (0.5 + beyond)
+    box = [np.array([-h, h]) for h in (long, radius)]
+    law = pair_law(case.mixture, pair)
+    return [*walls("tube", law, box, variances(case, window.t))]
+
+
+CLAIM.must_fail(certified(CLAIM, entered), "a tenth of the segment", ends=0.1)

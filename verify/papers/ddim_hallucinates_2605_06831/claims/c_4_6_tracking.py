@@ -14,12 +14,15 @@ Measured: distances between pairs of paths that start in balls of radius 0.1, 0.
     eigenvalue of the engine's Jacobian in the ball at the start.
 Predicted: $e^{-\lambda u}$ with $\lambda$ at the start; the product of such factors with $\lambda$
     at every node; the radius; $-\lambda$.
-Evidence: sampled starts, solved to 1e-11.
+Evidence: sampled starts, solved to 1e-11. Certified: the flow does not leave the cube in each of
+    the balls of radius 0.25 $l$, and no eigenvalue in it is above $-\lambda$, at every level from
+    that node on.
 Source: arXiv 2605.06831 v1, Corollary 4.6
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +31,14 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
+from mixdyn.proof import Law, Statement
 from mixdyn.support.checks import Array, IntArray
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis
+from verify.ledger.verdict import Basis, Hypothesis
+from verify.measure.continuum import NO_TOLERANCE, can_prove, certified, node
 from verify.measure.midpoint.traps import node_variances
 from verify.measure.paths import Paths, flow_from, flow_tolerance
 
@@ -47,6 +52,7 @@ CLAIM = Claim.from_docstring(
         one_sigma.because("its rate is an eigenvalue over the one clock; X3 has the general form"),
     ),
     derivation="derivations/modes/tracking.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "Anything about paths in two basins, whose distance grows, or about noise: paths of the "
         "reverse SDE on their own noise do not approach each other."
@@ -162,12 +168,12 @@ def _balls(case: Case, straddle: bool) -> list[Ball]:
 
 def _first_node(case: Case, modes: IntArray, gap: Array, share: float) -> int | None:
     """The first noisy node at which the ball of every mode meets the hypothesis."""
-    for node, v in enumerate(node_variances(case)[:-1].tolist()):
+    for place, v in enumerate(node_variances(case)[:-1].tolist()):
         # Beyond this the rate would fall before it rises.
         if 2.0 * v > gap[modes].min() ** 2 * (1.0 - 2.0 * share):
             continue
         if all(_serves(case, mode, share * float(gap[mode]), v) for mode in modes.tolist()):
-            return node
+            return place
     return None
 
 
@@ -211,3 +217,30 @@ def _in_ball(rng: np.random.Generator, n: int, d: int, wall: bool) -> Array:
     size = rng.random(n) ** (1.0 / d)
     size[::2] = 1.0 if wall else size[::2]
     return np.asarray(size[:, None] * x / np.linalg.norm(x, axis=1, keepdims=True))
+
+
+# -- at every level ------------------------------------------------------------------------------
+
+
+def basins(case: Case, factor: float = 1.0) -> list[Statement] | None:
+    """Cubes that the flow does not leave and in which paths approach at the rate lambda. factor: on
+    its distance from 1."""
+    mixture = case.mixture
+    if not can_prove(case):
+        return None
+    gap, _ = _nearest_modes(mixture.means)
+    first = _first_node(case, np.arange(mixture.N), gap, SHARES[1])
+    if first is None:
+        return None
+    window = (float(mixture.sigma) ** 2, float(node_variances(case)[first]))
+    found: list[Statement] = []
+    for mode in range(mixture.N):
+        radius = SHARES[1] * float(gap[mode])
+        rate = float(bounds.tracking_rate(mixture, mode, radius, window[1]))
+        rate = 1.0 - factor * (1.0 - rate)
+        law = Law.of(mixture, mixture.means[mode], np.eye(mixture.d))
+        found += node(f"mode {mode}", law, radius / math.sqrt(mixture.d), window, rate)
+    return found
+
+
+CLAIM.must_fail(certified(CLAIM, basins), "1 - (1 - λ)/1000 in place of λ", factor=1e-3)

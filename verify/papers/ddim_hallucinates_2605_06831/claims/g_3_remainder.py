@@ -11,7 +11,8 @@ Hypotheses:
 Measured: responsibilities, drift and remainders of the engine at states along the flow and the
     reverse SDE, with the margin that the two nearest modes have there.
 Predicted: the two bounds at that margin; the drift of $a$ from its own equation.
-Evidence: sampled states.
+Evidence: sampled states. Certified in the plane: the second sum is at most $R$ with margin 7 at
+    every place of a tube around the closest pair's segment, at every level from its separation on.
 Source: arXiv 2605.06831 v1, Lemma G.3
 """
 
@@ -23,13 +24,23 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dominance_times, dynamics
+from mixdyn.proof import Statement
+from mixdyn.proof.statement import of_law
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis
-from verify.measure.paths import stacked, states_at_nodes
+from verify.ledger.verdict import Basis, Hypothesis
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    certified,
+    dominated_tube,
+    pair_law,
+    proof_window,
+    variances,
+)
+from verify.measure.paths import KAPPA, stacked, states_at_nodes
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -43,6 +54,7 @@ CLAIM = Claim.from_docstring(
         ),
     ),
     derivation="derivations/segment/split.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "That the margin is large: that is A4.1. The bound on the remainder adds lengths, so it is "
         "loose where the other modes pull in opposite directions, as inside a grid."
@@ -150,3 +162,25 @@ def _at_pair(case: Case, y: Array, v: float, nearest: tuple[int, int], gamma: Ar
         "free": gamma[:, i] - pair.coordinates(y)[0],
         "pull": gamma[:, others] @ a_modes[others],
     }
+
+
+# -- at every place and level --------------------------------------------------------------------
+
+
+def everywhere(case: Case, factor: float = 1.0) -> list[Statement] | None:
+    """The pull across the closest pair in a tube in which A4.1 has margin 7 by a proof of its own.
+    factor: on R."""
+    window = proof_window(case)
+    box = None if window is None else dominated_tube(case, window, KAPPA)
+    if window is None or box is None or case.mixture.d != 2:
+        return None
+    pair = window.pair
+    most = factor * float(bounds.orthogonal_remainder(case.mixture, pair.i, pair.j, KAPPA))
+    if float(bounds.orthogonal_remainder(case.mixture, pair.i, pair.j, KAPPA)) == 0.0:
+        return None  # all modes on one line
+    term = most - of_law("mean", 1).apply("abs")
+    law = pair_law(case.mixture, pair)
+    return [Statement.over("pull across", law, term, *box, variances(case, window.t))]
+
+
+CLAIM.must_fail(certified(CLAIM, everywhere), "0 in place of R", factor=0.0)

@@ -14,13 +14,15 @@ Measured: the engine's fixed point from each mode and the largest eigenvalue of 
     root and its slope, for $k$ from 1 to 1000.
 Predicted: distance at most the least such $r$, eigenvalue at most $-1 + P_2(r)/v$; for two modes
     3 zeros or 1, the root of the closed form and its slope.
-Evidence: exact; nothing is drawn.
+Evidence: exact; nothing is drawn. Certified: one equilibrium in a cube around each mode, with
+    negative eigenvalues and walls that the flow enters by, at every level of the separated stretch.
 Source: arXiv 2605.06831 v1, Proposition 4.5
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -28,16 +30,24 @@ import numpy as np
 from mixdyn import bounds, geometry, oracles
 from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.proof import Law, Statement
 from mixdyn.support.checks import Array, frozen
 from mixdyn.support.errors import ConvergenceError
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_covariance
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis, Table
+from verify.ledger.verdict import Basis, Hypothesis, Table
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    can_prove,
+    certified,
+    nearest_gap,
+    node,
+)
 from verify.measure.covariances import COMMON_SIGMA, noisy_levels, one_width, whitened
 from verify.measure.midpoint.traps import node_variances, self_consistent_radius, two_modes
-from verify.measure.paths import extent, thinned
+from verify.measure.paths import KAPPA, extent, thinned
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -46,6 +56,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"O4": "the two-mode field", "G.2": "the pull of the other modes"},
     needs=(modes(2), one_covariance),
     derivation="derivations/modes/mode_stability.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "That these are the only stable equilibria, or that a path reaches one: the field moves "
         "with v, and how close a path follows it is C4.6."
@@ -202,3 +213,27 @@ def _outer_roots() -> Array:
         zeros, closed = np.count_nonzero(np.diff(np.sign(drift))), oracles.two_mode_equilibria(k)
         found[:, at] = zeros, outer.point[0], outer.eigenvalues[-1], closed[-1]
     return frozen(found)
+
+
+# -- at every level ------------------------------------------------------------------------------
+
+
+def nodes(case: Case, wider: float = 2.0) -> list[Statement] | None:
+    """A stable node next to each mode, from clean data to the first node of the grid at which the
+    radius exists. wider: the cube's half width over that radius."""
+    if not can_prove(case):
+        return None
+    found: list[Statement] = []
+    for mode, gap in enumerate(nearest_gap(case.mixture.means).tolist()):
+        for v in node_variances(case)[:-1].tolist():
+            radius = self_consistent_radius(case.mixture, mode, gap, v)
+            if radius is not None and v * KAPPA * 4.0 * case.mixture.d <= gap**2:
+                law = Law.of(case.mixture, case.mixture.means[mode], np.eye(case.mixture.d))
+                half = max(wider * radius, 1e-9 * gap) if wider < gap / radius else 0.75 * gap
+                window = (float(case.mixture.sigma) ** 2, v)
+                found += node(f"mode {mode}", law, half, window)
+                break
+    return found
+
+
+CLAIM.must_fail(certified(CLAIM, nodes), "a cube that reaches beyond the saddles", wider=math.inf)

@@ -29,7 +29,9 @@ Predicted: zero, $\lambda$ and $-1$; for the full mixture a fixed point in the b
     drift there. With the margin alone: a saddle. That falls where light modes stand beside heavy
     ones, and the box is the corrected hypothesis.
 Evidence: exact for the two-mode field; sampled over pairs and nodes for the full mixture; certified
-    for the margin alone, at up to 12 places without a box and at some of the others.
+    for the margin alone, at up to 12 places without a box and at some of the others; and, for the
+    closest pair, one saddle in a box around the midpoint at every level from clean data to its
+    separation, as for two modes alone at $k > 4$, where for $k < 4$ there is none.
 Source: arXiv 2605.06831 v1, Proposition 4.7 (1)
 """
 
@@ -44,15 +46,28 @@ import numpy as np
 from mixdyn import bounds, geometry
 from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.proof import Budget, Law, Statement
+from mixdyn.proof.statement import of_law
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_covariance
 from verify.ledger.relations import Outcome
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis
+from verify.ledger.verdict import Basis, Hypothesis
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    around,
+    cells,
+    dominated_tube,
+    pair_law,
+    proof_window,
+    saddle,
+    sides,
+    variances,
+)
 from verify.measure.covariances import COMMON_SIGMA, law_at, one_width, unwhitened
-from verify.measure.paths import ddim_grid, extent
+from verify.measure.paths import KAPPA, ddim_grid, extent
 from verify.measure.saddles.branch import (
     Place,
     choose,
@@ -77,6 +92,7 @@ CLAIM = Claim.from_docstring(
         one_covariance.because("the midpoint is no equilibrium where two covariances differ"),
     ),
     derivation="derivations/saddle/saddle.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "How wide the neighbourhood is from which a path fails to leave in time: that is P4.7 (2) "
         "and X3. A learned score can have another spectrum, which is what the papers' figure on "
@@ -163,6 +179,10 @@ def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
         "places at which none is proved to lie": int(np.sum(proved == 0.0)),
         "least margin less the log of the others' weight": min(p.effective_margin for p in chosen),
     }
+    stated = [] if at_mode else branch(case)
+    if stated:
+        yield from sides(stated)
+        yield lambda: {"k down to which its branch is proved": _followed(case)}
 
 
 @CLAIM.sampled(unit="pairs × nodes")
@@ -215,6 +235,55 @@ CLAIM.must_fail(full, "full mixture, λ = l²/(2v) - 1", factor=2.0)
 CLAIM.must_fail_narrowly(
     full, "full mixture, λ = (1 + {}) l²/(4v) - 1", 1.0, factor=lambda more: 1.0 + more
 )
+
+
+_NEAR, _OFF = 0.05, 1e-3  # half width of the box over l; share by which k stays off 4
+
+
+def branch(case: Case) -> list[Statement]:
+    """The closest pair's saddle at every level of its window, and that of the pair by itself from
+    its birth at k = 4 on; nothing for weights that differ."""
+    window = proof_window(case)
+    if window is None or dominated_tube(case, window, KAPPA) is None:
+        return []
+    pair, weights = window.pair, case.mixture.weights
+    if weights[pair.i] != weights[pair.j]:
+        return []
+    law, square = pair_law(case.mixture, pair), pair.length**2
+    found: list[Statement] = []
+    low, high = variances(case, window.t)
+    for v in cells(low, high, 2.0):
+        found += saddle(f"k = {square / v[1]:.3g}", law, _half_width(pair, v[0]), v)
+    along = np.array([[-0.5], [0.5]]) * pair.length
+    alone = Law.of(GaussianMixture(along, 1.0), np.zeros(1), np.eye(1))
+    born, slope = 0.25 * square, of_law("jacobian", 0, 0)
+    wide, after = around(2.0 * pair.length, 1), (low, born * (1.0 - _OFF))
+    before = (born * (1.0 + _OFF), 4.0 * square)
+    found.append(Statement.over("two modes, no slope > 0 for k < 4", alone, -slope, *wide, before))
+    found.append(Statement.over("two modes, slope > 0 at 0 for k > 4", alone, slope, 0.0, after))
+    return found
+
+
+margin_alone.build = branch  # type: ignore[attr-defined]
+
+
+def _half_width(pair: geometry.Pair, v: float) -> float:
+    """Of a box in which the slope along the pair stays positive down to v."""
+    return min(_NEAR, 1.5 * v / pair.length**2) * pair.length
+
+
+def _followed(case: Case) -> float:
+    """k = l^2/v of the highest level at which the mixture's saddle is proved, cell by cell."""
+    window = proof_window(case)
+    assert window is not None
+    pair, law = window.pair, pair_law(case.mixture, window.pair)
+    top = variances(case, window.t)[1]
+    for v in cells(top, 0.25 * pair.length**2, 1.1):
+        stated = saddle("", law, _half_width(pair, v[0]), v)
+        if not all(each.decide(Budget(boxes=2000)) for each in stated):
+            break
+        top = v[1]
+    return float(pair.length**2 / top)
 
 
 def _one_covariance(case: Case, factor: float, offset: float) -> Iterator[Part]:

@@ -22,7 +22,9 @@ Predicted: the bound, in the reading most favourable to it: K by the supremum co
     condition holds there is a number of its own. The sharper bound is X5's, where the drift along
     the pair is a function of A alone.
 Evidence: exact probabilities (O1) with the engine's drift in the bound; sampled hypotheses and
-    DDPM, a chain whose law differs from the continuous one by its steps.
+    DDPM, a chain whose law differs from the continuous one by its steps. Certified: on the line of
+    the pair, at 0.6 l from its bisector and at every level of the stretch, the drift points back,
+    so that the outward condition is false as it stands.
 Source: arXiv 2605.06831 v1, Proposition 5.1
 """
 
@@ -34,13 +36,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixdyn import bounds, oracles
+from mixdyn.proof import Statement
+from mixdyn.proof.statement import of_law, z
+from mixdyn.proof.statement import v as level_of
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10, Number, number_from_log
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.ledger.verdict import Hypothesis, Table
+from verify.ledger.verdict import Basis, Hypothesis, Table
+from verify.measure.continuum import (
+    NO_TOLERANCE,
+    certified,
+    dominated_tube,
+    pair_law,
+    proof_window,
+    variances,
+)
 from verify.measure.midpoint.bound import (
     Bound,
     ended_near,
@@ -57,7 +70,7 @@ from verify.measure.midpoint.stretch import (
     find_window,
     level_between,
 )
-from verify.measure.paths import ddim_grid, level_at
+from verify.measure.paths import KAPPA, ddim_grid, level_at
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -75,6 +88,7 @@ CLAIM = Claim.from_docstring(
         ),
     ),
     derivation="derivations/midpoint/confinement.py",
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "That DDPM stays near a midpoint: it does not. The bound is true and says nothing, because "
         "the noise left after τ is too little to leave [-2θ, 2θ] by itself; the drift does it, and "
@@ -249,3 +263,27 @@ def _sweep(case: Case, window: Window) -> Table:
             rows.append((t, half_width, bound.integral, total, sharper, Log10.from_log(truth[0])))
     columns = ("raw τ", "θ/l", "∫K", "bound", "X5", "truth")
     return Table("Other starting times and half-widths, from the midpoint", columns, rows)
+
+
+# -- the outward condition, at every level -------------------------------------------------------
+
+
+def points_back(case: Case, place: float = 0.6) -> list[Statement] | None:
+    """The drift of A is alpha (A/2 + (m - A) abar/sigma_t^2) in y units, sigma_t^2 = v abar and
+    1/abar = 1 + v - sigma^2. place: of the points on both sides, over l."""
+    window = proof_window(case)
+    if window is None or dominated_tube(case, window, KAPPA) is None:
+        return None
+    pair, d = window.pair, case.mixture.d
+    law, v = pair_law(case.mixture, pair), variances(case, window.t)
+    inverse = level_of + (1.0 - float(case.mixture.sigma) ** 2)
+    drift = of_law("field", 0) + 0.5 * z(0) * level_of / inverse
+    return [
+        Statement.over(
+            f"at {side:+g} l", law, -side * drift, side * pair.length, *[0.0] * (d - 1), v
+        )
+        for side in (place, -place)
+    ]
+
+
+CLAIM.must_fail(certified(CLAIM, points_back), "at 0.3 l from the bisector", place=0.3)

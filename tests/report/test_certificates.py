@@ -1,0 +1,65 @@
+"""`--certify` proves what claims state on a problem, and keeps what the checker accepts."""
+
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from mixdyn.cli.main import app as mixdyn
+from verify import checker
+from verify.__main__ import app
+from verify.report import certificates
+
+
+def test_claims_are_proved_on_a_mixture_given_and_their_certificates_accepted(tmp_path):
+    asked = ["A4.1", "C4.3", "G.5", "--certify", "--mixture", "grid", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    assert "A4.1: 1 of 1 proved" in found.output
+    assert "C4.3: 4 of 4 proved" in found.output
+    files = sorted((tmp_path / "certificates").iterdir())
+    assert [file.name for file in files] == ["A4.1.user.json", "C4.3.user.json"]
+    for file in files:
+        assert checker.check(json.loads(file.read_text())) == []
+
+
+def test_a_budget_that_is_spent_leaves_statements_undecided_and_unproved(tmp_path):
+    asked = ["C4.6", "--certify", "--mixture", "grid", "--budget", "1e-9", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0
+    assert "undecided" in found.output
+    kept = json.loads((tmp_path / "certificates" / "C4.6.user.json").read_text())
+    assert len(kept["statements"]) < 150
+
+
+def test_an_interrupt_keeps_what_is_proved(tmp_path, monkeypatch):
+    def stop(claim_id, stated, seconds, stage):
+        yield stated[0].decide()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(certificates, "_decided", stop)
+    asked = ["C4.3", "--certify", "--mixture", "grid", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 130
+    kept = json.loads((tmp_path / "certificates" / "C4.3.user.json").read_text())
+    assert len(kept["proves"]) == 1
+    assert checker.check(kept) == []
+
+
+@pytest.mark.parametrize("wrong", [["--budget", "0"], ["--budget", "nan"]])
+def test_a_budget_is_positive(tmp_path, wrong):
+    found = CliRunner().invoke(app, ["C4.3", "--certify", "--mixture", "grid", *wrong])
+    assert found.exit_code == 2
+    assert "--budget" in found.output
+
+
+def test_check_goes_on_to_the_proofs_and_does_not_mix_them_with_json(tmp_path, monkeypatch):
+    asked = []
+    module = sys.modules["mixdyn.cli.main"]
+    monkeypatch.setattr(module, "run_beside", lambda *given: asked.append(given) or 0)
+    run = ["check", "two_modes", "--samples", "8", "--certify"]
+    assert CliRunner().invoke(mixdyn, run).exit_code == 0
+    assert asked == [("verify", ["--certify", "--mixture", "two_modes", "--schedule", "linear"])]
+    refused = CliRunner().invoke(mixdyn, [*run, "--json"])
+    assert refused.exit_code == 2
