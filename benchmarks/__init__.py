@@ -23,6 +23,7 @@ ORDER = (
     "memory",
     "learned",
     "images",
+    "proofs",
     "ledger",
 )
 

@@ -10,7 +10,7 @@ one term, of at most a known weight.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from mixdyn.support.checks import Array, IntArray
 from .interval import Interval, dot, up
 from .search import hexed
 
+_BATCH = 128  # boxes at a time
 _FAINT = -45.0  # natural logarithm of a responsibility that is summed up with others
 
 
@@ -67,6 +68,20 @@ class Law:
     def gram(self) -> Interval:
         """(k, k): products of the axes."""
         return dot(self.axes, Interval.of(self.axes))
+
+    def batches(self, boxes: Interval) -> Iterator[IntArray]:
+        """Rows of boxes in parts of up to 128, whose pairs of modes stay in a core's cache: those
+        of one level and one strongest mode together, for which few modes matter."""
+        level = np.floor(2.0 * np.log2(boxes.mid()[:, -1]))
+        order = np.lexsort((self.strongest(boxes), level))
+        for start in range(0, len(order), _BATCH):
+            yield order[start : start + _BATCH]
+
+    def strongest(self, boxes: Interval) -> IntArray:
+        """(n,): the mode with the largest responsibility at the middle, to rounding."""
+        middle, v = boxes.mid()[:, :-1], boxes.mid()[:, -1:]
+        odds = (middle @ self.places.lo.T - self.halves.lo) / v + np.log(self.weights)
+        return np.asarray(np.argmax(odds, axis=1))
 
     def over(self, boxes: Interval) -> Local:
         """What is known over boxes (n, k + 1) of z and v > 0."""
@@ -114,9 +129,7 @@ class Local:
     def _kept(self) -> tuple[IntArray, Array, IntArray]:
         """The modes that matter, at most what the others have (n,), and the strongest (n,)."""
         law = self.law
-        guess = np.log(law.weights) - law.halves.lo / self.v.lo[:, None]
-        middle = self.z.mid() @ law.places.lo.T / self.v.lo[:, None] + guess
-        first = np.argmax(middle, axis=1)
+        first = law.strongest(self.boxes)
         ahead = self._relative(first)
         faint = ahead.hi < _FAINT
         others = faint.all(axis=0)

@@ -24,7 +24,6 @@ from .law import Law, Local
 from .search import Budget, Decision, Watch, decide, hexed
 
 FORMAT = 1  # of certificates
-_CHUNK = 128  # boxes at a time: their pairs of modes stay in a core's cache
 _TWO = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__"}
 _TWO |= {"min": "minimum", "max": "maximum"}
 _ONE = {"neg": "__neg__", "abs": "abs", "exp": "exp", "log": "log", "tanh": "tanh", "sqrt": "sqrt"}
@@ -117,11 +116,11 @@ class Statement:
 
     def bound(self, boxes: Interval) -> Interval:
         """The term over boxes (n, k + 1)."""
-        parts = [
-            _evaluated(self.term.tree, self.law.over(boxes[at : at + _CHUNK]))
-            for at in range(0, len(boxes), _CHUNK)
-        ]
-        return Interval.join(parts)
+        low, high = np.empty((2, len(boxes)))
+        for rows in self.law.batches(boxes):
+            part = _evaluated(self.term.tree, self.law.over(boxes[rows]))
+            low[rows], high[rows] = part.lo, part.hi
+        return Interval(low, high)
 
     def decide(self, budget: Budget | None = None, watch: Watch | None = None) -> Decision:
         """Whether it is true, see `search.decide`."""
