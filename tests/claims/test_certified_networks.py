@@ -7,13 +7,13 @@ from mixdyn.proof.zeros import Kind
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger import cases
 from verify.measure.interpolation import networks as lines
+from verify.measure.interpolation import proved_rates as x22
 from verify.measure.interpolation.problems import NEAR, modes_at, schedule
 from verify.measure.networks import proved
 from verify.measure.networks.field import find_segments
 from verify.measure.networks.models import trained_models
 from verify.measure.saddles.learned_proofs import proved_equilibria
 from verify.measure.score_errors.proved import error_suprema
-from verify.papers.own.claims import x_22_proved_rate as x22
 
 pytestmark = pytest.mark.slow
 CASE = cases.standard()

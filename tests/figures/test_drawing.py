@@ -179,6 +179,7 @@ STATED = {
     "X20": lambda r: f"cosine {r.number('cosine'):.2g}",
     "X21": lambda r: f"DDIM leaves {show_share(r['measured'].mean(), 2)} more of its samples",
     "X22": lambda r: f"Below rho = {r.number('half'):.2g} the score sees",
+    "X22": lambda r: f"probability {r['proved'].max():.4f} at least",
     "W4": lambda r: f"leave W2 = {r['truncated'][4].min():.2g} at its best truncation",
     "M1": lambda r: f"DDPM {percent(r['counts'][:, -1])}",
     "M2": lambda r: f"instead of {r['exact_eigenvalue'][nearest(r['times'], 3)]:.2g}",

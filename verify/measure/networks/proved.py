@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from mixdyn.learned import LearnedScore
 from mixdyn.learned.architecture import sinusoids
+from mixdyn.learned.loading import SizedModel
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.proof.network import EnclosedNetwork
 from mixdyn.proof.tubes import Steps, tube
@@ -34,13 +36,15 @@ _HALVINGS = 40
 def enclosed(score: Any) -> EnclosedNetwork:
     """The network of a `LearnedScore` of real numbers. Raises NotApplicableError for any other
     model, of which nothing is known but its values."""
-    weights = getattr(score, "weights", None)
-    if weights is None or weights.architecture.kind != "mlp":
+    if isinstance(score, SizedModel):
+        score = score.model
+    if not isinstance(score, LearnedScore) or score.weights.architecture.kind != "mlp":
         raise NotApplicableError(
             "only a residual MLP whose weights are known can be enclosed",
             type(score).__name__,
             "Name a checkpoint of `mixdyn train`.",
         )
+    weights = score.weights
     times = np.arange(score.schedule.T + 1.0)
     return EnclosedNetwork(weights.tensors, sinusoids(times, weights.architecture.embedding))
 

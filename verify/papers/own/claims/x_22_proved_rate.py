@@ -19,7 +19,6 @@ Source: our result on what arXiv 2406.09358 v2, section 4, observes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,21 +28,13 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
-from verify.measure.interpolation.networks import networks, on_standard
-from verify.measure.interpolation.problems import (
-    HALLUCINATION,
-    LINES,
-    SIGMA,
-    modes_at,
-    schedule,
-)
-from verify.measure.networks.models import TrainedModel
-from verify.measure.networks.proved import (
-    ProvedStarts,
-    ddim_steps,
-    ended_in_gaps,
-    proved_starts,
-    rounding_of,
+from verify.measure.interpolation.networks import on_standard
+from verify.measure.interpolation.proved_rates import (
+    MARGIN,
+    Line,
+    Samples,
+    proved_lines,
+    samples_of,
 )
 
 CLAIM = Claim.from_docstring(
@@ -59,38 +50,14 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-MARGIN = HALLUCINATION * SIGMA
 SHARE = 0.95  # of what doubles find
 _SAMPLES = 0.5  # of the proved mass that samples must show
-
-
-@dataclass(frozen=True, eq=False)
-class Line:
-    """One network: its modes, and what is proved of its starts."""
-
-    model: TrainedModel
-    places: tuple[float, ...]
-    starts: ProvedStarts
-
-    @property
-    def name(self) -> str:
-        """The checkpoint's."""
-        return self.model.name
-
-
-def measured(case: Case) -> list[Line]:
-    """Every shipped network of a line."""
-    return [
-        Line(network.model, places, proved_starts(case, places, MARGIN, network.model))
-        for places in LINES
-        for network in networks(case, modes_at(places))
-    ]
 
 
 Lines = Sequence[Line]
 
 
-@CLAIM.certified(unit="networks", of=on_standard(measured))
+@CLAIM.certified(unit="networks", of=on_standard(proved_lines))
 def proved(
     case: Case,
     lines: Lines,
@@ -106,51 +73,33 @@ def proved(
     yield Side(name, mass, at_least=SHARE * found, tolerance=Tolerance(rtol=1e-9), where=where)
     name = "the same, against all that bisection finds"
     yield Side(name, mass, at_most=found, tolerance=Tolerance(rtol=1e-6), where=where)
-    counts, n = _counted(case, lines)
+    samples = samples_of(case, lines)
     yield Side(
         "share of samples in single precision that end in a gap, all networks",
-        Proportion(int(counts.sum()), n * len(lines)),
+        Proportion(int(samples.counts.sum()), samples.n * len(lines)),
         at_least=_SAMPLES * float(mass.mean()),
         where={"networks": [x.name for x in lines]},
     )
     yield Facts(model=", ".join(x.name for x in lines), seed=case.stream("X22"))
-    yield lambda: (*_shown(case, lines, mass, counts, n),)
+    yield lambda: (*_shown(lines, mass, samples),)
 
 
 CLAIM.must_fail_narrowly(proved, "a gap narrower by {} of 6 sigma", 0.5, nearer=lambda s: s)
 CLAIM.must_fail(proved, "half as much found in doubles", change=lambda found: 0.5 * found)
 
 
-def _starts(case: Case) -> Array:
-    n = case.pick(10_000, 1_000_000)
-    return np.random.default_rng(case.stream("X22")).standard_normal(n)
-
-
-def _counted(case: Case, lines: Lines) -> tuple[Array, int]:
-    """Samples of every network that end in a gap, (n networks,), and their number of each."""
-    starts, steps = _starts(case), ddim_steps(schedule())
-
-    def count() -> Array:
-        return np.array(
-            [ended_in_gaps(steps, x.model.score, x.places, MARGIN, starts) for x in lines]
-        )
-
-    return case.memo("X22 samples", count), len(starts)
-
-
-def _shown(case: Case, lines: Lines, mass: Array, counts: Array, n: int) -> Iterator[Part]:
-    steps, few = ddim_steps(schedule()), _starts(case)[:500]
-    rounding = [rounding_of(steps, x.model.score, few) for x in lines]
+def _shown(lines: Lines, mass: Array, samples: Samples) -> Iterator[Part]:
+    n = samples.n
     found = np.array([x.starts.found.sum() for x in lines])
     yield {
         "proved over found in doubles, least": float((mass / found).min()),
         "largest proved rate": float(mass.max()),
-        "largest difference of single precision along 500 paths": float(max(rounding)),
+        "largest difference of single precision along 500 paths": float(samples.rounding.max()),
         "boxes that were enclosed": int(sum(x.starts.boxes for x in lines)),
     }
     rows = [
         (x.name, float(p), float(f), c / n, *Proportion(int(c), n).interval(), len(x.starts.start))
-        for x, p, f, c in zip(lines, mass, found, counts.tolist(), strict=True)
+        for x, p, f, c in zip(lines, mass, found, samples.counts.tolist(), strict=True)
     ]
     heads = ("network", "proved", "in doubles", "samples", "from", "to", "intervals")
     yield Table("Probability that DDIM-50 ends in a gap: proved, bisected and sampled", heads, rows)
