@@ -12,7 +12,7 @@ from ....drawing.style import BLACK, BLUE, Figure, finish, intervals, new_figure
 
 def draw(result: Result) -> Figure:
     """A network a row: the proved rate, and the samples with their interval."""
-    figure, ax = new_figure(8.0, 4.2)
+    figure, (ax,) = new_figure(8.0, 4.2)
     proved, names = result["proved"], result.labels("names")
     order = np.argsort(proved)
     at = np.arange(len(order), dtype=float)
@@ -25,7 +25,8 @@ def draw(result: Result) -> Figure:
     )
     ax.errorbar(shown, at, xerr=bars, fmt="o", color=BLACK, ms=4, capsize=3, label="sampled, 95 %")
     ax.set_yticks(at, [names[k] for k in order])
-    ax.set(xscale="log", xlabel="probability that DDIM-50 ends in a gap between modes")
+    label = "probability that DDIM-50 ends in a gap between modes"
+    ax.set(xscale="log", xlabel=label, ylabel="network")
     ax.set_xlim(floor, 2.0 * max(float(high.max()), float(proved.max())))
     ax.legend(loc="lower right")
     best = int(np.argmax(proved))
