@@ -164,7 +164,7 @@ def test_counts_that_are_not_those_of_the_kept_images_are_refused(tmp_path):
 
 
 def test_the_score_of_the_images_draws_copies_and_a_network_must_differ(ledger, standard_case):
-    found = ledger.rows("X22", standard_case)
+    found = ledger.rows("X23", standard_case)
     assert {row.verdict for row in found.values()} == {HOLDS}
     for row in found.values():
         assert all(control.caught for control in row.mutants)

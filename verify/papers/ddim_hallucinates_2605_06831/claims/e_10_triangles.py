@@ -46,7 +46,7 @@ CLAIM = Claim.from_docstring(
     does_not_show=(
         "That it is so at every length of training, or of another network: the table says how far "
         "these differ. That wrong counts are the score's fault alone: images have no exact score "
-        "to compare with but that of the training set (X22)."
+        "to compare with but that of the training set (X23)."
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The score of training images and a network on fresh images (our own, of result X22)."""
+"""The score of training images and a network on fresh images (our own, of result X23)."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def draw(result: Result) -> Figure:
     return finish(figure, message, result, note)
 
 
-X22 = FigureSpec(
-    claims=("X22",),
-    source="Our own, of result X22",
+X23 = FigureSpec(
+    claims=("X23",),
+    source="Our own, of result X23",
     title="Errors of the score of the training images and of a network, over the noise",
     caption="Left: the squared error of the predicted image, of the score of the training set and "
     "of a network, on images of the set and on fresh ones. Right: the probability that an image of "

@@ -39,7 +39,7 @@ from verify.measure.images.empirical import (
 
 CLAIM = Claim.from_docstring(
     __doc__,
-    id="X22",
+    id="X23",
     short="images: copies",
     rests_on={"X15": "memorisation, on images"},
     does_not_show=(
