@@ -165,4 +165,4 @@ def tube(case: Case, kappa: float = KAPPA) -> list[Statement] | None:
     return [Statement.over(name, law, term, *box, v)]
 
 
-CLAIM.must_fail(certified(CLAIM, tube), "margin 14", kappa=2.0 * KAPPA)
+CLAIM.must_fail(certified(CLAIM, tube), "margin 700", kappa=100.0 * KAPPA)
