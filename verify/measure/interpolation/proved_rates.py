@@ -64,14 +64,15 @@ class Samples:
 
 
 def samples_of(case: Case, lines: Sequence[Line]) -> Samples:
-    """The same starts for every network, in the models' own precision."""
-    starts = np.random.default_rng(case.stream("X22")).standard_normal(case.pick(10_000, 1_000_000))
-    steps = ddim_steps(schedule())
+    """Every network with starts of its own, in its own precision."""
+    steps, rng = ddim_steps(schedule()), np.random.default_rng(case.stream("X22"))
+    starts = rng.standard_normal((len(lines), case.pick(10_000, 1_000_000)))
 
     def build() -> Samples:
-        counts = [ended_in_gaps(steps, x.model.score, x.places, MARGIN, starts) for x in lines]
-        off = [rounding_of(steps, x.model.score, starts[:_FOLLOWED]) for x in lines]
-        return Samples(np.array(counts), len(starts), np.array(off))
+        each = list(zip(lines, starts, strict=True))
+        counts = [ended_in_gaps(steps, x.model.score, x.places, MARGIN, z) for x, z in each]
+        off = [rounding_of(steps, x.model.score, z[:_FOLLOWED]) for x, z in each]
+        return Samples(np.array(counts), starts.shape[1], np.array(off))
 
     return case.memo(f"proved rates, samples of {len(lines)} networks", build)
 
