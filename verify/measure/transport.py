@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, frozen
 from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
 from verify.measure.smooth_maps import line_of
@@ -79,13 +80,19 @@ def ddim_ends(line: GaussianMixture, s: Array, y: Array) -> Array:
 
 def quantiles(line: GaussianMixture, s: float, levels: Array) -> Array:
     """Where the marginal at s has these levels, (n,)."""
+    return _quantiles(line, s, levels.tobytes())
+
+
+@functools.lru_cache(maxsize=32)  # grids and numbers of steps begin and end at the same levels
+def _quantiles(line: GaussianMixture, s: float, given: bytes) -> Array:
+    levels = np.frombuffer(given)
     reach = np.abs(line.means).max() + 9.0 * np.hypot(float(line.sigma), s)
     low, high = np.full(len(levels), -reach), np.full(len(levels), reach)
     for _ in range(60):
         middle = 0.5 * (low + high)
         under = distribution(line, middle, s) < levels
         low, high = np.where(under, middle, low), np.where(under, high, middle)
-    return 0.5 * (low + high)
+    return frozen(0.5 * (low + high))
 
 
 def middles(line: GaussianMixture) -> tuple[Array, Array]:
