@@ -11,12 +11,13 @@ averaged over data sets too. Biroli et al., arXiv 2402.18491, have its limit of 
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
 
 from mixdyn.support.checks import Array, check_integer, check_positive
+
+from .quadrature import legendre
 
 _NODES = 240
 _REACH = 9.0  # standard deviations
@@ -38,14 +39,8 @@ def gaussian_return(n: int, d: int, rho: float) -> float:
 
 def _nodes(low: float, high: float, n: int) -> tuple[Array, Array]:
     """Nodes and weights of Gauss and Legendre: densities of lengths are not flat at 0."""
-    x, weights = _legendre(n)
+    x, weights = legendre(n)
     return 0.5 * (low + high) + 0.5 * (high - low) * x, 0.5 * (high - low) * weights
-
-
-@functools.cache
-def _legendre(n: int) -> tuple[Array, Array]:
-    x, weights = np.polynomial.legendre.leggauss(n)
-    return np.asarray(x), np.asarray(weights)
 
 
 def _log_chi(r: Array, d: int, m: float) -> Array:

@@ -20,6 +20,7 @@ from mixdyn.support.checks import Array, check_array, check_positive
 from mixdyn.support.errors import InputError
 
 from .linear import kept_share
+from .quadrature import legendre
 from .separable import Axis, line_of_sigmas, separate
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def grid_price(mixture: GaussianMixture, rho: ArrayLike, eta: float = 1.0) -> Ar
     points = (_PER_STEP + np.ceil(_PER_FOLD * folds)).astype(int)
     at, weight, step = [], [], np.repeat(np.arange(len(folds)), points)
     for a, fold, count in zip(np.log(g[:-1]), folds, points.tolist(), strict=True):
-        z, w = np.polynomial.legendre.leggauss(count)
+        z, w = legendre(count)
         u = a + fold * (z + 1.0) / 2.0
         at.append(np.exp(u))
         weight.append(0.5 * fold * w * np.exp(u))
@@ -100,7 +101,7 @@ def _fisher_and_entropy(axis: Axis, sigma2: float, rho: float) -> tuple[float, f
     var = np.broadcast_to(sigma2 + rho + np.asarray(axis.excess), axis.values.shape)
     std = np.sqrt(var)
     low, high = axis.values - _REACH * std, axis.values + _REACH * std
-    z, w = np.polynomial.legendre.leggauss(_POINTS)
+    z, w = legendre(_POINTS)
     fisher, entropy = [], []
     for a, b in _covered(low, high):
         panels = max(math.ceil((b - a) / (_PANEL * std.min())), 1)

@@ -18,6 +18,7 @@ Source: our result; it says when networks of arXiv 2406.09358 v2, section 4 must
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -86,11 +87,13 @@ def _collapse(n: int, d: int) -> float:
     return 1.0 / math.expm1(2.0 * math.log(n) / d)
 
 
+@functools.cache  # whatever the case
 def _gaussian(n: int, d: int, share: float) -> tuple[float, float]:
     rho = share * _collapse(n, d)
     return rho, oracles.gaussian_return(n, d, rho)
 
 
+@functools.lru_cache(maxsize=2 * len(GAUSSIAN) * len(_SHARES))  # which every control asks for
 def _density(d: int, rho: float) -> tuple[Array, Array]:
     """Nodes and weights of i: I + s sqrt(C) g, C chi-square of d, g normal, s^2 = 1/(1 + rho)."""
     from scipy.stats import chi2
