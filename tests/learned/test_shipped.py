@@ -7,13 +7,15 @@ import torch
 from typer.testing import CliRunner
 
 from mixdyn.cli import app
-from mixdyn.learned import load_checkpoint
+from mixdyn.images import read_image_set
+from mixdyn.learned import load_checkpoint, load_image_checkpoint
 from mixdyn.learned.objective import Validation
 from verify.data.checkpoints import CHECKPOINTS
 from verify.ledger.case import Case, Profile
 from verify.ledger.cases import random, standard
 from verify.measure.networks import models
 
+IMAGES = sorted((CHECKPOINTS / "images").glob("*.safetensors"))
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
 
 
@@ -40,6 +42,22 @@ def test_a_shipped_checkpoint_reproduces_its_excess_and_names_its_provenance(pat
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert options["--seed"] == str(loaded.seed)
     assert loaded.recipe["name"].startswith(options["--recipe"])
+
+
+@pytest.mark.parametrize("path", IMAGES, ids=lambda p: p.stem)
+def test_a_network_for_images_fits_and_names_its_provenance(path):
+    assert path.stat().st_size < 4_000_000
+    held = load_image_checkpoint(path)
+    assert len(held.about["commit"]) == 40
+    assert held.about["loss"]["n"] >= 100
+    words = shlex.split(held.about["command"])
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert options["--seed"] == str(held.about["seed"]) == path.stem[-1]
+    assert read_image_set(options["--images"]).digest == held.about["images_digest"]
+
+
+def test_networks_for_images_fit_together():
+    assert sum(path.stat().st_size for path in IMAGES) < 24_000_000
 
 
 def test_the_command_of_a_checkpoint_trains_it_again(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mixdyn.geometry import squared_distances
 from mixdyn.images.generators import digits
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.statistics import Proportion
 
@@ -138,6 +139,25 @@ def quality(rows: Array, labels: IntArray, seed: int = 0) -> Quality:
         within_reach(real, seen),
         agreed,
     )
+
+
+_RIDGE = 1e-3  # added to covariances: pixels of the rim are the same in all digits of a class
+
+
+def of_normal_laws(n: int, seed: int) -> Quality:
+    """n draws of one normal law a class, with the class's mean and full covariance: what the exact
+    score of that mixture would draw, with neither copies nor a network."""
+    rows, labels = _real()
+    rng = np.random.default_rng(seed)
+    classes = rng.choice(labels, size=n)
+    drawn = np.empty((n, rows.shape[1]))
+    for label in np.unique(classes):
+        own = rows[labels == label]
+        covariance = np.cov(own, rowvar=False) + _RIDGE * np.eye(rows.shape[1])
+        law = GaussianMixture(own.mean(axis=0)[None], covariance=covariance)
+        (at,) = np.nonzero(classes == label)
+        drawn[at] = law.sample(len(at), rng)
+    return quality(np.clip(drawn, -1.0, 1.0), classes)
 
 
 def of_real_halves() -> Quality:

@@ -35,6 +35,7 @@ from verify.measure.images.generations import (
 from verify.measure.images.quality import (
     COLUMNS,
     classifier,
+    of_normal_laws,
     of_real_halves,
     quality,
     rows_of,
@@ -95,6 +96,8 @@ def filters(
 
 def _table(case: Case, found: Runs) -> Table:
     rows: list[list[Any]] = [["half of the real ones", "", *of_real_halves().cells()]]
+    laws = of_normal_laws(1_500, case.stream("digits of normal laws"))
+    rows.append(["ten normal laws, full covariance", "", *laws.cells()])
     for one in drawn(case, "digits"):
         rows.append([one.network, 1, *quality(rows_of(one.pixels), one.labels).cells()])
     for run in found.runs:
