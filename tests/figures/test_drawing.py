@@ -145,7 +145,7 @@ STATED = {
     "B.1 (1)": last_saddle,
     "C.4": lambda r: f"of {r['found']:,} equilibria",
     "D.1": lambda r: f"({percent(r['counts'][-1], 2)} on the grid sheared",
-    "E.10": lambda r: f"to {100.0 * r['wrong'][1, -1] / r['n_at'][1, -1]:.2g} %",
+    "E.10": lambda r: f"and {100.0 * r['wrong'][1, -1] / r['n_at'][1, -1]:.2g} % after 6,000",
     "E.10 samples": lambda r: f"{100.0 * r['wrong'][0] / r['n'][0]:.2g} % wrong",
     "E.2": lambda r: f"In {r['d'][0]} to {r['d'][-1]} dimensions DDIM misses the modes on",
     "E.11": hits_of_visits,

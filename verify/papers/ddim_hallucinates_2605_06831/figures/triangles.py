@@ -25,14 +25,14 @@ def draw(result: Result) -> Figure:
         there, look = n[k] > 0, network_look(k)
         aside = 1.0 + 0.02 * (k - 2)
         plot_rate(left, steps[there] * aside, wrong[k, there], n[k, there], look, name)
-        last = there.nonzero()[0][-1:]
-        cost = [float(result["n_eval"][k])]
-        plot_rate(right, cost, wrong[k, last], n[k, last], look, name)
+        if there[-1]:
+            cost = [float(result["n_eval"][k])]
+            plot_rate(right, cost, wrong[k, -1:], n[k, -1:], look, name)
     explain_limits(left)
     left.set(xscale="log", xlabel="steps of training", ylabel="wrong counts (% of images)")
     left.set_xticks(steps, [f"{s:,}" for s in steps])
     left.minorticks_off()
-    right.set(xscale="log", xlabel="evaluations an image", title="longest training")
+    right.set(xscale="log", xlabel="evaluations an image", title=f"after {steps[-1]:,} steps")
     for ax in (left, right):
         ax.set_ylim(0.0, None)
     note = "Mean over seeds where there are several; bars: 95 % intervals."
@@ -41,15 +41,17 @@ def draw(result: Result) -> Figure:
 
 
 def _message(result: Result) -> str:
-    names, parts = result.labels("samplers"), []
+    names, parts, steps = result.labels("samplers"), [], result["steps"]
     for name in ("ddim-50", "ddpm"):
         if name in names:
             k = names.index(name)
             seen = result["n_at"][k].nonzero()[0]
-            ends = [100.0 * result["wrong"][k, i] / result["n_at"][k, i] for i in seen[[0, -1]]]
-            parts.append(f"{name} miscounts {ends[0]:.2g} % to {ends[1]:.2g} %")
-    steps = result["steps"]
-    return f"From {steps[0]:,} to {steps[-1]:,} steps of training {', '.join(parts)}"
+            rates = [100.0 * result["wrong"][k, i] / result["n_at"][k, i] for i in seen[[0, -1]]]
+            text = f"{name} miscounts {rates[0]:.2g} % after {steps[seen[0]]:,} steps"
+            if len(seen) > 1:
+                text += f" and {rates[1]:.2g} % after {steps[seen[-1]]:,}"
+            parts.append(text)
+    return "; ".join(parts)
 
 
 E10 = FigureSpec(

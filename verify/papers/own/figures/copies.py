@@ -21,7 +21,8 @@ def draw(result: Result) -> Figure:
         ("network_seen", "the same, training images", VERMILION, "s:"),
     )
     for key, label, color, style in lines:
-        left.plot(rho, np.maximum(result[key], 1e-6), style, color=color, label=label)
+        shown = np.where(result[key] > 1e-6, result[key], np.nan)
+        left.plot(rho, shown, style, color=color, label=label)
     left.set(yscale="log", ylabel="squared error of x0_hat a pixel", ylim=(1e-7, 1.0))
     right.plot(rho, result["own"], "o-", color=BLACK)
     right.set(ylabel="probability that an image comes back", title="memory")
