@@ -140,10 +140,16 @@ def made_up_law(places, probabilities) -> LineLaw:
 def with_laws(case, near, far) -> Case:
     """Made-up probabilities of the two gaps in place of every network's, by size."""
     for places, rates in ((NEAR, near), (FAR, far)):
-        for network, pair in zip(networks(case, modes_at(places)), rates, strict=True):
+        of_size = dict(zip(TRAINING_SIZES, rates, strict=True))
+        for network in networks(case, modes_at(places)):
             key = law_on_line.key(case, places, "DDPM", network.model)
-            case.workspace[key] = made_up_law(places, pair)
+            case.workspace[key] = made_up_law(places, of_size[network.points])
     return case
+
+
+def first_seeds(found) -> list[m4.Measured]:
+    """One network a size."""
+    return [m for m in found if m.name.endswith("-0")]
 
 
 def m_4(case, found, **changed) -> Verdict:
@@ -167,7 +173,7 @@ HUMP = [(2.9e-5, 3.6e-5), (5.2e-5, 4.2e-5), (8.0e-5, 2.8e-5), (1.5e-5, 3.6e-5)]
     ],
 )
 def test_one_seed_a_size_decides_no_step_and_the_note_tells_where_it_rises(case, far, words):
-    found = m4.measured(with_laws(case, FALLING, far))
+    found = first_seeds(m4.measured(with_laws(case, FALLING, far)))
     row = m_4(case, found)
     assert row.verdict is Outcome.INCONCLUSIVE
     assert row.resolution is None
@@ -203,6 +209,19 @@ def test_with_three_seeds_a_size_every_step_decides(case, far, outcome):
         assert m_4(case, found, change=change).verdict is Outcome.FAILS
     if outcome is Outcome.FAILS:
         assert row.quantity == "modes at 1-2-4: 50,000 points below 25,000"
+
+
+def test_the_ends_are_compared_where_only_they_have_the_seeds(case):
+    found = made_up(FALLING, HUMP)
+    ends = TRAINING_SIZES[0], TRAINING_SIZES[-1]
+    few = [m for m in found if m.points in ends or m.name.endswith(" 1.0")]
+    row = m_4(case, few)
+    decided = {c.name: c.outcome for c in row.comparisons if c.outcome is not Outcome.INCONCLUSIVE}
+    asked = [name for name in decided if "500,000 points below 25,000" in name]
+    assert len(asked) == 2
+    assert {decided[name] for name in asked} == {Outcome.HOLDS}
+    assert row.verdict is Outcome.INCONCLUSIVE
+    assert "Training seeds by size: 3, 1, 1, 3." in row.note
 
 
 def test_three_seeds_that_stray_as_far_as_the_sizes_do_decide_nothing(case):

@@ -140,8 +140,15 @@ def learned(
 
 
 def _steps(found: Networks) -> Iterator[Comparison]:
+    """From each size to the next; from the first to the last too where these have the seeds that
+    decide and some size between has not."""
     for places, line in _by_size(found).items():
-        for (few, before), (many, after) in itertools.pairwise(line.items()):
+        sizes = [*line.items()]
+        asked = [*itertools.pairwise(sizes)]
+        seeds = [len(totals) >= LEAST_SEEDS for totals in line.values()]
+        if len(seeds) > 2 and seeds[0] and seeds[-1] and not all(seeds):
+            asked.append((sizes[0], sizes[-1]))
+        for (few, before), (many, after) in asked:
             name = f"modes at {line_name(places)}: {many:,} points below {few:,}"
             yield compare_over_seeds(name, after, before)
 
@@ -172,6 +179,8 @@ def _note(found: Networks) -> Iterator[str]:
         ]
         where = f"rises from {' and from '.join(rises)} points" if rises else "falls at every step"
         yield f"Modes at {line_name(places)}: {rates} by size; it {where}."
+        seeds = ", ".join(str(len(totals)) for totals in line.values())
+        yield f"Training seeds by size: {seeds}."
     if 0 < _fewest_seeds(found) < LEAST_SEEDS:
         yield (
             f"Fewer than {LEAST_SEEDS} training seeds a size: a rise refutes the fall of these "
