@@ -10,8 +10,10 @@ from mixdyn.audit.adapters import Offer, offered
 from mixdyn.audit.gallery.keeping import FILE, fill
 from mixdyn.audit.gallery.page import cards, page
 from mixdyn.audit.gallery.rows import COUNTS, Network, own
-from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.files import make_folder, one_run_in, write_text
 from mixdyn.support.references import current_folder_importable
+from mixdyn.sweeps.executors import Here
+from mixdyn.sweeps.running import executor_for
 
 from .audit import read_settings
 
@@ -26,7 +28,8 @@ class GalleryRequest:
     folder: Path
     specs: list[str]
     models: list[str]
-    jobs: int = 1
+    jobs: int | None = None
+    scheduler: str | None = None
     counts: tuple[int, ...] = COUNTS
 
 
@@ -34,17 +37,19 @@ def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Pa
     """Measure what the folder's rows lack, and write its pages: the three files."""
     folder = make_folder(request.folder)
     networks = [_network(path) for path in request.models]
-    with current_folder_importable():
+    one = request.jobs in (None, 1) and request.scheduler is None
+    executor = Here() if one else executor_for(request.jobs, request.scheduler, say)
+    with current_folder_importable(), one_run_in(folder):
         rows = fill(
             folder / FILE,
             _offers(request, say),
             networks,
             lambda done, total, text: say(f"{done}/{total} {text}"),
-            jobs=request.jobs,
+            executor=executor,
             counts=request.counts,
         )
-    write_text(folder / PAGE, page(rows))
-    write_text(folder / CARDS, cards(rows))
+        write_text(folder / PAGE, page(rows))
+        write_text(folder / CARDS, cards(rows))
     return folder / FILE, folder / PAGE, folder / CARDS
 
 

@@ -206,7 +206,18 @@ def audit_command(
             "--model", help="A checkpoint that the gallery's samplers run on too; repeat."
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes of the gallery.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "--workers", min=1, help="Processes of the gallery.", show_default="1"
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Or a dask.distributed scheduler whose workers do it.", metavar="ADDRESS"
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Audit samplers of any library with the exact score: what they return, and where they err."""
@@ -215,7 +226,11 @@ def audit_command(
             from .gallery import GalleryRequest, run_gallery
 
             every = GalleryRequest(
-                folder=gallery, specs=specs or [], models=models or [], jobs=jobs
+                folder=gallery,
+                specs=specs or [],
+                models=models or [],
+                jobs=jobs,
+                scheduler=scheduler,
             )
             for path in run_gallery(every, lambda line: typer.echo(line, err=True)):
                 typer.echo(path)
@@ -258,9 +273,15 @@ def presets_command() -> None:
 def train_command(request: TrainRequest, as_json: bool) -> None:
     """Train a score by denoising score matching. An interrupted run goes on where it stopped."""
     with _exit_codes():
-        from .render import print_training, show
+        from .render import print_training, print_trainings, show
         from .training import run_training
 
+        if request.seeds is not None or request.workers or request.scheduler:
+            from .training_sweep import run_trainings
+
+            with _progress("training") as count:
+                show(print_trainings, run_trainings(request, count), as_json)
+            return
         with _training_progress() as progress:
             summary = run_training(request, progress)
         show(print_training, summary, as_json)

@@ -12,6 +12,7 @@ from mixdyn.geometry import Region
 from mixdyn.problem.named import read_mixture, read_schedule
 from mixdyn.retraining.recursion import RecursionPlan, recurse
 from mixdyn.support.checks import Array
+from mixdyn.support.files import make_folder, one_run_in
 
 from .requests import RecurseRequest
 
@@ -78,14 +79,16 @@ def run_recursion(
         progress(done, total, f"generation {generation} of {request.generations}: {stage}")
 
     began = time.perf_counter()
-    found = recurse(
-        plan,
-        request.out,
-        request.generations,
-        device=request.device,
-        command=command,
-        progress=show,
-    )
+    make_folder(request.out)
+    with one_run_in(request.out):
+        found = recurse(
+            plan,
+            request.out,
+            request.generations,
+            device=request.device,
+            command=command,
+            progress=show,
+        )
     return RecurseSummary(
         folder=str(request.out),
         recipe=plan.recipe.name,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .recursion import RecurseSummary
     from .sampling import ModeFacts, SampleSummary
     from .training import ImageSummary, TrainSummary
+    from .training_sweep import TrainingsSummary
 
 _NONE = show_number(None)
 _MODES_SHOWN = 10
@@ -52,7 +53,8 @@ def print_summary(summary: SampleSummary, console: Console) -> None:
         f"{summary.n_eval:g} evaluations of {summary.model} each, seed {summary.seed}, "
         f"{summary.seconds:.2f} s"
     )
-    console.print(f"wrote {summary.samples_file} and {summary.summary_file}", soft_wrap=True)
+    files = [name for name in (summary.samples_file, summary.summary_file) if name]
+    console.print(f"wrote {' and '.join(files)}", soft_wrap=True)
 
 
 def _print_modes(modes: ModeFacts, console: Console) -> None:
@@ -108,6 +110,16 @@ def print_training(summary: TrainSummary | ImageSummary, console: Console) -> No
             "was not trained on"
         )
     console.print(f"wrote {summary.checkpoint}", soft_wrap=True)
+
+
+def print_trainings(summary: TrainingsSummary, console: Console) -> None:
+    """The result of `mixdyn train --seeds`."""
+    for found in summary.networks:
+        over = f", excess {found['excess']:.5f}" if "excess" in found else ""
+        console.print(
+            f"seed {found['seed']}: loss {found['loss']:.5f}{over}; wrote {found['checkpoint']}",
+            soft_wrap=True,
+        )
 
 
 def print_recursion(summary: RecurseSummary, console: Console) -> None:

@@ -63,6 +63,41 @@ IndexBase = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
 
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        help="Train so many networks, from --seed on, each into NAME-SEED.safetensors.",
+        show_default=False,
+    ),
+]
+TrainWorkers = Annotated[
+    int | None,
+    typer.Option(help="Processes that train --seeds, a network each.", show_default="1"),
+]
+TrainScheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="Or a dask.distributed scheduler, whose workers share this folder.",
+        metavar="ADDRESS",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Draw in shards, on so many processes, and count: samples are not kept, --out is the "
+        ".json of the summary. An unfinished run goes on.",
+        show_default=False,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="The same on the workers of a dask.distributed scheduler, such as "
+        "tcp://10.0.0.1:8786.",
+        metavar="ADDRESS",
+    ),
+]
+
 
 class _AsksAModel:
     """A request with a model, which may be a file of ours."""
@@ -125,6 +160,8 @@ class SampleRequest(_AsksAModel):
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of the kernels.", show_default="all")
     ] = None
+    workers: Workers = None
+    scheduler: Scheduler = None
     seed: Seed = 0
 
 
@@ -227,6 +264,9 @@ class TrainRequest:
     threads: Annotated[
         int | None, typer.Option(help="CPU threads.", show_default="torch's choice")
     ] = None
+    seeds: Seeds = None
+    workers: TrainWorkers = None
+    scheduler: TrainScheduler = None
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train over what is there, finished or not.")
     ] = False
@@ -271,6 +311,9 @@ class RecurseRequest(TrainRequest):
         int | None, typer.Option(help="Samples a generation, if not the recipe's.")
     ] = None
     fresh: bool = field(default=False, init=False)
+    seeds: None = field(default=None, init=False)
+    workers: None = field(default=None, init=False)
+    scheduler: None = field(default=None, init=False)
     filter: Annotated[
         FilterName, typer.Option(help="What is dropped before the next training.")
     ] = "none"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mixdyn import __version__, kernels
 from mixdyn.geometry import Indices, Region, in_stds, within_modes
@@ -20,9 +19,9 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.noise import resolve_seed
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.retraining.generations import SURVIVING_SHARE, mode_divergence
-from mixdyn.run.sampling import Samples, sample
+from mixdyn.run.sampling import sample
 from mixdyn.score import GuidedScore
-from mixdyn.support.checks import Array, check_integer
+from mixdyn.support.checks import Array, IntArray, check_integer
 from mixdyn.support.errors import FileError, StartWarning
 from mixdyn.support.files import check_output, clipped, write_atomically, write_text
 from mixdyn.support.numbers import dump_json
@@ -90,15 +89,20 @@ class SampleSummary:
     start_error: StartFacts
     modes: ModeFacts
     seconds: float
-    samples_file: str
+    samples_file: str | None
     summary_file: str
 
 
 def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> SampleSummary:
     """Draw the samples, write them and their summary, and return the summary.
 
-    Everything that can be wrong with the input is checked before the first step.
+    Everything that can be wrong with the input is checked before the first step. With workers the
+    samples are counted in shards and not kept.
     """
+    if (request.workers, request.scheduler) != (None, None):
+        from .sharding import run_in_shards
+
+        return run_in_shards(request, progress)
     summary_file = check_outputs(request.out)
     n = check_integer(request.n, "n", 1)
     seed = resolve_seed(request.seed)
@@ -114,10 +118,13 @@ def run_sample(request: SampleRequest, progress: Callable[[int, int], None]) -> 
     x = np.asarray(drawn.x)
     codes, nearest, offset = within_modes(mixture, x)
     wanted = conditional_weights(mixture, model)
-    modes = _mode_facts(mixture, (nearest, offset), len(x), wanted)
+    modes = mode_facts(mixture, *inside_modes(mixture, nearest, offset), len(x), wanted)
     seconds = time.perf_counter() - began
     problem = (mixture, schedule, repr(sampler))
-    summary = _summarise(request, problem, drawn, (codes, modes), seconds)
+    counts = np.bincount(codes, minlength=len(Region))
+    walked = (int(drawn.times[0]), len(drawn.times) - 1, drawn.n_eval)
+    files = (str(request.out), str(summary_file))
+    summary = summarise(request, problem, seed, walked, (counts, modes), seconds, files)
     arrays = {
         "x": x,
         "codes": codes,
@@ -164,16 +171,20 @@ def check_outputs(out: Path) -> Path:
     return check_output(out.with_suffix(".json"))
 
 
-def _summarise(
+def summarise(
     request: SampleRequest,
     problem: tuple[GaussianMixture, NoiseSchedule, str],
-    drawn: Samples,
-    found: tuple[NDArray[np.int8], ModeFacts],
+    seed: int,
+    walked: tuple[int, int, float],
+    found: tuple[IntArray, ModeFacts],
     seconds: float,
+    files: tuple[str | None, str],
 ) -> SampleSummary:
+    """The summary of a sampler's walk (first time, steps, evaluations), which fell into classes
+    (counts) and modes; `files` are of the samples and of itself."""
     mixture, schedule, sampler = problem
-    codes, modes = found
-    counts = np.bincount(codes, minlength=len(Region))
+    counts, modes = found
+    n = int(counts.sum())
     return SampleSummary(
         version=__version__,
         mixture={
@@ -189,17 +200,17 @@ def _summarise(
         },
         sampler=sampler,
         model=request.model or _model_name(request),
-        n=len(codes),
-        seed=drawn.seed,
-        first_time=int(drawn.times[0]),
-        steps=len(drawn.times) - 1,
-        n_eval=drawn.n_eval,
-        start_error=start_facts(mixture, schedule, int(drawn.times[0])),
-        classes=[_share(region, int(counts[region]), len(codes)) for region in Region],
+        n=n,
+        seed=seed,
+        first_time=walked[0],
+        steps=walked[1],
+        n_eval=walked[2],
+        start_error=start_facts(mixture, schedule, walked[0]),
+        classes=[_share(region, int(counts[region]), n) for region in Region],
         modes=modes,
         seconds=seconds,
-        samples_file=str(request.out),
-        summary_file=str(request.out.with_suffix(".json")),
+        samples_file=files[0],
+        summary_file=files[1],
     )
 
 
@@ -214,21 +225,26 @@ def conditional_weights(mixture: GaussianMixture, model: object) -> Array:
     return weights
 
 
-def _mode_facts(
-    mixture: GaussianMixture, inside: tuple[Indices, Array], n: int, weights: Array
-) -> ModeFacts:
-    """Facts of the m samples in a mode: their modes (m,) and offsets from them (m, d), beside the
-    weights (N,) that were asked for."""
-    nearest, offset = inside
-    counts = np.bincount(nearest, minlength=mixture.N)
+def inside_modes(
+    mixture: GaussianMixture, nearest: Indices, offset: Array
+) -> tuple[IntArray, Array]:
+    """Of the m samples in a mode, their modes (m,) and offsets from them (m, d): by mode (N,) how
+    many, and the sum of their mean squares in units of its sigma."""
     square = np.square(in_stds(mixture, nearest, offset)).mean(axis=1)
+    counts = np.bincount(nearest, minlength=mixture.N).astype(np.int64)
+    return counts, np.bincount(nearest, square, mixture.N).astype(np.float64)
+
+
+def mode_facts(
+    mixture: GaussianMixture, counts: IntArray, sums: Array, n: int, weights: Array
+) -> ModeFacts:
+    """What `inside_modes` found of n samples, beside the weights (N,) that were asked for."""
     # Points have no width to measure a spread by.
     wide = np.ones(mixture.N, bool) if mixture.covariance is not None else mixture.sigmas > 0.0
-    measured = square[wide[nearest]]
-    sums = np.bincount(nearest, square, mixture.N)
+    measured = int(counts[wide].sum())
     due = n * weights >= _DUE
     lost = due & (counts < SURVIVING_SHARE * n * weights)
-    n_inside, held = len(nearest), weights > 0.0
+    n_inside, held = int(counts.sum()), weights > 0.0
     of_class = counts[held]
     return ModeFacts(
         weights=weights.tolist(),
@@ -242,7 +258,7 @@ def _mode_facts(
         lost=np.flatnonzero(lost).tolist(),
         untold=int((held & ~due).sum()),
         elsewhere=n_inside - int(of_class.sum()),
-        spread=math.sqrt(measured.mean()) if measured.size else None,
+        spread=math.sqrt(sums[wide].sum() / measured) if measured else None,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
 import secrets
+import shutil
 import stat
 import struct
 import tokenize
@@ -13,7 +15,7 @@ import tomllib
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -111,14 +113,16 @@ def _check_suffix(path: Path) -> str:
 def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it into place.
 
-    An error or an interrupt leaves whatever stood at `path` before untouched.
+    An error or an interrupt leaves whatever stood at `path` before untouched. The temporary file
+    has no name while it is filled, where the file system can do that: then a killed process leaves
+    none.
     """
     target = as_path(path)
     # Not tempfile: its files are private to the user, a result should follow the umask. The name
     # is short, so that every name that the system allows has its draft.
     draft = target.parent / f".{secrets.token_hex(8)}.draft"
     try:
-        handle = draft.open("xb")
+        handle = _nameless(target.parent) or draft.open("xb")
     except OSError as error:
         raise FileError(
             "the folder of an output file must exist and be writable",
@@ -128,6 +132,9 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     try:
         with handle:
             write(handle)
+            handle.flush()
+            if isinstance(handle.name, int):
+                _name(handle.name, draft)
         draft.replace(target)
     except BaseException as error:
         draft.unlink(missing_ok=True)
@@ -138,6 +145,62 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
                 "Choose another path.",
             ) from None
         raise
+
+
+def _nameless(folder: Path) -> IO[bytes] | None:
+    """A new file in a folder without a name, None where the system or its disk has no such."""
+    flag = getattr(os, "O_TMPFILE", None)
+    if flag is None or not Path("/proc/self/fd").is_dir():
+        return None
+    try:
+        return os.fdopen(os.open(folder, os.O_RDWR | os.O_CLOEXEC | flag, 0o666), "wb")
+    except OSError:  # with a name it is refused for the true reason, or not at all
+        return None
+
+
+def _name(file: int, path: Path) -> None:
+    """Give a nameless file its name, or its contents a file where that cannot be. The unused
+    `src_dir_fd` makes Python follow the link of /proc, which its plain call does not."""
+    own = f"/proc/self/fd/{file}"
+    here = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(own, path, src_dir_fd=here, follow_symlinks=True)
+    except OSError:
+        shutil.copyfile(own, path)
+    finally:
+        os.close(here)
+
+
+@contextlib.contextmanager
+def one_run_in(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Inside the block no other run is in such a block with this folder; FileError where one is.
+
+    It is the folder that is locked, so a killed run leaves nothing. Where the system or its disk
+    has no locks, there are none.
+    """
+    place = as_path(folder)
+    try:
+        import fcntl
+
+        held = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise FileError(
+            "one run at a time goes on in a folder",
+            f"{clipped(place)}, in which another is under way",
+            "Wait for it or choose another folder.",
+        ) from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        os.close(held)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -110,7 +113,7 @@ class _Hand:
 
     def _hired(self) -> ProcessPoolExecutor:
         # Spawned: a fork would take this one's threads for its own.
-        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_quiet)
+        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_begin)
 
     def begin(self, work: Work) -> Future[list[tuple[str, object]]]:
         """Begin the shard."""
@@ -164,11 +167,18 @@ def do(shard: Shard, work: Work, threads: int) -> list[tuple[str, object]]:
         return shard.do(work)
 
 
-def _quiet() -> None:
-    """An interrupt is for the process that ends this one."""
-    import signal
-
+def _begin() -> None:
+    """What a process does first. An interrupt is for the one that started it, with which it ends,
+    however that ended: it would wait for work for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 @contextlib.contextmanager

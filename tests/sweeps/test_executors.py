@@ -1,5 +1,10 @@
 """Whoever does the shards, and whatever befalls them: every row once, and the same."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from mixdyn.support.errors import InputError
@@ -86,3 +91,41 @@ def test_more_threads_than_cores_are_told():
 def test_workers_are_here_or_there():
     with pytest.raises(InputError, match="Drop one of them"):
         executor_for(2, "tcp://127.0.0.1:1", print)
+
+
+_ORPHANED = """
+import sys
+from pathlib import Path
+from mixdyn.sweeps.executors import Processes
+from mixdyn.sweeps.shards import Shard
+from tests.sweeps import working
+
+if __name__ == "__main__":
+    shard = Shard("long", sys.argv[1], (("00" * 12, 0),))
+    for done in Processes(1).run(working.waits, [shard]):
+        pass
+"""
+
+
+def test_processes_end_with_the_one_that_started_them(tmp_path):
+    (tmp_path / "run.py").write_text(_ORPHANED)
+    run = subprocess.Popen([sys.executable, tmp_path / "run.py", tmp_path])
+    until((tmp_path / "pid").exists)
+    worker = int((tmp_path / "pid").read_text())
+    run.kill()
+    run.wait()
+    until(lambda: not alive(worker))
+
+
+def until(happened):
+    end = time.monotonic() + 250
+    while not happened():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

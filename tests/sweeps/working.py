@@ -35,3 +35,23 @@ def settings(common, owns):
             "numba": numba.config.NUMBA_NUM_THREADS,
         }
     ]
+
+
+def slow_squares(common, owns):
+    """Long enough to be killed at."""
+    import time
+
+    with (Path(common[0]) / "pids").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(0.2)
+    return squares(common, owns)
+
+
+def waits(folder, owns):
+    """Say who it is, and never end."""
+    import time
+
+    draft = Path(folder) / "draft"
+    draft.write_text(str(os.getpid()))
+    draft.rename(Path(folder) / "pid")
+    time.sleep(1e6)

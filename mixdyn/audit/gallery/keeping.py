@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from ... import kernels
 from ...support.errors import FileError
 from ...support.files import as_path, clipped, write_text
+from ...sweeps.executors import Executor, Here, Processes
+from ...sweeps.shards import Shard, key_of
 from ..adapters import Offer
 from .rows import COUNTS, Network, Row, key, rows_of
 
@@ -55,25 +54,33 @@ def fill(
     *,
     jobs: int = 1,
     counts: Iterable[int] = COUNTS,
+    executor: Executor | None = None,
 ) -> list[Row]:
-    """Measure what the file lacks, a sampler at a time on each of `jobs` processes, and keep every
-    sampler's rows as they come. Returns all rows, which the file then holds in their order.
+    """Measure what the file lacks, a sampler at a time on each of `jobs` processes (or of those of
+    an executor), and keep every sampler's rows as they come. Returns all rows, which the file then
+    holds in their order.
 
     Rows that are there stay, whatever the versions: remove the file to measure anew. Failures are
     tried again.
     """
     old = list({key(row): row for row in read(path)}.values())
     known: Known = {key(row): row for row in old if "error" not in row}
-    work = [(offer, list(networks), known, list(counts)) for offer in offers]
+    executor = executor or (Here() if jobs == 1 else Processes(jobs))
+    common = (list(networks), known, list(counts))
+    shards = [
+        Shard(describe(offer), common, ((key_of("gallery.1", k), (k, offer)),))
+        for k, offer in enumerate(offers)
+    ]
     found: dict[int, list[Row]] = {}
     lines = "".join(f"{_line(row)}\n" for row in old)
     write_text(path, lines)  # without what broke off
-    for k, rows in _done(work, jobs):
+    for done in executor.run(measured, shards):
+        ((_, (k, offer)),) = done.shard.parts
+        rows = done.rows[0][1] if done.rows else [_lost(offer, done.lost)]
         found[k] = rows
         fresh = [row for row in rows if known.get(key(row)) != row]
-        with path.open("a", encoding="utf-8") as handle:
-            handle.writelines(f"{_line(row)}\n" for row in fresh)
-        progress(len(found), len(work), f"{describe(offers[k])}: {_told(rows, len(fresh))}")
+        _append(path, fresh)
+        progress(len(found), len(shards), f"{done.shard.name}: {_told(rows, len(fresh))}")
     rows = [row for k in sorted(found) for row in found[k]]
     ours = set(map(key, rows))
     rows += [row for row in old if key(row) not in ours]
@@ -92,22 +99,29 @@ def _told(rows: Sequence[Mapping[str, Any]], fresh: int) -> str:
     return f"{len(rows)} rows, {fresh} new" + (f", {bad} of them a failure" if bad else "")
 
 
+def _append(path: Path, rows: Sequence[Row]) -> None:
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.writelines(f"{_line(row)}\n" for row in rows)
+    except OSError as error:
+        raise FileError(
+            "the rows that are finished must fit the disk",
+            f"{clipped(path)} ({error.strerror})",
+            "Make room: what is kept stays, and the same command goes on.",
+        ) from None
+
+
 def _line(row: Row) -> str:
     return json.dumps(row, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
-def _done(work: Sequence[Any], jobs: int) -> Iterable[tuple[int, list[Row]]]:
-    if jobs == 1:
-        yield from ((k, _measured(*item)) for k, item in enumerate(work))
-        return
-    # Spawned: the libraries bring threads of their own.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context) as pool:
-        tasks = {pool.submit(_measured, *item): k for k, item in enumerate(work)}
-        for task in as_completed(tasks):
-            yield tasks[task], task.result()
+def measured(
+    common: tuple[list[Network], Known, list[int]], owns: list[tuple[int, Offer]]
+) -> list[list[Row]]:
+    """The rows of each of these samplers."""
+    networks, known, counts = common
+    return [list(rows_of(offer, networks, known, counts)) for _, offer in owns]
 
 
-def _measured(offer: Offer, networks: list[Network], known: Known, counts: list[int]) -> list[Row]:
-    with kernels.threads(1):
-        return list(rows_of(offer, networks, known, counts))
+def _lost(offer: Offer, why: str) -> Row:
+    return {"spec": offer[0], "settings": offer[1], "steps": None, "error": why}
