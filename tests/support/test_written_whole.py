@@ -14,7 +14,7 @@ WAYS = ["nameless", "by copy", "with a name"]
 
 @pytest.fixture(params=WAYS)
 def folder(request, tmp_path, monkeypatch):
-    """On a system that has all it takes, on one without links of open files, on one with neither."""
+    """On a system with all it takes, on one without links of open files, on one with neither."""
     if request.param == "by copy":
 
         def refused(*given, **named):

@@ -1,0 +1,148 @@
+"""Shards on a real cluster of two worker processes, which are killed, as is its scheduler."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from mixdyn.support.errors import InputError
+from mixdyn.sweeps.executors import Here, WorkerError
+from mixdyn.sweeps.running import sweep
+from mixdyn.sweeps.shards import Shard, key_of
+from mixdyn.sweeps.store import RowStore
+from tests.sweeps import working
+
+distributed = pytest.importorskip("distributed", reason="needs mixdyn[cluster]")
+pytestmark = pytest.mark.slow
+N = 10
+
+
+def shards(folder, n=N):
+    for k in range(n):
+        yield Shard(f"shard {k}", (str(folder), {}), ((key_of(k), k),))
+
+
+def rows_of(folder, executor, work=working.slow_squares):
+    with RowStore(folder / "rows") as store:
+        for _ in sweep(work, shards(folder), store, executor):
+            pass
+        assert store.path.read_bytes().count(b"\n") == len(store) == N, "no row twice"
+        return list(store.rows(key_of(k) for k in range(N)))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    return rows_of(tmp_path_factory.mktemp("alone"), Here(), working.squares)
+
+
+@pytest.fixture
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as found:
+        yield found
+
+
+def executor(address, said=None, **how):
+    from mixdyn.sweeps.cluster import Cluster
+
+    return Cluster(address, print if said is None else said.append, **how)
+
+
+def test_workers_killed_at_random_points_change_no_row(tmp_path, alone, cluster):
+    over, killed, rng = threading.Event(), [], random.Random(5)
+
+    def kill():  # at work: a nanny lets one rest that ends before it has begun
+        while not over.wait(rng.uniform(0.05, 0.5)) and len(killed) < 2:
+            begun = tmp_path / "pids"
+            at_work = set(map(int, begun.read_text().split())) if begun.exists() else set()
+            for pid in sorted(at_work - set(killed))[-1:]:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        assert rows_of(tmp_path, executor(cluster.scheduler_address)) == alone
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+
+
+def _start(*command):
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]]
+    )
+
+
+def test_a_scheduler_that_is_killed_and_comes_back_goes_on(tmp_path, alone):
+    port = str(20000 + os.getpid() % 20000)
+    address = f"tcp://127.0.0.1:{port}"
+
+    def scheduler():
+        return _start(
+            "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show"
+        )
+
+    started = [
+        scheduler(),
+        *(_start("worker", address, "--nthreads", "1", "--no-dashboard") for _ in range(2)),
+    ]
+    said = []
+
+    def restart():
+        until_rows(tmp_path, 2)
+        started[0].kill()
+        started[0].wait()
+        started[0] = scheduler()
+
+    again = threading.Thread(target=restart)
+    try:
+        until_connected(address)
+        again.start()
+        assert rows_of(tmp_path, executor(address, said)) == alone
+    finally:
+        again.join()
+        for process in started:
+            process.kill()
+            process.wait()
+    assert "the scheduler is gone; waiting for it" in said
+    assert "the scheduler is back; what was under way begins again" in said
+
+
+def until_rows(folder, n):
+    end = time.monotonic() + 250
+    while not (folder / "rows").exists() or (folder / "rows").read_bytes().count(b"\n") < n:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def until_connected(address):
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with distributed.Client(address, timeout=5, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=60)
+            return
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+def test_a_worker_of_other_code_is_refused(tmp_path, cluster, monkeypatch):
+    from mixdyn.sweeps import cluster as module
+
+    monkeypatch.setattr(module, "fitness", lambda name: {"numpy": "1.0"})
+    with pytest.raises(WorkerError, match=r"other code or libraries: .*in place of 1\.0"):
+        rows_of(tmp_path, executor(cluster.scheduler_address))
+
+
+def test_no_scheduler_is_one_clear_line(tmp_path):
+    with pytest.raises(InputError, match="must answer at its address"):
+        rows_of(tmp_path, executor("tcp://127.0.0.1:9"))
