@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
+import io
+import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-import sympy as sp
+from . import catalogue
 
-from . import catalogue, document, stored
-from .algebra.derivation import Derivation
-from .algebra.verification import verify
+if TYPE_CHECKING:
+    from . import stored
+    from .algebra.derivation import Derivation
+
+_PRINTED = "-"  # of --json: no file, standard output
 
 
 def _say(text: str = "") -> None:
@@ -20,18 +27,55 @@ def _say(text: str = "") -> None:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m derivations",
         description="Verify the derivations and write the document; with names, print those.",
     )
     parser.add_argument("names", nargs="*", help="module names or ids, such as tube or T4.2")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder of the document")
+    _add_options_of_all(parser)
     parser.add_argument("--record", action="store_true", help="store the outcomes for the ledger")
-    return parser.parse_args(argv)
+    found = parser.parse_args(argv)
+    if found.json not in (None, _PRINTED) and not found.json.endswith(".json"):
+        found.names.insert(0, found.json)  # a name of a derivation, no file
+        found.json = _PRINTED
+    return found
+
+
+def _add_options_of_all(parser: argparse.ArgumentParser) -> None:
+    """What every command of the project takes."""
+    parser.add_argument(
+        *("--json",),
+        nargs="?",
+        const=_PRINTED,
+        metavar="FILE.json",
+        help="print the outcomes as strict JSON, or write them there",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--seed", type=int, default=0, help="taken by every command: draws nothing")
+    parser.add_argument(
+        "--threads", type=_positive, help="taken by every command: algebra runs on one"
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a positive whole number; received {text!r}")
+    return int(text)
+
+
+class _Parser(argparse.ArgumentParser):
+    """One whose refusals are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.stderr.write(f"error: {message}. See {self.prog} --help.\n")
+        sys.exit(2)
 
 
 def _print_derivation(derivation: Derivation) -> None:
     """In plain text: statement, then every link with its check."""
+    import sympy as sp
+
     _say(f"{derivation.id}  {derivation.title}\n\n{derivation.prose}\n\n  {derivation.latex}\n")
     if derivation.correction:
         _say(f"Correction: {derivation.correction}\n")
@@ -54,6 +98,8 @@ def _print_derivation(derivation: Derivation) -> None:
 
 
 def _report(name: str) -> stored.Outcome:
+    from .algebra.verification import verify
+
     begin = time.perf_counter()
     outcome = verify(name)
     seconds = time.perf_counter() - begin
@@ -81,6 +127,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             "them, or none for all.\n"
         )
         return 2
+    silent = arguments.quiet or arguments.json == _PRINTED
+    with contextlib.redirect_stdout(io.StringIO()) if silent else contextlib.nullcontext():
+        outcomes = _verify(chosen, arguments)
+    if arguments.json is not None:
+        facts = [{"name": name, **dataclasses.asdict(found)} for name, found in outcomes.items()]
+        text = json.dumps({"derivations": facts}, indent=1, allow_nan=False) + "\n"
+        if arguments.json == _PRINTED:
+            _say(text.rstrip())
+        else:
+            Path(arguments.json).write_text(text, encoding="utf-8")
+    return 0 if all(outcome.closed for outcome in outcomes.values()) else 1
+
+
+def _verify(chosen: list[str], arguments: argparse.Namespace) -> dict[str, stored.Outcome]:
+    """What came out of each, said and, of all, written."""
+    from . import document, stored
+
     if arguments.names:
         for name in chosen:
             _print_derivation(catalogue.load(name))
@@ -91,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stored.write(outcomes)
         for path in document.write(arguments.out, outcomes):
             _say(f"wrote {path}")
-    return 0 if all(outcome.closed for outcome in outcomes.values()) else 1
+    return outcomes
 
 
 if __name__ == "__main__":

@@ -6,24 +6,47 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mixdyn.support.checks import check_integer, check_positive
 from mixdyn.support.errors import FileError, InputError, MixdynError
-from mixdyn.support.files import check_output, make_folder, write_text
+from mixdyn.support.files import make_folder, write_text
+from mixdyn.support.finding import lazily
 from mixdyn.support.numbers import dump_json
 from mixdyn.support.provenance import usable_cores
-from mixdyn.support.usage import INTERRUPTED, OneLineCommand
+from mixdyn.support.usage import (
+    INTERRUPTED,
+    PRINTED,
+    Json,
+    OneLineCommand,
+    Quiet,
+    Threads,
+    as_asked,
+    is_quiet,
+    write_json,
+)
 
-from .ledger import cases, recorded, registry, store
 from .ledger.case import Case, Profile
 from .ledger.relations import Outcome
-from .report import document as report
-from .report import screen as terminal
-from .report.pictures import record_drawn
-from .report.summary import print_summary, summarise, to_markdown
+
+if TYPE_CHECKING:
+    from mixdyn import kernels
+
+    from .ledger import cases, recorded, registry, store
+    from .report import document as report
+    from .report import pictures
+    from .report import screen as terminal
+    from .report import summary as summaries
+else:
+    kernels = lazily("mixdyn.kernels")
+    cases, recorded, registry, store = (
+        lazily(f"verify.ledger.{name}") for name in ("cases", "recorded", "registry", "store")
+    )
+    report, pictures, terminal, summaries = (
+        lazily(f"verify.report.{name}") for name in ("document", "pictures", "screen", "summary")
+    )
 
 Row = dict[str, Any]
 EXIT_DRIFT, EXIT_ERROR = 1, 2
@@ -36,7 +59,7 @@ class Outputs:
     """Where results go, and which. summary: one line a claim over all problems as well."""
 
     folder: Path
-    json: Path | None
+    json: str | None
     record: bool
     summary: bool
 
@@ -100,12 +123,12 @@ def _finish(
     terminal.print_drift(console, changes)
     terminal.print_controls(console, document)
     if outputs.summary:
-        print_summary(console, summarise(rows))
+        summaries.print_summary(console, summaries.summarise(rows))
     page = report.write_report(document, outputs.folder)
     if outputs.json is not None:
-        write_text(outputs.json, dump_json(document))
+        write_json(dump_json(document), outputs.json)
     if outputs.summary:
-        write_text(outputs.folder / "summary.md", to_markdown(summarise(rows)))
+        write_text(outputs.folder / "summary.md", summaries.to_markdown(summaries.summarise(rows)))
     console.print(f"Report: {page}")
     if any(row["verdict"] == Outcome.ERROR for row in rows):
         return EXIT_ERROR
@@ -193,7 +216,7 @@ def _sweep(
         result = running.run(asked, executor, progress)
     screen.print_result(console, asked, result)
     if outputs.json is not None:
-        write_text(outputs.json, dump_json(result.as_data()))
+        write_json(dump_json(result.as_data()), outputs.json)
     return EXIT_ERROR if result.broken else 0
 
 
@@ -222,20 +245,24 @@ def _certify(wanted: list[str], case: Case, seconds: float, out: Path) -> int:
     return EXIT_DRIFT if found is Proof.REFUTED else 0
 
 
-def _draw(ids: list[str], case: Case, out: Path) -> None:
+def _draw(ids: list[str], case: Case, out: Path, json_file: str | None) -> None:
     """Draw figures of a case, measuring what they need; the report embeds them from then on."""
     from .report.figures import FIGURES, draw_figures
 
     with terminal.status() as progress:
         drawn = draw_figures(ids, case, out, progress)
-    record_drawn(out, case, drawn)
-    for figure in drawn:
+    pictures.record_drawn(out, case, drawn)
+    if json_file is not None:
+        facts = [{**vars(figure), "paths": list(map(str, figure.paths))} for figure in drawn]
+        write_json(dump_json({"figures": facts}), json_file)
+    for figure in () if is_quiet() else drawn:
         what = f"not applicable: {figure.reason}" if figure.reason else str(figure.paths[0])
         typer.echo(f"{FIGURES[figure.id].name}, {figure.seconds:.1f} s: {what}")
 
 
 @app.command(cls=OneLineCommand)
 def main(  # noqa: PLR0917 - typer calls it by name
+    context: typer.Context,
     claims: Annotated[
         list[str] | None, typer.Argument(help="Ids such as T4.2 or X2; all of them if none.")
     ] = None,
@@ -324,9 +351,9 @@ def main(  # noqa: PLR0917 - typer calls it by name
     out: Annotated[Path, typer.Option(help="Folder of the report and of finished rows.")] = Path(
         "report"
     ),
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Also write the JSON document here.")
-    ] = None,
+    json_file: Json = None,
+    quiet: Quiet = False,
+    threads: Threads = None,
 ) -> None:
     """Check published results on diffusion samplers, each on its own merits.
 
@@ -336,13 +363,14 @@ def main(  # noqa: PLR0917 - typer calls it by name
     broken-off run goes on where it stopped.
     """
     try:
+        silent = quiet or json_file == PRINTED  # the document alone
+        context.with_resource(as_asked(quiet=silent, threads=threads, json_file=json_file))
+        context.with_resource(kernels.threads(threads))
         files = UserFiles(mixture, schedule, model, predicts, index_base)
         check_integer(seed, "--seed", 0, 2**63 - 1)
         jobs = check_integer(usable_cores() if jobs is None else jobs, "--jobs", 1, 1024)
         if n_random is not None:
             check_integer(n_random, "--random", 0, 1_000_000 if workers or scheduler else 10_000)
-        if json_file is not None:  # before minutes of work, not after
-            check_output(json_file)
         alone = files.any() or figures
         if search_claim is not None:
             _refuse(
@@ -374,7 +402,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
             raise typer.Exit(_certify(claims or [], chosen[0], budget, out))
         if figures:
             make_folder(out)
-            _draw(claims or [], chosen[0], out)
+            _draw(claims or [], chosen[0], out, json_file)
             raise typer.Exit(0)
         entries = registry.select(registry.load_claims(), claims or [])
         status = _finish(entries, chosen, _run(entries, chosen, outputs, fresh, jobs), outputs)

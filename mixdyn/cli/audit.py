@@ -37,14 +37,18 @@ class AuditRequest:
     spectrum: Path | None = None
     json_file: Path | None = None
     html_file: Path | None = None
+    out: Path | None = None
     seed: int = 0
     every_grid: bool = False
 
 
 def run_audit(request: AuditRequest, progress: Callable[..., None]) -> list[Card]:
     """The cards, in the order of the specs, written where the request says."""
-    for path, suffix in ((request.json_file, ".json"), (request.html_file, ".html")):
-        if path is not None:
+    page_wanted = request.out is not None and request.out.suffix.lower() == ".html"
+    json_files = [request.json_file, None if page_wanted else request.out]
+    html_files = [request.html_file, request.out if page_wanted else None]
+    for paths, suffix in ((json_files, ".json"), (html_files, ".html")):
+        for path in filter(None, paths):
             check_output(path, suffix)
     mixture = None if request.mixture is None else read_mixture(request.mixture)
     spectrum = None
@@ -68,12 +72,17 @@ def run_audit(request: AuditRequest, progress: Callable[..., None]) -> list[Card
                     **settings,
                 )
             )
-    if request.json_file is not None:
-        facts = [card.facts() for card in cards]
-        write_text(request.json_file, dump_json(facts[0] if len(facts) == 1 else {"cards": facts}))
-    if request.html_file is not None:
-        write_text(request.html_file, page(cards))
+    for path in filter(None, json_files):
+        write_text(path, as_json(cards))
+    for path in filter(None, html_files):
+        write_text(path, page(cards))
     return cards
+
+
+def as_json(cards: list[Card]) -> str:
+    """The facts of one card, or of all."""
+    facts = [card.facts() for card in cards]
+    return dump_json(facts[0] if len(facts) == 1 else {"cards": facts})
 
 
 def read_settings(items: list[str]) -> dict[str, Any]:

@@ -14,11 +14,21 @@ import typer
 
 from mixdyn import __version__
 from mixdyn.samplers.options import samplers
-from mixdyn.support.errors import InputError, MixdynError, one_line
-from mixdyn.support.usage import INTERRUPTED, OneLineGroup
+from mixdyn.support.errors import InputError
+from mixdyn.support.usage import (
+    PRINTED,
+    Json,
+    OneLineCommand,
+    OneLineGroup,
+    Quiet,
+    Threads,
+    as_asked,
+    is_quiet,
+    write_json,
+)
 
 from .beside import add_commands_beside, run_beside
-from .options import AsJson, asks
+from .options import asks, exit_codes
 from .requests import (
     MIXTURE_HELP,
     USUAL,
@@ -59,26 +69,14 @@ def _main(
 
 
 @contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Deliberate errors become one line and exit code 2, an interrupt exit code 130."""
-    try:
-        yield
-    except MixdynError as error:
-        typer.echo(one_line(error), err=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-@contextmanager
 def _progress(label: str) -> Iterator[Callable[..., None]]:
     """A progress bar on stderr where that is a terminal, else nothing."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    hidden = is_quiet() or not console.is_terminal
+    with Progress(console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=None)
 
         def show(done: int, total: int, text: str = label) -> None:
@@ -87,72 +85,76 @@ def _progress(label: str) -> Iterator[Callable[..., None]]:
         yield show
 
 
-@app.command("sample")
+@app.command("sample", cls=OneLineCommand)
 @asks(SampleRequest, sorted(samplers().values(), key=lambda kind: kind.name != USUAL))
-def sample_command(request: SampleRequest, as_json: bool) -> None:
+def sample_command(request: SampleRequest, as_json: str | None) -> None:
     """Draw samples, classify them and write both: OUT.npz and OUT.json."""
-    with _exit_codes():
-        from .render import print_summary, show
-        from .sampling import run_sample
+    from .render import print_summary, show
+    from .sampling import run_sample
 
-        with _progress("sampling") as progress:
-            summary = run_sample(request, progress)
-        if summary.start_error.words:
-            typer.echo(f"warning: {summary.start_error.words}", err=True)
-        show(print_summary, summary, as_json)
+    with _progress("sampling") as progress:
+        summary = run_sample(request, progress)
+    if summary.start_error.words:
+        typer.echo(f"warning: {summary.start_error.words}", err=True)
+    show(print_summary, summary, as_json)
 
 
-@app.command("price")
+@app.command("price", cls=OneLineCommand)
 @asks(PriceRequest, sorted(samplers().values(), key=lambda kind: kind.name != USUAL))
-def price_command(request: PriceRequest, as_json: bool) -> None:
+def price_command(request: PriceRequest, as_json: str | None) -> None:
     """What a sampler costs in nats, by start, steps and learning, and what it cannot lose."""
-    with _exit_codes():
-        from .pricing import print_price, run_price
-        from .render import show
+    from .pricing import print_price, run_price
+    from .render import show
 
-        with _progress("pricing") as progress:
-            summary = run_price(request, progress)
-        show(print_price, summary, as_json)
+    with _progress("pricing") as progress:
+        summary = run_price(request, progress)
+    show(print_price, summary, as_json)
 
 
-@app.command("check")
+@app.command("check", cls=OneLineCommand)
 @asks(CheckOptions, [samplers()[USUAL]], without={"eta"})
-def check_command(asked: CheckOptions, as_json: bool) -> None:
+def check_command(asked: CheckOptions, as_json: str | None) -> None:
     """Diagnose a mixture or a data set and a schedule: what will samplers do, and why."""
-    with _exit_codes():
-        from mixdyn.problem.data_sets import read_labels
-        from mixdyn.problem.mixture import FILE_KEYS
-        from mixdyn.problem.named import read_mixture, read_schedule
+    from mixdyn.problem.data_sets import read_labels
+    from mixdyn.problem.mixture import FILE_KEYS
+    from mixdyn.problem.named import read_mixture, read_schedule
+    from mixdyn.support.files import check_output, write_text
+    from mixdyn.support.numbers import dump_json
 
-        from .diagnosis import CheckRequest, diagnose
-        from .inputs import grid_options
-        from .render import print_diagnosis, show
-        from .words import explain
+    from .diagnosis import CheckRequest, diagnose
+    from .inputs import grid_options
+    from .render import print_diagnosis, show
+    from .words import explain
 
-        if asked.certify and as_json:
-            raise InputError(
-                "--certify prints a line for each claim", "--json beside it", "Drop one of them."
-            )
-        request = CheckRequest(
-            mixture=(mixture := read_mixture(asked.mixture)),
-            schedule=(clock := read_schedule(asked.schedule)),
-            kappas=tuple(asked.kappa or (2.0, 7.0, 20.0)),
-            taus=tuple(asked.tau or ()),
-            ddim=grid_options(asked.options, clock, mixture),
-            n_pairs=asked.pairs,
-            n_trajectories=asked.samples,
-            seed=asked.seed,
-            labels=read_labels(asked.mixture, mixture.N, FILE_KEYS),
+    if asked.certify and as_json:
+        raise InputError(
+            "--certify prints a line for each claim", "--json beside it", "Drop one of them."
         )
-        with _progress("measuring") as progress:
-            diagnosis = diagnose(request, progress)
-        show(print_diagnosis, diagnosis, as_json, words=explain(diagnosis))
-        if asked.certify:
-            files = ["--mixture", asked.mixture, "--schedule", asked.schedule]
-            raise typer.Exit(run_beside("verify", ["--certify", *files]))
+    if asked.out is not None:
+        check_output(asked.out, ".json")
+    request = CheckRequest(
+        mixture=(mixture := read_mixture(asked.mixture)),
+        schedule=(clock := read_schedule(asked.schedule)),
+        kappas=tuple(asked.kappa or (2.0, 7.0, 20.0)),
+        taus=tuple(asked.tau or ()),
+        ddim=grid_options(asked.options, clock, mixture),
+        n_pairs=asked.pairs,
+        n_trajectories=asked.samples,
+        seed=asked.seed,
+        labels=read_labels(asked.mixture, mixture.N, FILE_KEYS),
+    )
+    with _progress("measuring") as progress:
+        diagnosis = diagnose(request, progress)
+    words = explain(diagnosis)
+    if asked.out is not None:
+        write_text(asked.out, dump_json({**vars(diagnosis), "words": words}))
+    show(print_diagnosis, diagnosis, as_json, words=words)
+    if asked.certify:
+        files = ["--mixture", asked.mixture, "--schedule", asked.schedule]
+        raise typer.Exit(run_beside("verify", ["--certify", *files]))
 
 
-@app.command("audit")
+@app.command("audit", cls=OneLineCommand)
 def audit_command(
     *,
     specs: Annotated[
@@ -183,7 +185,11 @@ def audit_command(
     compare: Annotated[
         bool, typer.Option("--compare", help="Print one table in place of the cards.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the cards there.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the cards there: a .json file, or .html as one page."),
+    ] = None,
+    as_json: Json = None,
     html_file: Annotated[
         Path | None, typer.Option("--html", help="Write them there as one page.")
     ] = None,
@@ -219,9 +225,11 @@ def audit_command(
         ),
     ] = None,
     seed: Seed = 0,
+    quiet: Quiet = False,
+    threads: Threads = None,
 ) -> None:
     """Audit samplers of any library with the exact score: what they return, and where they err."""
-    with _exit_codes():
+    with exit_codes(), as_asked(quiet=quiet, threads=threads, json_file=as_json):
         if gallery is not None:
             from .gallery import GalleryRequest, run_gallery
 
@@ -238,6 +246,7 @@ def audit_command(
         if not specs:
             raise InputError("an audit names samplers", "none", "Name one, or --gallery FOLDER.")
         from .audit import AuditRequest, print_cards, print_comparison, run_audit
+        from .audit import as_json as as_text
         from .render import show
 
         request = AuditRequest(
@@ -246,70 +255,72 @@ def audit_command(
             settings=settings or [],
             mixture=mixture,
             spectrum=spectrum,
-            json_file=json_file,
+            json_file=None if as_json in (None, PRINTED) else Path(str(as_json)),
             html_file=html_file,
+            out=out,
             seed=seed,
             every_grid=every_grid,
         )
         with _progress("auditing") as progress:
             cards = run_audit(request, progress)
-        show(print_comparison if compare else print_cards, cards, as_json=False)
+        if as_json == PRINTED:
+            write_json(as_text(cards), PRINTED)
+        else:
+            show(print_comparison if compare else print_cards, cards)
 
 
-@app.command("presets")
+@app.command("presets", cls=OneLineCommand)
 def presets_command() -> None:
     """List the mixtures and schedules that have a name, with their options and defaults."""
     from mixdyn.problem.named import listing
 
-    with _exit_codes():
+    with exit_codes():
         for title, rows in listing().items():
             typer.echo(f"{title}:")
             for call, meaning in rows:
                 typer.echo(f"  {call}\n      {meaning}")
 
 
-@app.command("train")
+@app.command("train", cls=OneLineCommand)
 @asks(TrainRequest)
-def train_command(request: TrainRequest, as_json: bool) -> None:
+def train_command(request: TrainRequest, as_json: str | None) -> None:
     """Train a score by denoising score matching. An interrupted run goes on where it stopped."""
-    with _exit_codes():
-        from .render import print_training, print_trainings, show
-        from .training import run_training
+    from .render import print_training, print_trainings, show
+    from .training import run_training
 
-        if request.seeds is not None or request.workers or request.scheduler:
-            from .training_sweep import run_trainings
+    if request.seeds is not None or request.workers or request.scheduler:
+        from .training_sweep import run_trainings
 
-            with _progress("training") as count:
-                show(print_trainings, run_trainings(request, count), as_json)
-            return
-        with _training_progress() as progress:
-            summary = run_training(request, progress)
-        show(print_training, summary, as_json)
+        with _progress("training") as count:
+            show(print_trainings, run_trainings(request, count), as_json)
+        return
+    with _training_progress() as progress:
+        summary = run_training(request, progress)
+    show(print_training, summary, as_json)
 
 
-@app.command("recurse")
+@app.command("recurse", cls=OneLineCommand)
 @asks(RecurseRequest)
-def recurse_command(request: RecurseRequest, as_json: bool) -> None:
+def recurse_command(request: RecurseRequest, as_json: str | None) -> None:
     """Train each generation on the samples of the one before. An interrupted run goes on."""
-    with _exit_codes():
-        from .recursion import run_recursion
-        from .render import print_recursion, show
+    from .recursion import run_recursion
+    from .render import print_recursion, show
 
-        with _progress("recursion") as progress:
-            summary = run_recursion(request, progress)
-        show(print_recursion, summary, as_json)
+    with _progress("recursion") as progress:
+        summary = run_recursion(request, progress)
+    show(print_recursion, summary, as_json)
 
 
-@app.command("warmup")
+@app.command("warmup", cls=OneLineCommand)
 def warmup_command(
     *,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Remove what is kept, stale or damaged, and start over.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: Json = None,
 ) -> None:
     """Compile every kernel once; later processes start with the kept code."""
-    with _exit_codes():
+    with exit_codes():
         from .warmup import print_warmup, warm_up
 
         with _progress("compiling") as progress:

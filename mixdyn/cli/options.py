@@ -4,24 +4,52 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from mixdyn.samplers.options import Offer, Options
-from mixdyn.support.errors import InputError
+from mixdyn.support.errors import InputError, MixdynError, one_line
+from mixdyn.support.provenance import usable_cores
+from mixdyn.support.usage import INTERRUPTED, Json, Quiet, Threads, as_asked
 
 from .inputs import options_of
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON instead of tables.")]
-_Command = Callable[[Any, bool], None]
+_Command = Callable[[Any, str | None], None]
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Deliberate errors become one line and exit code 2, an interrupt exit code 130."""
+    try:
+        yield
+    except MixdynError as error:
+        typer.echo(one_line(error), err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def kernel_threads(count: int | None) -> Iterator[None]:
+    """The kernels take that many threads, no more than there are; they are not loaded for None."""
+    if count is None:
+        yield
+        return
+    from mixdyn import kernels
+
+    with kernels.threads(min(count, usable_cores())):
+        yield
 
 
 def asks(
     request: type[Any], kinds: Iterable[type[Options]] = (), without: Collection[str] = ()
 ) -> Callable[[_Command], Callable[..., None]]:
-    """A command f(request, as_json) that takes the fields of a request as options. In the place of
+    """A command f(request, as_json) that takes the fields of a request as options, and those that
+    all take: --json, --quiet and --threads. In the place of
     a field `options` it takes those of these samplers, all None by default. InputError where one of
     these has the name of another option, or not one type."""
     offers: dict[str, dict[str, Offer]] = {}
@@ -29,7 +57,8 @@ def asks(
         for name, offer in options_of(kind).items():
             if name not in without:
                 offers.setdefault(name, {})[kind.name] = offer
-    _check(offers, {"json", "as_json", "help"} | {own.name for own in dataclasses.fields(request)})
+    of_all = {"json", "as_json", "help", "quiet", "threads"}
+    _check(offers, of_all | {own.name for own in dataclasses.fields(request)})
     hints = get_type_hints(request, include_extras=True)
     taken: dict[str, tuple[Any, Any]] = {}
     for own in dataclasses.fields(request):
@@ -38,12 +67,17 @@ def asks(
         elif own.init:
             required = own.default is dataclasses.MISSING
             taken[own.name] = hints[own.name], inspect.Parameter.empty if required else own.default
-    taken["as_json"] = AsJson, False
+    taken |= {"as_json": (Json, None), "quiet": (Quiet, False)}
+    taken.setdefault("threads", (Threads, None))
+    has_threads = any(own.name == "threads" for own in dataclasses.fields(request))
 
     def with_them(command: _Command) -> Callable[..., None]:
-        def asked(*, as_json: bool, **given: Any) -> None:
+        def asked(*, as_json: str | None, quiet: bool, **given: Any) -> None:
             chosen = {name: given.pop(name) for name in offers}
-            command(request(**given, **({"options": chosen} if offers else {})), as_json)
+            threads = given["threads"] if has_threads else given.pop("threads")
+            asked_of_all = as_asked(quiet=quiet, threads=threads, json_file=as_json)
+            with exit_codes(), asked_of_all, kernel_threads(None if has_threads else threads):
+                command(request(**given, **({"options": chosen} if offers else {})), as_json)
 
         asked.__doc__ = command.__doc__
         asked.__annotations__ = {name: annotation for name, (annotation, _) in taken.items()}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.numbers import dump_json, show_number, show_share
+from mixdyn.support.usage import PRINTED, is_quiet, write_json
 
 from .facts import CloneFacts, DataFacts, Diagnosis, Stage
 from .symbols import symbols_in
@@ -27,12 +27,17 @@ _SURE = 0.9999
 
 
 def show(
-    printed: Callable[[Any, Console], None], summary: object, as_json: bool, **more: Any
+    printed: Callable[[Any, Console], None],
+    summary: object,
+    as_json: str | None = None,
+    **more: Any,
 ) -> None:
-    """What a command computed, on standard output: printed, or strict JSON with `more` beside it.
-    A pipe or file gets a fixed width, so that tables do not wrap."""
-    if as_json:
-        sys.stdout.write(dump_json({**vars(summary), **more}))
+    """What a command computed: as strict JSON with `more` beside it where --json asks for that, and
+    on standard output, unless that holds the JSON or is to be quiet. A pipe or file gets a fixed
+    width, so that tables do not wrap."""
+    if as_json is not None:
+        write_json(dump_json({**vars(summary), **more}), as_json)
+    if as_json == PRINTED or is_quiet():
         return
     from rich.console import Console
 

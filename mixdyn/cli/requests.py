@@ -226,6 +226,7 @@ class CheckOptions:
         typer.Option("--certify", help="Prove, over all places and levels, what claims say of it."),
     ] = False
     seed: Seed = 0
+    out: Annotated[Path | None, typer.Option(help="Write it there as JSON.")] = None
     options: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,23 @@ def modules_in(package: str) -> list[ModuleType]:
         return []
     folders = importlib.import_module(package).__path__
     return [_imported(package, found.name) for found in pkgutil.iter_modules(folders)]
+
+
+def lazily(name: str) -> ModuleType:
+    """The module of that name, which is executed when something is first taken from it: a command
+    that refuses what it was asked has not waited for it."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    loader.exec_module(module)
+    package, _, own = name.rpartition(".")
+    setattr(sys.modules[package], own, module)
+    return module
 
 
 def classes_in(package: str, *attributes: str) -> list[Any]:

@@ -118,7 +118,7 @@ def test_a_gallery_of_two_is_kept_and_told(folder):
         (["ddim", "--set", "seed=3"], "key=value"),
         (["ddim", "--mixture", "nothing.toml"], "nothing.toml"),
         (["ddim", "--spectrum", "other.npz"], "eigenvalues"),
-        (["ddim", "--json", "card.txt"], ".json"),
+        (["ddim", "--out", "card.txt"], ".json"),
         (["ddim", "--html", "nowhere/card.html"], "no such folder"),
     ],
 )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mixdyn.support.numbers import show_number, show_share
+from mixdyn.support.usage import is_quiet
 
 from ..ledger.relations import Outcome
 from ..ledger.verdict import Origin
@@ -34,8 +35,10 @@ def make_console() -> Console:
     """The console of standard output; wide enough for the table where it is no terminal."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+    console = Console(highlight=False, quiet=is_quiet())
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, width=_PLAIN_WIDTH, quiet=is_quiet())
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def status() -> Iterator[Callable[[str], None]]:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if is_quiet() or not console.is_terminal:
         yield lambda stage: None
         return
     with console.status("") as line:
@@ -60,7 +63,7 @@ class Progress(Watcher):
 
         columns = (BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
         text = TextColumn("{task.description}")
-        hidden = not console.is_terminal
+        hidden = is_quiet() or not console.is_terminal
         self._bar = Bar(*columns, text, console=console, transient=True, disable=hidden)
         self._task = self._bar.add_task("", total=total)
         self._total, self._done, self._compiling = total, 0, False
