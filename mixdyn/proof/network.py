@@ -77,10 +77,9 @@ class EnclosedNetwork:
 
     def eps(self, form: Ball, t: int) -> Ball:
         """The prediction (1 + s, d, B) at a form (1 + s, d, B) of s symbols and a time t."""
-        parts = [
-            self._eps(form.of(np.s_[:, :, begin : begin + _BOXES]), t)
-            for begin in range(0, form.mid.shape[2], _BOXES)
-        ]
+        begins = range(0, form.mid.shape[2], _BOXES)
+        with np.errstate(over="ignore", invalid="ignore"):  # infinity and NaN prove nothing
+            parts = [self._eps(form.of(np.s_[:, :, k : k + _BOXES]), t) for k in begins]
         return Ball(*(np.concatenate(each, axis=2) for each in zip(*parts, strict=True)))
 
     def _eps(self, box: Ball, t: int) -> Ball:

@@ -15,7 +15,7 @@ from verify.drawing import style
 from verify.ledger.case import Case
 from verify.measure.images import pictures
 from verify.measure.interpolation import densities as line_densities
-from verify.measure.interpolation import smoothing
+from verify.measure.interpolation import proved_rates, smoothing
 from verify.measure.measurement import Measurement, pack, unpack
 from verify.measure.networks import ablated, frontier, models
 from verify.measure.score_errors.blurred import blurred_score
@@ -46,6 +46,8 @@ def case():
         patch.setattr(pictures, "drawn", toy_images.drawn)
         patch.setattr(pictures, "saved_runs", toy_images.runs)
         for module in (line_densities, smoothing):
+        patch.setattr(proved_rates, "LINES", proved_rates.LINES[:1])
+        for module in (line_densities, smoothing, proved_rates):
             every = module.networks
             patch.setattr(module, "networks", lambda *args, every=every: every(*args)[-1:])
         yield Case("standard", presets.grid(3), NoiseSchedule.linear(60, 1e-4, 0.3))

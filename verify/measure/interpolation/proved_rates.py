@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 
 from mixdyn.support.checks import Array
-from mixdyn.support.errors import NotApplicableError
 
 from ...ledger.case import Case
-from ...ledger.standard import is_standard
 from ..measurement import Measurement
 from ..networks.models import TrainedModel
 from ..networks.proved import (
@@ -23,7 +21,7 @@ from ..networks.proved import (
     proved_starts,
     rounding_of,
 )
-from .networks import OWN_PROBLEMS, networks
+from .networks import networks
 from .problems import HALLUCINATION, LINES, SIGMA, modes_at, schedule
 
 MARGIN = HALLUCINATION * SIGMA
@@ -81,10 +79,6 @@ def samples_of(case: Case, lines: Sequence[Line]) -> Samples:
 def proved_rates(case: Case) -> dict[str, Any]:
     """names (L,); proved, found (L,): masses of starts that end in a gap, proved and bisected in
     doubles; counts (L,) of n samples."""
-    if not is_standard(case):
-        raise NotApplicableError(
-            "this measurement brings its own problems", case.name, OWN_PROBLEMS
-        )
     lines = proved_lines(case)
     samples = samples_of(case, lines)
     return {

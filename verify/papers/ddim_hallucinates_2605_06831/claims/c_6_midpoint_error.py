@@ -39,7 +39,7 @@ from mixdyn.score import PerturbedScore
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Number, number_from_log
 from mixdyn.support.statistics import VERDICT_MISS, Proportion
-from verify.ledger.case import Case
+from verify.ledger.case import Case, Profile
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
@@ -185,7 +185,7 @@ def _suprema(case: Case, models: Sequence[TrainedModel], window: Window) -> list
     """On 4 segments at 3 times of the window, in full on all at all nodes."""
     last = window.t
     times = tuple(sorted({last, max(1, last // 4), 1}, reverse=True))
-    if case.pick(0, 1):
+    if case.profile is Profile.FULL:
         times = tuple(t for t in ddim_grid(case).times.tolist() if 1 <= t <= last)
     reach = 2.0 * HALF_WIDTH * window.pair.length
     most = case.pick(4, 40)
