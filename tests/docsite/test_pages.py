@@ -67,6 +67,12 @@ def test_the_gallery_has_every_figure_and_shows_those_that_are_drawn(tmp_path):
     assert page.count("](figures/") == 2
 
 
+def test_every_picture_that_is_kept_for_the_gallery_is_a_figures():
+    stems = {path.stem for path in (pages.ROOT / "docs" / "figures").glob("*.*")}
+    assert stems <= {spec.stem for spec in FIGURES.values()}
+    assert len(gallery.drawn()) > len(FIGURES) / 2
+
+
 def test_the_gallery_has_cards():
     assert "<html" in gallery.cards()
 
