@@ -33,7 +33,7 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
-from verify.ledger.verdict import Basis, Hypothesis, Table
+from verify.ledger.verdict import Hypothesis, Table
 from verify.measure.networks.field import fields_of, named, on_segments, spreads
 from verify.measure.networks.models import TrainedModel, networks, trained_models
 from verify.measure.saddles.learned_proofs import (
@@ -55,9 +55,6 @@ CLAIM = Claim.from_docstring(
             "ones"
         ),
     ),
-    no_narrow_control={
-        Basis.CERTIFIED: "An equilibrium is of one kind or of another: that has no size."
-    },
     does_not_show=(
         "That a path at the midpoint stays or leaves: the learned drift does not vanish there, and "
         "its saddles lie elsewhere (C.4). A positive eigenvalue may be too small to matter (X3)."
