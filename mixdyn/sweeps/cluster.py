@@ -175,7 +175,7 @@ class _Flight:
     def _take(self, future: Any, shard: Shard) -> Done | None:
         """What came of it: its rows, that it is lost, or None where it begins again."""
         try:
-            rows, other = future.result(timeout=60)
+            rows, other = future.result(timeout=10)
         except self.killed:
             self.deaths[shard.name] = self.deaths.get(shard.name, 0) + 1
             if self.deaths[shard.name] < DEATHS:

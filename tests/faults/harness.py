@@ -35,9 +35,11 @@ class Ended:
 
     @property
     def one_line(self) -> bool:
-        """Whether it refused with status 2 and a single line."""
-        lines = self.errors.strip().splitlines()
-        return self.status == 2 and len(lines) == 1 and lines[0].startswith("error: ")
+        """Whether it refused with status 2 and a single line; warnings of rows that could not be
+        kept may stand before it."""
+        *before, last = self.errors.strip().splitlines() or [""]
+        warned = all(line.startswith("warning: ") for line in before)
+        return self.status == 2 and warned and last.startswith("error: ")
 
 
 def _watch(folder: Path, killed_at: int | None, count: Path) -> None:

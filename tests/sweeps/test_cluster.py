@@ -57,11 +57,12 @@ def executor(address, said=None, **how):
 def test_workers_killed_at_random_points_change_no_row(tmp_path, alone, cluster):
     over, killed, rng = threading.Event(), [], random.Random(5)
 
-    def kill():  # at work: a nanny lets one rest that ends before it has begun
+    def kill():  # at work, and known to be: a nanny starts no other for one that ends before
         while not over.wait(rng.uniform(0.05, 0.5)) and len(killed) < 2:
             begun = tmp_path / "pids"
             at_work = set(map(int, begun.read_text().split())) if begun.exists() else set()
-            for pid in sorted(at_work - set(killed))[-1:]:
+            known = {n.pid for n in cluster.workers.values() if n.status.name == "running"}
+            for pid in sorted((at_work & known) - set(killed))[-1:]:
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
