@@ -8,6 +8,9 @@ grid of its own, and `posterior_check`'s tests in place of `retry`'s. Why few st
   A check costs one evaluation; with four nearly every sample that ends between modes is found.
 * The grid is dense where paths decide, at noise about as large as the data, and coarse at both
   ends: log rho = c + h sinh(1.5 u)/sinh 1.5, u even in -1..1, with h the way from c to either end.
+* Early steps inject a quarter of the bridge's variance. Without noise a path keeps what a trained
+  score has added to it, and modes get more or less than their weights by it; all of the bridge's
+  noise costs more at few steps than it forgets.
 * The width of the modes is read off at levels of noise of its own, as few steps meet too few.
 
 Nothing here knows the mixture. Cost: `steps` evaluations, one a check, and the repeated part of the
@@ -25,7 +28,8 @@ import numpy as np
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..problem.time_grid import distinct_times
 from ..score.protocol import ScoreModel
-from ..support.checks import Array, check_integer, check_positive
+from ..support.checks import Array, check_integer, check_nonnegative, check_positive
+from ..support.errors import InputError
 from .adaptive import AdaptiveNoise, LateNoiseStepper
 from .calibration import Width, width_of
 from .options import Options, offer
@@ -36,7 +40,7 @@ from .step import Stepper
 
 # Noise over the signal at the first node (where the schedule goes four times beyond it: else at T),
 # where nodes are densest, and at the last one at least.
-_FIRST_RHO, _DENSE_RHO, _LAST_RHO = 1e4, 0.5, 1e-4
+_FIRST_RHO, _DENSE_RHO, _LAST_RHO = 1e4, 0.7, 1e-4
 _BEYOND = 4.0
 _BEND = 1.5  # of the spacing; 0 is even in log rho
 _WIDTHS = 14  # levels of noise at which the modes' width is read off
@@ -54,6 +58,8 @@ class CheckedNoise(Options):
     level : chance that a sound sample fails one check, in (0, 1). checks : how many levels of
         noise, from 0.01 to 0.001 of the signal. rounds : how often a sample that fails is tried
         again, at most; what fails then is returned as it is. rounds = 0 checks nothing.
+    early_noise : eta of the steps before late_rho, in 0..1: 0 takes them without noise, 1 injects
+        all of the bridge's.
     """
 
     name: ClassVar[str] = "checked"
@@ -63,10 +69,13 @@ class CheckedNoise(Options):
     level: float = 0.003
     checks: int = 4
     rounds: int = 8
+    early_noise: float = 0.5
 
     def __post_init__(self) -> None:
         check_integer(self.steps, "the number of steps", 2)
         check_positive(self.late_rho, "late_rho")
+        if check_nonnegative(self.early_noise, "early_noise") > 1.0:
+            raise InputError("early_noise lies in 0..1", self.early_noise, "0 is none, 1 DDPM's.")
         check_testing(self)
 
     def grid(self, schedule: NoiseSchedule, start: int | None = None) -> TimeGrid:
@@ -81,7 +90,7 @@ class CheckedNoise(Options):
         """The sampler on this model."""
         check_reach(grid, schedule)
         how = AdaptiveNoise(self.steps, self.late_rho, rounds=0)
-        alone = KernelStepper(model, schedule, grid, how)
+        alone = KernelStepper(model, schedule, grid, how, self.early_noise)
         return PosteriorRetryStepper(alone, schedule, self) if self.rounds > 0 else alone
 
 
@@ -98,6 +107,23 @@ def _log_levels(schedule: NoiseSchedule, steps: int) -> Array:
 
 class KernelStepper(LateNoiseStepper):
     """CheckedNoise's steps without its checks."""
+
+    def __init__(
+        self,
+        model: ScoreModel,
+        schedule: NoiseSchedule,
+        grid: TimeGrid,
+        how: AdaptiveNoise,
+        early_noise: float,
+    ) -> None:
+        super().__init__(model, schedule, grid, how)
+        early, plan = bridge_plan(schedule, grid, early_noise), self._plan
+        self._plan = dataclasses.replace(
+            plan,
+            share=np.where(self._late, plan.share, early.share),
+            noise_std=np.where(self._late, plan.noise_std, early.noise_std),
+        )
+        self._keep, self._denoise = self._plan.keep, self._plan.denoise
 
     @property
     def variance(self) -> float:

@@ -145,8 +145,31 @@ def test_where_the_schedule_goes_on_without_signal_the_grid_begins_below():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 1}, {"late_rho": 0.0}, {"level": 1.0}, {"checks": -1}, {"rounds": 32}]
+    "wrong",
+    [
+        {"steps": 1},
+        {"late_rho": 0.0},
+        {"level": 1.0},
+        {"checks": -1},
+        {"rounds": 32},
+        {"early_noise": 1.1},
+        {"early_noise": -0.1},
+    ],
 )
 def test_impossible_options_are_refused(wrong):
     with pytest.raises(InputError):
         CheckedNoise(**wrong)
+
+
+def test_early_steps_inject_a_share_of_the_bridges_variance():
+    """From one start: on the first step, of a mode of no width, paths come apart by eta times the
+    bridge's standard deviation; without early noise not at all, until modes are owned."""
+    x = np.full((4000, 2), 0.3)
+    point = GaussianMixture([[0.0, 0.0]], 1e-3)
+    for eta in (0.0, 0.5, 1.0):
+        how = CheckedNoise(rounds=0, early_noise=eta)
+        t, s = how.grid(SCHEDULE).times[:2]
+        run = mixdyn.sample(point, SCHEDULE, how, x=x, rng=1, keep="trajectory")
+        bridge = SCHEDULE.noise_var[s] * (1.0 - SCHEDULE.rho[s] / SCHEDULE.rho[t])
+        spread = np.asarray(run.trajectory)[1].std(axis=0)
+        np.testing.assert_allclose(spread, eta * np.sqrt(bridge), rtol=0.06, atol=1e-12)

@@ -27,7 +27,7 @@ from .models import Shipped, TrainedModel, load, shipped
 CHOSEN_WITH = (
     *("grid-reduced-0", "grid-reduced-1", "unequal-reduced-0", "grid-T3000-reduced-0"),
     *("grid-sigma0.01-reduced-0", "grid-sigma0.05-reduced-0", "grid-sigma0.1-reduced-0"),
-    "grid-spacing1-reduced-0",
+    *("grid-spacing1-reduced-0", "grid-T2000-reduced-0", "modes-d4-reduced-0", "modes-diamond-0"),
 )
 OWN, CHOSEN, OTHERS, LINES = (
     "this problem's models",
