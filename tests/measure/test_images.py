@@ -146,3 +146,16 @@ def test_a_recursion_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert one[0]["pixels"] == other[0]["pixels"]  # the first generation is shared
     assert one[1]["pixels"] != other[1]["pixels"] or one[0]["kept"] == other[0]["kept"]
     assert digits().classes == 10
+
+
+def test_the_uniform_grid_leaves_out_a_last_step_without_signal():
+    cosine = NoiseSchedule.cosine(100)
+    full, grid = DDIM(25, "uniform").grid(cosine), sampling.uniform(cosine, 25)
+    assert cosine.alpha_bar[full.times[0]] < 1e-5 <= cosine.alpha_bar[grid.times[0]]
+    assert set(grid.times[1:].tolist()) <= set(full.times.tolist())
+    assert cosine.alpha_bar[grid.times[0] + 1] < 1e-5
+    linear = NoiseSchedule.linear(50, 1e-4, 0.2)
+    assert (
+        sampling.uniform(linear, 10).times.tolist()
+        == DDIM(10, "uniform").grid(linear).times.tolist()
+    )

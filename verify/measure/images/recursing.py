@@ -37,7 +37,7 @@ from mixdyn.support.provenance import commit
 
 from ...data.saved import code_of
 from ...data.saved.images import IMAGES
-from .sampling import counted, packed, quantised
+from .sampling import counted, packed, quantised, uniform
 from .watching import HalWindows
 
 FORMAT = "verify.image_recursion.1"
@@ -141,7 +141,7 @@ def _draw_class(held: Any, plan: Plan, label: int | None, n: int, seed: int) -> 
     run = sample(
         learned.ImageScore(held, **guided),
         held.schedule,
-        DDIM(plan.evaluations, "uniform", 1.0),
+        DDIM(spacing=uniform(held.schedule, plan.evaluations), eta=1.0),
         n=n,
         rng=seed,
         first=(label or 0) * n,

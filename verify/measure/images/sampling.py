@@ -29,6 +29,7 @@ from mixdyn import learned
 from mixdyn.images.counting import Parts, find_parts
 from mixdyn.images.generators import KINDS
 from mixdyn.learned.headers import read_about
+from mixdyn.problem.schedule import NoiseSchedule, TimeGrid
 from mixdyn.retraining.generations import read_json
 from mixdyn.run.sampling import sample
 from mixdyn.samplers import DDIM, DDPM, AdaptiveNoise, AnalyticNoise, CheckedNoise
@@ -67,6 +68,18 @@ class Way:
     rounds: tuple[int, ...]
 
 
+_LEAST_SIGNAL = 1e-5  # of alpha_bar at the first node: a network's error is multiplied by its root
+
+
+def uniform(schedule: NoiseSchedule, steps: int) -> TimeGrid:
+    """The uniform grid, from the last time that has some signal on: a cosine schedule's last step
+    has so little that eps says nothing of x_0."""
+    first = int(np.flatnonzero(schedule.alpha_bar >= _LEAST_SIGNAL)[-1])
+    below = [t for t in TimeGrid.uniform(schedule.T, steps).times.tolist() if t < first]
+    return TimeGrid([first, *below], schedule.T)
+
+
+_COSINE = NoiseSchedule.cosine()
 WAYS: Mapping[str, tuple[Way, ...]] = {
     "triangles": (
         Way("ddim-50", DDIM, 64, True, (2, 4, 4, 8)),
@@ -77,8 +90,14 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
         Way("analytic", lambda: AnalyticNoise(covariance="average"), 256, False, (0, 1, 1, 1)),
     ),
     "shapes": (
-        Way("ancestral-250", lambda: DDIM(250, "uniform", 1.0), 64, True, (4, 8, 8, 16)),
-        Way("ddim-50", lambda: DDIM(50, "uniform"), 64, True, (4, 4, 4, 8)),
+        Way(
+            "ancestral-250",
+            lambda: DDIM(spacing=uniform(_COSINE, 250), eta=1.0),
+            64,
+            True,
+            (4, 8, 8, 16),
+        ),
+        Way("ddim-50", lambda: DDIM(spacing=uniform(_COSINE, 50)), 64, True, (4, 4, 4, 8)),
     ),
     "digits": (Way("ddpm", DDPM, 64, True, (10, 20, 20, 30)),),
 }
