@@ -3,10 +3,7 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
-import time
 
 import pytest
 
@@ -74,66 +71,6 @@ def test_workers_killed_at_random_points_change_no_row(tmp_path, alone, cluster)
         over.set()
         killer.join()
     assert killed
-
-
-def _start(*command):
-    return subprocess.Popen(
-        [sys.executable, "-m", "distributed.cli.dask_" + command[0], *command[1:]]
-    )
-
-
-def test_a_scheduler_that_is_killed_and_comes_back_goes_on(tmp_path, alone):
-    port = str(20000 + os.getpid() % 20000)
-    address = f"tcp://127.0.0.1:{port}"
-
-    def scheduler():
-        return _start(
-            "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show"
-        )
-
-    started = [
-        scheduler(),
-        *(_start("worker", address, "--nthreads", "1", "--no-dashboard") for _ in range(2)),
-    ]
-    said = []
-
-    def restart():
-        until_rows(tmp_path, 2)
-        started[0].kill()
-        started[0].wait()
-        started[0] = scheduler()
-
-    again = threading.Thread(target=restart)
-    try:
-        until_connected(address)
-        again.start()
-        assert rows_of(tmp_path, executor(address, said)) == alone
-    finally:
-        again.join()
-        for process in started:
-            process.kill()
-            process.wait()
-    assert "the scheduler is gone; waiting for it" in said
-    assert "the scheduler is back; what was under way begins again" in said
-
-
-def until_rows(folder, n):
-    end = time.monotonic() + 250
-    while not (folder / "rows").exists() or (folder / "rows").read_bytes().count(b"\n") < n:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def until_connected(address):
-    end = time.monotonic() + 60
-    while True:
-        try:
-            with distributed.Client(address, timeout=5, set_as_default=False) as client:
-                client.wait_for_workers(2, timeout=60)
-            return
-        except OSError:
-            assert time.monotonic() < end
-            time.sleep(0.2)
 
 
 def test_a_worker_of_other_code_is_refused(tmp_path, cluster, monkeypatch):
