@@ -127,7 +127,8 @@ def show_share(share: float | None, digits: int = 3) -> str:
         return show_number(None)
     missing = 100.0 * (1.0 - share)
     if not 0.0 < missing < 50.0:
-        return f"{100.0 * share:.{digits}g} %"
+        before = len(f"{abs(100.0 * share):.0f}")  # of the point, without an exponent
+        return f"{100.0 * share:.{max(digits, before)}g} %"
     decimals = max(1 - math.floor(math.log10(missing)), digits - 2)
     whole, point, rest = f"{100.0 * share:.{decimals}f}".partition(".")
     return f"{whole}{point}{rest}".rstrip("0").rstrip(".") + " %" if rest else f"{whole} %"

@@ -185,6 +185,14 @@ def test_no_share_below_one_rounds_to_all_of_it(digits, missing):
             assert shown == pytest.approx(100.0 * missing / n, rel=0.05)
 
 
+@pytest.mark.parametrize("digits", [1, 2, 3, 4])
+def test_all_ten_per_cent_and_none_have_no_exponent(digits):
+    shown = [show_share(share, digits) for share in (1.0, 0.1, 0.0996, 0.0, 12.0)]
+    assert shown[:2] == ["100 %", "10 %"]
+    assert shown[3:] == ["0 %", "1200 %"]
+    assert "e" not in shown[2]
+
+
 def test_no_share_is_a_dash():
     assert show_share(None) == "–"
 
