@@ -12,7 +12,8 @@ from verify.data.counterexamples import COUNTEREXAMPLES
 from verify.ledger import cases
 from verify.ledger.case import Case, Profile
 from verify.ledger.relations import Outcome
-from verify.ledger.rows import row_of
+from verify.ledger.rows import controls, row_of
+from verify.ledger.verdict import NARROW
 from verify.measure import guidance, rectified, smooth_maps, transport
 from verify.papers.own.claims import x_17_guidance as x17
 from verify.papers.own.claims import x_17_prime_between as between
@@ -159,6 +160,29 @@ def test_reflow_of_a_line_returns_its_pairs(case):
     assert np.abs(faster.end - faster.coupled).max() > 1e-4
 
 
+def test_the_least_margin_is_sought_from_the_lowest_starts(case):
+    sheared = rectified.planes(case)["sheared"]
+    seen = rectified.plane_map(case, sheared)
+    lowest = rectified.descended(case, sheared, seen)
+    first = np.sort(seen.margin)[: len(lowest.start)]
+    assert (np.sort(lowest.margin) <= first).all()
+    assert lowest.margin.min() < first.min()
+    np.testing.assert_allclose(lowest.end, rectified.flow_map(sheared, lowest.start), rtol=1e-12)
+    assert rectified.planes(case, 0.0)["sheared"].means == pytest.approx(case.mixture.means)
+
+
+@pytest.mark.parametrize(
+    ("claim", "name", "side"), [(between, "weights up to", 5), (cheapest, "sheared by", 3)]
+)
+def test_what_fails_has_a_smallest_fault(claim, name, side):
+    """A line of five has a class whose two sides differ: the flow turns there as the weight grows;
+    on one of three DDIM alone leaves the class, at once and by far."""
+    problem = Case("grid", presets.grid(side), NoiseSchedule.linear(200, 1e-4, 0.1))
+    (narrow,) = (row for at, row in controls(claim.CLAIM, problem).items() if at.startswith(name))
+    assert narrow.verdict is Outcome.FAILS
+    assert max(c.excess or 0.0 for c in narrow.comparisons) <= NARROW
+
+
 def test_a_sheared_grid_keeps_its_lines_apart_and_is_not_the_cheapest(case):
     flat, sheared = (
         rectified.plane_map(case, mixture) for mixture in rectified.planes(case).values()
@@ -166,12 +190,12 @@ def test_a_sheared_grid_keeps_its_lines_apart_and_is_not_the_cheapest(case):
     assert flat.asymmetry.max() < 1e-6
     assert sheared.asymmetry.max() > 0.1
     assert min(flat.margin.min(), sheared.margin.min()) > 0.99
-    pair = rectified.alignment(case, sheared)
+    pair = rectified.alignment(case, sheared.start, sheared.end)
     direct = np.square(pair.start - pair.end).sum()
     exchanged = np.square(pair.start - pair.end[::-1]).sum()
     assert pair.least < 0.0
     assert exchanged < direct
-    assert rectified.alignment(case, flat).least > 0.0
+    assert rectified.alignment(case, flat.start, flat.end).least > 0.0
     assert row_of(x20.CLAIM, case, x20.straight).verdict is Outcome.HOLDS
     assert row_of(x20.CLAIM, case, x20.straight, turn=2.0).verdict is Outcome.FAILS
     assert row_of(cheapest.CLAIM, case, cheapest.monotone).verdict is Outcome.FAILS

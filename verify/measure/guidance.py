@@ -26,7 +26,7 @@ from mixdyn.support.checks import Array
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.measure.measurement import Measurement
-from verify.measure.midpoint.traps import neighbour_pairs, two_modes
+from verify.measure.midpoint.traps import closest_pair, two_modes
 from verify.measure.paths import DDIM_STEPS, FLOW_RTOL, ddim_grid, extent
 
 WEIGHTS = (0.05, 1.0, 3.0, 7.0, 15.0)
@@ -68,8 +68,7 @@ def levels(case: Case) -> tuple[float, float]:
 
 def two_mode_ends(case: Case) -> list[Ends]:
     """Those of the closest pair, towards its first mode and, where weights differ, its second."""
-    pair = neighbour_pairs(case.mixture, 1)[0]
-    own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
+    pair, own = closest_pair(case.mixture)
     nodes, weights = np.polynomial.hermite_e.hermegauss(N_NODES)
     v_from, v_to = levels(case)
     found = []
@@ -149,7 +148,7 @@ def sampled_ends(case: Case) -> dict[str, Any]:
     """Ends of the papers' samplers on two modes of the closest pair, equal weights: mean and spread
     (S, W) of their offset from the class in sigma, names (S,), weights (W,), n runs each. exact,
     exact_spread (W,): the flow's."""
-    pair = neighbour_pairs(case.mixture, 1)[0]
+    pair, _ = closest_pair(case.mixture)
     sigma = float(case.mixture.sigma)
     two = two_modes(pair.length, sigma, 0.0)
     c = int(two.means[:, 0].argmax())
@@ -220,10 +219,11 @@ def line_with_middle(mixture: GaussianMixture) -> Line | None:
 
 
 @Measurement
-def middle_ends(case: Case, steps: int = DDIM_STEPS) -> dict[str, Any]:
+def middle_ends(case: Case, steps: int = DDIM_STEPS, most: float = LADDER[-1]) -> dict[str, Any]:
     """Guided ends towards a class between others, as offsets from it in sigma: flow (W, n), its
-    weights those of LADDER up to 15, ddim (V, n) of all of LADDER with quadratic steps; start (n,)
-    in standard deviations of noise. radius: of the class, in sigma."""
+    weights the least of LADDER, to 15, ddim (V, n) of all of LADDER with quadratic steps; start
+    (n,) in standard deviations of noise. radius: of the class, in sigma. most: the largest weight,
+    by which all of LADDER is scaled."""
     line = line_with_middle(case.mixture)
     if line is None:
         raise NotApplicableError(
@@ -236,11 +236,12 @@ def middle_ends(case: Case, steps: int = DDIM_STEPS) -> dict[str, Any]:
     start = np.linspace(-3.0, 3.0, N_STARTS)
     alpha = float(case.schedule.alpha[case.schedule.alpha > 0.0][-1])
     y = start[:, None] / alpha
-    mild = [w for w in LADDER if w <= 15.0]
+    ladder = [w * (most / LADDER[-1]) for w in LADDER]
+    mild = [w for w, whole in zip(ladder, LADDER, strict=True) if whole <= 15.0]
     flow = [oracles.guided_flow(mixture, c, w, y, v_from, v_to) for w in mild]
     grid = TimeGrid.quadratic(case.schedule.T, min(steps, case.schedule.T))
     ddim = []
-    for w in LADDER:
+    for w in ladder:
         guided = GuidedScore(mixture, case.schedule, c, w)
         x = sample(guided, case.schedule, DDIM(spacing=grid), x=start[:, None]).x
         ddim.append(np.asarray(x))
@@ -250,7 +251,7 @@ def middle_ends(case: Case, steps: int = DDIM_STEPS) -> dict[str, Any]:
         "start": start,
         "flow": (np.array(flow)[..., 0] - own) / sigma,
         "ddim": (np.array(ddim)[..., 0] - own) / sigma,
-        "weights": np.array(LADDER),
+        "weights": np.array(ladder),
         "steps": grid.steps,
         "radius": radius_in_stds(1),
     }

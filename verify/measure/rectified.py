@@ -11,7 +11,7 @@ from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.samplers.flow import ProbabilityFlow
-from mixdyn.support.checks import Array
+from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from verify.ledger.case import Case
 from verify.measure.smooth_maps import line_of
@@ -21,6 +21,8 @@ _REACH = 4.0  # of the starts, in standard deviations
 _DIFFERENCE = 1e-5
 _STEPS = 200
 _PAIRS = 400_000
+# Of the search for the least margin: places followed, tried around each, rounds, their reach.
+_LOWEST, _BESIDE, _ROUNDS, _FIRST_REACH, _SHRINK = 12, 8, 8, 0.3, 0.6
 
 
 def flow_map(mixture: GaussianMixture, z: Array) -> Array:
@@ -94,13 +96,14 @@ def reflow_of_line(case: Case, speed: float = 1.0) -> Reflow:
 # -- the plane -----------------------------------------------------------------------------------
 
 
-def planes(case: Case) -> dict[str, GaussianMixture]:
-    """The case's mixture as it is and sheared, where it is of the plane, else none."""
+def planes(case: Case, shear: float = SHEAR) -> dict[str, GaussianMixture]:
+    """The case's mixture as it is and sheared, where it is of the plane, else none. shear: of the
+    first coordinate by the second."""
     flat = case.mixture
     if flat.d != 2:
         return {}
     sheared = flat.means.copy()
-    sheared[:, 0] += SHEAR * sheared[:, 1]
+    sheared[:, 0] += shear * sheared[:, 1]
     return {
         "as it is": flat,
         "sheared": GaussianMixture(sheared, flat.sigma, flat.weights, allow_duplicates=True),
@@ -115,6 +118,10 @@ class PlaneMap:
     end: Array
     jacobian: Array
 
+    def at(self, rows: IntArray) -> PlaneMap:
+        """Some of the starts."""
+        return PlaneMap(self.start[rows], self.end[rows], self.jacobian[rows])
+
     @property
     def margin(self) -> Array:
         """tr/(2 sqrt(det)), (n,): above -1 there is no negative eigenvalue."""
@@ -128,11 +135,42 @@ class PlaneMap:
         return np.asarray(skew / np.linalg.norm(self.jacobian, axis=(1, 2)))
 
 
-def plane_map(case: Case, mixture: GaussianMixture) -> PlaneMap:
-    """At starts of N(0, I), half of them wider."""
+def starts_of_plane(case: Case) -> Array:
+    """(n, 2) of N(0, I), half of them wider."""
     z = case.rng("reflow of a plane").standard_normal((case.pick(1500, 20_000), 2))
     z[::2] *= 1.5
+    return z
+
+
+def plane_map(case: Case, mixture: GaussianMixture) -> PlaneMap:
+    """At those starts."""
+    return _map_at(mixture, starts_of_plane(case))
+
+
+def _map_at(mixture: GaussianMixture, z: Array) -> PlaneMap:
     return PlaneMap(z, flow_map(mixture, z), jacobian(mixture, z))
+
+
+def descended(case: Case, mixture: GaussianMixture, seen: PlaneMap) -> PlaneMap:
+    """Where the margin leads from the lowest of the starts seen: each goes to the best of a few
+    places around it, in ever smaller circles, (_LOWEST, 2) starts in the end."""
+    rng, reach = case.rng("descent of a plane"), _FIRST_REACH
+    lowest = seen.at(np.argsort(seen.margin)[:_LOWEST])
+    for _ in range(_ROUNDS):
+        beside = reach * rng.standard_normal((len(lowest.start), _BESIDE, 2))
+        found = _map_at(mixture, (lowest.start[:, None] + beside).reshape(-1, 2))
+        margin = np.column_stack([lowest.margin, found.margin.reshape(-1, _BESIDE)])
+        best = margin.argmin(axis=1)
+        rows = np.arange(len(best)) * _BESIDE + best - 1
+        moved = best > 0
+        keep, gone = lowest.at(np.flatnonzero(~moved)), found.at(rows[moved])
+        lowest = PlaneMap(
+            np.concatenate([keep.start, gone.start]),
+            np.concatenate([keep.end, gone.end]),
+            np.concatenate([keep.jacobian, gone.jacobian]),
+        )
+        reach *= _SHRINK
+    return lowest
 
 
 @dataclass(frozen=True)
@@ -145,17 +183,17 @@ class Alignment:
     end: Array
 
 
-def alignment(case: Case, seen: PlaneMap) -> Alignment:
-    """Of random pairs, those nearer in noise as often as any."""
-    rng, n = case.rng("pairs of a plane"), len(seen.start)
+def alignment(case: Case, start: Array, end: Array) -> Alignment:
+    """Of random pairs of starts (n, 2) and their ends, those nearer in noise as often as any."""
+    rng, n = case.rng("pairs of a plane"), len(start)
     i, j = rng.integers(0, n, (2, _PAIRS))
     i, j = i[i != j], j[i != j]
-    before, after = seen.start[i] - seen.start[j], seen.end[i] - seen.end[j]
+    before, after = start[i] - start[j], end[i] - end[j]
     size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
     cosine = (before * after).sum(axis=1) / np.maximum(size, 1e-300)
     k = int(cosine.argmin())
     pair = [i[k], j[k]]
-    return Alignment(float(cosine[k]), seen.start[pair], seen.end[pair])
+    return Alignment(float(cosine[k]), start[pair], end[pair])
 
 
 def reflow_pairs(case: Case) -> dict[str, Any]:
@@ -168,7 +206,7 @@ def reflow_pairs(case: Case) -> dict[str, Any]:
         )
     times, places = flow_paths(case)
     seen = plane_map(case, mixture)
-    pair = alignment(case, seen)
+    pair = alignment(case, seen.start, seen.end)
     return {
         "n": len(seen.start),
         "times": times,

@@ -25,7 +25,7 @@ from mixdyn.score.protocol import checked_eps
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case, Profile
 from verify.measure.measurement import Measurement
-from verify.measure.midpoint.traps import neighbour_pairs, two_modes
+from verify.measure.midpoint.traps import closest_pair, two_modes
 from verify.measure.networks.models import (
     TrainedModel,
     load,
@@ -83,8 +83,7 @@ def line_of(case: Case) -> GaussianMixture:
     """The mixture on its line, along its first axis, or else the closest pair's two modes."""
     mixture, axes = case.mixture, case.mixture.product_axes()
     if axes is None:
-        pair = neighbour_pairs(mixture, 1)[0]
-        ratio = float(np.log(mixture.weights[pair.i] / mixture.weights[pair.j]))
+        pair, ratio = closest_pair(mixture)
         return two_modes(pair.length, float(mixture.sigma), ratio)
     values, weights = max(axes, key=lambda axis: len(axis[0]))
     return GaussianMixture(values[:, None], float(mixture.sigma), weights)

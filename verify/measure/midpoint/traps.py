@@ -100,6 +100,12 @@ def self_consistent_radius(
     return None
 
 
+def closest_pair(mixture: GaussianMixture) -> tuple[Pair, float]:
+    """The first of `neighbour_pairs`, and log(w_i/w_j) of its two modes."""
+    pair = neighbour_pairs(mixture, 1)[0]
+    return pair, math.log(mixture.weights[pair.i] / mixture.weights[pair.j])
+
+
 def two_modes(length: float, sigma: float, log_ratio: float = 0.0) -> GaussianMixture:
     """Modes j and i at -l/2 and l/2 on a line, with log(w_i/w_j) = log_ratio, up to 700."""
     from scipy.special import expit

@@ -39,7 +39,7 @@ from verify.ledger.verdict import Basis, Hypothesis, Table
 from verify.measure.continuum import NO_TOLERANCE, can_prove, cells, certified
 from verify.measure.continuum import saddle as proved_saddle
 from verify.measure.covariances import COMMON_SIGMA, noisy_levels, one_width, whitened
-from verify.measure.midpoint.traps import neighbour_pairs, node_variances, two_modes
+from verify.measure.midpoint.traps import closest_pair, node_variances, two_modes
 from verify.measure.paths import thinned
 
 CLAIM = Claim.from_docstring(
@@ -150,8 +150,7 @@ class Problem(NamedTuple):
 
 
 def _problems(case: Case) -> list[Problem]:
-    pair = neighbour_pairs(case.mixture, 1)[0]
-    own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
+    pair, own = closest_pair(case.mixture)
     at_nodes = _strengths(case, pair).tolist()
     found = []
     # Beyond k = 500 the lighter weight at the threshold leaves the range of doubles.

@@ -30,7 +30,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Basis, Table
-from verify.measure.guidance import line_with_middle, middle_ends
+from verify.measure.guidance import LADDER, line_with_middle, middle_ends
 from verify.measure.paths import DDIM_STEPS
 
 CLAIM = Claim.from_docstring(
@@ -40,10 +40,12 @@ CLAIM = Claim.from_docstring(
     rests_on={"X17": "the flow"},
     needs=(modes(3), one_sigma),
     no_narrow_control={
-        Basis.SAMPLED: "beyond a weight ends are thrown thousands of sigma: nothing fails by little"
+        Basis.SAMPLED: "on a symmetric line the flow keeps to its side, and DDIM throws ends "
+        "thousands of sigma at once: nothing fails by little"
     },
     does_not_show=(
-        "From which weight on a given sampler leaves the class: the factor of a step is that next "
+        "From which weight on a given sampler leaves the class (its narrow control says from which "
+        "on one of the two fails here): the factor of a step is that next "
         "to the place where the drift turns, and ends grow over several steps. It shows that "
         "there is one."
     ),
@@ -51,13 +53,14 @@ CLAIM = Claim.from_docstring(
 
 
 @CLAIM.sampled(unit="starts")
-def between(case: Case, steps: int = DDIM_STEPS) -> Iterator[Part]:
-    """The flow's ends as the weight grows, and DDIM's distance from the class."""
+def between(case: Case, steps: int = DDIM_STEPS, most: float = LADDER[-1]) -> Iterator[Part]:
+    """The flow's ends as the weight grows, and DDIM's distance from the class. most: the largest
+    weight, of which the others are shares."""
     if line_with_middle(case.mixture) is None:
         yield NotApplicable("No three modes stand on one line that is an axis of the mixture.")
         return
     try:
-        seen = middle_ends(case, steps)
+        seen = middle_ends(case, steps, most)
     except NotApplicableError as fault:
         yield NotApplicable(str(fault))
         return
@@ -100,3 +103,4 @@ def _table(ends: Array, weights: Array, steps: int) -> Table:
 
 
 CLAIM.must_fail(between, "with ten steps", steps=10)
+CLAIM.must_fail_narrowly(between, "weights up to {}", LADDER[-1], most=lambda s: s)

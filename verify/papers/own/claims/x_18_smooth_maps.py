@@ -31,7 +31,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Table
-from verify.measure.midpoint.traps import neighbour_pairs, two_modes
+from verify.measure.midpoint.traps import closest_pair, two_modes
 from verify.measure.networks.field import named
 from verify.measure.networks.models import TrainedModel, networks
 from verify.measure.smooth_maps import (
@@ -61,6 +61,11 @@ CLAIM = Claim.from_docstring(
 EXACT_PARTS = (1, 16, 256, 4096)
 _LENGTH = 8.0  # of a pair in sigma, whose gap the engine resolves
 _ENGINE_PARTS = 64
+# The engine's 400 steps miss the mass of a gap by up to 6e-4, whatever the starts, and the bound,
+# a sum over the same quantiles, by as much: three times that. Slopes are seen at some 500 starts in
+# the gap and straight between them; where they bend most, at its edges, they come out up to 4 % too
+# small, 0.5 % with four times the starts: one and a half times that.
+_MASS, _SLOPES = Tolerance(rtol=2e-3), Tolerance(rtol=6e-2)
 AXIS = 0
 
 
@@ -99,8 +104,7 @@ CLAIM.must_fail_narrowly(lines, "slopes flatter by {}", 0.5, flatter=lambda s: s
 @CLAIM.sampled(unit="parts")
 def engine(case: Case, flatter: float = 0.0) -> Iterator[Part]:
     """The engine's map of two modes, and its slopes against the exact ones."""
-    pair = neighbour_pairs(case.mixture, 1)[0]
-    ratio = float(np.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j]))
+    _, ratio = closest_pair(case.mixture)
     line = two_modes(_LENGTH, 1.0, ratio)
     ((a, b),) = gaps_of(line)
     seen = case.memo("X18 engine", lambda: engine_gap(line, a, b))
@@ -111,21 +115,21 @@ def engine(case: Case, flatter: float = 0.0) -> Iterator[Part]:
         "mass of the gap under the engine's map",
         seen.inside,
         at_least=bounds.gap_probability(q, width, (1.0 - flatter) * largest).sum(),
-        tolerance=Tolerance(rtol=2e-3),
+        tolerance=_MASS,
         where=where,
     )
     yield Side(
         "the engine's mass against the flow's",
         seen.inside,
         equals=exact.inside,
-        tolerance=Tolerance(rtol=5e-3),
+        tolerance=_MASS,
         where=where,
     )
     yield Side(
         "the engine's largest slope in a part against the flow's",
         largest,
         equals=exact.largest,
-        tolerance=Tolerance(rtol=6e-2),
+        tolerance=_SLOPES,
         where={**where, "part": np.arange(_ENGINE_PARTS)},
     )
 

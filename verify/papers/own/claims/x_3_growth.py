@@ -67,6 +67,7 @@ from verify.measure.midpoint.traps import (
     LOG,
     VACUOUS_LOG_RADIUS,
     against_truth,
+    closest_pair,
     exact_log_trap,
     flow_of_log_distance,
     full_trap,
@@ -305,9 +306,8 @@ def _telling_nodes(case: Case, length: float, v_first: float) -> Array:
 def _two_mode_pairs(case: Case) -> Iterator[Pairs]:
     """Two modes at the distance of the closest pair, starts around the separatrix and elsewhere."""
     rng = case.rng("X3 two modes")
-    pair = neighbour_pairs(case.mixture, 1)[0]
+    pair, own = closest_pair(case.mixture)
     v = _telling_nodes(case, pair.length, pair.length**2 / 2.7)
-    own = math.log(case.mixture.weights[pair.i] / case.mixture.weights[pair.j])
     n = case.pick(48, 400)
     for log_ratio in sorted({own, *np.log(WEIGHT_RATIOS).tolist()}):
         z = rng.uniform(-0.8, 0.8, n)

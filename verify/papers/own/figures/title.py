@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixdyn.support.numbers import show_share
+from mixdyn.support.numbers import Log10, show_number, show_share
 from verify.measure.insurance.title import title
 
 from ....drawing.spec import FigureSpec, Result
@@ -36,8 +36,8 @@ def _links(ax: Axes, result: Result) -> None:
     shown = np.maximum(off, 0.0)
     ax.barh(at, shown, color=colors)
     for y, value, bound in zip(at, shown, result["log10_bound"], strict=True):
-        says = f"bound 1e{bound:.0f}" if abs(bound) >= 2 else f"bound {10.0**bound:.3g}"
-        ax.text(max(value, 0.0) * 1.2 + 0.15, y, f"{says}", va="center", fontsize=8)
+        says = f"bound {show_number(Log10(float(bound)), 3 if abs(bound) < 2 else 2)}"
+        ax.text(max(value, 0.0) * 1.2 + 0.15, y, says, va="center", fontsize=8)
     names = {
         "distance across the pair, over l": "distance across",
         "share of starts that the flow leaves within θ": "DDIM stays, at least",
