@@ -14,7 +14,7 @@ import numpy as np
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..samplers.plan import StepPlan
-from ..score.information import draw_noised, second_moment
+from ..score.information import draw_noised, start_nats
 from ..score.protocol import ScoreModel, at_levels, checked_eps, model_for, unseen_x0
 from ..support.checks import Array, check_memory
 from ..support.errors import NotApplicableError
@@ -43,7 +43,8 @@ class Accounts(abc.ABC):
 
     def start(self, mixture: GaussianMixture, told: float) -> float:
         """KL of the exact law of the first state from the start's."""
-        return start_nats(mixture, self.first, self.start_var, told)
+        alpha, noise_var = self.first
+        return float(start_nats(mixture, alpha**2, noise_var, self.start_var) - told)
 
     @abc.abstractmethod
     def learning(
@@ -56,17 +57,6 @@ class Accounts(abc.ABC):
     ) -> tuple[Array, float]:
         """(K,) what a model adds to each step, from (n, seed) draws, and the sum's standard
         error."""
-
-
-def start_nats(
-    mixture: GaussianMixture, level: tuple[float, float], start_var: float, told: float
-) -> float:
-    """KL of the exact law at a level (alpha, noise variance) from N(0, start_var I); told: the
-    information that it holds of x_0."""
-    alpha, noise_var = level
-    ratio = noise_var / start_var
-    signal = alpha**2 * second_moment(mixture) / start_var
-    return 0.5 * (mixture.d * (ratio - 1.0 - math.log(ratio)) + signal) - told
 
 
 def _spread(ratio: Array) -> Array:

@@ -34,12 +34,12 @@ from ..problem.schedule import NoiseSchedule
 from ..samplers.best_grid import settled
 from ..samplers.plan import StepPlan, bridge_plan
 from ..samplers.reverse import ExactReverse
-from ..score.information import second_moment
+from ..score.information import second_moment, start_nats
 from ..score.information_curve import Curve
 from ..score.protocol import model_for
 from ..support.checks import Array, check_integer, describe
 from ..support.errors import InputError, MemoryLimitError, NotApplicableError
-from .accounts import Accounts, accounts_of, most_from_loss, start_nats
+from .accounts import Accounts, accounts_of, most_from_loss
 from .impulses import transcribe
 from .plan import Plan
 
@@ -237,7 +237,7 @@ def _infinite(
         start_var = float(schedule.scale[t]) ** 2
     rho = np.array([noise_var / alpha**2 if alpha > 0.0 else math.inf])
     curve = Curve.of(mixture, rho, *draws)
-    start = start_nats(mixture, (alpha, noise_var), start_var, curve.first)
+    start = float(start_nats(mixture, alpha**2, noise_var, start_var)) - curve.first
     nothing = np.empty(0)
     return Price(
         start=max(start, 0.0),

@@ -21,10 +21,10 @@ from ..score.exact import ExactScore
 from ..score.protocol import Level, checked_eps
 from ..support.checks import Array
 from ..support.errors import InputError, NotAffineError, NotApplicableError, StartWarning
+from ..support.statistics import DISPLAY_STDS
 from .calls import guarded
 
 _ROWS = 4096  # samples of a Gaussian
-_HALF = 1.96  # standard errors of a 95 % interval
 _ANY = NoiseSchedule.linear()  # a level is asked for itself: of no schedule
 
 
@@ -154,8 +154,8 @@ class BySampling:
             mean,
             found / std,
             float(end.mean()) - mean,
-            float(_HALF * relative * found / std),
-            _HALF * found / _ROWS**0.5,
+            float(DISPLAY_STDS * relative * found / std),
+            DISPLAY_STDS * found / _ROWS**0.5,
         )
 
     def _gaussian(self, variance: Array, mean: float | Array, reference: Reference = "mean") -> Ask:

@@ -15,6 +15,7 @@ from mixdyn.support.checks import check_integer
 from mixdyn.support.errors import InputError
 from mixdyn.support.files import check_output, write_text
 from mixdyn.support.numbers import dump_json, show_number
+from mixdyn.support.statistics import DISPLAY_STDS
 
 from .inputs import build_model, build_sampler, given, read_problem
 from .requests import PriceRequest
@@ -120,7 +121,7 @@ def _summarise(
     least = None
     if not found.why:
         # 95 % where something is drawn.
-        most = max(found.total + 1.96 * found.total_error, 0.0)
+        most = max(found.total + DISPLAY_STDS * found.total_error, 0.0)
         least = np.exp(log_kl_coverage(most, np.log(mixture.weights))).tolist()
     return PriceSummary(
         sampler=repr(sampler),

@@ -22,7 +22,7 @@ import numpy as np
 from ..problem.checks import check_mixture, check_schedule
 from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.information import second_moment
+from ..score.information import start_nats as nats_of_start
 from ..score.information_curve import Curve
 from ..support.checks import Array, check_integer, check_limit
 
@@ -92,11 +92,8 @@ def _costs(
     rho = schedule.rho[last:][::-1]
     curve = Curve.of(mixture, rho)
     wide = np.square(schedule.scale[last:][::-1])
-    noise_var = schedule.noise_var[last:][::-1]
-    signal = schedule.alpha_bar[last:][::-1] * second_moment(mixture) / wide
-    ratio = noise_var / wide
-    # KL of the start, and what x_t tells of x_0, which no step after it gains.
-    start = 0.5 * (mixture.d * (ratio - 1.0 - np.log(ratio)) + signal)
+    noise_var, signal = schedule.noise_var[last:][::-1], schedule.alpha_bar[last:][::-1]
+    start = nats_of_start(mixture, signal, noise_var, wide)
     # Of draws the curve falls up to their errors.
     told = curve.first + np.concatenate([[0.0], np.cumsum(curve.gained)])
     return start, told, np.minimum.accumulate(np.maximum(curve.mmse, 0.0))

@@ -125,6 +125,19 @@ def second_moment(mixture: GaussianMixture) -> float:
     return float(mixture.weights @ (np.square(mixture.means).sum(axis=1) + spread))
 
 
+def start_nats(
+    mixture: GaussianMixture,
+    signal: Array | float,
+    noise_var: Array | float,
+    start_var: Array | float,
+) -> Array:
+    """KL of the exact law of x_t from a start N(0, start_var I), and what x_t tells of x_0,
+    together, where x_t = sqrt(signal) x_0 + sqrt(noise_var) eps; elementwise."""
+    ratio = noise_var / start_var
+    moment = signal * second_moment(mixture) / start_var
+    return np.asarray(0.5 * (mixture.d * (ratio - 1.0 - np.log(ratio)) + moment))
+
+
 def total_variance(mixture: GaussianMixture) -> float:
     """tr Cov(x_0)."""
     away = mixture.means - mixture.weights @ mixture.means

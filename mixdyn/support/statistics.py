@@ -20,6 +20,7 @@ from .errors import InputError
 VERDICT_MISS = 1e-6
 DISPLAY_MISS = 0.05
 VERDICT_STDS = 5.0  # standard errors that a mean may be off: beyond with probability 5.7e-7
+DISPLAY_STDS = 1.96  # standard errors of an interval that misses with probability 0.05
 POWER = 0.9  # chance with which a difference said to be visible would have been seen
 _TAIL_TERMS = 50_000
 _FEWEST_FOR_TAIL = 100
