@@ -32,7 +32,7 @@ import numpy as np
 
 from ..problem.noise import Stream, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.protocol import ScoreModel, checked_eps, unseen_x0
+from ..score.protocol import ScoreModel, checked_eps, unseen_cost, unseen_x0
 from ..support.checks import Array, IntArray, check_integer, check_positive
 from .calibration import Width, kernel_variance, width_of
 from .options import Options, offer
@@ -143,6 +143,7 @@ class LateNoiseStepper:
         t, rho = int(self.grid.times[k]), self._rho[k]
         if np.isinf(rho):
             x0_hat = unseen_x0(self.model, x, t)
+            self.extra += unseen_cost(self.model, len(x))
         else:
             x0_hat = x / self.schedule.alpha[t] - np.sqrt(rho) * eps
         moved = self._keep[k] * x + self._denoise[k] * self._extrapolated(x0_hat, k, rows)
@@ -221,8 +222,9 @@ class LateNoiseStepper:
         grid = self._pilot_grid(alone.steps)
         first = int(grid.times[0])
         x = schedule.scale[first] * standard_normals(0, _PILOT, d, first, stream=Stream.START)
-        walk(alone.stepper(self.model, schedule, grid), x, Rows(0, 0))
-        self.extra += _PILOT * grid.steps
+        stepper = alone.stepper(self.model, schedule, grid)
+        walk(stepper, x, Rows(0, 0))
+        self.extra += _PILOT * grid.steps + stepper.extra
         return x
 
     def _pilot_grid(self, steps: int) -> TimeGrid:

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..problem.noise import Stream, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_x0
+from ..score.protocol import ScoreModel, checked_eps, unseen_cost, unseen_x0
 from ..support.checks import Array, check_integer, describe
 from ..support.errors import InputError
 from .checked import CheckedNoise
@@ -102,7 +102,7 @@ class AnalyticStepper:
         (t, s), schedule = self.grid.pairs[k], self.plan.schedule
         blind = schedule.alpha[t] == 0.0
         if blind:  # nothing is known of x_0, and no slope says how little
-            self.extra += 0 if is_exact(self.model) else len(x)
+            self.extra += unseen_cost(self.model, len(x))
             x0_hat = unseen_x0(self.model, x, t)
         else:
             x0_hat = (x - np.sqrt(schedule.noise_var[t]) * eps) / schedule.alpha[t]

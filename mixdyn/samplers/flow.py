@@ -13,7 +13,7 @@ import math
 from typing import ClassVar
 
 from ..problem.schedule import NoiseSchedule, TimeGrid
-from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_x0
+from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_cost, unseen_x0
 from ..solvers.multistep import Past, multistep
 from ..support.checks import Array, check_integer, check_nonnegative
 from .options import Options, offer
@@ -96,6 +96,7 @@ class FlowStepper:
         t, s = self.grid.pairs[k]
         alpha, v = self.schedule.alpha, self._v
         if alpha[t] == 0.0:
+            self.extra += unseen_cost(self.model, len(x))
             # The limit of the first-order step: y keeps sqrt(v_s/v_t) of its way, x/noise_std.
             x[...] = alpha[s] * (unseen_x0(self.model, x, t) + math.sqrt(v[s]) * eps)
             return

@@ -15,7 +15,7 @@ import numpy as np
 from ..problem.noise import Stream, path_normals, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..score.precision import LARGEST_SINGLE
-from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_x0
+from ..score.protocol import ScoreModel, checked_eps, is_exact, unseen_cost, unseen_x0
 from ..score.routes import Rollout, StepTable
 from ..support.checks import Array, IntArray
 from ..support.errors import InputError
@@ -192,5 +192,5 @@ class PlanStepper:
     def _unseen(self, x: Array) -> Array:
         """alpha_s x0_hat of the first step; a model is asked once more for it."""
         t, s = self.grid.pairs[0]
-        self.extra += 0 if is_exact(self.model) else len(x)
+        self.extra += unseen_cost(self.model, len(x))
         return float(self.plan.schedule.alpha[s]) * unseen_x0(self.model, x, t)

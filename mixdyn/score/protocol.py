@@ -26,6 +26,7 @@ from ..problem.mixture import GaussianMixture
 from ..problem.schedule import NoiseSchedule
 from ..support.checks import (
     Array,
+    check_alpha_bar,
     check_flag,
     check_integer,
     check_nonnegative,
@@ -78,6 +79,12 @@ class Level:
         """The level of the variance-preserving path with noise variance rho >= 0 in y = x/alpha."""
         signal = 1.0 / (1.0 + check_nonnegative(rho, "rho"))
         return cls(math.sqrt(signal), rho * signal, signal)
+
+    @classmethod
+    def of_abar(cls, abar: float) -> Level:
+        """The level of the variance-preserving path with alpha^2 = abar in (0, 1]."""
+        signal = check_alpha_bar(abar)
+        return cls(math.sqrt(signal), 1.0 - signal, signal)
 
     @classmethod
     def at(cls, schedule: NoiseSchedule, t: float) -> Level:
@@ -280,6 +287,12 @@ def unseen_x0(model: ScoreModel, x: Array, at: int | Level) -> Array:
     if x0 is None:
         raise unseen("a prediction of eps says nothing of x0", at)
     return like_states(x0(x if is_ours(model) else lent(x), at), x, "a model's x0")
+
+
+def unseen_cost(model: ScoreModel, n: int) -> int:
+    """Evaluations that `unseen_x0` takes for n states beside those of eps: of the exact score the
+    mean of the data is known."""
+    return 0 if is_exact(model) else n
 
 
 def output_array(value: Any, name: str) -> Array:

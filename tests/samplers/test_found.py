@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mixdyn
-from mixdyn import NoiseSchedule, presets, sample
+from mixdyn import DDIM, AdaptiveNoise, NoiseSchedule, ProbabilityFlow, presets, sample
 from mixdyn.samplers.options import samplers
 from mixdyn.support.errors import InputError
 from mixdyn.support.finding import classes_in
@@ -157,3 +157,31 @@ def test_a_file_that_is_no_sampler_of_its_own_is_one_line(tmp_path, text, instea
     assert said in done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [DDIM(8, "trailing"), ProbabilityFlow(8, spacing="trailing"), AdaptiveNoise(8, rounds=0)],
+)
+def test_the_extra_call_at_a_level_without_signal_is_counted(sampler):
+    """Where nothing is seen a model is asked for x_0 itself, once more."""
+    schedule = NoiseSchedule.linear(T=50).with_zero_terminal_snr()
+    exact = mixdyn.ExactScore(presets.grid(2), schedule)
+    asked, more = [], []
+
+    class Own:
+        """A model that is not ours, with x0 beside eps."""
+
+        def eps(self, x, t):
+            asked.append(len(x))
+            return exact.eps(x, t)
+
+        def x0(self, x, t):
+            more.append(len(x))
+            return exact.x0(x, t)
+
+    run = mixdyn.sample(Own(), schedule, sampler, x=np.zeros((500, 2)), rng=0)
+    assert run.n_eval == pytest.approx(sum(asked + more) / 500)
+    assert sum(more) >= 500
+    known = mixdyn.sample(exact, schedule, sampler, x=np.zeros((500, 2)), rng=0)
+    assert known.n_eval == pytest.approx(run.n_eval - sum(more) / 500)

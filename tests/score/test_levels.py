@@ -216,3 +216,14 @@ def test_the_exact_score_without_signal_knows_the_mean_and_no_more():
 def test_bad_levels_are_refused(build, rule):
     with pytest.raises(InputError, match=rule):
         build()
+
+
+def test_a_level_by_its_signal_is_that_by_its_noise():
+    for abar in (1.0, 0.3, 1e-9):
+        by_signal, by_noise = Level.of_abar(abar), Level.of_rho((1.0 - abar) / abar)
+        assert by_signal.signal_var == abar
+        assert by_signal.alpha == pytest.approx(by_noise.alpha, rel=1e-15)
+        assert by_signal.noise_var == pytest.approx(by_noise.noise_var, rel=1e-15)
+    for wrong in (0.0, 1.1, -1.0):
+        with pytest.raises(InputError, match="alpha_bar"):
+            Level.of_abar(wrong)
