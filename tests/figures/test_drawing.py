@@ -45,7 +45,6 @@ def case():
         patch.setattr(frontier, "elsewhere", lambda case: models.elsewhere(case)[:2])
         patch.setattr(pictures, "drawn", toy_images.drawn)
         patch.setattr(pictures, "saved_runs", toy_images.runs)
-        for module in (line_densities, smoothing):
         patch.setattr(proved_rates, "LINES", proved_rates.LINES[:1])
         for module in (line_densities, smoothing, proved_rates):
             every = module.networks
