@@ -6,7 +6,8 @@ Nothing of the engine is used, only a mixture's data; no claim may rest on both 
 interval    vectorised intervals of doubles    search   boxes cut up until a statement is settled
 statement   what can be said, as data          law      a mixture over boxes of places and noise
 forms       values and slopes over boxes, through chains of matrices    network   a residual MLP
-tubes       where a deterministic sampler takes intervals    zeros   of a learned field
+tubes       where a deterministic sampler takes intervals    zeros   of a network
+stationary  where a mixture's field vanishes, by Krawczyk's test
 quadrature  integrals between bounds           chain    where DDIM on a line ends, start by start
 """
 

@@ -48,6 +48,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof import Budget, Law, Statement
 from mixdyn.proof.statement import of_law
+from mixdyn.proof.stationary import krawczyk
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -182,7 +183,10 @@ def margin_alone(case: Case, at_mode: bool = False) -> Iterator[Part]:
     stated = [] if at_mode else branch(case)
     if stated:
         yield from sides(stated)
-        yield lambda: {"k down to which its branch is proved": _followed(case)}
+        yield lambda: {
+            "k down to which its branch is proved": _followed(case),
+            "its distance from the midpoint at most, over l": _farthest(case),
+        }
 
 
 @CLAIM.sampled(unit="pairs × nodes")
@@ -284,6 +288,19 @@ def _followed(case: Case) -> float:
             break
         top = v[1]
     return float(pair.length**2 / top)
+
+
+def _farthest(case: Case) -> float:
+    """Of the closest pair's saddle over its window, by Krawczyk's test: its largest component."""
+    window = proof_window(case)
+    assert window is not None
+    pair, law = window.pair, pair_law(case.mixture, window.pair)
+    most = 0.0
+    for v in cells(*variances(case, window.t), 2.0):
+        half = _half_width(pair, v[0])
+        found = krawczyk(law, np.array([*around(half, case.mixture.d), np.array(v)]))
+        most = max(most, half if found is None else float(found.largest().max()))
+    return most / pair.length
 
 
 def _one_covariance(case: Case, factor: float, offset: float) -> Iterator[Part]:
