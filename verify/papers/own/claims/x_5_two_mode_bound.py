@@ -310,7 +310,9 @@ def condition(case: Case, length: float = PROVED) -> list[Statement] | None:
     weights = case.mixture.weights
     if weights[pair.i] != weights[pair.j]:
         return None
-    line = GaussianMixture(places[:, None], 1.0, weights, allow_duplicates=True)
+    # Modes that differ across the pair alone are one place of the line.
+    _, first, column = np.unique(places.round(9), return_index=True, return_inverse=True)
+    line = GaussianMixture(places[first][:, None], 1.0, np.bincount(column, weights))
     law, mean = Law.of(line, [0.0], [[1.0]]), of_law("mean", 0)
     found: list[Statement] = []
     low, high = (end / pair.length**2 for end in ends_of(case, window.t))
