@@ -124,10 +124,11 @@ class Ledger:
         return self._mutants[key]
 
     def row(self, claim_id: str, case: Case, basis: Basis | None = None) -> Verdict:
-        """The row on this evidence; the only one where none is named."""
+        """The row on this evidence; where none is named the only one, proofs apart."""
         found = self.rows(claim_id, case)
         if basis is None:
-            (row,) = found.values()
+            rest = [row for kind, row in found.items() if kind is not Basis.CERTIFIED]
+            (row,) = rest or found.values()
             return row
         return found[basis]
 
