@@ -40,7 +40,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"X20": "reflow keeps the pairs"},
     needs=(modes(2), one_sigma),
     no_narrow_control={
-        Basis.SAMPLED: "where the sheared plane holds too, as of four modes, no shear fails by little"
+        Basis.SAMPLED: "where the sheared plane holds, as of four modes, no shear fails by little"
     },
     does_not_show="How much dearer the flow's pairs are than the cheapest.",
 )
