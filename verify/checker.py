@@ -29,6 +29,8 @@ TWO |= {"min": lambda a, b: a.min(b), "max": lambda a, b: a.max(b)}
 ONE: dict[str, Any] = {"neg": operator.neg, "abs": abs}
 ONE |= {name: operator.methodcaller(name) for name in ("exp", "log", "tanh", "sqrt")}
 Box = list[tuple[float, float]]
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+UNREADABLE += (OSError, RecursionError)  # of a file; nested too deep
 
 
 def _dot(a: Any, b: Any) -> Any:
@@ -147,13 +149,24 @@ def check(data: dict[str, Any]) -> list[str]:
             if data["format"] != FORMAT or not names or names != sorted(data["proves"]):
                 return ["it proves other statements than it says, or is of another format"]
             return [row["name"] for row in rows if not replay(laws[row["law"]], row)]
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as fault:
+        except UNREADABLE as fault:
             return [f"it cannot be read: {type(fault).__name__}: {fault}"]
 
 
+def check_file(file: str) -> list[str]:
+    """What is wrong with the certificate in a file."""
+    try:
+        return check(json.loads(Path(file).read_text(encoding="utf-8")))
+    except UNREADABLE as fault:
+        return [f"it cannot be read: {type(fault).__name__}: {fault}"]
+
+
 def main(files: list[str]) -> int:
-    """One line a file; 1 if any is rejected."""
-    faults = {file: check(json.loads(Path(file).read_text())) for file in files}
+    """One line a file; 1 if any is rejected, 2 without files."""
+    if not files:
+        sys.stderr.write("error: the checker takes certificates; received no file. Name some.\n")
+        return 2
+    faults = {file: check_file(file) for file in files}
     for file, found in faults.items():
         sys.stdout.write(f"{file}: {'; '.join(found) if found else 'accepted'}\n")
     return int(any(faults.values()))

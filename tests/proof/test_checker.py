@@ -146,3 +146,38 @@ def test_it_imports_nothing_of_the_prover():
         )
     }
     assert imported == {"functools", "json", "operator", "sys", "pathlib", "typing", "flint"}
+
+
+def _nested(data: dict) -> None:
+    term = ["v"]
+    for _ in range(400):
+        term = ["neg", ["neg", term]]
+    data["statements"][0]["term"] = term
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000, "[1]", "3", b"\xff\xfe"])
+def test_a_file_that_is_no_certificate_is_rejected_in_one_line(text, tmp_path, capsys):
+    """No file, half a file, nested too deep, other data, bytes that are no text."""
+    file = tmp_path / "proof.json"
+    if text is not None:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert checker.main([str(file)]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith(f"{file}: it cannot be read: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [_law("centre", lambda row: ["0x1p5000", *row[1:]]), _nested],
+    ids=["a number that is no double", "a term nested too deep"],
+)
+def test_a_certificate_beyond_numbers_and_stacks_is_rejected(proved, tamper):
+    data = copy.deepcopy(proved)
+    tamper(data)
+    assert "it cannot be read" in checker.check(data)[0]
+
+
+def test_no_certificate_is_not_accepted(capsys):
+    assert checker.main([]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
