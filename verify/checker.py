@@ -29,8 +29,8 @@ TWO |= {"min": lambda a, b: a.min(b), "max": lambda a, b: a.max(b)}
 ONE: dict[str, Any] = {"neg": operator.neg, "abs": abs}
 ONE |= {name: operator.methodcaller(name) for name in ("exp", "log", "tanh", "sqrt")}
 Box = list[tuple[float, float]]
-UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-UNREADABLE += (OSError, RecursionError)  # of a file; nested too deep
+UNREADABLE: tuple[type[Exception], ...] = (OSError, LookupError, TypeError, ValueError)
+UNREADABLE += (AttributeError, ArithmeticError, RecursionError)  # the last: nested too deep
 
 
 def _dot(a: Any, b: Any) -> Any:

@@ -8,13 +8,15 @@ import pytest
 
 from mixdyn import presets
 from mixdyn.problem.mixture import GaussianMixture
-from mixdyn.proof import Law, Outcome
+from mixdyn.proof import Law, Outcome, Statement
+from mixdyn.proof.interval import Interval
 from verify.ledger import cases
 from verify.ledger.relations import Outcome as Verdict
 from verify.ledger.rows import row_of
 from verify.ledger.verdict import Basis
 from verify.measure import continuum
 from verify.papers.ddim_hallucinates_2605_06831.claims import a_4_1_dominance as a41
+from verify.papers.ddim_hallucinates_2605_06831.claims import c_4_6_tracking as c46
 from verify.papers.own.claims import x_5_two_mode_bound as x5
 
 
@@ -85,3 +87,34 @@ def test_widths_that_differ_have_no_proof_of_this_kind():
     case = dataclasses.replace(cases.standard(), mixture=uneven)
     assert continuum.proof_window(case) is None
     assert not continuum.can_prove(case)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_block_is_called_negative_exactly_where_its_eigenvalues_are(d):
+    rng, rate = np.random.default_rng(d), 0.2
+    law = Law.of(GaussianMixture(rng.standard_normal((5, d)), 0.3), np.zeros(d), np.eye(d))
+    seen = []
+    for place in rng.standard_normal((200, d)):
+        v, at = 0.25, place * 0.7
+        logits = -np.square(at - law.means).sum(axis=1) / (2 * v)
+        gamma = np.exp(logits - logits.max())
+        gamma /= gamma.sum()
+        apart = law.means - gamma @ law.means
+        top = np.linalg.eigvalsh((gamma[:, None] * apart).T @ apart / v - np.eye(d))[-1]
+        box = Interval.of(np.append(at, v)[None])
+        low = min(
+            float(Statement.over("", law, term, *at, v).bound(box).lo[0])
+            for term in continuum.negative(range(d), rate)
+        )
+        seen.append(top < -rate)
+        assert (low > 0) == seen[-1] or abs(top + rate) < 1e-9
+    assert 20 < sum(seen) < 180
+
+
+def test_unequal_weights_refute_no_contraction_that_holds(case):
+    """The diagonal does not dominate a row of the second cube, whose eigenvalues are low enough."""
+    uneven = GaussianMixture([[-1.0, 0.0], [1.0, 0.3], [0.2, 1.4]], 0.1, [0.98, 0.015, 0.005])
+    asked = dataclasses.replace(case, mixture=uneven)
+    outcomes = [one.decide().outcome for one in c46.basins(asked)]
+    assert outcomes == [Outcome.PROVED] * 18
+    assert Outcome.REFUTED in {one.decide().outcome for one in c46.basins(asked, factor=0.9)}

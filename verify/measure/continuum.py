@@ -16,7 +16,7 @@ from mixdyn import geometry
 from mixdyn.geometry.pairs import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof import Budget, Decision, Law, Outcome, Statement, Term, basis
-from mixdyn.proof.statement import of_law
+from mixdyn.proof.statement import least, most, of_law
 from mixdyn.support.checks import Array
 
 from ..ledger.case import Case
@@ -156,16 +156,46 @@ def walls(
             yield Statement.over(f"{name}, wall {end:+.3g} of axis {a}", law, into, *box, v)
 
 
+def positive_definite(matrix: Sequence[Sequence[Term]]) -> list[Term]:
+    """All positive exactly where a symmetric matrix is positive definite.
+
+    That is where every leading minor is positive (Sylvester). One of two rows or more is enclosed
+    badly, so that it may be left open where every row is dominated by its diagonal (Gershgorin),
+    which suffices, and by itself refutes nothing.
+    """
+    sizes = range(1, len(matrix) + 1)
+    first, *others = [_determinant([row[:k] for row in matrix[:k]]) for k in sizes]
+    if not others:
+        return [first]
+    dominated = least([_diagonal_lead(row, k) for k, row in enumerate(matrix)])
+    return [first, *(most([dominated, minor]) for minor in others)]
+
+
 def negative(axes: Sequence[int], rate: float = 0.0) -> list[Term]:
-    """Positive where the block of the Jacobian on these axes is below -rate (Gershgorin)."""
-    found = []
-    for a in axes:
-        row = -of_law("jacobian", a, a) - rate
-        for b in axes:
-            if b != a:
-                row = row - of_law("jacobian", a, b).apply("abs")
-        found.append(row)
-    return found
+    """All positive exactly where the block of the Jacobian on these axes is below -rate."""
+    return positive_definite(
+        [[-of_law("jacobian", a, b) - (rate if a == b else 0.0) for b in axes] for a in axes]
+    )
+
+
+def _diagonal_lead(row: Sequence[Term], k: int) -> Term:
+    """Its entry on the diagonal less the others' sizes."""
+    lead = row[k]
+    for j, beside in enumerate(row):
+        if j != k:
+            lead = lead - beside.apply("abs")
+    return lead
+
+
+def _determinant(matrix: Sequence[Sequence[Term]]) -> Term:
+    """By its first row."""
+    if len(matrix) == 1:
+        return matrix[0][0]
+    total = Term.of(0.0)
+    for k, one in enumerate(matrix[0]):
+        rest = _determinant([[*row[:k], *row[k + 1 :]] for row in matrix[1:]])
+        total = total - one * rest if k % 2 else total + one * rest
+    return total
 
 
 def node(
@@ -174,8 +204,8 @@ def node(
     """One equilibrium in the cube, which the flow does not leave, and the Jacobian below -rate."""
     d = len(law.axes)
     yield from walls(name, law, around(half, d), v)
-    for a, term in enumerate(negative(range(d), rate)):
-        yield Statement.over(f"{name}, Jacobian, row {a}", law, term, *around(half, d), v)
+    for a, term in enumerate(negative(range(d), rate), 1):
+        yield Statement.over(f"{name}, Jacobian, minor {a}", law, term, *around(half, d), v)
 
 
 def saddle(name: str, law: Law, half: float, v: tuple[float, float]) -> Iterator[Statement]:
@@ -188,8 +218,9 @@ def saddle(name: str, law: Law, half: float, v: tuple[float, float]) -> Iterator
     d = len(law.axes)
     box = around(half, d)
     yield from walls(name, law, box, v, outward=(0,))
-    for a, term in enumerate([of_law("jacobian", 0, 0), *negative(range(1, d))]):
-        yield Statement.over(f"{name}, Jacobian, row {a}", law, term, *box, v)
+    yield Statement.over(f"{name}, Jacobian, along", law, of_law("jacobian", 0, 0), *box, v)
+    for a, term in enumerate(negative(range(1, d)) if d > 1 else [], 1):
+        yield Statement.over(f"{name}, Jacobian across, minor {a}", law, term, *box, v)
 
 
 def nearest_gap(means: Array) -> Array:

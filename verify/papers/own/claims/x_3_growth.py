@@ -44,7 +44,6 @@ from mixdyn.geometry import Pair
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof import Statement
 from mixdyn.proof.statement import of_law
-from mixdyn.proof.statement import v as level
 from mixdyn.solvers.integrators import DormandPrince, integrate_ode
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
@@ -58,6 +57,7 @@ from verify.measure.continuum import (
     certified,
     dominated_tube,
     pair_law,
+    positive_definite,
     proof_window,
     variances,
 )
@@ -395,19 +395,20 @@ CLAIM.must_fail_narrowly(learned, "learned: (1 - {}) Λ", 0.5, growth=lambda les
 
 
 def in_tube(case: Case, room: float = 1.05) -> list[Statement] | None:
-    """Rows of the covariance of the means in a tube (Gershgorin). room: a factor on l^2/4."""
+    """No eigenvalue of the covariance of the means in a tube is above l^2/4. room: a factor on
+    l^2/4."""
     window = proof_window(case)
     box = None if window is None else dominated_tube(case, window, KAPPA)
     if window is None or box is None:
         return None
     law, axes = pair_law(case.mixture, window.pair), range(case.mixture.d)
-    found = []
-    for a in axes:
-        row = sum((of_law("covariance", a, b).apply("abs") for b in axes if b != a), 0.0 * level)
-        term = 0.25 * room * window.pair.length**2 - of_law("covariance", a, a) - row
-        v = variances(case, window.t)
-        found.append(Statement.over(f"covariance, row {a}", law, term, *box, v))
-    return found
+    most = 0.25 * room * window.pair.length**2
+    left = [[-of_law("covariance", a, b) + (most if a == b else 0.0) for b in axes] for a in axes]
+    v = variances(case, window.t)
+    return [
+        Statement.over(f"covariance, minor {k}", law, term, *box, v)
+        for k, term in enumerate(positive_definite(left), 1)
+    ]
 
 
 CLAIM.must_fail(certified(CLAIM, in_tube), "0.9 l²/(4v) - 1", room=0.9)
