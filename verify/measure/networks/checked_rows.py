@@ -72,11 +72,15 @@ def trials_of(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
                 _group(each),
                 each.name in own,
             )
-            for each in shipped()
-            if each.converged or each.recipe.startswith(_OF_LINES)
+            for each in compared()
         ]
 
     return case.memo("X14 trials", measure)
+
+
+def compared() -> list[Shipped]:
+    """Shipped networks that were trained to the end of their recipe or of arXiv 2406.09358's."""
+    return [each for each in shipped() if each.converged or each.recipe.startswith(_OF_LINES)]
 
 
 def _group(network: Shipped) -> str:
