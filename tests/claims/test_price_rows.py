@@ -81,12 +81,34 @@ def test_a_model_keeps_the_shares_that_its_price_allows():
     assert (found.hits / found.n > found.least).all()
     # The exact law of an event, by counting exact states.
     t = int(DDIM(50).grid(SCHEDULE).times[-2])
-    rng = np.random.default_rng(2)
-    y = MIXTURE.sample(40_000, rng)
-    y += math.sqrt(SCHEDULE.rho[t]) * rng.standard_normal(y.shape)
+    y = _exact_states(case, t)
     for (_, log_p, test), own in zip(trained.events(case, t), found.log_p, strict=True):
         assert log_p == own
         assert test(y).mean() == pytest.approx(math.exp(log_p), abs=0.015)
+
+
+def _exact_states(case, t, n=40_000):
+    rng = np.random.default_rng(2)
+    y = case.mixture.sample(n, rng)
+    return y + math.sqrt(SCHEDULE.rho[t]) * rng.standard_normal(y.shape)
+
+
+@pytest.mark.parametrize("t", [1, 6])
+def test_off_product_grids_a_cell_has_its_least_share(t):
+    unequal = GaussianMixture(RING.means, RING.sigma, [0.3, 0.1, 0.2, 0.2, 0.2])
+    case = small_case(unequal)
+    found = trained.events(case, t)
+    assert [name for name, _, _ in found] == ["heaviest mode", "lightest mode"]
+    y = _exact_states(case, t)
+    for (_, log_p, test), weight in zip(found, (0.3, 0.1), strict=True):
+        assert math.exp(log_p) <= weight
+        assert test(y).mean() >= math.exp(log_p) - 5.0 * math.sqrt(weight / len(y))
+        nearest = np.linalg.norm(y[:, None] - unequal.means, axis=2).argmin(axis=1)
+        assert (test(y) == (nearest == np.argmax(unequal.weights == weight))).all()
+
+
+def test_a_cell_of_modes_that_overlap_has_no_least_share():
+    assert trained.events(small_case(presets.ring(n=5, sigma=3.0)), 1) is None
 
 
 def test_the_grid_of_the_least_price_is_cheapest_and_no_other_is():

@@ -37,9 +37,9 @@ _FULL = 20
 class Covered:
     """A network's price with DDIM(eta = 1) on the papers' grid, and its last noisy states.
 
-    price : with the network. excess : recorded. d : dimension. names, log_p (E,), hits (E,) of n :
-    events, their exact probabilities and how many states are in them. reverse : mean cost of the
-    network's own paths, the divergence of X11.
+    price : with the network. excess : recorded. names, log_p (E,), hits (E,) of n : events, their
+    exact probabilities (off product grids the least that these can be) and how many states are in
+    them. reverse : mean cost of the network's own paths, the divergence of X11.
     """
 
     model: str
@@ -69,10 +69,11 @@ class Covered:
 
 def events(case: Case, t: int) -> list[tuple[str, float, Any]] | None:
     """(name, exact log probability at time t, test of y (n, d)) of the halves of every axis and of
-    the heaviest and the lightest mode's cell; None off product grids."""
+    the heaviest and the lightest mode's cell; off product grids of these two cells alone, with the
+    least that their probabilities can be, where that is positive. None where no event is left."""
     axes = case.mixture.product_axes()
     if axes is None:
-        return None
+        return None if case.mixture.covariance is not None else _nearest(case, t) or None
     std = math.sqrt(case.schedule.effective_variance(float(case.mixture.sigma))[t])
     cuts = [np.concatenate([[-np.inf], (v[:-1] + v[1:]) / 2, [np.inf]]) for v, _ in axes]
     inside = [
@@ -101,6 +102,29 @@ def events(case: Case, t: int) -> list[tuple[str, float, Any]] | None:
     return found
 
 
+def _nearest(case: Case, t: int) -> list[tuple[str, float, Any]]:
+    """States nearest to one mode. A state of mode k is nearer to mode j with probability
+    Phi(-l_kj/(2 std_k)), whatever the other modes: what is left of the sum over them is the least
+    share of its states that are nearest to it."""
+    mixture = case.mixture
+    found: list[tuple[str, float, Any]] = []
+    for name, k in (
+        ("heaviest", int(np.argmax(mixture.weights))),
+        ("lightest", int(np.argmin(mixture.weights))),
+    ):
+        std = math.sqrt(float(mixture.sigmas[k]) ** 2 + float(case.schedule.rho[t]))
+        length = np.linalg.norm(np.delete(mixture.means, k, axis=0) - mixture.means[k], axis=1)
+        share = float(mixture.weights[k]) * (1.0 - float(ndtr(-0.5 * length / std).sum()))
+        if share > 0.0:
+            found.append((f"{name} mode", math.log(share), _nearest_to(mixture.means, k)))
+    return found
+
+
+def _nearest_to(means: Array, k: int) -> Any:
+    half = 0.5 * np.square(means).sum(axis=1)
+    return lambda y: (y @ means.T - half).argmax(axis=1) == k
+
+
 def _half(axis: int, edge: float, below: bool) -> Any:
     return lambda y: (y[:, axis] < edge) == below
 
@@ -110,8 +134,7 @@ def _cell(low: Array, high: Array) -> Any:
 
 
 def covered(case: Case) -> list[Covered]:
-    """Of every network of the case's own problem, and every other whose problem is a product grid,
-    a line among them."""
+    """Of every network of the case's own problem, and on the standard problem of every other."""
     return case.memo("X13 networks", lambda: list(_covered(case)))
 
 
@@ -193,8 +216,8 @@ def network_prices(case: Case) -> dict[str, Any]:
     found = covered(case)
     if not found:
         raise NotApplicableError(
-            "shares of modes have closed forms on product grids and lines",
-            f"{case.mixture.N} modes in {case.mixture.d} dimensions that are neither",
+            "least shares of modes are known where these are isotropic and lie apart",
+            f"{case.mixture.N} modes in {case.mixture.d} dimensions that are or do not",
             "Look at another mixture.",
         )
     width = max(len(each.names) for each in found)

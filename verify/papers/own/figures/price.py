@@ -42,8 +42,8 @@ def draw(result: Result) -> Figure:
     )
     note = (
         "Learning: half the sum of (change of 1/rho) E |x0_hat - x0_network|^2 over exact states. "
-        "Events: both parts of every axis, the lightest and the heaviest mode. Guarantee: kl(exact "
-        "share || q) = price."
+        "Events: the lightest and the heaviest mode, on product grids both parts of every axis "
+        "too. Guarantee: kl(exact share || q) = price."
     )
     if (share[seen] < least[seen]).any():
         message = f"Networks pay {small:.2g} to {large:.2g} nats for learning"
@@ -54,8 +54,8 @@ FIGURE = FigureSpec(
     claims=("X13",),
     source="Our own, of result X13",
     title="Prices of trained networks by cause, and the shares that they guarantee",
-    caption="Left: KL(exact paths || the sampler's) of every shipped network whose problem is a "
-    "product grid or a line. Right: least shares by data processing against measured ones.",
+    caption="Left: KL(exact paths || the sampler's) of every shipped network. "
+    "Right: least shares by data processing against measured ones.",
     measure=network_prices,
     draw=draw,
 )
