@@ -66,8 +66,7 @@ class Recipe:
 # "interpolation" trains the network of arXiv 2406.09358 v1 (three residual blocks of width 128) as
 # "paper" does; "interpolation-reduced" takes one CPU core two minutes in one dimension.
 # "high-dimensional" (0.4 billion samples, 8 blocks of width 512) is a GPU's; its reduced form is of
-# the same kind (Fourier features, log-SNR conditioning of every block) and takes one core two
-# minutes.
+# the same kind (Fourier features, log-SNR conditioning of every block), for one core.
 RECIPES = MappingProxyType(
     {
         recipe.name: recipe

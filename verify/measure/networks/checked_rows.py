@@ -24,6 +24,7 @@ from .ddpm_ends import about, ddpm_ends
 from .models import Shipped, TrainedModel, load, shipped
 
 # The networks with which the sampler's numbers were chosen; all others show what it does elsewhere.
+# The last three are here since its early noise was chosen with them.
 CHOSEN_WITH = (
     *("grid-reduced-0", "grid-reduced-1", "unequal-reduced-0", "grid-T3000-reduced-0"),
     *("grid-sigma0.01-reduced-0", "grid-sigma0.05-reduced-0", "grid-sigma0.1-reduced-0"),

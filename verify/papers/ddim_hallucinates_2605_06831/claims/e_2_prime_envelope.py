@@ -38,7 +38,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"F4": "the envelope in the plane", "E.2": "the networks"},
     does_not_show=(
         "That longer training does not: what leaves the envelope is the network's error, and these "
-        "networks, of two minutes on one core, have much of it. In the plane (F4) networks that "
+        "networks, far from converged, have much of it. In the plane (F4) networks that "
         "were trained for longer stay inside."
     ),
 )
