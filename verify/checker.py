@@ -54,10 +54,18 @@ class _Place:
         self.logs = [w.log() for w in law["weights"]]
 
     def log_ratio(self, q: int, r: int) -> Any:
-        """log(gamma_q/gamma_r), in which every coordinate occurs once."""
-        apart = (a - b for a, b in zip(self.at[q], self.at[r], strict=True))
-        ahead = _dot(apart, self.z) - (self.energy[q] - self.energy[r])
-        return self.logs[q] - self.logs[r] + ahead / self.v
+        """log(gamma_q/gamma_r)."""
+        return self.log_powers(q, 1, r, -1)
+
+    def log_powers(self, *powers: int) -> Any:
+        """log(gamma_q^n gamma_r^m ...) of q, n, r, m, ..., in which every coordinate occurs once:
+        the normaliser cancels where the exponents sum to 0."""
+        modes, times = powers[::2], powers[1::2]
+        if sum(times) != 0:
+            raise ValueError("exponents sum to 0")
+        logs, energy = (_dot(times, [each[q] for q in modes]) for each in (self.logs, self.energy))
+        apart = [_dot(times, [self.at[q][k] for q in modes]) for k in range(len(self.z))]
+        return logs + (_dot(apart, self.z) - energy) / self.v
 
     @functools.cached_property
     def gamma(self) -> list[Any]:
@@ -102,7 +110,7 @@ class _Place:
             return numbers(rest[0])
         if name in ("z", "v"):
             return self.z[rest[0]] if name == "z" else self.v
-        if name in ("log_ratio", "mean", "covariance", "jacobian", "field"):
+        if name in ("log_ratio", "log_powers", "mean", "covariance", "jacobian", "field"):
             return getattr(self, name)(*rest)
         return (TWO | ONE)[name](*(self.value(part) for part in rest))
 

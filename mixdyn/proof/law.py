@@ -10,6 +10,7 @@ one term, of at most a known weight.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,9 +114,19 @@ class Local:
 
     def log_ratio(self, q: int, r: int) -> Interval:
         """log(gamma_q/gamma_r)."""
-        law = self.law
-        ahead = self._ahead(law.places[q] - law.places[r], law.halves[q] - law.halves[r])
-        return law.logs[q] - law.logs[r] + ahead / self.v
+        return self.log_powers(q, 1, r, -1)
+
+    def log_powers(self, *powers: int) -> Interval:
+        """log prod_q gamma_q^n_q of q, n_q, r, n_r, ..., whole numbers that sum to 0: what cancels
+        is gone before z comes in."""
+        law, pairs = self.law, [*zip(powers[::2], powers[1::2], strict=True)]
+        if sum(n for _, n in pairs) != 0:
+            raise ValueError(f"exponents of responsibilities sum to 0, not so in {powers}")
+        logs, places, halves = (
+            functools.reduce(operator.add, (each[q] * float(n) for q, n in pairs))
+            for each in (law.logs, law.places, law.halves)
+        )
+        return logs + self._ahead(places, halves) / self.v
 
     def _ahead(self, apart: Interval, halves: Interval) -> Interval:
         """Half of |y - mu_r|^2 - |y - mu_q|^2, from differences (..., k) and (...)."""

@@ -6,6 +6,7 @@ arithmetic. Its leaves are numbers and
     mean(a), field(a)          components of the mean field from the centre, and of m - y
     covariance(a, b), jacobian(a, b)      of Cov_gamma, and of Cov_gamma/v - I
     log_ratio(q, r)            log(gamma_q/gamma_r)
+    log_powers(q, n, r, m, ...)           log(gamma_q^n gamma_r^m ...), where n + m + ... = 0
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ FORMAT = 1  # of certificates
 _TWO = {"add": "__add__", "sub": "__sub__", "mul": "__mul__", "div": "__truediv__"}
 _TWO |= {"min": "minimum", "max": "maximum"}
 _ONE = {"neg": "__neg__", "abs": "abs", "exp": "exp", "log": "log", "tanh": "tanh", "sqrt": "sqrt"}
-_OF_LAW = ("mean", "field", "covariance", "jacobian", "log_ratio")
+_OF_LAW = ("mean", "field", "covariance", "jacobian", "log_ratio", "log_powers")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ v = Term(("v",))
 
 
 def of_law(name: str, *at: int) -> Term:
-    """mean, field, covariance, jacobian or log_ratio at axes or modes."""
+    """mean, field, covariance, jacobian, log_ratio or log_powers at axes or modes."""
     return Term((name, *at))
 
 

@@ -17,6 +17,7 @@ GRID = presets.grid()
 LENGTH = float(np.linalg.norm(GRID.means[12] - GRID.means[13]))
 LAW = Law.of(GRID, 0.5 * (GRID.means[12] + GRID.means[13]), LENGTH * np.eye(2)[::-1])
 LEVELS = (LENGTH**2 / 100.0, LENGTH**2 / 56.0)
+RECTANGLE = of_law("log_powers", 12, 1, 18, 1, 13, -1, 17, -1)
 
 
 def _statements() -> list[Statement]:
@@ -26,6 +27,7 @@ def _statements() -> list[Statement]:
     wide = (-0.012, 0.012)
     return [
         Statement.over("slope", LAW, slope - 1.0, wide, wide, LEVELS),
+        Statement.over("powers", LAW, 1e-6 + RECTANGLE, (-9.0, 9.0), (-9.0, 9.0), LEVELS),
         Statement.over("out", LAW, field, 0.01, wide, LEVELS),
         Statement.over("margin", LAW, margin - 7.0, (-0.5, 0.5), (-0.2, 0.2), LEVELS),
         Statement.over("pull", LAW, 0.1 - of_law("mean", 1).apply("abs"), wide, wide, LEVELS),
@@ -99,11 +101,13 @@ TAMPERED = {
     "the other wall": _side("out", 0, -0.01, -0.01),
     "the sign of a term": _set("slope", "term", ["neg", ["jacobian", 0, 0]]),
     "a larger margin": _set(
-        "margin", "term", ["sub", _statements()[2].term.tree[1], ["number", _hex(20.0)]]
+        "margin", "term", ["sub", _statements()[3].term.tree[1], ["number", _hex(20.0)]]
     ),
     "a sharper constant": _set(
         "spread", "term", ["sub", ["number", _hex(0.2 * LENGTH**4)], ["covariance", 0, 0]]
     ),
+    "powers that do not cancel": _set("powers", "term", ["log_powers", 12, 1, 18, 1, 13, -1]),
+    "powers of no rectangle": _set("powers", "term", ["log_powers", 12, 1, 18, 1, 13, -2]),
     "a function that does not exist": _set("plain", "term", ["eval", ["v"]]),
     "an axis that does not exist": _set("pull", "term", ["mean", 2]),
     "a tree cut short": _many("slope", lambda tree: tree[:-1]),

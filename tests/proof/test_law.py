@@ -61,6 +61,7 @@ def _exact(law: Law, point: list[float]) -> dict:
     return {
         "share": gamma[n - 1],
         "log_ratio": (gamma[0] / gamma[1]).log(),
+        "log_powers": (gamma[0] * gamma[1] / gamma[n - 1] ** 2).log(),
         "mean": sum(
             a * (b - arb(c)) for a, b, c in zip(first, m, law.centre.tolist(), strict=True)
         ),
@@ -78,7 +79,8 @@ def test_every_enclosure_contains_the_value_at_a_random_point_of_its_box(name):
         RNG.uniform(size=boxes.shape) * (boxes.hi - boxes.lo) + boxes.lo, boxes.lo, boxes.hi
     )
     arguments = {
-        "share": (len(law.means) - 1,), "log_ratio": (0, 1), "mean": (0,), "field": (last,),
+        "share": (len(law.means) - 1,), "log_ratio": (0, 1),
+        "log_powers": (0, 1, 1, 1, len(law.means) - 1, -2), "mean": (0,), "field": (last,),
         "covariance": (0, last), "jacobian": (last, last),
     }  # fmt: skip
     found = {key: [] for key in arguments}
@@ -117,6 +119,14 @@ def test_modes_that_matter_nowhere_are_one_term_and_still_counted():
     share = local.share(2)
     assert share.lo == 0.0
     assert 0.0 < share.hi < 1e-19
+
+
+def test_places_cancel_in_the_powers_of_a_rectangle():
+    law = Law.of(presets.grid(), [0.1, 0.2], np.eye(2))
+    found = law.over(Interval(np.array([[-9.0, -9.0, 0.01]]), np.array([[9.0, 9.0, 90.0]])))
+    assert found.log_powers(0, 1, 6, 1, 1, -1, 5, -1).abs().hi < 1e-9
+    with pytest.raises(ValueError, match="sum to 0"):
+        found.log_powers(0, 1, 6, 1)
 
 
 def test_a_basis_begins_with_the_direction_given():
