@@ -15,10 +15,7 @@ DEIS = {**LINEAR, "solver_order": 3}
 SMALL = "smalldiffusion:samples"
 
 SPREADS = {  # steps, settings, shares of the spreads 0.2 and 0.007 (None: not measured by hand)
-    # Differences in tables of single precision: worse with more steps.
     "diffusers:DEISMultistepScheduler 100": (100, DEIS, 1.003, None),
-    "diffusers:DEISMultistepScheduler 500": (500, DEIS, 1.069, None),
-    "diffusers:DEISMultistepScheduler 999": (999, DEIS, 1.14, None),
     "diffusers:LMSDiscreteScheduler": (50, LINEAR, 1.001, 0.561),
     "diffusers:FlowMatchHeunDiscreteScheduler": (50, {}, 1.001, 1.724),
     "azula:DDIMSampler": (64, {}, 0.890, 0.261),
@@ -47,6 +44,16 @@ def test_spreads_are_those_measured_by_hand(name):
     assert found[0] == pytest.approx(wide, abs=3e-3)
     if narrow is not None:
         assert found[1] == pytest.approx(narrow, abs=4e-3)
+
+
+def test_deis_of_order_three_gets_worse_with_more_steps():
+    """Differences in tables of single precision, whose last bits are the processor's: 1.064 and
+    1.217 on one, 1.069 and 1.14 on another."""
+    few, many = (
+        planned("diffusers:DEISMultistepScheduler", steps, DEIS).response([0.2])[1][0]
+        for steps in (500, 999)
+    )
+    assert 1.03 < few < 1.1 < many < 1.3
 
 
 MULTISTEP = ("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler")
