@@ -50,6 +50,7 @@ else:
 
 Row = dict[str, Any]
 EXIT_DRIFT, EXIT_ERROR = 1, 2
+SECONDS = 60.0  # of --certify, a claim
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -241,7 +242,8 @@ def _certify(wanted: list[str], case: Case, seconds: float, out: Path) -> int:
 
     entries = registry.select(registry.load_claims(), wanted)
     with terminal.status() as stage:
-        found = certify(entries, case, seconds, out, typer.echo, stage)
+        say = (lambda line: None) if is_quiet() else typer.echo
+        found = certify(entries, case, seconds, out, say, stage)
     return EXIT_DRIFT if found is Proof.REFUTED else 0
 
 
@@ -313,8 +315,11 @@ def main(  # noqa: PLR0917 - typer calls it by name
         ),
     ] = False,
     budget: Annotated[
-        float, typer.Option(help="Seconds of proving, a claim.", metavar="SECONDS")
-    ] = 60.0,
+        float | None,
+        typer.Option(
+            help="Seconds of proving, a claim.", metavar="SECONDS", show_default=f"{SECONDS:g}"
+        ),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Store the verdicts as the ones to reproduce.")
     ] = False,
@@ -372,6 +377,16 @@ def main(  # noqa: PLR0917 - typer calls it by name
         if n_random is not None:
             check_integer(n_random, "--random", 0, 1_000_000 if workers or scheduler else 10_000)
         alone = files.any() or figures
+        if budget is not None:
+            _refuse(not certify, "--budget is of the proofs of --certify", "no --certify beside it")
+            check_positive(budget, "--budget")
+        others = (json_file, subjects, n_random, search_claim, workers, scheduler)
+        _refuse(
+            certify and (figures or record or any(one is not None for one in others)),
+            "--certify proves claims on one problem and prints a line for each",
+            "--json, --random, --subjects, --search, --figures, --record, --workers or --scheduler "
+            "beside it",
+        )
         if search_claim is not None:
             _refuse(
                 bool(claims) or alone or n_random is not None,
@@ -398,8 +413,8 @@ def main(  # noqa: PLR0917 - typer calls it by name
         if not fresh:
             chosen = [dataclasses.replace(case, folder=out / "measured") for case in chosen]
         if certify:
-            check_positive(budget, "--budget")
-            raise typer.Exit(_certify(claims or [], chosen[0], budget, out))
+            seconds = SECONDS if budget is None else budget
+            raise typer.Exit(_certify(claims or [], chosen[0], seconds, out))
         if figures:
             make_folder(out)
             _draw(claims or [], chosen[0], out, json_file)

@@ -151,7 +151,8 @@ def check_command(asked: CheckOptions, as_json: str | None) -> None:
     show(print_diagnosis, diagnosis, as_json, words=words)
     if asked.certify:
         files = ["--mixture", asked.mixture, "--schedule", asked.schedule]
-        raise typer.Exit(run_beside("verify", ["--certify", *files]))
+        silent = ["--quiet"] if is_quiet() else []
+        raise typer.Exit(run_beside("verify", ["--certify", *files, *silent]))
 
 
 @app.command("audit", cls=OneLineCommand)

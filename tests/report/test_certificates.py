@@ -61,5 +61,42 @@ def test_check_goes_on_to_the_proofs_and_does_not_mix_them_with_json(tmp_path, m
     run = ["check", "two_modes", "--samples", "8", "--certify"]
     assert CliRunner().invoke(mixdyn, run).exit_code == 0
     assert asked == [("verify", ["--certify", "--mixture", "two_modes", "--schedule", "linear"])]
+    assert CliRunner().invoke(mixdyn, [*run, "--quiet"]).exit_code == 0
+    assert asked[1][1][-1] == "--quiet"
     refused = CliRunner().invoke(mixdyn, [*run, "--json"])
     assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ["--json"],
+        ["--random", "2"],
+        ["--subjects", "diffusers"],
+        ["--search", "A4.1"],
+        ["--figures"],
+        ["--record"],
+        ["--random", "2", "--workers", "2"],
+    ],
+    ids=" ".join,
+)
+def test_what_proofs_do_not_heed_is_refused_beside_them(tmp_path, beside):
+    asked = ["A4.1", "--certify", "--out", str(tmp_path / "proofs"), *beside]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 2
+    assert found.stderr.startswith("error: --certify proves claims on one problem")
+    assert not (tmp_path / "proofs").exists()
+
+
+def test_a_budget_without_proofs_is_refused(tmp_path):
+    found = CliRunner().invoke(app, ["A4.1", "--budget", "3", "--out", str(tmp_path / "proofs")])
+    assert found.exit_code == 2
+    assert "no --certify beside it" in found.stderr
+    assert not (tmp_path / "proofs").exists()
+
+
+def test_proofs_keep_quiet_when_asked(tmp_path):
+    asked = ["A4.1", "--certify", "--quiet", "--mixture", "grid", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, asked)
+    assert (found.exit_code, found.output) == (0, "")
+    assert (tmp_path / "certificates" / "A4.1.user.json").exists()
