@@ -28,6 +28,7 @@ from .sampling import WAYS, Way, counted, draw, kind_of, path_of, read_saved, un
 from .watching import LEVELS
 
 TRIANGLES = 3
+OWN_PROBLEMS = "The images are a problem of their own: see standard."
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from mixdyn.retraining.generations import read_json
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import FileError
-from mixdyn.support.statistics import VERDICT_MISS, VERDICT_STDS, Proportion
+from mixdyn.support.statistics import DISPLAY_STDS, VERDICT_MISS, VERDICT_STDS, Proportion
 
 from ...data.saved import words_on_code
 from ...data.saved.images import IMAGES
 from ...ledger.relations import Comparison, Outcome, Statistical
+from ...ledger.sides import Facts, NotApplicable, Part
+from ...ledger.verdict import Origin
 from .quality import Quality, quality, rows_of
 from .recursing import FORMAT
 from .sampling import unpacked
@@ -74,6 +76,22 @@ class Runs:
         """The recursion with a filter, of the first seed."""
         return next((run for run in self.runs if run.filter == filter_), None)
 
+    @property
+    def compared(self) -> list[Run]:
+        """The recursions whose filters are compared: at random first, then by Hal."""
+        return [run for name in ("random", "hal") if (run := self.of(name)) is not None]
+
+    @property
+    def shared(self) -> int:
+        """How many generations both of these have; 0 where one is missing."""
+        lengths = [len(run.generations) for run in self.compared]
+        return min(lengths) if len(lengths) == 2 else 0
+
+    def last(self) -> tuple[int, Generation, Generation]:
+        """Number of the last generation that both have, and what it is under each."""
+        random, hal = (run.generations[self.shared - 1] for run in self.compared)
+        return self.shared, random, hal
+
     def renamed(self, names: dict[str, str]) -> Runs:
         """The same generations under other filters' names: a negative control."""
         runs = tuple(replace(run, filter=names.get(run.filter, run.filter)) for run in self.runs)
@@ -108,6 +126,31 @@ def saved_runs(name: str, folder: Path = IMAGES) -> Runs | None:
         for run in held["runs"]
     ]
     return Runs(held["about"], tuple(runs))
+
+
+def under_both(name: str, takes: str) -> Runs | NotApplicable:
+    """The saved recursions on `name`, with two generations at least under both filters: all train
+    the first on real images. takes : how long they do, in words."""
+    held = saved_runs(name)
+    if held is None or held.shared < 2:
+        return NotApplicable(
+            f"Not run, or not yet under both filters: `python -m verify.measure.images.recursing "
+            f"{name}` takes {takes} and goes on where it stopped."
+        )
+    return held
+
+
+def told(found: Runs) -> Iterator[Part]:
+    """Where the numbers of recursions come from, and what of three generations was not run."""
+    yield Facts(
+        model="three generations of U-Nets",
+        witness=lambda _: {"command": found.about["command"]},
+        seed=found.compared[-1].seed,
+        origin=Origin.STORED,
+    )
+    yield found.in_words()
+    if found.shared < 3:
+        yield "Not run: the third generation."
 
 
 def _generation(held: dict[str, Any]) -> Generation:
@@ -148,7 +191,7 @@ def compare_values(name: str, larger: float, smaller: float, error: float, n: in
         n_held=n if larger > smaller else 0,
         excess=excess,
         tightness=smaller / larger if larger else None,
-        interval=(larger - 1.96 * error, larger + 1.96 * error),
+        interval=(larger - DISPLAY_STDS * error, larger + DISPLAY_STDS * error),
         resolution=VERDICT_STDS * error,
     )
 
@@ -169,8 +212,3 @@ def operating_levels(right: Array, kept: float) -> tuple[float, float, float]:
 def removed_at(wrong: Array, level: float) -> Proportion:
     """The share of the hallucinations whose Hal lies above a level."""
     return Proportion(int((wrong > level).sum()), len(wrong))
-
-
-def shared(runs: Sequence[Run | None]) -> int:
-    """How many generations all of these recursions have."""
-    return min((len(run.generations) for run in runs if run is not None), default=0)

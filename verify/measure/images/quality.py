@@ -21,7 +21,7 @@ from mixdyn.geometry import squared_distances
 from mixdyn.images.generators import digits
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
-from mixdyn.support.statistics import Proportion
+from mixdyn.support.statistics import DISPLAY_STDS, Proportion
 
 _HIDDEN, _TRAINED, _SEED = 64, 1_200, 0
 _NEIGHBOUR, _RESAMPLED = 3, 60
@@ -88,7 +88,7 @@ def frechet_interval(one: Array, other: Array, seed: int) -> tuple[float, float]
     """95 % limits of FID, of samples drawn again with replacement, about the value itself."""
     rng = np.random.default_rng(seed)
     again = [frechet(one[rng.integers(len(one), size=len(one))], other) for _ in range(_RESAMPLED)]
-    half = 1.96 * float(np.std(again, ddof=1))
+    half = DISPLAY_STDS * float(np.std(again, ddof=1))
     value = frechet(one, other)
     return value - half, value + half
 
@@ -114,6 +114,11 @@ class Quality:
     precision: Proportion
     recall: Proportion
     agreed: Proportion
+
+    @property
+    def fid_error(self) -> float:
+        """Standard error of FID."""
+        return (self.fid_to - self.fid_from) / (2.0 * DISPLAY_STDS)
 
     def cells(self) -> Iterator[float | int]:
         """For a table, as `COLUMNS`."""

@@ -21,6 +21,7 @@ Source: arXiv 2605.06831 v1, F.2 and figure E.10
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,16 @@ from verify.ledger.relations import Comparison, Outcome
 from verify.ledger.sides import Facts, NotApplicable, Part
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Hypothesis, Origin, Table
-from verify.measure.images.counts import Drawn, by_name, drawn, in_words, planned, pooled
+from verify.measure.images.counts import (
+    OWN_PROBLEMS,
+    TRIANGLES,
+    Drawn,
+    by_name,
+    drawn,
+    in_words,
+    planned,
+    pooled,
+)
 from verify.measure.images.midpoints import midpoint_slopes
 from verify.measure.images.watching import LEVELS
 from verify.measure.networks.order import compare_independent
@@ -73,9 +83,7 @@ def _both(found: Images, few: str) -> list[tuple[Drawn, Drawn]]:
     return [(one, other) for one, other in pairs if one is not None and other is not None]
 
 
-@CLAIM.learned(
-    unit="images", of=on_standard(measured, "The images are a problem of their own: see standard.")
-)
+@CLAIM.learned(unit="images", of=on_standard(measured, OWN_PROBLEMS))
 def wrong_counts(
     case: Case, images: Images, change: Callable[[Images], Images] = lambda images: images
 ) -> Iterator[Part]:
@@ -146,7 +154,7 @@ def _rates(found: Images) -> Table:
 
 def _sides(one: Drawn) -> tuple[Any, Any]:
     total = one.counts.sum(axis=1)
-    return total < 3, total > 3
+    return total < TRIANGLES, total > TRIANGLES
 
 
 def _decided(found: Images) -> Table:
@@ -187,8 +195,6 @@ def _slopes(case: Case, found: Images) -> Iterator[Table]:
 
 def _exchanged(found: Images) -> Images:
     """DDIM's and DDPM's images under each other's names."""
-    from dataclasses import replace
-
     names = {FEW: EVERY, EVERY: FEW, MORE: MORE}
     return [replace(one, sampler=names.get(one.sampler, one.sampler)) for one in found]
 

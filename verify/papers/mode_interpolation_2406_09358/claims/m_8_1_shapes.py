@@ -28,7 +28,7 @@ from verify.ledger.relations import Comparison, Outcome
 from verify.ledger.sides import Facts, NotApplicable, Part, Side
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Origin, Table
-from verify.measure.images.counts import Drawn, drawn, in_words
+from verify.measure.images.counts import OWN_PROBLEMS, Drawn, drawn, in_words
 from verify.measure.images.generations import operating_levels, removed_at
 from verify.measure.images.sampling import WINDOWS
 from verify.measure.interpolation.separation import area
@@ -40,7 +40,7 @@ CLAIM = Claim.from_docstring(
     rests_on={"M5": "Hal, on images"},
     does_not_show=(
         "What another network does, or one trained as long as the paper's: there is one, small and "
-        "trained for an hour of one core. That Hal finds images whose shapes are ill drawn and not "
+        "of 6,000 steps. That Hal finds images whose shapes are ill drawn and not "
         "repeated: they count among the others."
     ),
 )
@@ -63,9 +63,7 @@ def measured(case: Case) -> Drawn | NotApplicable:
     return found[0]
 
 
-@CLAIM.learned(
-    unit="images", of=on_standard(measured, "The images are a problem of their own: see standard.")
-)
+@CLAIM.learned(unit="images", of=on_standard(measured, OWN_PROBLEMS))
 def detector(
     case: Case, images: Drawn, change: Callable[[Drawn], Drawn] = lambda images: images
 ) -> Iterator[Part]:

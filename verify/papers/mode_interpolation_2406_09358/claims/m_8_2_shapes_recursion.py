@@ -18,10 +18,11 @@ from typing import Any
 
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.sides import Facts, NotApplicable, Part
+from verify.ledger.sides import NotApplicable, Part
 from verify.ledger.standard import on_standard
-from verify.ledger.verdict import Origin, Table
-from verify.measure.images.generations import Runs, saved_runs, shared
+from verify.ledger.verdict import Table
+from verify.measure.images.counts import OWN_PROBLEMS
+from verify.measure.images.generations import Runs, told, under_both
 from verify.measure.networks.order import compare_order
 
 CLAIM = Claim.from_docstring(
@@ -37,41 +38,19 @@ CLAIM = Claim.from_docstring(
 
 
 def measured(case: Case) -> Runs | NotApplicable:
-    """The saved recursions, with at least two generations under both filters."""
-    held = saved_runs("shapes")
-    if held is None or shared([held.of("random"), held.of("hal")]) < 2:
-        return NotApplicable(
-            "Not run: `python -m verify.measure.images.recursing shapes` takes hours of a core."
-        )
-    if None in (held.of("random"), held.of("hal")):
-        return NotApplicable("Not run yet under both filters; it goes on where it stopped.")
-    return held
+    """The saved recursions."""
+    return under_both("shapes", "hours of a core")
 
 
-@CLAIM.learned(
-    unit="images", of=on_standard(measured, "The images are a problem of their own: see standard.")
-)
+@CLAIM.learned(unit="images", of=on_standard(measured, OWN_PROBLEMS))
 def filters(
     case: Case, held: Runs, change: Callable[[Runs], Runs] = lambda held: held
 ) -> Iterator[Part]:
     """Random filtering against Hal in the last generation that both have."""
     found = change(held)
-    random, hal = found.of("random"), found.of("hal")
-    if random is None or hal is None:
-        yield NotApplicable("A filter is missing.")
-        return
-    last = shared([random, hal]) - 1
-    name = f"generation {last + 1}: random above Hal"
-    yield compare_order(name, random.generations[last].rate, hal.generations[last].rate)
-    yield Facts(
-        model="three generations of U-Nets",
-        witness=lambda _: {"command": found.about["command"]},
-        seed=hal.seed,
-        origin=Origin.STORED,
-    )
-    yield found.in_words()
-    if last < 2:
-        yield "Not run: the third generation."
+    k, random, hal = found.last()
+    yield compare_order(f"generation {k}: random above Hal", random.rate, hal.rate)
+    yield from told(found)
     yield lambda: _table(found)
 
 

@@ -21,16 +21,15 @@ from typing import Any
 
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.sides import Facts, NotApplicable, Part
+from verify.ledger.sides import NotApplicable, Part
 from verify.ledger.standard import on_standard
-from verify.ledger.verdict import Origin, Table
-from verify.measure.images.counts import drawn
+from verify.ledger.verdict import Table
+from verify.measure.images.counts import OWN_PROBLEMS, drawn
 from verify.measure.images.generations import (
-    Generation,
     Runs,
     compare_values,
-    saved_runs,
-    shared,
+    told,
+    under_both,
 )
 from verify.measure.images.quality import (
     COLUMNS,
@@ -55,42 +54,23 @@ CLAIM = Claim.from_docstring(
 
 
 def measured(case: Case) -> Runs | NotApplicable:
-    """The saved recursions, with at least two generations under both filters."""
-    held = saved_runs("digits")
-    if held is None or None in (held.of("random"), held.of("hal")):
-        return NotApplicable(
-            "Not run: `python -m verify.measure.images.recursing digits` takes an hour of a core."
-        )
-    return held
+    """The saved recursions."""
+    return under_both("digits", "an hour of a core")
 
 
-@CLAIM.learned(
-    unit="digits", of=on_standard(measured, "The images are a problem of their own: see standard.")
-)
+@CLAIM.learned(unit="digits", of=on_standard(measured, OWN_PROBLEMS))
 def filters(
     case: Case, held: Runs, change: Callable[[Runs], Runs] = lambda held: held
 ) -> Iterator[Part]:
     """Random filtering against Hal in the last generation that both have."""
     found = change(held)
-    random, hal = found.of("random"), found.of("hal")
-    if random is None or hal is None:
-        yield NotApplicable("A filter is missing.")
-        return
-    last = shared([random, hal]) - 1
-    one, other = random.generations[last].quality, hal.generations[last].quality
-    error = math.hypot(*((q.fid_to - q.fid_from) / (2.0 * 1.96) for q in (one, other)))
-    name = f"FID of generation {last + 1}: random above Hal"
+    k, random, hal = found.last()
+    one, other = random.quality, hal.quality
+    error = math.hypot(one.fid_error, other.fid_error)
+    name = f"FID of generation {k}: random above Hal"
     yield compare_values(name, one.fid, other.fid, error, one.n)
     yield {"accuracy of the classifier on unseen real digits": classifier().accuracy.rate}
-    yield Facts(
-        model="three generations of U-Nets",
-        witness=lambda _: {"command": found.about["command"]},
-        seed=hal.seed,
-        origin=Origin.STORED,
-    )
-    yield found.in_words()
-    if last < 2:
-        yield "Not run: the third generation."
+    yield from told(found)
     yield lambda: _table(case, found)
 
 
@@ -101,13 +81,9 @@ def _table(case: Case, found: Runs) -> Table:
     for one in drawn(case, "digits"):
         rows.append([one.network, 1, *quality(rows_of(one.pixels), one.labels).cells()])
     for run in found.runs:
-        rows += [[run.filter, k, *_cells(g)] for k, g in enumerate(run.generations, 1)]
+        rows += [[run.filter, k, *g.quality.cells()] for k, g in enumerate(run.generations, 1)]
     caption = "Digits against real ones, 95 % intervals; FID of finite samples is too large"
     return Table(caption, ("filter", "generation", *COLUMNS), rows)
-
-
-def _cells(generation: Generation) -> list[float | int]:
-    return [*generation.quality.cells()]
 
 
 CLAIM.must_fail(

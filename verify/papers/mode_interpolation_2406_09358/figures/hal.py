@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mixdyn.support.numbers import show_share
+from mixdyn.support.statistics import DISPLAY_STDS
 from verify.measure.interpolation.hal_populations import hal_populations
 
 from ....drawing.spec import FigureSpec, Result
@@ -44,7 +45,7 @@ def _sweep(ax: Axes, result: Result) -> None:
         ax.errorbar(
             result["windows"],
             result["area"][k],
-            yerr=1.96 * result["error"][k],
+            yerr=DISPLAY_STDS * result["error"][k],
             color=look.color,
             marker=look.marker,
             ms=3.0,

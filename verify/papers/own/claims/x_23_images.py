@@ -29,6 +29,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Table
+from verify.measure.images.counts import OWN_PROBLEMS
 from verify.measure.images.empirical import (
     TRAINED,
     Errors,
@@ -48,11 +49,10 @@ CLAIM = Claim.from_docstring(
     ),
 )
 
-_ELSEWHERE = "The images are a problem of their own: see standard."
 _NEAR, _ERRORS = 0.01, 5.0
 
 
-@CLAIM.sampled(unit="images", of=on_standard(copies, _ELSEWHERE))
+@CLAIM.sampled(unit="images", of=on_standard(copies, OWN_PROBLEMS))
 def memorises(
     case: Case, found: dict[str, Any], moved: float = 0.0, spoilt: int = 0
 ) -> Iterator[Part]:
@@ -76,7 +76,7 @@ def networks(case: Case) -> Networks | NotApplicable:
     return [(name, prediction_errors(case, name)) for name in names]
 
 
-@CLAIM.learned(unit="levels", of=on_standard(networks, _ELSEWHERE))
+@CLAIM.learned(unit="levels", of=on_standard(networks, OWN_PROBLEMS))
 def interpolates(
     case: Case,
     found: Networks,
