@@ -17,7 +17,7 @@ from .measuring import Tally
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 _HEAD = """# Runs that are killed, short of disk, shut out or doubled
 
-Measured by `python -m tests.faults --record`, which forks each command, strikes it, looks at every
+Measured by `{command}`, which forks each command, strikes it, looks at every
 file, and gives the same command again. A kill is SIGKILL, at a random moment or right before a
 random touch of a file, in turn; a disk is full after a number of pages, spread from one to one too
 few; a folder is read-only by its mount; two runs begin in one folder at once.
@@ -43,6 +43,15 @@ def table(kills: int, disks: int, chosen: Sequence[Command]) -> Iterator[tuple[s
         except PermissionError as error:
             print(f"{command.name}: no disk of a few pages: {error}", flush=True)
         yield command.name, "two at once", measuring.two_at_once(command, 2)
+
+
+def page(lines: Sequence[str], asked: Sequence[str]) -> str:
+    """What is recorded: the table, by which command it was made, and what is not in it."""
+    seen = {row.split(" | ")[0].lstrip("| ") for row in lines}
+    left = [command.name for command in COMMANDS if command.name not in seen]
+    rest = f"\nNot measured: {', '.join(left)}.\n" if left else ""
+    command = " ".join(["python -m tests.faults", *asked])
+    return _HEAD.replace("{command}", command) + "\n".join(lines) + "\n" + rest
 
 
 def line(name: str, fault: str, tally: Tally) -> str:
@@ -71,7 +80,7 @@ def main() -> int:
         bad += tally.half + tally.left + tally.lost + (tally.struck - tally.equal)
         bad += tally.struck - tally.clear
     if asked.record:
-        PAGE.write_text(_HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+        PAGE.write_text(page(lines, sys.argv[1:]), encoding="utf-8")
     return int(bad > 0)
 
 
