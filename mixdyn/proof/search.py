@@ -111,6 +111,7 @@ class _Nodes:
         return first
 
     def text(self) -> str:
+        """The tree, see `leaves`."""
         waiting, found = [0], []
         while waiting:
             node = waiting.pop()
@@ -167,23 +168,25 @@ def decide(
         wrong = _bound(statement, np.stack([centres, centres], axis=-1)).hi <= 0.0
         if wrong.any():
             return found(Outcome.REFUTED, point=centres[np.argmax(wrong)])
-        axes = np.argmax(np.ptp(boxes, axis=-1) / size, axis=1)
-        rows = np.arange(len(at))
-        cut = 0.5 * (boxes[rows, axes, 0] + boxes[rows, axes, 1])
-        whole_still = (cut <= boxes[rows, axes, 0]) | (cut >= boxes[rows, axes, 1])
+        axes, halves, thin = _halved(boxes, size)
         spent = time.perf_counter() - begun
-        if (
-            whole_still.any()
-            or looked + waiting + 2 * len(at) > limit.boxes
-            or (spent > limit.seconds)
-        ):
+        if thin or looked + waiting + len(halves) > limit.boxes or spent > limit.seconds:
             return found(Outcome.UNDECIDED, worst=boxes[order[0]])
         first = nodes.cut(at, axes)
-        halves = np.repeat(boxes, 2, axis=0)
-        halves[2 * rows, axes, 1] = halves[2 * rows + 1, axes, 0] = cut
         stack.append((np.stack([first, first + 1], axis=1).ravel(), halves))
-        waiting += 2 * len(at)
+        waiting += len(halves)
     return found(Outcome.PROVED, tree=nodes.text())
+
+
+def _halved(boxes: Array, size: Array) -> tuple[IntArray, Array, bool]:
+    """Of boxes (n, k, 2), each cut across its widest side over size (k,): those sides (n,), the
+    halves (2n, k, 2), lower ones first, and whether a side holds no double to cut it at."""
+    axes, rows = np.argmax(np.ptp(boxes, axis=-1) / size, axis=1), np.arange(len(boxes))
+    low, high = boxes[rows, axes].T
+    cut = 0.5 * (low + high)
+    halves = np.repeat(boxes, 2, axis=0)
+    halves[2 * rows, axes, 1] = halves[2 * rows + 1, axes, 0] = cut
+    return axes, halves, bool(((cut <= low) | (cut >= high)).any())
 
 
 def _bound(statement: Statement, boxes: Array) -> Interval:

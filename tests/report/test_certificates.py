@@ -54,6 +54,15 @@ def test_a_budget_is_positive(tmp_path, wrong):
     assert "--budget" in found.output
 
 
+@pytest.mark.parametrize("beside", [["--random", "3"], ["--figures"], ["--record"]])
+def test_proofs_are_of_one_problem_and_nothing_beside(tmp_path, beside):
+    asked = ["C4.3", "--certify", "--out", str(tmp_path), *beside]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 2
+    assert "--certify proves" in found.output
+    assert not list(tmp_path.iterdir())
+
+
 def test_check_goes_on_to_the_proofs_and_does_not_mix_them_with_json(tmp_path, monkeypatch):
     asked = []
     module = sys.modules["mixdyn.cli.main"]
