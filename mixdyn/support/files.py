@@ -171,6 +171,21 @@ def _name(file: int, path: Path) -> None:
         os.close(here)
 
 
+def lock(held: int, rule: str, received: str) -> None:
+    """Keep an open file or folder to this run until it is closed. FileError by that rule, and the
+    file is closed, where another run keeps it; nothing where the system or its disk has no locks.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise FileError(rule, received, "Wait for it or choose another folder.") from None
+    except (ImportError, OSError):
+        pass
+
+
 @contextlib.contextmanager
 def one_run_in(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Inside the block no other run is in such a block with this folder; FileError where one is.
@@ -180,23 +195,12 @@ def one_run_in(folder: str | os.PathLike[str]) -> Iterator[None]:
     """
     place = as_path(folder)
     try:
-        import fcntl
-
-        held = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-    except (ImportError, OSError):
+        held = os.open(place, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
         yield
         return
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(held)
-        raise FileError(
-            "one run at a time goes on in a folder",
-            f"{clipped(place)}, in which another is under way",
-            "Wait for it or choose another folder.",
-        ) from None
-    except OSError:
-        pass
+    rule = "one run at a time goes on in a folder"
+    lock(held, rule, f"{clipped(place)}, in which another is under way")
     try:
         yield
     finally:

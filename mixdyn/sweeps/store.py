@@ -17,12 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..support.errors import FileError
-from ..support.files import as_path, clipped
-
-try:
-    import fcntl
-except ImportError:  # a system without: two runs in one file are then not told of each other
-    fcntl = None  # type: ignore[assignment]
+from ..support.files import as_path, clipped, lock
 
 _DIGEST, _KEY = 16, 24  # hexadecimal digits
 _HEAD = _DIGEST + _KEY + 2
@@ -95,11 +90,7 @@ class RowStore:
                 self._synced = time.monotonic()
         except OSError as error:
             os.ftruncate(self._file, self._end)
-            raise FileError(
-                "the rows that are finished must fit the disk",
-                f"{clipped(self.path)} ({error.strerror})",
-                "Make room: what is kept stays, and the same command goes on.",
-            ) from None
+            raise no_room(self.path, error) from None
         for key, line in lines.items():
             self._at[key] = self._end, len(line)
             self._end += len(line)
@@ -113,18 +104,8 @@ class RowStore:
                 f"{clipped(self.path)} ({error.strerror})",
                 "Choose another folder.",
             ) from None
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            raise FileError(
-                "one run at a time adds to a file of rows",
-                f"{clipped(self.path)}, which another run is filling",
-                "Wait for it or choose another folder.",
-            ) from None
-        except OSError:  # a file system without locks
-            pass
+        rule = "one run at a time adds to a file of rows"
+        lock(file, rule, f"{clipped(self.path)}, which another run is filling")
         return file
 
     def _read(self) -> int:
@@ -143,6 +124,15 @@ class RowStore:
                     self._at[key] = end, len(line)
                 end += len(line)
         return end
+
+
+def no_room(path: Path, error: OSError) -> FileError:
+    """What to raise where a file of rows cannot be added to."""
+    return FileError(
+        "the rows that are finished must fit the disk",
+        f"{clipped(path)} ({error.strerror})",
+        "Make room: what is kept stays, and the same command goes on.",
+    )
 
 
 def _line(key: str, row: Any) -> bytes:

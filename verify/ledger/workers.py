@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mixdyn.kernels import compiling
+from mixdyn.sweeps.executors import THREADS, environment
 
 from .case import Case
 from .registry import Entry, load_claims
@@ -32,8 +33,6 @@ from .sources import digest_of
 
 Row = dict[str, Any]
 Load = Callable[[], Sequence[Entry]]
-# Several threads of a worker would wait for the cores of the others.
-_ONE_THREAD = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +124,8 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         given = theirs, load, cases, shared, ahead
         self.process = context.Process(target=_work, args=given, daemon=True)
-        with _environment(dict.fromkeys(_ONE_THREAD, "1")):
+        # Several threads of a worker would wait for the cores of the others.
+        with environment(dict.fromkeys(THREADS, "1")):
             self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -149,17 +149,6 @@ class _Worker:
         self.process.terminate()
         self.process.join()
         self.pipe.close()
-
-
-@contextlib.contextmanager
-def _environment(changed: dict[str, str]) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 class _Crew:

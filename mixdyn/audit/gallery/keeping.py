@@ -11,6 +11,7 @@ from ...support.errors import FileError
 from ...support.files import as_path, clipped, write_text
 from ...sweeps.executors import Executor, Here, Processes
 from ...sweeps.shards import Shard, key_of
+from ...sweeps.store import no_room
 from ..adapters import Offer
 from .rows import COUNTS, Network, Row, key, rows_of
 
@@ -104,11 +105,7 @@ def _append(path: Path, rows: Sequence[Row]) -> None:
         with path.open("a", encoding="utf-8") as handle:
             handle.writelines(f"{_line(row)}\n" for row in rows)
     except OSError as error:
-        raise FileError(
-            "the rows that are finished must fit the disk",
-            f"{clipped(path)} ({error.strerror})",
-            "Make room: what is kept stays, and the same command goes on.",
-        ) from None
+        raise no_room(path, error) from None
 
 
 def _line(row: Row) -> str:
