@@ -211,7 +211,7 @@ def test_the_closed_form_row_rejects_a_fall_a_little_steeper_than_measured(rows,
 
 @pytest.fixture
 def row(ledger, standard_case):
-    return ledger.row("M1 (2)", standard_case)
+    return ledger.rows("M1 (2)", standard_case)[Basis.EXACT]
 
 
 def test_the_papers_own_lines_refute_the_statement_in_a_row_of_their_own(row):
@@ -250,6 +250,20 @@ def test_the_statement_holds_in_continuous_time_and_with_twice_the_steps(row):
     finer = kinds["outside every mode, DDPM of twice the steps"]
     assert finer.outcome is Outcome.HOLDS
     assert finer.tightness < 0.1
+
+
+def test_ddim_is_proved_to_leave_more_than_the_tail_on_every_line(ledger, standard_case, row):
+    proved = ledger.rows("M1 (2)", standard_case)[Basis.CERTIFIED]
+    assert proved.verdict is Outcome.FAILS
+    assert proved.n_held == 0
+    known = {line[0].removeprefix("modes at "): line[2] for line in row.tables[0].rows}
+    for places in ("1-2-3", "1-2-4", "1-2", "1-2-4-5"):
+        least, most = (
+            proved.numbers[f"{places}, DDIM, every step: at {end}"] for end in ("least", "most")
+        )
+        assert 1.97e-9 < least <= known[places] <= most < 1.02 * least
+        assert proved.numbers[f"{places}, DDIM, 50 quadratic steps: at least"] > 2.0 * most
+    assert all(control.verdict is Outcome.FAILS for control in proved.mutants)
 
 
 def test_its_control_is_a_tail_just_too_small(row):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.learned import LearnedScore
+from mixdyn import learned
 from mixdyn.learned.architecture import sinusoids
 from mixdyn.learned.loading import SizedModel
 from mixdyn.problem.schedule import NoiseSchedule
@@ -38,7 +38,8 @@ def enclosed(score: Any) -> EnclosedNetwork:
     model, of which nothing is known but its values."""
     if isinstance(score, SizedModel):
         score = score.model
-    if not isinstance(score, LearnedScore) or score.weights.architecture.kind != "mlp":
+    known = learned.available() and isinstance(score, learned.LearnedScore)
+    if not known or score.weights.architecture.kind != "mlp":
         raise NotApplicableError(
             "only a residual MLP whose weights are known can be enclosed",
             type(score).__name__,

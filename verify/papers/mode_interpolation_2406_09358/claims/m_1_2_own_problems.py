@@ -11,7 +11,9 @@ Measured: the probability itself, for DDPM from the law of its chain, coordinate
     the noise.
 Predicted: at most $P(|z| > 6) = 1.97 \cdot 10^{-9}$. The law of the chain agrees with a quadrature
     of other arithmetic.
-Evidence: exact up to a quadrature that keeps the mass to 1e-9 a step; nothing is drawn.
+Evidence: exact up to a quadrature that keeps the mass to 1e-9 a step; nothing is drawn. Certified
+    of DDIM: normal probabilities of starts that provably end on one side of a place, which refute
+    the statement on a line where they add up to more than the tail; of 50 quadratic steps too.
 Source: arXiv 2406.09358 v1, section 3
 """
 
@@ -22,13 +24,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from mixdyn.problem.schedule import TimeGrid
 from mixdyn.support.checks import Array
 from mixdyn.support.numbers import Log10
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.standard import is_standard
-from verify.ledger.verdict import Table
+from verify.ledger.verdict import Basis, Table
+from verify.measure.continuum import NO_TOLERANCE
 from verify.measure.interpolation.networks import (
     exact_chain_of,
     exact_chains,
@@ -51,12 +55,15 @@ from verify.measure.interpolation.problems import (
     schedule,
 )
 from verify.measure.outside_modes import Line, tail_mass
+from verify.measure.paths import DDIM_STEPS
+from verify.measure.proved_ends import proved_on_line
 
 CLAIM = Claim.from_docstring(
     __doc__,
     id="M1 (2)",
     short="the paper's own lines",
     rests_on={"M1": "on the paper's own problems"},
+    no_narrow_control={Basis.CERTIFIED: NO_TOLERANCE},
     does_not_show=(
         "How much a learned score leaves on these lines: see M2. Nor that steps must leave more "
         "than the tail: twice as many leave less."
@@ -164,3 +171,46 @@ def _tail_too_small(case: Case) -> dict[str, dict[str, float]]:
 
 
 CLAIM.must_fail_each(tails, _tail_too_small)
+
+
+# -- DDIM, proved --------------------------------------------------------------------------------
+
+
+def _proved(case: Case) -> dict[str, Array]:
+    """Bounds on the probability outside every mode, (lines, 2), by sampler."""
+    T, far = schedule().T, HALLUCINATION * SIGMA
+    grids = {
+        "DDIM, every step": TimeGrid.full(T),
+        f"DDIM, {DDIM_STEPS} quadratic steps": TimeGrid.quadratic(T, DDIM_STEPS),
+    }
+    lines = [modes_at(places) for places in LINES]
+
+    def build() -> dict[str, Array]:
+        return {
+            name: np.array([proved_on_line(line, schedule(), grid, far, far) for line in lines])
+            for name, grid in grids.items()
+        }
+
+    return case.memo("M1 (2) proved", build)
+
+
+@CLAIM.certified(unit="lines", of=on_standard(_proved))
+def proved(case: Case, found: Mapping[str, Array], tail: float = TAIL) -> Iterator[Part]:
+    """DDIM's share outside every mode of each line against the tail: one that is proved to be more
+    refutes. tail: of the data."""
+    for sampler, (least, most) in ((name, ends.T) for name, ends in found.items()):
+        yield Side(
+            f"outside every mode, {sampler}, between proved bounds",
+            np.where(most <= tail, most, np.where(least > tail, least, np.nan)),
+            at_most=tail,
+            tolerance=Tolerance(rtol=1e-9),
+            where=lambda line, sampler=sampler: _problem(line, sampler),
+        )
+        for places, low, high in zip(LINES, least, most, strict=True):
+            yield {
+                f"{line_name(places)}, {sampler}: at least": float(low),
+                f"{line_name(places)}, {sampler}: at most": float(high),
+            }
+
+
+CLAIM.must_fail(proved, "a tail of 1e-12, proved", tail=1e-12)

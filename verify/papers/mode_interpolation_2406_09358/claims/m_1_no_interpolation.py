@@ -26,7 +26,7 @@ Evidence: exact on product mixtures, between the two roundings of distances to 1
     of 9e-7, and where that leaves the verdict open once more with all samples, at 1e-7: at most
     1e-6 together. Certified on product mixtures of one width: starts that provably end within
     $r_k/\sqrt{d}$ of a value, coordinate by coordinate, whose normal probabilities bound what is
-    left outside.
+    left outside; of DDIM's 50 quadratic steps those bounds are numbers of the row.
 Source: arXiv 2406.09358 v1, section 3
 """
 
@@ -39,7 +39,6 @@ import numpy as np
 from mixdyn import geometry
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.problem.schedule import TimeGrid
-from mixdyn.proof.chain import ddim_ends, normal_probability
 from mixdyn.run.observers import ClassCounts
 from mixdyn.run.rare import RareEvent, rare_event
 from mixdyn.run.sampling import sample
@@ -59,13 +58,13 @@ from verify.measure.outside_modes import (
     NO_PRODUCT,
     DecidedEnds,
     after_ddim,
-    ddim_starts,
     half_way,
     resolution,
     show_resolution,
     tail_mass,
 )
 from verify.measure.paths import ddim_grid
+from verify.measure.proved_ends import proved_outside
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -214,7 +213,6 @@ def _steps(case: Case) -> Table:
 
 # -- product mixtures, proved --------------------------------------------------------------------
 
-_NUDGE = 1e-10  # by which starts in doubles are moved inward, over 1 + |x|, to be proved
 _MOST_TIMES = 1000
 
 
@@ -230,7 +228,10 @@ def proved(case: Case, _: bool, smeared: bool = False) -> Iterator[Part]:
     reach half-way to the next."""
     mixture, tail = case.mixture, tail_mass(case.mixture)
     sigma = half_way(mixture) if smeared else float(mixture.sigma)
-    least, most = case.memo(f"M1 proved {sigma}", lambda: _proved_outside(case, sigma))
+    full, few = TimeGrid.full(case.schedule.T), ddim_grid(case)
+    least, most = case.memo(
+        f"M1 proved {sigma}", lambda: proved_outside(mixture, sigma, case.schedule, full)
+    )
     yield Side(
         "probability of ending outside every mode, between proved bounds",
         most if most <= tail else least if least > tail else np.nan,
@@ -240,52 +241,13 @@ def proved(case: Case, _: bool, smeared: bool = False) -> Iterator[Part]:
     )
     yield from _hypotheses(case)
     yield {"the probability is proved to be at least": least, "and at most": most}
+    if not smeared:
+        least, most = proved_outside(mixture, sigma, case.schedule, few)
+        name = f"with {few.steps} quadratic steps it is proved to be"
+        yield {f"{name} at least": least, f"{name} at most": most}
 
 
 CLAIM.must_fail(proved, "a smeared mixture, proved", smeared=True)
-
-
-def _proved_outside(case: Case, sigma: float) -> tuple[float, float]:
-    """Coordinates are independent: outside the ball is outside a cube in it; and who is outside of
-    a radius in one coordinate is outside the ball."""
-    mixture = case.mixture
-    radius = float(geometry.mode_radius(mixture)[0])
-    known: dict[bytes, tuple[float, float]] = {}
-    least, most = 0.0, 0.0
-    for values, weights in mixture.product_axes() or []:
-        key = values.tobytes() + weights.tobytes()
-        if key not in known:
-            line = GaussianMixture(values[:, None], sigma, weights)
-            known[key] = _proved_on_line(case, line, radius / np.sqrt(mixture.d), radius)
-        least, most = max(least, known[key][0]), most + known[key][1]
-    return least, most
-
-
-def _proved_on_line(
-    case: Case, line: GaussianMixture, near: float, far: float
-) -> tuple[float, float]:
-    """At least the probability beyond `far` of every value, at most that beyond `near`."""
-    values = np.sort(line.means[:, 0])
-    middle = 0.5 * (values[1:] + values[:-1])
-    cuts = np.concatenate([[-np.inf], middle]), np.concatenate([middle, [np.inf]])
-    inner = [np.maximum(values - near, cuts[0]), np.minimum(values + near, cuts[1])]
-    outer = [np.maximum(values - far, cuts[0]), np.minimum(values + far, cuts[1])]
-    ends, n = np.concatenate([*inner, *outer]), len(values)
-    grid = TimeGrid.full(case.schedule.T)
-    low, high = ddim_starts(line, case.schedule, ends, grid)
-    up = np.repeat([True, False, False, True], n)  # which way a start is moved, to be proved
-    starts = np.where(up, high, low)
-    starts += _NUDGE * np.where(up, 1.0, -1.0) * (1.0 + np.abs(starts))
-    found = ddim_ends(line, case.schedule, [*map(int, grid.times)], starts)
-    sure = np.where(up, found.lo >= ends, found.hi <= ends).reshape(4, n)
-    at = starts.reshape(4, n)
-    within = sure[0] & sure[1]
-    most = 1 - normal_probability(at[0][within], at[1][within])
-    # A start that is not proved to end beyond `far` counts as within.
-    first, last = np.where(sure[2], at[2], -np.inf), np.where(sure[3], at[3], np.inf)
-    if not (sure[2:].all() and (first[1:] > last[:-1]).all()):
-        return 0.0, float(most.upper())
-    return max(0.0, float((1 - normal_probability(first, last)).lower())), float(most.upper())
 
 
 # -- counts --------------------------------------------------------------------------------------
