@@ -53,8 +53,17 @@ class Between:
     def gaps(self, mixture: GaussianMixture) -> list[Gap]:
         """The gaps of a mixture, i < j: pairs that are the two nearest modes somewhere in theirs.
 
-        Raises NotApplicableError where there is none, or for more than 512 pairs to look at.
+        Raises NotApplicableError where there is none, for more than 512 pairs to look at, and for
+        point masses, whose own radius is 0: with nothing named, a sample at one would be in its
+        gap, and in two dimensions or more no gap has a width.
         """
+        named = self.radius is not None or self.share is not None
+        if not (named and mixture.d == 1) and not mode_radius(mixture).any():
+            raise NotApplicableError(
+                "a gap beside point masses is along one line, with a radius or a share of its own",
+                f"radius {self.radius} and share {self.share} in {mixture.d} dimensions",
+                "Give the modes a sigma, or in one dimension name one of the two.",
+            )
         found = [self._gap(mixture, i, j) for i, j in self._candidates(mixture)]
         gaps = [gap for gap in found if gap.half > 0.0 and _owned(mixture, gap)]
         if not gaps:

@@ -251,3 +251,19 @@ def test_what_is_no_event_or_no_sampler_is_one_line(options):
     given = {"sampler": DDIM(eta=1.0, steps=5), "event": None} | options
     with pytest.raises(InputError, match="received"):
         rare_event(presets.line(), NoiseSchedule.linear(T=10), rng=0, **given)
+
+
+@pytest.mark.parametrize(
+    ("d", "event"), [(1, Between()), (2, Between()), (2, Between(share=0.3)), (2, Between(0.1))]
+)
+def test_a_point_mass_has_no_radius_for_a_gap(d, event):
+    means = np.eye(1, d) * np.array([[-1.0], [1.0]])
+    with pytest.raises(NotApplicableError, match="point masses"):
+        event.gaps(GaussianMixture(means, 0.0))
+
+
+def test_on_a_line_a_gap_beside_point_masses_is_named():
+    points = GaussianMixture([[-1.0], [1.0]], 0.0)
+    (gap,) = Between(share=0.3).gaps(points)
+    assert gap.half == pytest.approx(0.3)
+    assert not Between(0.1).holds(points, [[-1.0], [1.0]]).any()
