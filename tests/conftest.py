@@ -125,6 +125,8 @@ class Ledger:
 
     def row(self, claim_id: str, case: Case, basis: Basis | None = None) -> Verdict:
         """The row on this evidence; where none is named the only one, proofs apart."""
+        from verify.ledger.verdict import Basis
+
         found = self.rows(claim_id, case)
         if basis is None:
             rest = [row for kind, row in found.items() if kind is not Basis.CERTIFIED]

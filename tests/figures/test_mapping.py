@@ -94,7 +94,10 @@ def test_a_figure_imports_one_measurement_and_nothing_that_measures(stem):
     tree = ast.parse(FILES[stem].read_text())
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     ours = {n.module for n in imported if n.level == 0 and n.module.split(".")[0] == "mixdyn"}
-    assert ours <= {"mixdyn.geometry", "mixdyn.support.numbers", "mixdyn.support.checks"}
+    known = {"mixdyn.geometry", "mixdyn.support.numbers", "mixdyn.support.checks"}
+    assert ours <= known | {"mixdyn.support.statistics"}
+    spreads = [n for n in imported if n.module == "mixdyn.support.statistics"]
+    assert all(a.name == "DISPLAY_STDS" for n in spreads for a in n.names)  # of a shown interval
     needed = {getattr(s.measure, "func", s.measure) for s in FIGURES.values() if origin(s) == stem}
     names = {a.name for n in imported if (n.module or "").startswith("verify.") for a in n.names}
     assert names - {"BLURRED"} == {measure.__name__ for measure in needed}
