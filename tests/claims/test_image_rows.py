@@ -110,7 +110,7 @@ def test_recursions_are_compared_in_the_last_generation(standard_case, module, n
     row = rows.row_of(module.CLAIM, standard_case, module.filters, held)
     assert row.verdict is HOLDS
     assert "generation 3" in row.quantity
-    swapped = held.renamed({"hal": "random", "random": "hal"})
+    swapped = held.swapped()
     row = rows.row_of(module.CLAIM, standard_case, module.filters, swapped)
     assert row.verdict is FAILS
     short = dataclasses.replace(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -295,6 +295,17 @@ class Comparison:
             "n": self.n,
             "n_held": self.n_held,
         }
+
+
+def either_way(lenient: Comparison, strict: Comparison, shown: Comparison) -> Comparison:
+    """A statement at a level that is only known to lie between two: it fails at the lenient one or
+    holds at the strict one, else the comparison that is shown is undecided."""
+    if lenient.outcome is Outcome.FAILS:
+        return lenient
+    if strict.outcome is Outcome.HOLDS:
+        return strict
+    excess = min(max(float(shown.excess or 0.0), -1.0), 1.0)
+    return replace(shown, outcome=Outcome.INCONCLUSIVE, excess=excess)
 
 
 def compare(

@@ -92,8 +92,10 @@ class Runs:
         random, hal = (run.generations[self.shared - 1] for run in self.compared)
         return self.shared, random, hal
 
-    def renamed(self, names: dict[str, str]) -> Runs:
-        """The same generations under other filters' names: a negative control."""
+    def swapped(self) -> Runs:
+        """Hal's generations under the name of random filtering, and the other way round: a negative
+        control."""
+        names = {"hal": "random", "random": "hal"}
         runs = tuple(replace(run, filter=names.get(run.filter, run.filter)) for run in self.runs)
         return replace(self, runs=runs)
 

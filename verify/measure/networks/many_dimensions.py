@@ -31,7 +31,7 @@ from verify.data.saved import RESULTS, code_of, words_on_code
 from verify.ledger import standard
 from verify.ledger.case import Case, Profile
 from verify.ledger.sides import NotApplicable
-from verify.measure.dominance import Times, times_along
+from verify.measure.dominance import Times, summary, times_along
 from verify.measure.measurement import Measurement, pack, unpack
 from verify.measure.networks.envelopes import Traced, follow, segment_distances
 from verify.measure.networks.models import EXACT, HIGH_DIMENSIONS, TrainedModel, load, shipped_for
@@ -177,6 +177,11 @@ class Held:
 
     networks: tuple[OfNetwork, ...]
     about: dict[str, Any] | None
+
+    @property
+    def dominance(self) -> dict[str, Any]:
+        """When two modes dominate the networks' own paths: as `summary` has it."""
+        return summary([one.times for one in self.networks])
 
     def in_words(self) -> str:
         """Where saved numbers come from, empty for fresh ones."""

@@ -28,7 +28,7 @@ from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.standard import on_standard
-from verify.measure.dominance import OWN_PROBLEMS, dominance, summary, times_table
+from verify.measure.dominance import OWN_PROBLEMS, dominance, times_table
 from verify.measure.networks.many_dimensions import Held, held
 
 from .e_2_many_dimensions import told
@@ -67,7 +67,7 @@ def learned(
     case: Case, networks: Held, change: Change = same, from_time: float = 1.0
 ) -> Iterator[Part]:
     """The same of the paths of networks, one a dimension."""
-    found = summary([one.times for one in networks.networks])
+    found = networks.dominance
     yield from dominated(change(found), from_time)
     yield from told(case, networks)
     yield lambda: times_table(found)

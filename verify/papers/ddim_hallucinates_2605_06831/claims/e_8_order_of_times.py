@@ -28,7 +28,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Hypothesis, Table
-from verify.measure.dominance import OWN_PROBLEMS, dominance, summary
+from verify.measure.dominance import OWN_PROBLEMS, dominance
 from verify.measure.networks.many_dimensions import Held, held
 
 from .e_2_many_dimensions import told
@@ -58,7 +58,7 @@ def learned(
     case: Case, networks: Held, least: float = 0.5, exchanged: bool = False
 ) -> Iterator[Part]:
     """The same of the paths of networks, one a dimension."""
-    found = summary([one.times for one in networks.networks])
+    found = networks.dominance
     yield from in_order(found, least, exchanged=exchanged)
     yield from told(case, networks)
 

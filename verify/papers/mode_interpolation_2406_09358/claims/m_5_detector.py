@@ -32,7 +32,7 @@ import numpy as np
 from verify.data.saved import words_on_code
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.relations import Comparison, Outcome
+from verify.ledger.relations import Comparison, either_way
 from verify.ledger.sides import Facts, Part, Side
 from verify.ledger.verdict import Origin, Table
 from verify.measure.interpolation import problems
@@ -107,12 +107,7 @@ def _at_window(detection: Detection, window: int, rest: bool) -> Comparison:
         Side(name, detection.removed(window, level, rest=rest), at_least=removed).comparison
         for level in detection.sure_levels(window, kept, rest=rest)
     )
-    if lenient.outcome is Outcome.FAILS:
-        return lenient
-    if strict.outcome is Outcome.HOLDS:
-        return strict
-    between = min(max(float(strict.excess or 0.0), -1.0), 1.0)
-    return replace(strict, outcome=Outcome.INCONCLUSIVE, excess=between)
+    return either_way(lenient, strict, strict)
 
 
 def _favourable(line: Detection) -> dict[str, float]:

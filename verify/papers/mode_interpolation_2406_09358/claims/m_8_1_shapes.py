@@ -24,7 +24,7 @@ import numpy as np
 
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.relations import Comparison, Outcome
+from verify.ledger.relations import Comparison, either_way
 from verify.ledger.sides import Facts, NotApplicable, Part, Side
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Origin, Table
@@ -93,12 +93,7 @@ def _decided(found: Drawn) -> Comparison:
         for level in (at, low, high)
     ]
     plain, lenient, strict = (side.comparison for side in sides)
-    if lenient.outcome is Outcome.FAILS:
-        return lenient
-    if strict.outcome is Outcome.HOLDS:
-        return strict
-    excess = min(max(float(plain.excess or 0.0), -1.0), 1.0)
-    return replace(plain, outcome=Outcome.INCONCLUSIVE, excess=excess)
+    return either_way(lenient, strict, plain)
 
 
 def _windows(found: Drawn) -> Table:
