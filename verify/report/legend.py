@@ -28,7 +28,7 @@ VERDICTS = {
 BASES = {
     Basis.DERIVED: "exact algebra in SymPy",
     Basis.EXACT: "a closed form",
-    Basis.CERTIFIED: "ball arithmetic over a continuum",
+    Basis.CERTIFIED: "proved over a continuum, in balls or intervals that round outward",
     Basis.SAMPLED: "trajectories or draws, with their count and interval",
     Basis.LEARNED: "a trained model",
 }
