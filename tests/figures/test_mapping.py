@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mixdyn.support.errors import FileError, InputError
+from verify.drawing.palette import LOOKS, PALETTE
 from verify.drawing.spec import FigureSpec
-from verify.drawing.style import LOOKS, PALETTE
 from verify.ledger import cases
 from verify.ledger.registry import load_claims
 from verify.ledger.sources import ROOT

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .style import VERMILION, Axes
+from .palette import VERMILION
+from .style import Axes
 
 _FRAME, _GAP = 2, 1  # pixels, of a frame and between two
 

@@ -1,7 +1,6 @@
-"""How every figure looks: one palette, one layout, one way to show a rate and to save a file.
+"""How every figure looks: one layout, one way to show a rate and to save a file.
 
-Colours are those of Okabe and Ito, told apart by readers with any colour vision; lines and markers
-differ as well, so that no figure needs colour. Matplotlib is imported where a figure is drawn.
+Matplotlib is imported where a figure is drawn.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +22,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.files import write_atomically
 from mixdyn.support.statistics import clopper_pearson
 
+from .palette import GREY, Look
 from .spec import Result
 
 if TYPE_CHECKING:
@@ -32,37 +31,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure  # noqa: PLC0414
 else:
     Axes = Figure = Any  # for annotations alone
-
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#767676"
-PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK, YELLOW)
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour, marker and line of one thing, the same in every figure."""
-
-    color: str
-    marker: str
-    line: str = "-"
-
-
-LOOKS: Mapping[str, Look] = {
-    "DDIM": Look(BLUE, "o"),
-    "DDPM": Look(VERMILION, "s", "--"),
-    "hybrid z=2": Look(SKY, "^", "-."),
-    "hybrid z=5": Look(GREEN, "v", "-."),
-    "hybrid z=8": Look(ORANGE, "D", "-."),
-}
-
-_NETWORK_MARKERS = "oDv^<>ph"
-
-
-def network_look(k: int) -> Look:
-    """Colour and marker of the k-th trained network, the same in every figure."""
-    return Look(PALETTE[k % len(PALETTE)], _NETWORK_MARKERS[k % len(_NETWORK_MARKERS)])
-
 
 _SETTINGS: Mapping[str, Any] = {
     "font.size": 9.0,

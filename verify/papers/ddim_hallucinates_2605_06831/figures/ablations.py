@@ -12,13 +12,11 @@ from mixdyn.support.numbers import show_share
 from verify.measure.networks.ablated import ablations
 from verify.measure.networks.models import BLURRED
 
+from ....drawing.palette import GREY, LOOKS, Look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    GREY,
-    LOOKS,
     Axes,
     Figure,
-    Look,
     finish,
     joint_legend,
     new_figure,

@@ -8,22 +8,9 @@ import numpy as np
 
 from verify.measure.diagonals import diagonals
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    intervals,
-    new_figure,
-    percent_axis,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure, percent_axis
 
 _BARS = {"first side": BLUE, "second side": SKY, "diagonal": VERMILION, "neither": GREY}
 _CELLS = (("square", GREEN, "o"), ("sheared", ORANGE, "^"))

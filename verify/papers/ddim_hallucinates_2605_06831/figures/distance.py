@@ -7,20 +7,9 @@ import numpy as np
 from mixdyn.support.checks import Array, IntArray
 from verify.measure.distance import distance, learned_distance
 
+from ....drawing.palette import BLACK, GREEN, GREY, LOOKS, ORANGE, network_look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREEN,
-    GREY,
-    LOOKS,
-    ORANGE,
-    Axes,
-    Figure,
-    finish,
-    network_look,
-    new_figure,
-    time_axis,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure, time_axis
 
 _LAST_NOISY = -2  # node
 _CLEAN = 0.6  # where a logarithmic time axis shows t = 0

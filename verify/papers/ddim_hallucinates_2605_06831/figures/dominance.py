@@ -6,8 +6,9 @@ from typing import Any
 
 from verify.measure.dominance import dominance
 
+from ....drawing.palette import GREY, PALETTE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import GREY, PALETTE, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _MARKERS = "osv^D"
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from verify.measure.saddles.learned import learned_drift
 
+from ....drawing.palette import BLACK, BLUE, GREY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLACK, BLUE, GREY, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _MODEL = 0  # the first network is drawn, all are counted
 _THIN = 3  # places a line of a single segment skips: they are smooth, and many

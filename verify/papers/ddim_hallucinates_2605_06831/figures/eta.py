@@ -11,17 +11,12 @@ from mixdyn.support.checks import Array, IntArray
 from verify.measure.networks.models import BLURRED
 from verify.measure.networks.rate_sweeps import eta
 
+from ....drawing.palette import BLACK, BLUE, GREY, VERMILION, Look, network_look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    VERMILION,
     Figure,
-    Look,
     explain_limits,
     finish,
-    network_look,
     new_figure,
     percent_axis,
     plot_rates,

@@ -9,14 +9,11 @@ from mixdyn.support.checks import IntArray
 from mixdyn.support.numbers import show_share
 from verify.measure.networks.rate_sweeps import steps
 
+from ....drawing.palette import GREY, LOOKS, SKY, Look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    GREY,
-    LOOKS,
-    SKY,
     Axes,
     Figure,
-    Look,
     explain_limits,
     finish,
     new_figure,

@@ -8,18 +8,13 @@ from mixdyn.geometry import Region
 from mixdyn.support.numbers import show_share
 from verify.measure.networks.many_dimensions import many_dimensions
 
+from ....drawing.palette import GREY, LOOKS, SKY, YELLOW, Look, network_look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    GREY,
-    LOOKS,
-    SKY,
-    YELLOW,
     Axes,
     Figure,
-    Look,
     finish,
     joint_legend,
-    network_look,
     new_figure,
     percent_axis,
     plot_rate,

@@ -9,8 +9,9 @@ from mixdyn.support.checks import Array
 from mixdyn.support.numbers import show_share
 from verify.measure.phase_portrait import phase_portrait
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLACK, BLUE, GREEN, GREY, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 
 def _draw_paths(ax: Axes, result: Result, width: float) -> None:

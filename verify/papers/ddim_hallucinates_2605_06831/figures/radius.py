@@ -8,11 +8,9 @@ from mixdyn.support.checks import IntArray
 from mixdyn.support.numbers import show_share
 from verify.measure.networks.radius_sweep import learned_radius, radius
 
+from ....drawing.palette import BLACK, GREY, LOOKS
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    BLACK,
-    GREY,
-    LOOKS,
     Axes,
     Figure,
     explain_limits,

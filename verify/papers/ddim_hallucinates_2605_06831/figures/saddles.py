@@ -8,21 +8,9 @@ import numpy as np
 
 from verify.measure.saddles.portraits import learned_saddles, saddles
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, network_look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    Axes,
-    Figure,
-    eigenvalue_axis,
-    finish,
-    network_look,
-    new_figure,
-    time_axis,
-)
+from ....drawing.style import Axes, Figure, eigenvalue_axis, finish, new_figure, time_axis
 
 
 def _message(result: Result) -> str:

@@ -13,17 +13,14 @@ from mixdyn.support.numbers import show_share
 from verify.measure.networks.models import BLURRED
 from verify.measure.networks.rate_sweeps import steps
 
+from ....drawing.palette import GREY, LOOKS, Look, network_look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    GREY,
-    LOOKS,
     Axes,
     Figure,
-    Look,
     explain_limits,
     finish,
     intervals,
-    network_look,
     new_figure,
     percent_axis,
     plot_rates,

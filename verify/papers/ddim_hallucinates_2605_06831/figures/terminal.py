@@ -9,20 +9,9 @@ import numpy as np
 from mixdyn.support.numbers import Log10, show_number
 from verify.measure.midpoint.terminal import terminal
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, PURPLE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    PURPLE,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    intervals,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure
 
 # Colour, line and width, in the order of the result's kinds.
 _LINES = ((PURPLE, "-.", 1.8), (BLUE, ":", 1.8), (GREEN, "-", 4.0), (BLACK, "--", 1.2))

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from verify.measure.images.pictures import triangle_rates, triangle_sheets
 
+from ....drawing.palette import network_look
 from ....drawing.sheets import draw_sheet
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    Figure,
-    explain_limits,
-    finish,
-    joint_legend,
-    network_look,
-    new_figure,
-    plot_rate,
-)
+from ....drawing.style import Figure, explain_limits, finish, joint_legend, new_figure, plot_rate
 
 
 def draw(result: Result) -> Figure:

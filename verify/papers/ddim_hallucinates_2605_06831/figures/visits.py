@@ -9,18 +9,9 @@ from numpy.typing import NDArray
 
 from verify.measure.networks.visit_windows import visits_by_window
 
+from ....drawing.palette import BLACK, GREY, LOOKS
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREY,
-    LOOKS,
-    Axes,
-    Figure,
-    finish,
-    intervals,
-    new_figure,
-    percent_axis,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure, percent_axis
 
 Counts = NDArray[Any]
 _SAMPLERS = ("DDIM", "DDPM")

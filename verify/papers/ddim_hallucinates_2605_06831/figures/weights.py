@@ -6,20 +6,9 @@ import numpy as np
 
 from verify.measure.saddles.weights import weights
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PALETTE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PALETTE,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-    time_axis,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure, time_axis
 
 
 def _sweep(ax: Axes, result: Result) -> None:

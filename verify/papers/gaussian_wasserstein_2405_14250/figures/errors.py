@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from verify.measure.gaussian_schemes import ablation
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, Look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    Look,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _LOOKS = {
     "EM": Look(ORANGE, "o", "-."),

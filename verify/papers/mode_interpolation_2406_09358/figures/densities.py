@@ -6,18 +6,9 @@ import numpy as np
 
 from verify.measure.interpolation.densities import line_densities
 
+from ....drawing.palette import BLACK, GREY, PALETTE, PURPLE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREY,
-    PALETTE,
-    PURPLE,
-    Axes,
-    Figure,
-    finish,
-    joint_legend,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, joint_legend, new_figure
 
 _THREE = ("1-2-3", "1-2-4")
 _OTHER = ("1-2", "1-2-4-5")

@@ -8,8 +8,9 @@ from mixdyn.support.numbers import show_share
 from mixdyn.support.statistics import DISPLAY_STDS
 from verify.measure.interpolation.hal_populations import hal_populations
 
+from ....drawing.palette import BLUE, GREY, VERMILION, network_look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLUE, GREY, VERMILION, Axes, Figure, finish, network_look, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _MERGED = 8  # bins drawn as one
 

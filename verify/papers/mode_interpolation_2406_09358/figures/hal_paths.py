@@ -7,8 +7,9 @@ import numpy as np
 from mixdyn.support.checks import Array
 from verify.measure.interpolation.hal_paths import hal_paths
 
+from ....drawing.palette import BLUE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLUE, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 
 def _late(paths: Array) -> float:

@@ -6,18 +6,10 @@ import numpy as np
 
 from verify.measure.images.pictures import digit_generations, shape_generations, shapes_hal
 
+from ....drawing.palette import BLUE, GREY, VERMILION, network_look
 from ....drawing.sheets import draw_sheet
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLUE,
-    GREY,
-    VERMILION,
-    Figure,
-    finish,
-    network_look,
-    new_figure,
-    plot_rate,
-)
+from ....drawing.style import Figure, finish, new_figure, plot_rate
 
 
 def draw_hal(result: Result) -> Figure:

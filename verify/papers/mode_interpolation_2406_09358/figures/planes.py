@@ -8,19 +8,9 @@ import numpy as np
 
 from verify.measure.interpolation.networks import plane_states
 
+from ....drawing.palette import BLUE, GREY, ORANGE, SKY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    intervals,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure
 
 _COLOURS = (BLUE, VERMILION, GREY)
 

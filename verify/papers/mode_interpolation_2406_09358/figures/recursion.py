@@ -7,20 +7,9 @@ import numpy as np
 from mixdyn.geometry import Region
 from verify.measure.generations import recursions
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, VERMILION, Look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    VERMILION,
-    Axes,
-    Figure,
-    Look,
-    finish,
-    new_figure,
-    plot_rates,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure, plot_rates
 
 _LOOKS = {
     "none": Look(VERMILION, "o"),

@@ -9,20 +9,9 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from verify.measure.interpolation.smoothing import score_smoothing
 
+from ....drawing.palette import BLACK, GREY, ORANGE, PALETTE, network_look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREY,
-    ORANGE,
-    PALETTE,
-    Axes,
-    Figure,
-    eigenvalue_axis,
-    finish,
-    network_look,
-    new_figure,
-    time_axis,
-)
+from ....drawing.style import Axes, Figure, eigenvalue_axis, finish, new_figure, time_axis
 
 _TIMES = (1, 3, 8, 26)
 _MODEL = "modes-1-2-3-100k-0"

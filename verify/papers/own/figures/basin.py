@@ -7,8 +7,9 @@ import numpy as np
 from mixdyn.support.numbers import Log10, show_number
 from verify.measure.midpoint.basin import basin
 
+from ....drawing.palette import BLACK, GREEN, GREY, ORANGE, PURPLE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLACK, GREEN, GREY, ORANGE, PURPLE, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _STYLES = ("-", "--", ":")
 _TICKS = (-10_000, -1000, -100, -10, -1, 0)

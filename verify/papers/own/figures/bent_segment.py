@@ -7,20 +7,9 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from verify.measure.bent import bent_paths
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, SKY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _COLORS = (GREEN, SKY, BLUE, VERMILION, ORANGE)
 _MARKERS = "sD^ov"

@@ -6,20 +6,9 @@ import numpy as np
 
 from verify.measure.prices.grids import both_prices
 
+from ....drawing.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _COLOURS = (VERMILION, ORANGE, BLUE, GREY, GREEN, PURPLE, SKY)
 

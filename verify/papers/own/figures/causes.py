@@ -6,8 +6,9 @@ import numpy as np
 
 from verify.measure.interpolation.causes import causes
 
+from ....drawing.palette import BLUE, ORANGE, SKY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLUE, ORANGE, SKY, VERMILION, Figure, finish, new_figure
+from ....drawing.style import Figure, finish, new_figure
 
 _LOOKS = (("x", SKY), ("+", ORANGE), ("o", BLUE), ("s", VERMILION))
 FLOOR = 1e-20

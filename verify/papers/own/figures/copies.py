@@ -6,8 +6,9 @@ import numpy as np
 
 from verify.measure.images.empirical import errors_of_longest
 
+from ....drawing.palette import BLACK, BLUE, GREY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLACK, BLUE, GREY, VERMILION, Figure, finish, new_figure
+from ....drawing.style import Figure, finish, new_figure
 
 
 def draw(result: Result) -> Figure:

@@ -10,23 +10,9 @@ from mixdyn.geometry import Region
 from mixdyn.support.checks import IntArray
 from verify.measure.networks.few import few
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, Look
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Axes,
-    Figure,
-    Look,
-    finish,
-    intervals,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure
 
 _LOOKS = {
     "DDIM, eta = 1": Look(SKY, "v"),

@@ -7,22 +7,9 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from verify.measure.guidance import guided_map, middle_ends_of_few
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, LOOKS, ORANGE, PALETTE, PURPLE, SKY
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    LOOKS,
-    ORANGE,
-    PALETTE,
-    PURPLE,
-    SKY,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _COLOURS = (GREY, SKY, GREEN, ORANGE, PURPLE)
 

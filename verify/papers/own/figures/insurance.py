@@ -8,14 +8,11 @@ import numpy as np
 
 from verify.measure.insurance.eta import insurance_eta
 
+from ....drawing.palette import BLUE, GREY, VERMILION, Look
 from ....drawing.spec import FigureSpec, Result
 from ....drawing.style import (
-    BLUE,
-    GREY,
-    VERMILION,
     Axes,
     Figure,
-    Look,
     explain_limits,
     finish,
     new_figure,

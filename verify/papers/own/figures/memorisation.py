@@ -6,8 +6,9 @@ import numpy as np
 
 from verify.measure.recall import recall_curves
 
+from ....drawing.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLUE, GREEN, GREY, ORANGE, VERMILION, Axes, Figure, finish, new_figure
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _LINES = ((BLUE, "-", "o"), (VERMILION, "--", "s"), (GREEN, "-.", "^"))
 

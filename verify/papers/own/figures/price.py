@@ -6,8 +6,9 @@ import numpy as np
 
 from verify.measure.prices.networks import network_prices
 
+from ....drawing.palette import BLUE, GREEN, GREY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLUE, GREEN, GREY, VERMILION, Figure, finish, new_figure
+from ....drawing.style import Figure, finish, new_figure
 
 
 def draw(result: Result) -> Figure:

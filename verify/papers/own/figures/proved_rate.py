@@ -6,8 +6,9 @@ import numpy as np
 
 from verify.measure.interpolation.proved_rates import proved_rates
 
+from ....drawing.palette import BLACK, BLUE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import BLACK, BLUE, Figure, finish, intervals, new_figure
+from ....drawing.style import Figure, finish, intervals, new_figure
 
 
 def draw(result: Result) -> Figure:

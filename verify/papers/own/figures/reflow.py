@@ -6,17 +6,9 @@ import numpy as np
 
 from verify.measure.rectified import reflow_pairs
 
+from ....drawing.palette import BLUE, GREY, ORANGE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 
 def _line(ax: Axes, result: Result) -> None:

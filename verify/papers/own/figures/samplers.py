@@ -9,19 +9,9 @@ import numpy as np
 from mixdyn.support.checks import Array
 from verify.measure.gallery import public_samplers
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _COLOURS = (VERMILION, ORANGE, BLUE, GREEN)
 _LOW, _HIGH = 0.05, 8.0

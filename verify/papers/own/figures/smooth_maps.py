@@ -7,17 +7,9 @@ import numpy as np
 from mixdyn.support.numbers import show_share
 from verify.measure.smooth_maps import bound_shares
 
+from ....drawing.palette import BLACK, GREY, PALETTE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREY,
-    PALETTE,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 
 def _lines(ax: Axes, result: Result) -> None:

@@ -6,20 +6,9 @@ import numpy as np
 
 from verify.measure.clones import agreement_curves
 
+from ....drawing.palette import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    intervals,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, intervals, new_figure
 
 
 def _of_two(ax: Axes, result: Result) -> None:

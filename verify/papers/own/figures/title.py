@@ -7,16 +7,9 @@ import numpy as np
 from mixdyn.support.numbers import Log10, show_number, show_share
 from verify.measure.insurance.title import title
 
+from ....drawing.palette import BLUE, GREY, VERMILION
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLUE,
-    GREY,
-    VERMILION,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _SHORT = {
     "measured difference": "measured\ndifference",

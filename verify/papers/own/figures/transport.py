@@ -6,16 +6,9 @@ import numpy as np
 
 from verify.measure.transport import distances
 
+from ....drawing.palette import BLACK, GREY, PALETTE
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import (
-    BLACK,
-    GREY,
-    PALETTE,
-    Axes,
-    Figure,
-    finish,
-    new_figure,
-)
+from ....drawing.style import Axes, Figure, finish, new_figure
 
 _MARKERS = "osD^v"
 
