@@ -114,8 +114,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
     """Let `write` fill a temporary file beside `path`, then rename it into place.
 
     An error or an interrupt leaves whatever stood at `path` before untouched. The temporary file
-    has no name while it is filled, where the file system can do that: then a killed process leaves
-    none.
+    has no name while it is filled, where the file system can do that, and is given that of a new
+    file at once: a killed process leaves none, but where it was just about to replace a file.
     """
     target = as_path(path)
     # Not tempfile: its files are private to the user, a result should follow the umask. The name
@@ -133,9 +133,10 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[IO[bytes]], 
         with handle:
             write(handle)
             handle.flush()
-            if isinstance(handle.name, int):
-                _name(handle.name, draft)
-        draft.replace(target)
+            number: object = handle.name
+            named = _named(number, target, draft) if isinstance(number, int) else draft
+        if named != target:
+            draft.replace(target)
     except BaseException as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -158,17 +159,23 @@ def _nameless(folder: Path) -> IO[bytes] | None:
         return None
 
 
-def _name(file: int, path: Path) -> None:
-    """Give a nameless file its name, or its contents a file where that cannot be. The unused
-    `src_dir_fd` makes Python follow the link of /proc, which its plain call does not."""
+def _named(file: int, target: Path, draft: Path) -> Path:
+    """Give a nameless file the name of its target, or of a draft where that is taken; that has its
+    contents where the system gives no names. Which of them it is."""
     own = f"/proc/self/fd/{file}"
-    here = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.link(own, path, src_dir_fd=here, follow_symlinks=True)
+        for path in (target, draft):
+            # The unused `src_dir_fd` makes Python follow the link of /proc, as its plain call
+            # does not.
+            with contextlib.suppress(FileExistsError):
+                os.link(own, path, src_dir_fd=here, follow_symlinks=True)
+                return path
     except OSError:
-        shutil.copyfile(own, path)
+        shutil.copyfile(own, draft)
     finally:
         os.close(here)
+    return draft
 
 
 def lock(held: int, rule: str, received: str) -> None:

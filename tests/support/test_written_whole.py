@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def test_a_process_killed_in_the_middle_leaves_nothing(tmp_path):
     os.waitpid(pid, 0)
     assert (tmp_path / "held").read_text() == "before"
     assert listed(tmp_path) == ["held"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no nameless files here")
+def test_a_new_file_has_its_name_at_once_with_no_draft_to_be_killed_at(tmp_path, monkeypatch):
+    def killed(*given):
+        raise AssertionError("between two names")
+
+    monkeypatch.setattr(Path, "replace", killed)
+    files.write_text(tmp_path / "new", "whole")
+    assert listed(tmp_path) == ["new"]
+    assert (tmp_path / "new").read_text() == "whole"
 
 
 def test_a_folder_belongs_to_one_run_and_to_the_next(tmp_path):
