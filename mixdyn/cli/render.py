@@ -188,7 +188,8 @@ def _print_facts(diagnosis: Diagnosis, console: Console) -> None:
     sigma = " to ".join(dict.fromkeys(show_number(m[f"sigma_{end}"]) for end in ("min", "max")))
     what = "mode" if diagnosis.data is None else "data point"
     console.print(
-        f"Mixture: {m['N']:,} {what}{'s' * (m['N'] > 1)} in {m['d']} dimensions, sigma {sigma}"
+        f"Mixture: {m['N']:,} {what}{'s' * (m['N'] > 1)} in {m['d']} "
+        f"dimension{'s' * (m['d'] > 1)}, sigma {sigma}"
     )
     console.print(
         f"Schedule: T = {s['T']}, alpha_bar at T {show_number(s['alpha_bar_T'], 3)}, last noise "
@@ -233,7 +234,7 @@ def _print_clones(clones: CloneFacts, console: Console) -> None:
         for c in clones.levels
     ]
     heads = (
-        f"raw time | rho | end at one {one} | nats of log {clones.n_classes} = {most:.3g} | left"
+        f"raw time | rho | end at one {one} | nats of log {clones.n_classes} = {most:.3g} | alive"
     )
     print_table(console, f"Two paths from one noisy state: the same {one}?", heads, rows)
 

@@ -30,7 +30,7 @@ def test_every_symbol_of_a_table_is_explained_at_the_end(said):
     above, _, below = said.partition("\nSymbols\n")
     explained = re.findall(r"^- ([^:]+): ", below, re.MULTILINE)
     assert list(symbols_in(above)) == explained
-    letters = re.findall(r"\b(?:tau_\d|kappa|sigma|rho|alpha_bar|w_i|T|l)\b", above)
+    letters = re.findall(r"\b(?:tau_\d|kappa|sigma|rho|alpha_bar|w_i|p_t|KL|nats|d|T|l)\b", above)
     assert set(letters) <= set(explained) <= set(SYMBOLS)
 
 
