@@ -1,4 +1,4 @@
-"""Shards on a real cluster of two worker processes, which are killed, as is its scheduler."""
+"""Shards on a real cluster of two worker processes, which are killed."""
 
 import os
 import random
