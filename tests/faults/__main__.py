@@ -70,7 +70,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help=f"write {PAGE.name}")
     asked = parser.parse_args()
     chosen = [c for c in COMMANDS if not asked.only or c.name in asked.only]
-    warm()
+    warm(chosen)
     lines, bad = [], 0
     for name, fault, tally in table(asked.kills, asked.disks, chosen):
         lines.append(line(name, fault, tally))
