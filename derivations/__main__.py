@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import errno
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -115,18 +117,57 @@ def _report(name: str) -> stored.Outcome:
 def main(argv: Sequence[str] | None = None) -> int:
     """Verify the derivations and write them out, or print those named step by step.
 
-    Exit status: 0 if everything closed, 1 if something did not, 2 for an unknown name.
+    Exit status: 0 if everything closed, 1 if something did not, 2 for an unknown name and for what
+    cannot be written.
     """
     arguments = _arguments(argv)
     try:
-        chosen = [catalogue.find(name) for name in arguments.names] or list(catalogue.names())
+        chosen = [catalogue.find(name) for name in arguments.names]
     except KeyError as unknown:
-        known = ", ".join(catalogue.names())
-        sys.stderr.write(
-            f"error: the derivations are {known}; received {unknown.args[0]!r}. Name one of "
-            "them, or none for all.\n"
-        )
-        return 2
+        known = ", ".join(path.stem for path in catalogue.written())
+        remedy = "Name one of them, or none for all"
+        return _refuse(f"the derivations are {known}", repr(unknown.args[0]), remedy)
+    try:
+        _check_writable(arguments)
+        return _answer(chosen or list(catalogue.names()), arguments)
+    except OSError as error:
+        remedy = "Make room there, or choose another place"
+        received = f"{error.filename} ({error.strerror})"
+        return _refuse("what is written must have a place", received, remedy)
+
+
+def _refuse(rule: str, received: str, remedy: str) -> int:
+    sys.stderr.write(f"error: {rule}; received {received}. {remedy}.\n")
+    return 2
+
+
+def _check_writable(arguments: argparse.Namespace) -> None:
+    """OSError where a result could not be written, before minutes of work."""
+    if arguments.json not in (None, _PRINTED):
+        place = Path(arguments.json)
+        if place.is_dir():
+            raise _error(errno.EISDIR, place)
+        _check_folder(place.parent)
+    if not arguments.names:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        _check_folder(arguments.out)
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise _error(errno.ENOENT, folder)
+    if not os.access(folder, os.W_OK):
+        raise _error(errno.EACCES, folder)
+
+
+def _error(number: int, path: Path) -> OSError:
+    return OSError(number, os.strerror(number), str(path))
+
+
+def _answer(chosen: list[str], arguments: argparse.Namespace) -> int:
+    """Verify those chosen, and say and write what was asked; the exit status."""
+    from . import stored
+
     silent = arguments.quiet or arguments.json == _PRINTED
     with contextlib.redirect_stdout(io.StringIO()) if silent else contextlib.nullcontext():
         outcomes = _verify(chosen, arguments)
@@ -136,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.json == _PRINTED:
             _say(text.rstrip())
         else:
-            Path(arguments.json).write_text(text, encoding="utf-8")
+            stored.write_text(Path(arguments.json), text)
     return 0 if all(outcome.closed for outcome in outcomes.values()) else 1
 
 

@@ -64,11 +64,20 @@ def _normal(label: str) -> str:
 def find(wanted: str) -> str:
     """The module name of a derivation given by module name or id, in any case.
 
-    Raises KeyError for a name that fits none.
+    Raises KeyError for a name that fits none; only files that speak of it are imported.
     """
     key = _normal(wanted.removesuffix(".py"))
-    for name in names():
-        derivation = load(name)
-        if key in {name, *map(_normal, (derivation.id, *derivation.also))}:
-            return name
+    for path in written():
+        if key == path.stem:
+            return key
+        if f'"{key}"' in _normal(path.read_text(encoding="utf-8")):
+            derivation = load(path.stem)
+            if key in map(_normal, (derivation.id, *derivation.also)):
+                return path.stem
     raise KeyError(wanted)
+
+
+def written() -> list[Path]:
+    """The files of all derivations, by their folders: none is imported."""
+    rooms = {path.parent for path in _FOLDER.glob("*/__init__.py")} - {_FOLDER / "algebra"}
+    return sorted(p for room in rooms for p in room.glob("*.py") if p.stem != "__init__")

@@ -16,7 +16,7 @@ from . import catalogue
 from .algebra.chain import Chain
 from .algebra.derivation import Derivation
 from .algebra.notation import NOTATION, tex
-from .stored import Outcome
+from .stored import Outcome, write_text
 
 TITLE = "Derivations: from the forward process to each bound"
 LEAD = (
@@ -198,5 +198,5 @@ def write(folder: Path, outcomes: Mapping[str, Outcome]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"derivations.md": markdown(outcomes), "derivations.html": page(outcomes)}
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return [folder / name for name in files]

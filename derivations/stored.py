@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -96,7 +97,7 @@ def read() -> dict[str, Outcome]:
 def write(outcomes: Mapping[str, Outcome]) -> None:
     """Record outcomes, replacing what was recorded."""
     rows = {name: asdict(outcome) for name, outcome in sorted(outcomes.items())}
-    RECORD.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(RECORD, json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
 
 
 def lookup(name: str) -> Outcome | None:
@@ -111,3 +112,14 @@ def has_closed(name: str) -> bool:
     """Whether a valid recorded outcome says that the derivation closed."""
     outcome = lookup(name)
     return outcome is not None and outcome.closed
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all: an error leaves what stood there, and no draft."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -33,11 +33,13 @@ from .requests import (
     MIXTURE_HELP,
     USUAL,
     CheckOptions,
+    PresetsRequest,
     PriceRequest,
     RecurseRequest,
     SampleRequest,
     Seed,
     TrainRequest,
+    WarmupRequest,
 )
 
 if TYPE_CHECKING:
@@ -271,15 +273,35 @@ def audit_command(
 
 
 @app.command("presets", cls=OneLineCommand)
-def presets_command() -> None:
+@asks(PresetsRequest)
+def presets_command(asked: PresetsRequest, as_json: str | None) -> None:
     """List the mixtures and schedules that have a name, with their options and defaults."""
     from mixdyn.problem.named import listing
 
-    with exit_codes():
-        for title, rows in listing().items():
-            typer.echo(f"{title}:")
-            for call, meaning in rows:
-                typer.echo(f"  {call}\n      {meaning}")
+    found = listing()
+    named = {
+        title: [{"name": call, "meaning": meaning} for call, meaning in rows]
+        for title, rows in found.items()
+    }
+    _write(named, asked.out, as_json)
+    if as_json == PRINTED or is_quiet():
+        return
+    for title, rows in found.items():
+        typer.echo(f"{title}:")
+        for call, meaning in rows:
+            typer.echo(f"  {call}\n      {meaning}")
+
+
+def _write(found: dict[str, Any], out: Path | None, as_json: str | None) -> None:
+    """As JSON, where --out and --json ask for it."""
+    from mixdyn.support.files import check_output, write_text
+    from mixdyn.support.numbers import dump_json
+
+    if out is not None:
+        check_output(out, ".json")
+        write_text(out, dump_json(found))
+    if as_json is not None:
+        write_json(dump_json(found), as_json)
 
 
 @app.command("train", cls=OneLineCommand)
@@ -313,20 +335,19 @@ def recurse_command(request: RecurseRequest, as_json: str | None) -> None:
 
 
 @app.command("warmup", cls=OneLineCommand)
-def warmup_command(
-    *,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Remove what is kept, stale or damaged, and start over.")
-    ] = False,
-    as_json: Json = None,
-) -> None:
+@asks(WarmupRequest)
+def warmup_command(asked: WarmupRequest, as_json: str | None) -> None:
     """Compile every kernel once; later processes start with the kept code."""
-    with exit_codes():
-        from .warmup import print_warmup, warm_up
+    from mixdyn.support.files import check_output
 
-        with _progress("compiling") as progress:
-            summary = warm_up(fresh, progress)
-        print_warmup(summary, as_json)
+    from .warmup import print_warmup, warm_up
+
+    if asked.out is not None:
+        check_output(asked.out, ".json")
+    with _progress("compiling") as progress:
+        summary = warm_up(asked.fresh, progress)
+    _write(vars(summary), asked.out, as_json)
+    print_warmup(summary, as_json == PRINTED or is_quiet())
 
 
 @contextmanager

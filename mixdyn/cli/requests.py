@@ -62,6 +62,8 @@ IndexBase = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed, 0 to 2^64 - 1.")]
+NoSeed = Annotated[int, typer.Option(help="Taken by every command: draws nothing.")]
+AsJsonFile = Annotated[Path | None, typer.Option(help="Write it there as JSON.")]
 
 Seeds = Annotated[
     int | None,
@@ -226,7 +228,7 @@ class CheckOptions:
         typer.Option("--certify", help="Prove, over all places and levels, what claims say of it."),
     ] = False
     seed: Seed = 0
-    out: Annotated[Path | None, typer.Option(help="Write it there as JSON.")] = None
+    out: AsJsonFile = None
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -321,3 +323,22 @@ class RecurseRequest(TrainRequest):
     generations: Annotated[int, typer.Option(help="How many networks to train in turn.")] = 10
     discard: Annotated[float, typer.Option(help="Share that random and hal drop.")] = 0.1
     window: Annotated[int, typer.Option(help="Last steps over which Hal is taken.")] = 4
+
+
+@dataclass(frozen=True)
+class PresetsRequest:
+    """What `mixdyn presets` is asked."""
+
+    seed: NoSeed = 0
+    out: AsJsonFile = None
+
+
+@dataclass(frozen=True)
+class WarmupRequest:
+    """What `mixdyn warmup` is asked."""
+
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove what is kept, stale or damaged, and start over.")
+    ] = False
+    seed: NoSeed = 0
+    out: AsJsonFile = None

@@ -17,9 +17,7 @@ import numpy as np
 
 from mixdyn.samplers.options import Options, samplers
 from mixdyn.support.errors import FileError, InputError
-from mixdyn.support.numbers import dump_json
 from mixdyn.support.provenance import usable_cores
-from mixdyn.support.usage import write_json
 
 _KERNELS = Path(__file__).resolve().parents[1] / "kernels"  # their folder of code is theirs alone
 _REMEDY = "Set NUMBA_CACHE_DIR to a folder you may write to."
@@ -220,14 +218,12 @@ def warm_up(fresh: bool, progress: Callable[[int, int, str], None]) -> WarmupSum
     return WarmupSummary(str(folder), len(kept), size, took, removed, warning)
 
 
-def print_warmup(summary: WarmupSummary, as_json: str | None) -> None:
+def print_warmup(summary: WarmupSummary, quiet: bool) -> None:
     """The result of `mixdyn warmup`; a warning goes to standard error."""
     if summary.warning is not None:
         sys.stderr.write(f"warning: {summary.warning}\n")
-    if as_json is not None:
-        write_json(dump_json(vars(summary)), as_json)
-        return
-    sys.stdout.write(
-        f"{summary.files} files, {summary.bytes / 1e6:.1f} MB, in {summary.folder} "
-        f"({summary.seconds:.1f} s)\n"
-    )
+    if not quiet:
+        sys.stdout.write(
+            f"{summary.files} files, {summary.bytes / 1e6:.1f} MB, in {summary.folder} "
+            f"({summary.seconds:.1f} s)\n"
+        )

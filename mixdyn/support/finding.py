@@ -8,7 +8,7 @@ import importlib.util
 import pkgutil
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,13 +16,24 @@ from typing import Any
 from .errors import FileError
 
 
-def modules_in(package: str) -> list[ModuleType]:
-    """The modules and packages of a package's folder, by the names of the files; none where there
-    is no such folder. FileError: a file fails."""
+def files_in(package: str) -> dict[str, Path]:
+    """The files of the modules in a package's folder, by their names: none is imported. None where
+    there is no such folder."""
+    if importlib.util.find_spec(package) is None:
+        return {}
+    folders = map(Path, importlib.import_module(package).__path__)
+    found = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return {path.stem: path for path in found if path.stem != "__init__"}
+
+
+def modules_in(package: str, names: Collection[str] | None = None) -> list[ModuleType]:
+    """The modules and packages of a package's folder, by the names of the files, or those of these
+    names; none where there is no such folder. FileError: a file fails."""
     if importlib.util.find_spec(package) is None:
         return []
     folders = importlib.import_module(package).__path__
-    return [_imported(package, found.name) for found in pkgutil.iter_modules(folders)]
+    found = (each.name for each in pkgutil.iter_modules(folders))
+    return [_imported(package, name) for name in found if names is None or name in names]
 
 
 def lazily(name: str) -> ModuleType:

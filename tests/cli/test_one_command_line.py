@@ -21,13 +21,12 @@ def help_of(name):
     return re.sub(r"\x1b\[[0-9;]*m", "", CliRunner().invoke(app, [name, "--help"]).output)
 
 
-# Those that say or make what is installed work on nothing of the user's.
-WORKING = [name for name in FOUND if re.search(r"--mixture|FILE\|PRESET|\bnames\b", help_of(name))]
+WORKING = sorted(FOUND)
 
 
 def test_the_commands_that_are_found_are_those_that_exist():
-    assert set(FOUND) - set(WORKING) == {"presets", "warmup"}
-    assert len(WORKING) >= 9
+    assert set(WORKING) > {"verify", "derive", "figures", "audit", "check", "sample", "train"}
+    assert set(WORKING) > {"recurse", "price", "presets", "warmup"}
 
 
 @pytest.mark.parametrize("name", WORKING)
@@ -47,8 +46,6 @@ def test_a_refusal_is_one_line_and_leaves_nothing(name, wrong, tmp_path, monkeyp
     needed = {"sample": ["--out", "s.npz"], "price": [], "check": ["grid"]}
     needed |= {"train": ["--mixture", "grid", "--out", "m.safetensors"], "audit": ["ddim"]}
     needed |= {"recurse": ["--mixture", "grid", "--out", "r"]}
-    if wrong[0] == "--json" and name == "derive":
-        pytest.skip("finds the folder missing only when it writes")
     with pytest.raises(SystemExit) as left:
         app([name, *needed.get(name, []), *wrong], prog_name="mixdyn")
     said = capfd.readouterr()
@@ -69,6 +66,24 @@ def test_a_refusal_of_any_command_loads_nothing_heavy():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == WORKING
+
+
+NAMELESS = [["verify", "Z.9"], ["verify", "--search", "Z.9"], ["figures", "Z.9"], ["derive", "Z.9"]]
+NAMELESS += [["verify", "Z.9", "--random", "9", "--workers", "2"], ["verify", "--certify", "Z.9"]]
+
+
+def test_a_name_of_nothing_is_refused_before_what_has_names_is_imported():
+    named = ("claims.", "figures.", "derivations.segment", *HEAVY)
+    code = (
+        "import sys\nfrom mixdyn.cli import app\n"
+        f"for words in {NAMELESS!r}:\n"
+        "    try:\n        app(words, prog_name='mixdyn')\n"
+        "    except SystemExit as left:\n        assert left.code == 2\n"
+        f"    print(*[m for m in sys.modules if any(part in m for part in {named})])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+    assert ran.stderr.count("received 'Z.9'") == ran.stderr.count("\n") == len(NAMELESS)
 
 
 # -- what the options do -------------------------------------------------------------------------
@@ -104,6 +119,19 @@ def test_quiet_prints_nothing_and_json_goes_where_it_is_asked(tmp_path):
     written = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "out.json")])
     assert "In words" in written.stdout
     assert (tmp_path / "out.json").read_text() == path.read_text()
+
+
+def test_what_has_a_name_is_json(tmp_path):
+    printed = CliRunner().invoke(app, ["presets", "--json", "--seed", "1", "--threads", "1"])
+    found = json.loads(printed.stdout)
+    assert [row["name"].partition(":")[0] for row in found["mixtures"]][:2] == [
+        "grid",
+        "rotated_grid",
+    ]
+    out = tmp_path / "presets.json"
+    quiet = CliRunner().invoke(app, ["presets", "--quiet", "--out", str(out)])
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    assert json.loads(out.read_text()) == found
 
 
 def test_a_derivation_is_json_of_its_outcome(capsys):

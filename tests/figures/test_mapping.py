@@ -13,6 +13,7 @@ from verify.drawing.spec import FigureSpec
 from verify.ledger import cases
 from verify.ledger.registry import load_claims
 from verify.ledger.sources import ROOT
+from verify.report import figure_names
 from verify.report.figures import FIGURES, draw_figures, select
 
 FILES = {path.stem: path for path in ROOT.glob("verify/papers/*/figures/[a-z]*.py")}
@@ -114,3 +115,8 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_measured(tmp_path
     monkeypatch.setattr(FigureSpec, "result", lambda self, case: pytest.fail("measured"))
     with pytest.raises(FileError, match="folder must be creatable"):
         draw_figures(["D.1"], cases.standard(), tmp_path)
+
+
+def test_no_name_of_a_figure_is_refused_for_want_of_being_written():
+    for spec in FIGURES.values():
+        figure_names.check([*spec.claims, spec.id, spec.stem, spec.source, spec.id.lower()])

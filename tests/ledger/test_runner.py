@@ -3,12 +3,15 @@
 import dataclasses
 import functools
 import json
+import subprocess
+import sys
 
 import pytest
 
 from mixdyn import presets
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.support.errors import FileError, InputError, NotApplicableError
+from mixdyn.support.finding import modules_in
 from tests import toys
 from verify.ledger import cases, registry, runner
 from verify.ledger.case import Profile
@@ -243,6 +246,20 @@ def test_claims_are_chosen_by_id_whatever_the_case_and_brackets():
     assert chosen("p4.7(2)") == ["P4.7 (2)"]
     with pytest.raises(InputError, match=r"T4\.2"):
         chosen("P4")
+
+
+def test_ids_are_read_without_an_import_and_a_name_imports_its_own_file():
+    written = [registry.written_in(f"{p.__name__}.claims") for p in modules_in("verify.papers")]
+    loaded = {entry.path.stem: entry.claim.id for entry in registry.load_claims()}
+    assert {file: id_ for ids in written for file, id_ in ids.items()} == loaded
+    code = (
+        "import sys\nfrom verify.ledger import registry\n"
+        "print([e.claim.id for e in registry.load_claims(['p4.7', 'X1'])],"
+        "[m.rpartition('.')[2] for m in sorted(sys.modules) if '.claims.' in m])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    files = ["p_4_7_1_saddle", "p_4_7_2_trapping", "x_1_intrinsic_time"]
+    assert ran.stdout.strip() == f"{['P4.7 (1)', 'P4.7 (2)', 'X1']} {files}"
 
 
 def rows_of(verdicts):

@@ -83,8 +83,9 @@ class FigureSpec:
     def answers_to(self, name: str) -> bool:
         """Whether `name` is one of its claims, its id, files or source, but for case, blanks,
         brackets and dashes."""
-        return _bare(name) in map(_bare, (*self.claims, self.id, self.stem, self.source))
+        return bare(name) in map(bare, (*self.claims, self.id, self.stem, self.source))
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """A name but for case, blanks, brackets and dashes."""
     return re.sub(r"[\s()-]", "", name).upper()

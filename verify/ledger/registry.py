@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mixdyn.support.errors import InputError
-from mixdyn.support.finding import modules_in
+from mixdyn.support.finding import files_in, modules_in
 
 from . import rows
 from .case import Case
@@ -70,17 +70,44 @@ def _entry(module: ModuleType) -> Entry:
     return Entry(claim, check, controls, path)
 
 
-def load_claims() -> list[Entry]:
-    """Every claim of `verify/papers`, paper by paper. Raises InputError for a repeated id."""
+def load_claims(wanted: Iterable[str] = ()) -> list[Entry]:
+    """The claims of `verify/papers` that the names fit, as in `select`, all of them for none; paper
+    by paper. Of those named, only their own files are imported. Raises InputError for a repeated
+    id, and for a name that fits none."""
+    files = {package: written_in(package) for package in _folders()}
+    names = fitting([id_ for ids in files.values() for id_ in ids.values()], wanted)
     found: dict[str, Entry] = {}
-    for paper in sorted(modules_in("verify.papers"), key=_place):
-        entries = [_entry(module) for module in modules_in(f"{paper.__name__}.claims")]
+    for package, ids in files.items():
+        modules = modules_in(package, {file for file, id_ in ids.items() if id_ in names})
+        entries = [_entry(module) for module in modules]
         for entry in sorted(entries, key=lambda entry: reading_order(entry.claim.id)):
             other = found.setdefault(entry.claim.id, entry)
             if other is not entry:
                 both = f"{entry.claim.id} in {other.path.name} and {entry.path.name}"
                 raise InputError("every claim has one file", both, "Give one another id.")
     return list(found.values())
+
+
+def check_names(wanted: Iterable[str]) -> None:
+    """Raises InputError for a name that fits no claim, without importing one."""
+    fitting([id_ for folder in _folders() for id_ in written_in(folder).values()], wanted)
+
+
+def written_in(package: str) -> dict[str, str]:
+    """The ids of the claims in a folder by their files, in reading order, as they are written
+    there; a file that writes none is imported."""
+    found = {}
+    for name, path in files_in(package).items():
+        match = re.search(
+            r"\bid=[\"']([^\"']+'*)[\"']", path.read_text(encoding="utf-8", errors="replace")
+        )
+        found[name] = match[1] if match else _entry(*modules_in(package, {name})).claim.id
+    return dict(sorted(found.items(), key=lambda item: reading_order(item[1])))
+
+
+def _folders() -> list[str]:
+    papers = sorted(modules_in("verify.papers"), key=_place)
+    return [f"{paper.__name__}.claims" for paper in papers]
 
 
 def _place(paper: ModuleType) -> int:
@@ -102,18 +129,22 @@ def select(entries: Sequence[Entry], wanted: Iterable[str]) -> list[Entry]:
     Case, blanks and brackets do not matter; `P4.7` names all its parts. Raises InputError for a
     name that fits no claim.
     """
+    chosen = fitting([entry.claim.id for entry in entries], wanted)
+    return [entry for entry in entries if entry.claim.id in chosen]
+
+
+def fitting(ids: Sequence[str], wanted: Iterable[str]) -> set[str]:
+    """Those of the ids that the names fit, as in `select`."""
     names = list(wanted)
-    if not names:
-        return list(entries)
-    chosen: set[str] = set()
+    chosen = set() if names else set(ids)
     for name in names:
-        exact = {e.claim.id for e in entries if _normal(e.claim.id) == _normal(name)}
-        parts = {e.claim.id for e in entries if e.claim.id.upper().startswith(f"{name.upper()} (")}
+        exact = {id_ for id_ in ids if _normal(id_) == _normal(name)}
+        parts = {id_ for id_ in ids if id_.upper().startswith(f"{name.upper()} (")}
         if not exact | parts:
             raise InputError(
-                f"the claims are {', '.join(e.claim.id for e in entries)}",
+                f"the claims are {', '.join(ids)}",
                 repr(name),
                 "Name one of them, or none for all.",
             )
         chosen |= exact | parts
-    return [entry for entry in entries if entry.claim.id in chosen]
+    return chosen

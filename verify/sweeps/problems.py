@@ -40,7 +40,7 @@ def check(problem: tuple[int, int, str], claims: list[str]) -> list[list[Row]]:
     """The rows of each of these claims on a problem; a broken check gives one that says so."""
     k, seed, profile = problem
     case = standard(seed, Profile(profile)) if k == 0 else cases.random(k, seed, Profile(profile))
-    known = _entries()
+    known = _entries(tuple(claims))
     return [
         [verdict.as_row() for verdict in runner.run_claim(known[name], case)] for name in claims
     ]
@@ -69,8 +69,8 @@ def _name(k: int) -> str:
 
 
 @functools.cache  # once a process
-def _entries() -> dict[str, Entry]:
-    return {entry.claim.id: entry for entry in registry.load_claims()}
+def _entries(claims: tuple[str, ...]) -> dict[str, Entry]:
+    return {entry.claim.id: entry for entry in registry.load_claims(claims)}
 
 
 def _code(entry: Entry) -> str:
