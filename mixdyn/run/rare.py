@@ -69,11 +69,11 @@ class RareEvent:
         """Log of an interval that misses P with probability about `miss`, by Student's law of the
         runs' mean; the lower end is -inf where it is not above 0, all of it where the runs have no
         error."""
-        from scipy.stats import t
+        from ..support.laws import student_upper
 
         if self.log_p == -math.inf or math.isinf(self.relative_error):
             return -math.inf, 0.0
-        wide = float(t.isf(0.5 * miss, len(self.runs) - 1)) * self.relative_error
+        wide = float(student_upper(0.5 * miss, len(self.runs) - 1)) * self.relative_error
         low = math.log1p(-wide) if wide < 1.0 else -math.inf
         return self.log_p + low, min(self.log_p + math.log1p(wide), 0.0)
 

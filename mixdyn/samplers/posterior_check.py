@@ -54,10 +54,10 @@ class PosteriorRetryStepper(RetryStepper):
         self._piloted = base
 
     def _check(self, x: Array, on: IntArray, rows: Rows, attempt: int) -> None:
-        from scipy.stats import chi2
+        from ..support.laws import chi2_upper
 
         self._start_anew(x, on, last=attempt == self.how.rounds)
-        quantile, s2 = float(chi2.isf(self.how.level, x.shape[1])), self._piloted.variance
+        quantile, s2 = float(chi2_upper(self.how.level, x.shape[1])), self._piloted.variance
         for t in self._times:
             todo = on[self._failed[on] == 0.0]
             if len(todo) == 0:

@@ -145,9 +145,9 @@ class RetryStepper:
 
     def _test(self, on: IntArray, square: Array, rho: float, d: int) -> None:
         """Mark the paths whose squared distance exceeds what noise rho explains at the level."""
-        from scipy.stats import chi2
+        from ..support.laws import chi2_upper
 
-        limit = rho * chi2.isf(self.how.level, d)
+        limit = rho * chi2_upper(self.how.level, d)
         self._failed[on] = np.maximum(self._failed[on], np.where(square > limit, square, 0.0))
 
     def _watch(self, on: IntArray, eps: Array, k: int) -> None:

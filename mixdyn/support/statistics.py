@@ -113,10 +113,10 @@ def clopper_pearson(successes: int, trials: int, miss: float = DISPLAY_MISS) -> 
         return 0.0, none
     if k == n:
         return every, 1.0
-    from scipy.stats import beta
+    from . import laws
 
     tail = math.exp(log_tail)
-    return float(beta.ppf(tail, k, n - k + 1)), float(beta.isf(tail, k + 1, n - k))
+    return laws.beta_quantile(tail, k, n - k + 1), laws.beta_upper(tail, k + 1, n - k)
 
 
 def log_binomial_tail(successes: int, trials: int, rate: float) -> float:
@@ -128,13 +128,14 @@ def log_binomial_tail(successes: int, trials: int, rate: float) -> float:
     if k == 0:
         return 0.0
     from scipy.special import logsumexp
-    from scipy.stats import binom
 
-    log_tail = float(binom.logsf(k - 1, n, rate))
-    if math.isfinite(log_tail) or rate == 0.0:
-        return log_tail
+    from . import laws
+
+    tail = laws.binomial_tail(k - 1, n, rate)
+    if tail > 0.0 or rate == 0.0:
+        return math.log(tail) if tail > 0.0 else -math.inf
     # Underflowed, so far above the mean that the terms fall off faster than 0.999^j.
-    terms = binom.logpmf(range(k, min(n, k + _TAIL_TERMS) + 1), n, rate)
+    terms = laws.log_binomial_mass(range(k, min(n, k + _TAIL_TERMS) + 1), n, rate)
     return float(logsumexp(terms))
 
 
@@ -182,15 +183,17 @@ def detectable_rate(
     The least count that decides is a quantile of the binomial law at the bound, and the rate at
     which a count is reached with a given probability one of the beta law (Clopper and Pearson).
     """
-    from scipy.stats import beta, binom
+    from . import laws
 
     n = check_integer(trials, "trials", 1)
     if side == "lower":
         mirrored = detectable_rate(1.0 - bound, n, "upper", miss, power)
         return None if mirrored is None else 1.0 - mirrored
     half = _check_miss(miss) / 2.0
-    k = int(binom.isf(half, n, bound)) + 1  # P(X >= k) <= half at the bound, and for no smaller k
-    return None if k > n else float(beta.ppf(power, k, n - k + 1))
+    k = (
+        laws.binomial_upper(half, n, bound) + 1
+    )  # P(X >= k) <= half at the bound, and for no smaller k
+    return None if k > n else laws.beta_quantile(power, k, n - k + 1)
 
 
 def trials_to_tell(
@@ -226,7 +229,7 @@ def heterogeneity(counts: Sequence[int], trials: Sequence[int]) -> tuple[float, 
     a further group. (0, degrees, 1) where no trial or every trial succeeded. The chi-square law
     needs a few expected events in a group; with fewer the p-value is a guide.
     """
-    from scipy.stats import chi2
+    from . import laws
 
     if len(counts) != len(trials) or len(counts) < 2:
         raise InputError(
@@ -241,4 +244,4 @@ def heterogeneity(counts: Sequence[int], trials: Sequence[int]) -> tuple[float, 
         return 0.0, degrees, 1.0
     misses = [(g.rate - rate) ** 2 * g.trials for g in groups]
     chi_square = math.fsum(misses) / (rate * (1.0 - rate))
-    return chi_square, degrees, float(chi2.sf(chi_square, degrees))
+    return chi_square, degrees, float(laws.chi2_tail(chi_square, degrees))

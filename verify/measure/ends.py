@@ -55,23 +55,23 @@ class Ends:
 
     def spread_interval(self, miss: float = VERDICT_MISS) -> Interval:
         """Of the spread, by its standard error."""
-        from scipy.stats import norm
+        from mixdyn.support import laws
 
-        half = float(norm.isf(miss / 2)) * self.spread_error
+        half = -float(laws.normal_quantile(miss / 2)) * self.spread_error
         return self.spread - half, self.spread + half
 
     def weight_interval(self, miss: float = VERDICT_MISS) -> Interval:
         """Of sum (p - w)^2/w: the statistic is a noncentral chi-square (Pearson, for small errors
         of the weights and some expected samples in every mode)."""
         from scipy.optimize import brentq
-        from scipy.stats import ncx2
+        from scipy.special import chndtr
 
         degrees, n = max(len(self.modes) - 1, 1), max(int(self.modes.sum()), 1)
         most = 2.0 * self.chi_square + 50.0 * (degrees + 50.0)
 
         def end(tail: float) -> float:
             def miss_by(noncentrality: float) -> float:
-                return float(ncx2.cdf(self.chi_square, degrees, noncentrality)) - tail
+                return float(chndtr(self.chi_square, degrees, noncentrality)) - tail
 
             return float(brentq(miss_by, 0.0, most)) / n if miss_by(0.0) > 0.0 else 0.0
 
@@ -116,7 +116,7 @@ def _within(
     resolution: the distance from the target that would come out as `fails` with probability
     `POWER`, a normal law's.
     """
-    from scipy.stats import norm
+    from mixdyn.support import laws
 
     least, most = margin if isinstance(margin, tuple) else (margin, margin)
     far = max(abs(end - target) for end in interval)
@@ -129,5 +129,5 @@ def _within(
     middle = max(0.5 * (least + most), np.finfo(float).tiny)
     found = compare(name, Equality(atol=middle), value, target)
     half = 0.5 * (interval[1] - interval[0])
-    power = 1.0 + float(norm.ppf(POWER)) / float(norm.isf(VERDICT_MISS / 2))
+    power = 1.0 - float(laws.normal_quantile(POWER) / laws.normal_quantile(VERDICT_MISS / 2))
     return replace(found, outcome=outcome, resolution=most + half * power)

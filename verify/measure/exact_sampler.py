@@ -163,7 +163,7 @@ def _count(case: Case, mixture: GaussianMixture) -> int:
 
 def _tail(mixture: GaussianMixture) -> float:
     """The data's own share beyond the radius of a true mode ([D], F.1), at most."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     radius = float((mode_radius(mixture) / mixture.sigmas).min())
-    return float(chi2.sf(radius**2, mixture.d))
+    return float(laws.chi2_tail(radius**2, mixture.d))

@@ -79,7 +79,7 @@ class Strays:
 def stray(case: Case, chain: Chain) -> Strays:
     """Counts of the exact chain. The radius is the largest halving of sigma whose gap has
     mass enough to be counted; off product grids it is given, and so is the number of outputs."""
-    from scipy.stats import norm
+    from mixdyn.support import laws
 
     product = is_product(case.mixture)
     if product:
@@ -87,7 +87,7 @@ def stray(case: Case, chain: Chain) -> Strays:
         radius = std = float(np.sqrt(law.sigma2))
         while (share := share_in_gap(case, chain, radius)) < _LEAST_SHARE:
             radius *= 0.5
-        deviations = float(norm.isf(_LAW_MISS / 2))
+        deviations = -float(laws.normal_quantile(_LAW_MISS / 2))
         n = math.ceil((deviations / precise(case)) ** 2 * (1.0 - share) / share)
     else:
         std = float(case.mixture.sigma)
@@ -131,7 +131,9 @@ def known_to(case: Case, chain: Chain, radius: float, n: int) -> float:
 
 def reach(share: float, n: int) -> float:
     """How far the rate of n trials strays from `share`, up to probability _LAW_MISS."""
-    from scipy.stats import binom
+    from mixdyn.support import laws
 
-    low, high = (float(binom.isf(p, n, share)) for p in (1.0 - _LAW_MISS / 2, _LAW_MISS / 2))
+    low, high = (
+        float(laws.binomial_upper(p, n, share)) for p in (1.0 - _LAW_MISS / 2, _LAW_MISS / 2)
+    )
     return max(share - low / n, high / n - share)

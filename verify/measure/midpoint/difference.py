@@ -64,14 +64,14 @@ def links(case: Case, growth: float = 1.0, stretch: float = 1.0, nearer: float =
 def _across(case: Case, v: tuple[float, float], nearer: float) -> list[Link]:
     """How far across the pair, with probability 1 - DELTA, over l; truth: where the engine's flow
     of the two modes takes a start at that quantile."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     d, pair, (v_start, v_end) = case.mixture.d, require_window(case).pair, v
     if d == 1:  # on a line nothing is across
         return []
     published = float(bounds.tube_distance_high_probability(d, DELTA, math.sqrt(v_end), 1.0, 0.0))
     # One direction is along the pair.
-    start = math.sqrt(v_start * float(chi2.isf(DELTA, d - 1)))
+    start = math.sqrt(v_start * float(laws.chi2_upper(DELTA, d - 1)))
     own = (1.0 - nearer) * math.sqrt(v_end / v_start) * start
     truth = math.log(case.memo("X21 across", lambda: _end_across(case, start, v)) / pair.length)
     name = "distance across the pair, over l"

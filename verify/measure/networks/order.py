@@ -71,7 +71,7 @@ class Order(Statistical):
     def unseen(self, larger: Proportion, trials: int) -> float | None:
         """By how much a second rate, counted in so many trials, would have to lie above the first,
         as it was counted, to come out as `fails` with probability `POWER`; None where none does."""
-        from scipy.stats import beta
+        from mixdyn.support import laws
 
         least = bisect.bisect_left(
             range(trials + 1),
@@ -81,15 +81,15 @@ class Order(Statistical):
         )
         if least > trials:
             return None
-        return float(beta.ppf(POWER, least, trials - least + 1)) - larger.rate
+        return laws.beta_quantile(POWER, least, trials - least + 1) - larger.rate
 
     def needed(self, larger: Proportion, ratio: float, most: int) -> int:
         """The fewest trials, at most so many, in which a rate `ratio` times smaller than the first
         is seen to be below it with probability `POWER`."""
-        from scipy.stats import binom
+        from mixdyn.support import laws
 
         def seen(trials: int) -> bool:
-            hits = int(binom.ppf(POWER, trials, larger.rate / ratio))
+            hits = laws.binomial_quantile(POWER, trials, larger.rate / ratio)
             return self.against(larger, Proportion(hits, trials)) <= -1.0
 
         return bisect.bisect_left(range(1, most), True, key=seen) + 1

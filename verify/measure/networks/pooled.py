@@ -126,7 +126,8 @@ def compare_over_seeds(
 def _student(found: Comparison, low: Array, high: Array, miss: float) -> Comparison:
     """The comparison decided by Student's interval of the difference of two means."""
     from scipy.special import nctdtrinc
-    from scipy.stats import t
+
+    from mixdyn.support import laws
 
     parts = [values.var(ddof=1) / len(values) for values in (low, high)]
     error = math.sqrt(sum(parts))
@@ -135,8 +136,8 @@ def _student(found: Comparison, low: Array, high: Array, miss: float) -> Compari
     shares = [p**2 / (len(v) - 1) for p, v in zip(parts, (low, high), strict=True)]
     degrees = error**4 / sum(shares)
     gap = float(low.mean() - high.mean())
-    deciding = float(t.isf(miss / 2.0, degrees))
-    shown = float(t.isf(DISPLAY_MISS / 2.0, degrees)) * error
+    deciding = float(laws.student_upper(miss / 2.0, degrees))
+    shown = float(laws.student_upper(DISPLAY_MISS / 2.0, degrees)) * error
     excess = gap / (error * deciding)
     outcome = found.outcome
     if abs(excess) > 1.0:

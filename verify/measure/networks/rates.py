@@ -240,9 +240,9 @@ def over_seeds(values: Sequence[float]) -> tuple[float, float] | None:
     n = len(values)
     if len(set(values)) < 2:
         return None
-    from scipy.stats import t
+    from mixdyn.support import laws
 
-    half_width = float(t.isf(DISPLAY_MISS / 2, n - 1)) * float(np.std(values, ddof=1))
+    half_width = float(laws.student_upper(DISPLAY_MISS / 2, n - 1)) * float(np.std(values, ddof=1))
     centre = float(np.mean(values))
     return centre - half_width / math.sqrt(n), centre + half_width / math.sqrt(n)
 

@@ -43,11 +43,12 @@ Threshold = Callable[[int, Array], Array]  # of d and delta
 @CLAIM.exact(unit="levels δ")
 def tail(case: Case, threshold: Threshold = bounds.laurent_massart_threshold) -> Iterator[Part]:
     """The exact tail at the threshold against delta."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     d = case.mixture.d
     at = threshold(d, np.exp(LOG_DELTA))
-    log_tail = np.asarray(chi2.logsf(at, d))
+    with np.errstate(divide="ignore"):
+        log_tail = np.log(laws.chi2_tail(at, d))
     yield Side(
         "tail at the threshold",
         np.where(np.isfinite(log_tail), log_tail, np.nan),  # an underflow decides nothing
@@ -55,7 +56,7 @@ def tail(case: Case, threshold: Threshold = bounds.laurent_massart_threshold) ->
         tolerance=Tolerance(rtol=RTOL, log=True),
         where={"d": d, "log_delta": LOG_DELTA, "threshold": at},
     )
-    over = at / chi2.isf(np.exp(LOG_DELTA), d)
+    over = at / laws.chi2_upper(np.exp(LOG_DELTA), d)
     levels = {delta: int(np.argmin(np.abs(LOG_DELTA - np.log(delta)))) for delta in (1e-2, 1e-6)}
     yield {
         "dimension d": d,
@@ -69,9 +70,9 @@ def _quantile(d: int, delta: Array) -> Array:
 
     The bound is so loose that a wrong constant of its own must be wrong by much to be found out.
     """
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
-    return np.asarray(chi2.isf(np.exp(np.log(delta) + np.log1p(SMALL)), d))
+    return laws.chi2_upper(np.exp(np.log(delta) + np.log1p(SMALL)), d)
 
 
 CLAIM.must_fail(

@@ -151,11 +151,11 @@ def _runs(case: Case) -> dict[str, Array]:
 )
 def direct(case: Case, found: dict[str, Array], points: int = _POINTS) -> Iterator[Part]:
     """Mean squares of direct runs over the recursions' variances."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     lam, end = _EIGENVALUES, _TRUNCATIONS[-1]
     n = case.pick(_RUNS, 25 * _RUNS)
-    high, low = (float(chi2.isf(p, n)) / n for p in (0.5 * _MISS, 1.0 - 0.5 * _MISS))
+    high, low = (float(laws.chi2_upper(p, n)) / n for p in (0.5 * _MISS, 1.0 - 0.5 * _MISS))
     for scheme, square in found.items():
         yield Side(
             f"spread of runs, {scheme}",

@@ -164,7 +164,7 @@ def shapes(
 
 
 def _shapes(case: Case, posterior: float, share: float) -> Iterator[Part]:
-    from scipy.stats import norm
+    from mixdyn.support import laws
 
     drawn = case.memo("X14 draws", lambda: _drawn(case))
     for name, shape in measure.SHAPES.items():
@@ -181,7 +181,7 @@ def _shapes(case: Case, posterior: float, share: float) -> Iterator[Part]:
             f"nats that the {name} kernel costs",
             mean,
             equals=wanted,
-            tolerance=Tolerance(atol=float(norm.isf(_CHANCE / 2))),
+            tolerance=Tolerance(atol=-float(laws.normal_quantile(_CHANCE / 2))),
             scale=np.maximum(error, 1e-12),
             where={"t": steps},
         )

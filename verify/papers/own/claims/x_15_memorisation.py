@@ -96,10 +96,10 @@ def _gaussian(n: int, d: int, share: float) -> tuple[float, float]:
 @functools.lru_cache(maxsize=2 * len(GAUSSIAN) * len(_SHARES))  # which every control asks for
 def _density(d: int, rho: float) -> tuple[Array, Array]:
     """Nodes and weights of i: I + s sqrt(C) g, C chi-square of d, g normal, s^2 = 1/(1 + rho)."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     share = (np.arange(200) + 0.5) / 200.0
-    root = np.sqrt(chi2.ppf(np.append(0.5 * share**3, 1.0 - 0.5 * share[::-1] ** 3), d))
+    root = np.sqrt(laws.chi2_quantile(np.append(0.5 * share**3, 1.0 - 0.5 * share[::-1] ** 3), d))
     step = 1.5 * share**2 / 200.0
     g, of_g = np.polynomial.hermite_e.hermegauss(160)
     nodes = 0.5 * d * math.log1p(1.0 / rho) + np.outer(root, g) / math.sqrt(1.0 + rho)

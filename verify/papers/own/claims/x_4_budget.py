@@ -176,7 +176,7 @@ def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, ArrayLike]:
     MISS; away: mean distance of the ends. the flow's, DDIM's: distance of the end. inside: share of
     ends within the mode's radius. exact mean: O1. ddim: product of DDIM's steps within one mode.
     """
-    from scipy.stats import t as student
+    from mixdyn.support import laws
 
     mixture, schedule, t = case.mixture, case.schedule, int(ddim_grid(case).times[-1 - steps_left])
     level = level_at(case, t)
@@ -202,7 +202,7 @@ def _group(case: Case, pair: Pair, steps_left: int) -> dict[str, ArrayLike]:
     )
     radius = float(geometry.mode_radius(mixture)[0])
     to_mode = np.linalg.norm(ddim - pair.mu_i, axis=1)
-    student_reach = float(student.isf(MISS / 2, n - 1))
+    student_reach = float(laws.student_upper(MISS / 2, n - 1))
     return {
         "pair": [[pair.i, pair.j]],
         "t": [t],

@@ -194,9 +194,9 @@ def _distance(case: Case, run: Runs, law: Law) -> Array:
 
 def _seen(n: int, allowed: float) -> str:
     """In words, which wrong laws n draws tell from the right one, as DKW allows a distance."""
-    from scipy.stats import norm
+    from mixdyn.support import laws
 
-    distance = allowed + float(norm.ppf(POWER)) * 0.5 / math.sqrt(n)
+    distance = allowed + float(laws.normal_quantile(POWER)) * 0.5 / math.sqrt(n)
     return (
         f"A distribution function {distance:.2g} off at one of the quantiles would have failed "
         f"with probability {POWER:g}."

@@ -209,10 +209,10 @@ def _last_factor(case: Case) -> float:
 
 def _note(runs: Sequence[Run]) -> str:
     """What difference from the recursion would have been seen, in the coarsest of the runs."""
-    from scipy.stats import norm
+    from mixdyn.support import laws
 
     dof = min(run.end.size // len(np.unique(run.std)) for run in runs)
-    seen = _spread_width(dof) + float(norm.ppf(POWER)) / math.sqrt(2.0 * dof)
+    seen = _spread_width(dof) + float(laws.normal_quantile(POWER)) / math.sqrt(2.0 * dof)
     return (
         f"In every run a spread {show_share(seen, 2)} off the recursion would have failed with "
         f"probability {POWER:g}; what follows from common noise is compared to 1e-9 of the start's "
@@ -222,9 +222,9 @@ def _note(runs: Sequence[Run]) -> str:
 
 def _spread_width(dof: int) -> float:
     """How far the root of a mean of dof squared normals strays from 1, up to probability 1e-8."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
-    high, low = (float(chi2.isf(p, dof)) / dof for p in (MISS / 2, 1.0 - MISS / 2))
+    high, low = (float(laws.chi2_upper(p, dof)) / dof for p in (MISS / 2, 1.0 - MISS / 2))
     return max(math.sqrt(high) - 1.0, 1.0 - math.sqrt(low))
 
 
@@ -369,7 +369,7 @@ Spread = tuple[float | None, float | None, float | None, int]
 def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> Spread:
     """Root mean square distance to the nearest mode per coordinate over its sigma, over runs that
     end within its radius; 95 % limits; number of runs."""
-    from scipy.stats import chi2
+    from mixdyn.support import laws
 
     mixture = case.mixture
     work = steps * mixture.N * mixture.d
@@ -383,5 +383,5 @@ def _spread(case: Case, name: str, sampler: Sampler, steps: int) -> Spread:
     if dof == 0:
         return None, None, None, n
     total = float(square[kept].sum())
-    low, high = (math.sqrt(total / chi2.isf(p, dof)) for p in (0.025, 0.975))
+    low, high = (math.sqrt(total / laws.chi2_upper(p, dof)) for p in (0.025, 0.975))
     return math.sqrt(total / dof), low, high, n
