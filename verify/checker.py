@@ -43,10 +43,11 @@ def numbers(data: Any) -> Any:
 
 
 class _Place:
-    """A law at a box: everything is a ball that holds its values there."""
+    """A law at a box: everything is a ball that holds its values there. sloped: the field also by
+    its slopes from the middle of the place."""
 
-    def __init__(self, law: dict[str, Any], box: Box) -> None:
-        self.box, self.axes = box, law["axes"]
+    def __init__(self, law: dict[str, Any], box: Box, sloped: bool = False) -> None:
+        self.law, self.box, self.axes, self.sloped = law, box, law["axes"], sloped
         *self.z, self.v = (arb(low).union(arb(high)) for low, high in box)
         gaps = [[a - b for a, b in zip(row, law["centre"], strict=True)] for row in law["means"]]
         self.at = [[_dot(axis, gap) for axis in self.axes] for gap in gaps]
@@ -101,7 +102,15 @@ class _Place:
     def field(self, a: int) -> Any:
         """Component a of m - y."""
         place = (z * _dot(self.axes[a], axis) for z, axis in zip(self.z, self.axes, strict=True))
-        return self.mean(a) - sum(place, arb(0))
+        plain = self.mean(a) - sum(place, arb(0))
+        if not self.sloped:
+            return plain
+        middle = [0.5 * (low + high) for low, high in self.box[:-1]]
+        at = _Place(self.law, [*((m, m) for m in middle), self.box[-1]]).field(a)
+        steps = [z - m for z, m in zip(self.z, middle, strict=True)]
+        return plain.intersection(
+            at + _dot((self.jacobian(a, b) for b in range(len(steps))), steps)
+        )
 
     def value(self, term: list[Any]) -> Any:
         """Numbers, z(k), v, the methods above at whole numbers, and functions of terms."""
@@ -117,7 +126,7 @@ class _Place:
 
 def holds(law: dict[str, Any], term: list[Any], box: Box, halvings: int = HALVINGS) -> bool:
     """Whether the term is positive all over the box."""
-    if _Place(law, box).value(term) > 0:
+    if any(_Place(law, box, sloped).value(term) > 0 for sloped in (False, True)):
         return True
     wide = max(range(len(box)), key=lambda k: (box[k][1] - box[k][0]) / (1e-3 + abs(box[k][1])))
     return halvings > 0 and all(holds(law, term, h, halvings - 1) for h in halves(box, wide))

@@ -102,18 +102,24 @@ def of_law(name: str, *at: int) -> Term:
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """`term` > 0 for all (z, v) of the box (k + 1, 2), v > 0 last."""
+    """`term` > 0 for all (z, v) of the box (k + 1, 2), v > 0 last.
+
+    scale (k + 1,): see `search.decide`; it steers the search, and no proof rests on it.
+    """
 
     name: str
     law: Law
     term: Term
     box: Array
+    scale: ArrayLike | None = None
 
     @classmethod
-    def over(cls, name: str, law: Law, term: Term, *sides: ArrayLike) -> Statement:
+    def over(
+        cls, name: str, law: Law, term: Term, *sides: ArrayLike, scale: ArrayLike | None = None
+    ) -> Statement:
         """Sides (lo, hi), one for each axis and for v; a number for a side of width 0."""
         box = [np.broadcast_to(np.asarray(side, dtype=np.float64), 2) for side in sides]
-        return cls(name, law, term, np.array(box))
+        return cls(name, law, term, np.array(box), scale)
 
     def bound(self, boxes: Interval) -> Interval:
         """The term over boxes (n, k + 1)."""
@@ -125,7 +131,7 @@ class Statement:
 
     def decide(self, budget: Budget | None = None, watch: Watch | None = None) -> Decision:
         """Whether it is true, see `search.decide`."""
-        return decide(self.bound, self.box, budget, watch=watch)
+        return decide(self.bound, self.box, budget, scale=self.scale, watch=watch)
 
     def data(self, decision: Decision) -> dict[str, Any]:
         """A certificate of it."""

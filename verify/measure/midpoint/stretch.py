@@ -20,6 +20,7 @@ from ..covariances import one_width
 from ..paths import KAPPA, Level, ddim_grid, level_at, node_of_tau_2
 
 HALF_WIDTH = 0.15  # theta over l in the experiments of arXiv 2605.06831 v1
+_NEAR = 48  # places next to the bisector, each at most 1.2 times as far out as the one before
 
 
 def first_pair(mixture: GaussianMixture) -> geometry.Pair:
@@ -120,8 +121,12 @@ class DriftRange:
 
 
 def drift_range(case: Case, pair: geometry.Pair, theta: float, t: int, n: int = 200) -> DriftRange:
-    """Extremes of b on the line through the pair, at n places on each side and next to 0."""
-    a = 2.0 * theta * np.concatenate([[1e-6], np.arange(1, n + 1) / n])
+    """Extremes of b on the line through the pair, at n places on each side and next to 0.
+
+    The largest drift stands at (v/l) log(l^2/v) from the bisector, which may be next to nothing.
+    """
+    near = np.geomspace(1e-6, 1.0 / n, _NEAR)[:-1]
+    a = 2.0 * theta * np.concatenate([near, np.arange(1, n + 1) / n])
     far = np.tile(a >= theta * (1.0 - 1e-12), 2)
     both = np.concatenate([a, -a])
     places = np.append(both, 0.0)

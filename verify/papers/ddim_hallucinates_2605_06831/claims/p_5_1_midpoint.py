@@ -22,21 +22,22 @@ Predicted: the bound, in the reading most favourable to it: K by the supremum co
     condition holds there is a number of its own. The sharper bound is X5's, where the drift along
     the pair is a function of A alone.
 Evidence: exact probabilities (O1) with the engine's drift in the bound; sampled hypotheses and
-    DDPM, a chain whose law differs from the continuous one by its steps. Certified: on the line of
-    the pair, at 0.6 l from its bisector and at every level of the stretch, the drift points back,
-    so that the outward condition is false as it stands.
+    DDPM, a chain whose law differs from the continuous one by its steps. Certified: at every time
+    of the stretch $|b| \le 2\theta K$ to a thousandth, for all $|a| \le 2\theta$ of the tube that
+    the pair dominates; and on its line, at 0.6 l from the bisector and at every level, the drift
+    points back, so that the outward condition is false as it stands.
 Source: arXiv 2605.06831 v1, Proposition 5.1
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mixdyn import bounds, oracles
-from mixdyn.proof import Statement
+from mixdyn.proof import Law, Statement, Term
 from mixdyn.proof.statement import of_law, z
 from mixdyn.proof.statement import v as level_of
 from mixdyn.support.checks import Array
@@ -55,6 +56,7 @@ from verify.measure.continuum import (
     variances,
 )
 from verify.measure.midpoint.bound import (
+    SUP_RTOL,
     Bound,
     ended_near,
     growth_and_outward,
@@ -100,6 +102,7 @@ CONTROL_GAP = 10.0  # tolerances by which the control's bound lies below the tru
 STARTS = np.linspace(-1.0, 1.0, 5)  # A at the start over theta
 SWEEP = (0.05, 0.1, 0.15, 0.2)  # theta over l
 EXACT = Tolerance(rtol=1e-9, log=True)
+_ACROSS = 1e4  # how much wider boxes of a proof may be across the pair
 
 
 @CLAIM.sampled(unit="starts")
@@ -265,25 +268,59 @@ def _sweep(case: Case, window: Window) -> Table:
     return Table("Other starting times and half-widths, from the midpoint", columns, rows)
 
 
-# -- the outward condition, at every level -------------------------------------------------------
+# -- both conditions, at every place and level ---------------------------------------------------
 
 
-def points_back(case: Case, place: float = 0.6) -> list[Statement] | None:
-    """The drift of A is alpha (A/2 + (m - A) abar/sigma_t^2) in y units, sigma_t^2 = v abar and
-    1/abar = 1 + v - sigma^2. place: of the points on both sides, over l."""
+def conditions(case: Case, place: float = 0.6, less: float = 0.0) -> list[Statement] | None:
+    """Growth holds at every time, anywhere in the tube that the pair dominates; outward is false.
+    place: of the points at which it is, on both sides, over l; less: taken from K, as a share.
+
+    The drift of A is alpha (A/2 + (m - A) abar/sigma_t^2) in y units, sigma_t^2 = v abar and 1/abar
+    = 1 + v - sigma^2.
+    """
     window = proof_window(case)
-    if window is None or dominated_tube(case, window, KAPPA) is None:
+    tube = None if window is None else dominated_tube(case, window, KAPPA)
+    if window is None or tube is None:
         return None
-    pair, d = window.pair, case.mixture.d
-    law, v = pair_law(case.mixture, pair), variances(case, window.t)
+    pair, sides = window.pair, tube[1:]
+    law = pair_law(case.mixture, pair)
     inverse = level_of + (1.0 - float(case.mixture.sigma) ** 2)
-    drift = of_law("field", 0) + 0.5 * z(0) * level_of / inverse
-    return [
+    drift = 0.5 * z(0) + of_law("field", 0) * inverse / level_of
+    back = [
         Statement.over(
-            f"at {side:+g} l", law, -side * drift, side * pair.length, *[0.0] * (d - 1), v
+            f"at {side:+g} l it points back",
+            law,
+            -side * drift,
+            side * pair.length,
+            *[0.0] * len(sides),
+            variances(case, window.t),
         )
         for side in (place, -place)
     ]
+    return [*back, *_grows(case, window, law, drift.apply("abs"), sides, 1.0 - less)]
 
 
-CLAIM.must_fail(certified(CLAIM, points_back), "at 0.3 l from the bisector", place=0.3)
+def _grows(
+    case: Case, window: Window, law: Law, size: Term, sides: Sequence[Array], share: float
+) -> Iterator[Statement]:
+    """|b| <= 2 theta K at raw times 1..tau, for |A| <= 2 theta; K to what its grid may miss."""
+    bound, v = own_bound(case, window), case.schedule.effective_variance(float(case.mixture.sigma))
+    reach = 2.0 * bound.theta
+    for t, most in enumerate((share * (1.0 + SUP_RTOL) * reach * bound.drift.sup).tolist(), 1):
+        alpha = float(case.schedule.alpha[t])
+        side = (-reach / alpha, reach / alpha)
+        yield Statement.over(
+            f"|b| at t = {t}",
+            law,
+            most / alpha - size,
+            side,
+            *sides,
+            float(v[t]),
+            # Across the pair the drift hardly changes.
+            scale=[reach, *[_ACROSS * reach] * len(sides), 1.0],
+        )
+
+
+CONDITIONS = certified(CLAIM, conditions)
+CLAIM.must_fail(CONDITIONS, "at 0.3 l from the bisector", place=0.3)
+CLAIM.must_fail(CONDITIONS, "a K smaller by a hundredth", less=0.01)
