@@ -164,6 +164,6 @@ DERIVATION = Derivation(
         r" L_{kq}}{v\delta}}\,e^{-L_{kq}^2/(8v)}"
     ),
     general="any number of modes and d; Hölder's and Jensen's inequalities cited",
-    source="own result, on arXiv 2406.09358 v1, section 3",
+    source="own result, on arXiv 2406.09358 v2, section 3",
     build=_build,
 )

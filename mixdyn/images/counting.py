@@ -115,5 +115,5 @@ def wrong_count(parts: Parts, expected: int) -> NDArray[np.bool_]:
 
 
 def repeated(parts: Parts) -> NDArray[np.bool_]:
-    """(n,): images that hold one shape twice or more (arXiv 2406.09358 v1)."""
+    """(n,): images that hold one shape twice or more (arXiv 2406.09358 v2)."""
     return np.any(parts.counts() > 1, axis=1)

@@ -1,7 +1,7 @@
 """Data sets of images with their truth: triangles to count, shapes by column, handwritten digits.
 
 Triangles are those of arXiv 2605.06831 v1, F.2: three of them, apart, at random places. Shapes are
-SIMPLE SHAPES of arXiv 2406.09358 v1: three columns, in which a triangle, a square and a pentagon
+SIMPLE SHAPES of arXiv 2406.09358 v2: three columns, in which a triangle, a square and a pentagon
 are present with probability 1/2 each, so that no shape comes twice.
 """
 

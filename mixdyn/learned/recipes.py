@@ -63,7 +63,7 @@ class Recipe:
 
 # "paper" is appendix F of arXiv 2605.06831 v1; "reduced" sees an eighth of its samples at a higher
 # rate, which two CPU cores manage in minutes; "short" is stopped far from convergence on purpose.
-# "interpolation" trains the network of arXiv 2406.09358 v1 (three residual blocks of width 128) as
+# "interpolation" trains the network of arXiv 2406.09358 v2 (three residual blocks of width 128) as
 # "paper" does; "interpolation-reduced" takes one CPU core two minutes in one dimension.
 # "high-dimensional" (0.4 billion samples, 8 blocks of width 512) is a GPU's; its reduced form is of
 # the same kind (Fourier features, log-SNR conditioning of every block), for one core.

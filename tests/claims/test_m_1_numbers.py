@@ -41,7 +41,7 @@ def close_pair():
 
 @pytest.fixture(scope="module")
 def uneven():
-    """The means of arXiv 2406.09358 v1 with unequal weights."""
+    """The means of arXiv 2406.09358 v2 with unequal weights."""
     return user([[1.0], [2.0], [4.0]], 0.05, [0.2, 0.5, 0.3])
 
 

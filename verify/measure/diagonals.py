@@ -1,6 +1,6 @@
 """Which pairs interpolations join: nearest neighbours or diagonals.
 
-arXiv 2605.06831 v1, appendix D.1, and arXiv 2406.09358 v1 (the grid against the rotated diamond).
+arXiv 2605.06831 v1, appendix D.1, and arXiv 2406.09358 v2 (the grid against the rotated diamond).
 Two parts: responsibilities of a diagonal's ends where it dominates, on the exact field; and the
 interpolations of DDIM under the blurred score (`blurred`), since the exact score makes none.
 """

@@ -19,6 +19,7 @@ from mixdyn.problem.presets import farthest_point
 from mixdyn.problem.schedule import NoiseSchedule
 from mixdyn.run.sampling import sample
 from mixdyn.support.checks import Array, IntArray
+from mixdyn.support.statistics import Proportion
 from verify.ledger.case import Case
 from verify.ledger.verdict import Table
 from verify.measure.measurement import Measurement
@@ -114,6 +115,19 @@ def dominance(case: Case) -> dict[str, Any]:
     found = [_one_dimension(d, case, case.pick(*_DRAWS)) for d in DIMENSIONS]
     pairs = [closest(farthest_point(d), case.schedule) for d in DIMENSIONS]
     return {**summary(found), "closest": np.array(pairs)}
+
+
+def least_first(
+    counts: IntArray, totals: IntArray, names: Sequence[str], kappa: Sequence[float]
+) -> list[tuple[Proportion, str]]:
+    """The shares of counts (R, K) among totals (R, K), the smallest first, and which each is: its
+    row's name and its margin."""
+    found = [
+        (Proportion(int(count), int(total)), f"{name}, κ = {k:g}")
+        for name, row, all_ in zip(names, counts, totals, strict=True)
+        for k, count, total in zip(kappa, row, all_, strict=True)
+    ]
+    return sorted(found, key=lambda one: one[0].rate)
 
 
 def times_table(found: Mapping[str, Any]) -> Table:

@@ -109,7 +109,7 @@ def shapes_hal(case: Case) -> dict[str, Any]:
 @Measurement
 def digit_generations(case: Case) -> dict[str, Any]:
     """filters (R,); fid (R, G) with its 95 % ends fid_from, fid_to; pixels (R + 1, SHEET, 8, 8):
-    of the first generation, then of each last one; n digits of a generation."""
+    of the first generation, then of each last one; framed: none; n digits of a generation."""
     held = _runs("digits")
     last = min(len(run.generations) for run in held.runs)
     qualities = [[g.quality for g in run.generations[:last]] for run in held.runs]
@@ -121,6 +121,7 @@ def digit_generations(case: Case) -> dict[str, Any]:
             for key in ("fid", "fid_from", "fid_to")
         },
         "pixels": np.array([_spread(g.pixels) for g in sheets]),
+        "framed": np.zeros((len(sheets), SHEET), bool),
         "n": len(held.runs[0].generations[0].hal),
     }
 

@@ -82,7 +82,7 @@ def uniform(schedule: NoiseSchedule, steps: int) -> TimeGrid:
 _COSINE = NoiseSchedule.cosine()
 WAYS: Mapping[str, tuple[Way, ...]] = {
     "triangles": (
-        Way("ddim-50", DDIM, 64, True, (2, 4, 4, 8)),
+        Way("ddim-50", DDIM, 64, True, (2, 4, 8, 16)),
         Way("ddpm", DDPM, 64, True, (1, 1, 2, 4)),
         Way("checked", CheckedNoise, 256, False, (1, 1, 1, 1)),
         Way("adaptive", AdaptiveNoise, 256, False, (1, 1, 1, 1)),
@@ -97,7 +97,7 @@ WAYS: Mapping[str, tuple[Way, ...]] = {
             True,
             (4, 8, 8, 16),
         ),
-        Way("ddim-50", lambda: DDIM(spacing=uniform(_COSINE, 50)), 64, True, (4, 4, 4, 8)),
+        Way("ddim-50", lambda: DDIM(spacing=uniform(_COSINE, 50)), 64, True, (4, 8, 8, 16)),
     ),
     "digits": (Way("ddpm", DDPM, 64, True, (10, 20, 20, 30)),),
 }

@@ -1,7 +1,7 @@
 """A synthetic score error that stands in for a learned score: responsibilities blurred by a width.
 
 A network resolves the switch between two modes only down to some width; at small noise its score
-there is a smoothed one (arXiv 2406.09358 v1, section 4). The model here is exact but for that:
+there is a smoothed one (arXiv 2406.09358 v2, section 4). The model here is exact but for that:
 
     s_blur(x, t) = (alpha_t m(y, v_t + h^2) - x)/sigma_t^2,   y = x/alpha_t,
 

@@ -23,12 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.support.statistics import Proportion
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side, Tolerance
 from verify.ledger.standard import on_standard
-from verify.measure.dominance import OWN_PROBLEMS, dominance, times_table
+from verify.measure.dominance import OWN_PROBLEMS, dominance, least_first, times_table
 from verify.measure.networks.many_dimensions import Held, held
 
 from .e_2_many_dimensions import told
@@ -75,22 +74,16 @@ def learned(
 
 def dominated(found: Found, from_time: float) -> Iterator[Side]:
     """The two sides of the statement, the neighbours that are hardest to tell apart first."""
-    dimensions, kappa = found["d"], np.asarray(found["kappa"])
-    counted = [
-        (Proportion(int(count), int(found["n"])), f"d = {more} than in d = {fewer}, κ = {k:g}")
-        for (fewer, more), counts in zip(
-            itertools.pairwise(dimensions), found["earlier"], strict=True
-        )
-        for k, count in zip(kappa, counts, strict=True)
-    ]
-    for share, where in sorted(counted, key=lambda one: one[0].rate):
+    dimensions, kappa, earlier = found["d"], found["kappa"], np.asarray(found["earlier"])
+    names = [f"d = {more} than in d = {fewer}" for fewer, more in itertools.pairwise(dimensions)]
+    for share, where in least_first(earlier, np.full_like(earlier, found["n"]), names, kappa):
         yield Side(f"pairs of paths dominated earlier in {where}", share, at_least=0.5)
     yield Side(
         "least raw time from which one pair dominates, of all paths",
         found["least"],
         at_least=from_time,
         tolerance=Tolerance(atol=0.5),
-        where={"d": np.asarray(dimensions)[:, None], "kappa": kappa[None, :]},
+        where={"d": np.asarray(dimensions)[:, None], "kappa": np.asarray(kappa)[None, :]},
     )
 
 

@@ -22,13 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from mixdyn.support.statistics import Proportion
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
 from verify.ledger.sides import Part, Side
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Hypothesis, Table
-from verify.measure.dominance import OWN_PROBLEMS, dominance
+from verify.measure.dominance import OWN_PROBLEMS, dominance, least_first
 from verify.measure.networks.many_dimensions import Held, held
 
 from .e_2_many_dimensions import told
@@ -67,14 +66,9 @@ def in_order(found: Found, least: float, *, exchanged: bool) -> Iterator[Part]:
     """One count a dimension and margin, the smallest share first."""
     paired, before = np.asarray(found["paired"]), np.asarray(found["before"])
     yield Hypothesis("pair", float(paired.sum() / (found["n"] * paired.size)))
-    counted = [
-        (Proportion(int(late if exchanged else early), int(total)), f"d = {d}, κ = {kappa:g}")
-        for d, counts, totals in zip(found["d"], before, paired, strict=True)
-        for kappa, early, late, total in zip(
-            found["kappa"], counts, totals - counts, totals, strict=True
-        )
-    ]
-    for share, where in sorted(counted, key=lambda one: one[0].rate):
+    counts = paired - before if exchanged else before
+    names = [f"d = {d}" for d in found["d"]]
+    for share, where in least_first(counts, paired, names, found["kappa"]):
         yield Side(f"τ₁ no later than τ₂ of the path's pair, {where}", share, at_least=least)
     yield lambda: _table(found)
 

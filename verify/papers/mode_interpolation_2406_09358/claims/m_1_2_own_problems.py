@@ -14,7 +14,7 @@ Predicted: at most $P(|z| > 6) = 1.97 \cdot 10^{-9}$. The law of the chain agree
 Evidence: exact up to a quadrature that keeps the mass to 1e-9 a step; nothing is drawn. Certified
     of DDIM: normal probabilities of starts that provably end on one side of a place, which refute
     the statement on a line where they add up to more than the tail; of 50 quadratic steps too.
-Source: arXiv 2406.09358 v1, section 3
+Source: arXiv 2406.09358 v2, section 3
 """
 
 from __future__ import annotations

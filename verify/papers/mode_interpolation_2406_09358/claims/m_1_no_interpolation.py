@@ -27,7 +27,7 @@ Evidence: exact on product mixtures, between the two roundings of distances to 1
     1e-6 together. Certified on product mixtures of one width: starts that provably end within
     $r_k/\sqrt{d}$ of a value, coordinate by coordinate, whose normal probabilities bound what is
     left outside; of DDIM's 50 quadratic steps those bounds are numbers of the row.
-Source: arXiv 2406.09358 v1, section 3
+Source: arXiv 2406.09358 v2, section 3
 """
 
 from __future__ import annotations

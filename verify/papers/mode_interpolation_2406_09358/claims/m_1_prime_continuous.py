@@ -24,7 +24,7 @@ Evidence: exact on product mixtures; sampled on all. The reverse SDE attains its
     shows that a rate is at most what it equals: each is shown to be at most the bound times one
     plus a margin, the least of 2, 5, 10, 20, 50 and 100 % at which that many draws decide; where
     none does (rarely met radii) the share is in the table alone.
-Source: our correction of arXiv 2406.09358 v1, section 3
+Source: our correction of arXiv 2406.09358 v2, section 3
 """
 
 from __future__ import annotations

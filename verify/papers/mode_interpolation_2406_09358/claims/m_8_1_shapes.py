@@ -11,7 +11,7 @@ Predicted: at least 95 % removed.
 Evidence: learned; the network's images are counted. The level is that of the other images: holds
     only if at the highest level that may keep 95 % of all of them, fails only if at the lowest,
     the share removed is beyond doubt on its side, each with probability 1e-6 of an error.
-Source: arXiv 2406.09358 v1, section 5
+Source: arXiv 2406.09358 v2, section 5
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Measured: the share of images that repeat a shape in the last generation, after 
 Predicted: above that after filtering by Hal.
 Evidence: learned; decided only where the Clopper-Pearson intervals of the two shares, each missing
     with probability 1e-6, lie apart: of these chains, one of each.
-Source: arXiv 2406.09358 v1, section 6
+Source: arXiv 2406.09358 v2, section 6
 """
 
 from __future__ import annotations

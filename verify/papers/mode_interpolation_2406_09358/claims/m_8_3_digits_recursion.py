@@ -10,7 +10,7 @@ Measured: FID of the last generation, in the features of a small classifier trai
 Predicted: above that after filtering by Hal.
 Evidence: learned; decided only where the two lie five standard errors apart, by resampling: of
     these chains, one of each.
-Source: arXiv 2406.09358 v1, section 6
+Source: arXiv 2406.09358 v2, section 6
 """
 
 from __future__ import annotations

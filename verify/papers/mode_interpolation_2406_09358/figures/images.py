@@ -1,15 +1,18 @@
-"""Hal on shapes, and recursions on shapes and digits (arXiv 2406.09358 v1, sections 5 and 6)."""
+"""Hal on shapes, and recursions on shapes and digits (arXiv 2406.09358 v2, sections 5 and 6)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
+from mixdyn.support.checks import Array
 from verify.measure.images.pictures import digit_generations, shape_generations, shapes_hal
 
-from ....drawing.palette import BLUE, GREY, VERMILION, network_look
+from ....drawing.palette import BLUE, GREY, VERMILION, Look, network_look
 from ....drawing.sheets import draw_sheet
 from ....drawing.spec import FigureSpec, Result
-from ....drawing.style import Figure, finish, new_figure, plot_rate
+from ....drawing.style import Axes, Figure, finish, new_figure, plot_rate
 
 
 def draw_hal(result: Result) -> Figure:
@@ -48,25 +51,51 @@ HAL = FigureSpec(
 )
 
 
+def _over_generations(
+    result: Result, ends: Sequence[str], generations: int, y: str, width: float, below: str
+) -> tuple[Figure, Axes]:
+    """A panel over the generations, and beside it a sheet of each of `ends`."""
+    figure, axes = new_figure(3.6 + width * len(ends), 4.0, columns=1 + len(ends))
+    for ax, title, pixels, framed in zip(
+        axes[1:], ends, result["pixels"], result["framed"], strict=True
+    ):
+        draw_sheet(ax, pixels, framed, 4, title=title, below=below)
+    axes[0].set(xlabel="generation", ylabel=y, xticks=1 + np.arange(generations))
+    return figure, axes[0]
+
+
+def _ends(result: Result, generations: int) -> list[str]:
+    """What stands over the last generation under each filter."""
+    return [f"generation {generations}, {name}" for name in result.labels("filters")]
+
+
+def _places(result: Result, generations: int) -> Iterator[tuple[int, str, Look, Array]]:
+    """Number, name and look of each filter, and where its generations stand, a little aside."""
+    for k, name in enumerate(result.labels("filters")):
+        yield k, name, network_look(k), np.arange(1.0, generations + 1.0) + 0.03 * (k - 1)
+
+
+def _by_filter(result: Result, values: Array, unit: str = "") -> str:
+    """The last of values (R, G) under each filter, in words."""
+    names = result.labels("filters")
+    return ", ".join(
+        f"{name} {value:.3g}{unit}" for name, value in zip(names, values[:, -1], strict=True)
+    )
+
+
 def draw_shapes(result: Result) -> Figure:
     """The share over the generations, and the last generation under each filter."""
-    names = result.labels("filters")
-    figure, axes = new_figure(3.6 + 2.4 * len(names), 4.0, columns=1 + len(names))
-    places = 1.0 + np.arange(result["wrong"].shape[1])
-    for k, name in enumerate(names):
-        at = places + 0.03 * (k - 1)
-        look = network_look(k)
-        plot_rate(axes[0], at, result["wrong"][k], result["n_at"][k], look, name)
-        below = "framed: a shape repeated"
-        title = f"generation {len(places)}, {name}"
-        draw_sheet(
-            axes[1 + k], result["pixels"][k], result["framed"][k], 4, title=title, below=below
-        )
-    axes[0].set(xlabel="generation", ylabel="a shape repeated (% of images)", xticks=places)
-    axes[0].legend(title="dropped by")
     rates = 100.0 * result["wrong"] / result["n_at"]
-    ends = ", ".join(f"{name} {rate:.2g} %" for name, rate in zip(names, rates[:, -1], strict=True))
-    message = f"Shapes repeated from {rates[0, 0]:.2g} % in generation 1 to, by filter, {ends}"
+    last = rates.shape[1]
+    y, below = "a shape repeated (% of images)", "framed: a shape repeated"
+    figure, panel = _over_generations(result, _ends(result, last), last, y, 2.4, below)
+    for k, name, look, at in _places(result, last):
+        plot_rate(panel, at, result["wrong"][k], result["n_at"][k], look, name)
+    panel.legend(title="dropped by")
+    message = (
+        f"Shapes repeated from {rates[0, 0]:.2g} % in generation 1 to, by filter, "
+        f"{_by_filter(result, rates, ' %')}"
+    )
     return finish(figure, message, result, "Bars: 95 % intervals.")
 
 
@@ -84,33 +113,17 @@ SHAPES = FigureSpec(
 
 def draw_digits(result: Result) -> Figure:
     """FID over the generations, and digits of the first and of each last one."""
-    names = result.labels("filters")
-    figure, axes = new_figure(3.6 + 1.9 * (1 + len(names)), 4.0, columns=2 + len(names))
-    places = 1.0 + np.arange(result["fid"].shape[1])
-    for k, name in enumerate(names):
-        look, fid = network_look(k), result["fid"][k]
-        ends = np.array([fid - result["fid_from"][k], result["fid_to"][k] - fid])
-        at = places + 0.03 * (k - 1)
-        axes[0].errorbar(
-            at,
-            fid,
-            yerr=ends,
-            label=name,
-            fmt=look.marker + look.line,
-            color=look.color,
-            capsize=2.0,
-        )
-    axes[0].set(xlabel="generation", ylabel="FID in a classifier's features", xticks=places)
-    axes[0].set_ylim(0.0, None)
-    axes[0].legend(title="dropped by")
-    titles = ["generation 1", *(f"generation {len(places)}, {name}" for name in names)]
-    none = np.zeros(result["pixels"].shape[1], bool)
-    for ax, title, pixels in zip(axes[1:], titles, result["pixels"], strict=True):
-        draw_sheet(ax, pixels, none, 4, title=title, below="digits drawn")
-    ends_ = ", ".join(
-        f"{name} {v:.3g}" for name, v in zip(names, result["fid"][:, -1], strict=True)
-    )
-    message = f"FID goes from {result['fid'][0, 0]:.3g} in generation 1 to, by filter, {ends_}"
+    fid, last = result["fid"], result["fid"].shape[1]
+    ends, y = ["generation 1", *_ends(result, last)], "FID in a classifier's features"
+    figure, panel = _over_generations(result, ends, last, y, 1.9, "digits drawn")
+    for k, name, look, at in _places(result, last):
+        away = np.array([fid[k] - result["fid_from"][k], result["fid_to"][k] - fid[k]])
+        shape = look.marker + look.line
+        panel.errorbar(at, fid[k], yerr=away, label=name, fmt=shape, color=look.color, capsize=2.0)
+    panel.set_ylim(0.0, None)
+    panel.legend(title="dropped by")
+    message = f"FID goes from {fid[0, 0]:.3g} in generation 1 to, by filter, "
+    message += _by_filter(result, fid)
     return finish(figure, message, result, "Bars: 95 % intervals by resampling.")
 
 
