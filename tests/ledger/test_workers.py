@@ -203,13 +203,13 @@ def test_a_worker_and_the_crews_folder_do_not_outlive_the_one_that_started_them(
     assert not list(temporary.iterdir())
 
 
-def test_before_a_long_run_all_workers_but_the_first_compile_each_something_else(case, monkeypatch):
+def test_before_a_long_run_each_worker_compiles_something_else(case, monkeypatch):
     def ahead(seconds, jobs):
-        """What each of the workers is told to compile; none is started."""
+        """What each of the workers is told to compile, and behind how many claims; none starts."""
         told = []
 
-        def hire(load, cases, shared, share=()):
-            told.append(share)
+        def hire(load, cases, shared, share=(), behind=0):
+            told.append((share, behind))
             if len(told) == jobs:
                 raise InterruptedError
 
@@ -218,13 +218,12 @@ def test_before_a_long_run_all_workers_but_the_first_compile_each_something_else
             list(check_all(tasks(case, dict.fromkeys(list(WHAT)[:4], seconds)), jobs, Watcher()))
         return told
 
-    assert ahead(1.0, 2) == [(), ()]
-    first, *others = ahead(100.0, 2)
-    assert first == ()
-    assert others == [workers._AHEAD]
-    first, *others = ahead(100.0, 4)
-    assert first == ()
-    assert sorted(name for share in others for name in share) == sorted(workers._AHEAD)
+    assert [share for share, _ in ahead(1.0, 2)] == [(), ()]
+    for jobs in (2, 4):
+        told = ahead(100.0, jobs)
+        assert sorted(name for share, _ in told for name in share) == sorted(workers._AHEAD)
+        assert all(share for share, _ in told)
+        assert [behind for _, behind in told] == [1] + [0] * (jobs - 1)
     assert set(workers._AHEAD) <= {name for name, _ in warmup.tasks()}
 
 

@@ -3,14 +3,16 @@
 A worker holds what claims share on a case, checks the claim it is told and sends the rows. Which
 claim comes next is decided in the process that started them, and so is which worker makes a
 measurement that several ask for: the others read it from the case's folder. That process also reads
-for all of them what code a measurement depends on. Before a long run all workers but the first
-compile kernels that claims will ask for, each others, so that none waits for the first one's.
+for all of them what code a measurement depends on. Before a long run each worker compiles kernels
+that claims will ask for, each others, so that none waits for another's; the first after its first
+claim, which is there to be seen.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import multiprocessing as mp
 import os
 import shutil
@@ -59,9 +61,9 @@ class Watcher:
 
 _START = 2.0  # seconds of work that are worth the start of a process, which imports for one
 _LONG = 60.0  # seconds of work from which on nearly every kernel is met
-# Of `mixdyn.cli.warmup`, what takes longest to compile but for a product mixture, which the first
-# worker meets within seconds.
+# Of `mixdyn.cli.warmup`, what takes longest to compile, in shares of about one length for two.
 _AHEAD = (
+    "product mixture",
     "general mixture",
     "residual network",
     "residual network, float64",
@@ -115,14 +117,20 @@ def _rows(entry: Entry, case: Case) -> list[Row]:
 
 class _Worker:
     """A process that checks claims, seen from outside. task : what it works on. shared : the
-    folder of the crew, which goes with it; ahead : tasks of the warm-up that it begins with."""
+    folder of the crew, which goes with it; ahead : tasks of the warm-up that it begins with, or
+    that it does behind so many claims."""
 
     def __init__(
-        self, load: Load, cases: Sequence[Case], shared: Path, ahead: Sequence[str] = ()
+        self,
+        load: Load,
+        cases: Sequence[Case],
+        shared: Path,
+        ahead: Sequence[str] = (),
+        behind: int = 0,
     ) -> None:
         context = mp.get_context("spawn")  # a fork would take this one's threads for its own
         self.pipe, theirs = context.Pipe()
-        given = theirs, load, cases, shared, ahead
+        given = theirs, load, cases, shared, ahead, behind
         self.process = context.Process(target=_work, args=given, daemon=True)
         # Several threads of a worker would wait for the cores of the others.
         with environment(dict.fromkeys(THREADS, "1")):
@@ -174,8 +182,7 @@ class _Crew:
         """The tasks with their rows, as they are finished."""
         try:
             jobs = min(jobs, sum(map(len, self.left)))
-            shares = [(), *(self.ahead[k :: jobs - 1] for k in range(jobs - 1))]
-            self.workers = [self.hire(share) for share in shares]
+            self.workers = [self.hire(self.ahead[k::jobs], int(k == 0)) for k in range(jobs)]
             while busy := self._give_out():
                 for pipe in wait(list(busy)):
                     yield from self._hear(busy[pipe])
@@ -241,7 +248,12 @@ class Elsewhere(BaseException):  # no fault of a check: what catches those lets 
 
 
 def _work(
-    pipe: Connection, load: Load, cases: Sequence[Case], shared: Path, ahead: Sequence[str]
+    pipe: Connection,
+    load: Load,
+    cases: Sequence[Case],
+    shared: Path,
+    ahead: Sequence[str],
+    behind: int,
 ) -> None:
     """Check what comes through the pipe, until its other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the one that ends this
@@ -264,8 +276,9 @@ def _work(
     cases = [replace(case, turn=turn, code=code) for case in cases]
     last = None
     with compiling.on_compile(lambda kernel: pipe.send(("compiling", kernel))):
-        _compile(ahead)
-        while True:
+        for done in itertools.count():
+            if done == behind:
+                _compile(ahead)
             place, claim_id = pipe.recv()
             last = _leave(last, cases[place])
             try:
