@@ -46,7 +46,7 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
     at = np.ascontiguousarray(points.T)
     value = net.eps(exact(at[None]), t).of(0)
     small = _LEAST * np.maximum(1.0, np.abs(at).max(axis=0))
-    slopes = _slopes(net, at, small, t)
+    slopes = slopes_in(net, at, small, t)
     # (n, d, d); any numbers will do.
     inverse = np.asarray(np.linalg.inv(np.moveaxis(slopes.mid, 2, 0)), dtype=np.float64)
     step = _product(inverse, Ball(value.mid.T[:, :, None], value.rad.T[:, :, None]))
@@ -56,7 +56,7 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
     kind = np.full(n, int(Kind.UNKNOWN))
     for factor in _WIDENING:
         reach = factor * length
-        found = _slopes(net, at, reach, t)
+        found = slopes_in(net, at, reach, t)
         matrices = Ball(*(np.moveaxis(part, 2, 0) for part in found))
         left = add(exact(np.broadcast_to(-np.eye(d), (n, d, d))), _product(inverse, matrices))
         image = step.size + left.size.sum(axis=2) * (1.0 + 4.0 * d * U) * reach[:, None]
@@ -67,7 +67,7 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
     return Zeros(proved, points, radius, kind)
 
 
-def _slopes(net: Enclosure, center: Array, radius: Array, t: int) -> Ball:
+def slopes_in(net: Enclosure, center: Array, radius: Array, t: int) -> Ball:
     """(d, d, n): the derivative anywhere in the boxes, entry i, j by x_j of component i."""
     form = centred(center - radius, center + radius)
     out = net.eps(form, t)

@@ -13,7 +13,12 @@ from verify.measure.networks import proved
 from verify.measure.networks.field import find_segments
 from verify.measure.networks.models import trained_models
 from verify.measure.saddles.learned_proofs import proved_equilibria
+from verify.measure.saddles.slopes import midpoint_slopes
 from verify.measure.score_errors.proved import error_suprema
+from verify.measure.score_errors.proved_saddles import (
+    errors_at_midpoints,
+    errors_next_to_midpoints,
+)
 
 pytestmark = pytest.mark.slow
 CASE = cases.standard()
@@ -88,3 +93,24 @@ def test_the_error_is_below_its_proved_supremum_and_reaches_nearly_to_it():
     assert np.all(found.least <= found.sampled * (1.0 + 1e-9))
     assert np.all(found.sampled <= found.sup)
     assert np.all(found.sup <= 1.1 * found.least)
+
+
+def test_a_saddle_on_a_line_lies_within_the_radius_by_the_proved_error_and_not_half_of_it(line):
+    found = errors_next_to_midpoints(lines.own_case(CASE, modes_at(NEAR)), line)
+    assert np.all(found.sampled <= found.size)
+    assert np.all(found.sampled[..., -1] >= 0.95 * found.size[..., -1])
+    held = np.isfinite(found.radius())
+    assert 0 < held.sum() < held.size
+    assert np.all(found.saddle[held] <= found.radius()[held])
+    assert np.any(found.saddle[held] > found.radius(0.5)[held])
+
+
+def test_slopes_of_errors_in_doubles_are_what_is_proved_and_some_call_for_a_trap():
+    model = trained_models(CASE)[0]
+    found, doubles = errors_at_midpoints(CASE, model), midpoint_slopes(CASE, model)
+    spare = 1e-9 * (doubles.rate[:, None] + 1.0)
+    assert np.all(found.low - spare <= doubles.shift)
+    assert np.all(doubles.shift <= found.high + spare)
+    assert np.all(found.high - found.low < 1e-3 * (doubles.rate[:, None] + 1.0))
+    assert np.all(found.aligned <= doubles.aligned)
+    assert found.aligned.sum() > 0.9 * doubles.aligned.sum()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof import Interval, Law, basis, dot
 from mixdyn.proof.forms import Ball
 from mixdyn.proof.network import EnclosedNetwork
@@ -26,7 +27,7 @@ from ..networks.models import TrainedModel
 from ..networks.proved import enclosed
 
 _PIECES = 640  # of a segment
-_SLIP = 2.0**-48  # what a few roundings change, relative
+SLIP = 2.0**-48  # what a few roundings change, relative
 _ORTHONORMAL = 1.0 + 1e-12  # axes are, to rounding
 
 
@@ -54,7 +55,7 @@ def error_suprema(
     return ErrorSuprema(*np.moveaxis(np.array(rows), 2, 0))
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """Pieces (B,) of the line y = middle + z n: centers and half lengths in z."""
 
     middle: Array
@@ -70,11 +71,11 @@ def _on_segment(
     alpha, noise = float(case.schedule.alpha[t]), float(np.sqrt(case.schedule.noise_var[t]))
     edges = np.linspace(-reach, reach, _PIECES + 1) / alpha
     middle, n = segments.midpoints[p], segments.directions[p]
-    center, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges) * (1.0 + _SLIP)
-    line = _Line(middle, basis(n, len(n)), center, half)
-    learned = net.eps(_in_x(line, alpha), t)
-    value, slope, over = _error(line, learned, -alpha * v / noise, case, v)
-    gain = (1.0 / (alpha * v)) * Interval(np.array(1.0 - _SLIP), np.array(1.0 + _SLIP))
+    center, half = 0.5 * (edges[1:] + edges[:-1]), 0.5 * np.diff(edges) * (1.0 + SLIP)
+    line = Line(middle, basis(n, len(n)), center, half)
+    learned = net.eps(in_x(line, alpha), t)
+    value, slope, over = error_on(line, learned, -alpha * v / noise, case.mixture, v)
+    gain = (1.0 / (alpha * v)) * Interval(np.array(1.0 - SLIP), np.array(1.0 + SLIP))
     sloped = (value.abs() + slope.abs() * half[:, None]).hi
     size = Interval.of(np.fmin(sloped, over.abs().hi))
     sup = gain * size.square().sum().sqrt() * _ORTHONORMAL
@@ -85,24 +86,25 @@ def _on_segment(
     return float(sup.hi.max()), float(least.lo.max()), float(slope.abs().hi[:, 0].max()), sampled
 
 
-def _in_x(line: _Line, alpha: float) -> Ball:
+def in_x(line: Line, alpha: float) -> Ball:
     """The form (2, d, B) of the pieces in x, with what its roundings may be off by."""
     n = line.axes[0][:, None]
     mid = alpha * np.stack([line.middle[:, None] + line.center * n, line.half * n])
     size = np.abs(mid)
     size[0] += alpha * (np.abs(line.middle)[:, None] + np.abs(line.center * n))
-    return Ball(mid, _SLIP * size)
+    return Ball(mid, SLIP * size)
 
 
-def _error(
-    line: _Line, learned: Ball, gain: float, case: Case, v: float
+def error_on(
+    line: Line, learned: Ball, gain: float, mixture: GaussianMixture, v: float
 ) -> tuple[Interval, Interval, Interval]:
-    """Along the axes, (B, d) each: E in the middles of the pieces, dE/dz and E anywhere in them."""
+    """Of a score of the mixture, (B, d) each, along the axes: E in the middles of the pieces, dE/dz
+    and E anywhere in them."""
     axes, half = line.axes, line.half
-    scale = gain * Interval(np.array(1.0 - 4.0 * _SLIP), np.array(1.0 + 4.0 * _SLIP))
+    scale = gain * Interval(np.array(1.0 - 4.0 * SLIP), np.array(1.0 + 4.0 * SLIP))
     rows = Interval(learned.low, learned.high)
     along = [dot(axes, Interval(rows.lo[k].T, rows.hi[k].T)) * scale for k in (0, 1)]
-    law = Law.of(case.mixture, line.middle, axes)
+    law = Law.of(mixture, line.middle, axes)
     z = np.zeros((len(half), len(axes) + 1))
     z[:, 0], z[:, -1] = line.center, v
     reach = np.zeros_like(z)

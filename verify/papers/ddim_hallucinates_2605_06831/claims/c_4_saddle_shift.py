@@ -21,14 +21,15 @@ Predicted: the closed-form equilibria of two unequal modes; the bounds; for the 
     the two-mode bound with its own eigenvalue, $\frac{k^2}{6\sqrt3\,\lambda l} |\Delta|^2$.
 Evidence: exact for two modes, sampled over nodes for the full mixture. Learned: equilibria of the
     trained models' flow next to the midpoints of closest modes at late nodes; "about" there means
-    to a half of it or to 1 % of l.
+    to a half of it or to 1 % of l. Certified: on lines, the supremum of a trained network's error
+    about a midpoint, third modes in it, and the saddle within the radius that it allows.
 Source: arXiv 2605.06831 v1, Appendix C.4
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,7 @@ from verify.ledger.claim import Claim
 from verify.ledger.needs import modes, one_sigma
 from verify.ledger.sides import Facts, Part, Side, Tolerance
 from verify.ledger.verdict import Basis, Hypothesis, Table
+from verify.measure.interpolation.networks import on_standard
 from verify.measure.midpoint.traps import node_variances
 from verify.measure.networks.field import fields_of, named, on_segments
 from verify.measure.networks.models import TrainedModel, networks
@@ -57,6 +59,7 @@ from verify.measure.score_errors.inexact import (
     fixed,
     perturbed_equilibrium,
 )
+from verify.measure.score_errors.proved_saddles import Errors, errors_on_lines
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -200,6 +203,50 @@ CLAIM.must_fail_narrowly(
     full, "full mixture, (1 - {}) of the response", 0.1, response=lambda less: 1.0 - less
 )
 CLAIM.must_fail(learned, "learned: error of the other sign", sign=-1.0)
+
+
+# -- networks on lines, proved -------------------------------------------------------------------
+
+
+@CLAIM.certified(unit="networks × nodes × midpoints", of=on_standard(errors_on_lines))
+def proved(case: Case, lines: Mapping[str, Errors], counted: float = 1.0) -> Iterator[Part]:
+    """The proved saddle against the radius by the proved error; that error against the largest in
+    doubles. counted: a factor on the proved error."""
+    names = [name for name, errors in lines.items() for _ in range(errors.saddle.size)]
+
+    def each(part: Callable[[Errors], Array]) -> Array:
+        return np.concatenate([part(errors).ravel() for errors in lines.values()])
+
+    k, saddle = each(lambda e: np.broadcast_to(e.k, e.saddle.shape)), each(lambda e: e.saddle)
+    far = each(lambda e: e.radius(counted))
+    held, where = np.isfinite(far), {"network": np.array(names), "k": k}
+    yield Hypothesis.from_slack("saddle", k / 4.0 - 1.0)
+    yield Side(
+        "distance of the proved saddle to the midpoint, against the radius by the proved error",
+        saddle,
+        at_most=far,
+        tolerance=Tolerance(rtol=1e-9),
+        among=held,
+        where=where,
+    )
+    yield Side(
+        "largest δ that doubles find, over the proved supremum",
+        each(lambda e: (e.sampled / (counted * e.size)).max(axis=2)),
+        at_most=1.0,
+        tolerance=Tolerance(rtol=1e-9),
+        where=where,
+    )
+    yield Facts(applicable=float(held.mean()), model=", ".join(lines))
+    yield {
+        "saddles with such a radius": int(held.sum()),
+        "of so many": len(far),
+        "largest distance over that radius": float((saddle[held] / far[held]).max()),
+    }
+
+
+CLAIM.must_fail_narrowly(
+    proved, "(1 - {}) of the proved error", 0.5, counted=lambda less: 1.0 - less
+)
 
 
 # -- two modes -----------------------------------------------------------------------------------

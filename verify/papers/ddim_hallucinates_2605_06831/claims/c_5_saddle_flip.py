@@ -22,6 +22,7 @@ Predicted: the eigenvalue; stability by the criterion; a trapped path under the 
 Evidence: exact up to the differences; two flows. For errors that couple the pair's direction with
     another the row counts where the criterion misleads. Learned: Jacobians of the trained models at
     the midpoints of closest modes at late nodes, and the equilibria of their flow next to them.
+    Certified: the same by enclosures of networks and mixture, all three hypotheses proved.
 Source: arXiv 2605.06831 v1, Appendix C.5
 """
 
@@ -35,6 +36,7 @@ import numpy as np
 
 from mixdyn import bounds, geometry
 from mixdyn.problem.mixture import GaussianMixture
+from mixdyn.proof.zeros import Kind
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -56,6 +58,7 @@ from verify.measure.score_errors.inexact import (
     amplitude,
     fixed,
 )
+from verify.measure.score_errors.proved_saddles import errors_at_midpoints
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -163,6 +166,52 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
     yield lambda: shown(slopes, saddles, float(np.mean(saddle & aligned)))
 
 
+@CLAIM.certified(unit="models × nodes × midpoints", of=networks)
+def proved(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) -> Iterator[Part]:
+    """The criterion by enclosures of the error's slope, against the proved kind of the equilibrium
+    next to the midpoint. counted: a factor on the slope."""
+    found = [errors_at_midpoints(case, model) for model in models]
+    low, high, aligned, kind, far = fields_of(found, "low", "high", "aligned", "kind", "far")
+    rate = midpoint_slopes(case, models[0]).rate[:, None]
+    stays = far <= STAYS
+    saddle = np.broadcast_to(rate > 0.0, aligned.shape)
+    for name, mask in (("saddle", saddle), ("vanishing", stays), ("aligned", aligned)):
+        yield Hypothesis(name, float(np.mean(mask)))
+    held = saddle & stays & aligned
+    yield Facts(applicable=float(np.mean(held)), model=named(models))
+    if not held.any():
+        return
+    traps, leaves = rate + counted * high < 0.0, rate + counted * low > 0.0
+    yield Side(
+        "stable, proved",
+        np.where(kind < 0, np.nan, kind == Kind.SINK),
+        equals=np.where(traps | leaves, traps, np.nan),
+        tolerance=SIGN,
+        among=held,
+        where=on_segments(case, models, found[0].times),
+    )
+    doubles = np.array([midpoint_slopes(case, model).shift for model in models])
+    yield Side(
+        "slope of the error in doubles, against what is proved",
+        doubles,
+        equals=0.5 * counted * (low + high),
+        tolerance=Tolerance(atol=1.0),
+        scale=0.5 * (high - low) + 1e-9 * (rate + 1.0),
+        where=on_segments(case, models, found[0].times),
+    )
+    yield {
+        "midpoints": int(held.size),
+        "of them with all hypotheses proved": int(held.sum()),
+        "largest share of λ that the error is proved to take away there": float(
+            (-high / rate)[held].max()
+        ),
+        "midpoints at which the criterion is proved to call for a trap": int(traps.sum()),
+    }
+
+
+CLAIM.must_fail_narrowly(
+    proved, "σ_t² counted 1 + {} times, proved", 1.0, counted=lambda more: 1.0 + more
+)
 CLAIM.must_fail(synthetic, "σ_t² counted twice", counted=2.0)
 CLAIM.must_fail_narrowly(
     synthetic, "σ_t² counted 1 + {} times", 1.0, counted=lambda more: 1.0 + more
