@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,11 @@ else:
     kernels = lazily("mixdyn.kernels")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 @app.command(cls=OneLineCommand)
@@ -158,6 +164,7 @@ def main(  # noqa: PLR0917 - typer calls it by name
             hands=(workers, scheduler),
             out=out,
             json_file=json_file,
+            given=frozenset(filter(functools.partial(_is_given, context), context.params)),
         )
         context.with_resource(kernels.threads(threads))
         status = asked.run()

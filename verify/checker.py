@@ -163,7 +163,9 @@ def check(data: dict[str, Any]) -> list[str]:
             laws = [{key: numbers(value) for key, value in law.items()} for law in data["laws"]]
             rows = data["statements"]
             names = sorted(row["name"] for row in rows)
-            if data["format"] != FORMAT or not names or names != sorted(data["proves"]):
+            if not names:
+                return ["it proves nothing: none of the statements it was made for was settled"]
+            if data["format"] != FORMAT or names != sorted(data["proves"]):
                 return ["it proves other statements than it says, or is of another format"]
             return [row["name"] for row in rows if not replay(laws[row["law"]], row)]
         except UNREADABLE as fault:

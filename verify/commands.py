@@ -38,6 +38,14 @@ else:
 Row = dict[str, Any]
 EXIT_DRIFT, EXIT_ERROR = 1, 2
 SECONDS = 60.0  # of --certify, a claim
+# What no proof heeds, by parameter: it draws nothing, keeps no rows and runs in one process.
+_NO_PROOF = {
+    **{name: f"--{name}" for name in ("subjects", "figures", "record", "workers", "scheduler")},
+    **{name: f"--{name}" for name in ("jobs", "fresh", "profile")},
+    "json_file": "--json",
+    "n_random": "--random",
+    "search_claim": "--search",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,8 +258,9 @@ def _draw(ids: list[str], case: Case, out: Path, json_file: str | None) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """What a run of the ledger was asked; hands : --workers and --scheduler. InputError for what
-    cannot stand together and for unknown names, before anything is imported for it."""
+    """What a run of the ledger was asked; hands : --workers and --scheduler; given : parameters that
+    the user named. InputError for what cannot stand together and for unknown names, before anything
+    is imported for it."""
 
     claims: list[str]
     files: UserFiles
@@ -269,6 +278,7 @@ class Asked:
     hands: tuple[int | None, str | None]
     out: Path
     json_file: str | None
+    given: frozenset[str]
 
     def __post_init__(self) -> None:
         check_integer(self.seed, "--seed", 0, 2**63 - 1)
@@ -292,15 +302,11 @@ class Asked:
         random, own_problems = self.n_random is not None, self.files.any() or self.figures
         spread = self.hands != (None, None)
         if self.certify:
+            beside = [option for name, option in _NO_PROOF.items() if name in self.given]
             yield (
-                self.figures
-                or self.record
-                or random
-                or spread
-                or any(one is not None for one in (self.json_file, self.subjects, self.search)),
-                "--certify proves claims on one problem and prints a line for each",
-                "--json, --random, --subjects, --search, --figures, --record, --workers or "
-                "--scheduler beside it",
+                bool(beside),
+                "--certify proves claims on one problem, by itself, and prints a line for each",
+                f"{', '.join(beside)} beside it",
             )
         if self.search is not None:
             yield (

@@ -182,6 +182,11 @@ def test_a_certificate_beyond_numbers_and_stacks_is_rejected(proved, tamper):
     assert "it cannot be read" in checker.check(data)[0]
 
 
+def test_a_certificate_of_nothing_is_rejected_and_says_so(proved):
+    nothing = {**proved, "proves": [], "statements": []}
+    assert checker.check(nothing)[0].startswith("it proves nothing")
+
+
 def test_no_certificate_is_not_accepted(capsys):
     assert checker.main([]) == 2
     assert capsys.readouterr().err.startswith("error: ")

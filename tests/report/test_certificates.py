@@ -12,6 +12,12 @@ from verify.__main__ import app
 from verify.report import certificates
 
 
+def _kept(folder, claim_id):
+    """The one certificate of a claim."""
+    (file,) = (folder / "certificates").glob(f"{claim_id}.user-*.json")
+    return json.loads(file.read_text())
+
+
 def test_claims_are_proved_on_a_mixture_given_and_their_certificates_accepted(tmp_path):
     asked = ["A4.1", "C4.3", "G.5", "--certify", "--mixture", "grid", "--out", str(tmp_path)]
     found = CliRunner().invoke(app, asked)
@@ -19,7 +25,7 @@ def test_claims_are_proved_on_a_mixture_given_and_their_certificates_accepted(tm
     assert "A4.1: 1 of 1 proved" in found.output
     assert "C4.3: 4 of 4 proved" in found.output
     files = sorted((tmp_path / "certificates").iterdir())
-    assert [file.name for file in files] == ["A4.1.user.json", "C4.3.user.json"]
+    assert [file.name.partition("-")[0] for file in files] == ["A4.1.user", "C4.3.user"]
     for file in files:
         assert checker.check(json.loads(file.read_text())) == []
 
@@ -29,8 +35,16 @@ def test_a_budget_that_is_spent_leaves_statements_undecided_and_unproved(tmp_pat
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 0
     assert "undecided" in found.output
-    kept = json.loads((tmp_path / "certificates" / "C4.6.user.json").read_text())
-    assert len(kept["statements"]) < 150
+    assert len(_kept(tmp_path, "C4.6")["statements"]) < 150
+
+
+def test_proofs_on_two_mixtures_stand_side_by_side(tmp_path):
+    for mixture in ("grid", "ring"):
+        asked = ["A4.1", "--certify", "--mixture", mixture, "--out", str(tmp_path)]
+        assert CliRunner().invoke(app, asked).exit_code == 0
+    files = sorted((tmp_path / "certificates").iterdir())
+    assert len(files) == 2
+    assert all(checker.check_file(str(file)) == [] for file in files)
 
 
 def test_an_interrupt_keeps_what_is_proved(tmp_path, monkeypatch):
@@ -42,7 +56,7 @@ def test_an_interrupt_keeps_what_is_proved(tmp_path, monkeypatch):
     asked = ["C4.3", "--certify", "--mixture", "grid", "--out", str(tmp_path)]
     found = CliRunner().invoke(app, asked)
     assert found.exit_code == 130
-    kept = json.loads((tmp_path / "certificates" / "C4.3.user.json").read_text())
+    kept = _kept(tmp_path, "C4.3")
     assert len(kept["proves"]) == 1
     assert checker.check(kept) == []
 
@@ -86,6 +100,9 @@ def test_check_goes_on_to_the_proofs_and_does_not_mix_them_with_json(tmp_path, m
         ["--figures"],
         ["--record"],
         ["--random", "2", "--workers", "2"],
+        ["--jobs", "1"],
+        ["--fresh"],
+        ["--profile", "full"],
     ],
     ids=" ".join,
 )
@@ -108,4 +125,4 @@ def test_proofs_keep_quiet_when_asked(tmp_path):
     asked = ["A4.1", "--certify", "--quiet", "--mixture", "grid", "--out", str(tmp_path)]
     found = CliRunner().invoke(app, asked)
     assert (found.exit_code, found.output) == (0, "")
-    assert (tmp_path / "certificates" / "A4.1.user.json").exists()
+    assert checker.check(_kept(tmp_path, "A4.1")) == []

@@ -91,7 +91,7 @@ def _keep(
     """Write the certificate of what is proved; its file."""
     folder = out / "certificates"
     make_folder(folder)
-    file = folder / f"{claim.id.replace(' ', '')}.{case.name}.json"
+    file = folder / f"{claim.id.replace(' ', '')}.{case.name}-{case.digest[:12]}.json"
     kept = [(one, decision) for one, decision in zip(stated, found, strict=True) if decision]
     data = {"claim": claim.id, "problem": case.mixture.digest}
     data |= certificate([one for one, _ in kept], [decision for _, decision in kept])
