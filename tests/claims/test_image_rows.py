@@ -42,6 +42,7 @@ def test_ddim_against_ddpm_is_decided_by_counts(standard_case, ddim, ddpm, outco
     row = rows.row_of(e_10.CLAIM, standard_case, e_10.wrong_counts, found)
     assert row.verdict is outcome
     assert "Not run: triangles-750-1" in row.note
+    assert ("were the rates those counted: mean over networks" in row.note) == (outcome is OPEN)
     dump_json({"row": row.as_row()})
     assert row.comparisons[0].n == 600
     assert len(row.tables[0].rows) == 6

@@ -34,6 +34,7 @@ from verify.measure.networks.order import (
     compare_independent,
     compare_order,
     looks,
+    trials_of_each,
 )
 from verify.measure.networks.rate_sweeps import (
     common_rates,
@@ -162,6 +163,19 @@ def test_the_trials_that_an_order_needs_show_it_nine_times_in_ten_and_fewer_do_n
         chance = binom.pmf(hits[:60], trials, counted.rate / ratio)[decides].sum()
         assert (chance >= 0.9) == shown
     assert relation.needed(counted, ratio, 100) == 100
+
+
+@pytest.mark.parametrize(("larger", "smaller"), [(0.25, 0.2), (0.04, 0.005), (0.6, 0.36)])
+def test_the_trials_of_each_rate_show_their_order_nine_times_in_ten(larger, smaller):
+    counted = [Proportion(round(1000 * rate), 1000) for rate in (larger, smaller)]
+    n, relation = trials_of_each(*counted, 20_000), Order()
+    many, few = np.random.default_rng(0).binomial(n, [[larger], [smaller]], (2, 400))
+    shown = [
+        relation.against(Proportion(int(a), n), Proportion(int(b), n)) <= -1.0
+        for a, b in zip(many, few, strict=True)
+    ]
+    assert 0.84 < np.mean(shown) < 0.96
+    assert trials_of_each(*counted, n // 2) is None
 
 
 def test_the_bound_of_an_order_is_the_facing_end_of_the_other_interval():

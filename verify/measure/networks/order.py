@@ -95,6 +95,26 @@ class Order(Statistical):
         return bisect.bisect_left(range(1, most), True, key=seen) + 1
 
 
+def trials_of_each(larger: Proportion, smaller: Proportion, most: int) -> int | None:
+    """The fewest trials of each of two rates as they were counted, at most so many, in which their
+    order comes out with probability `POWER`, about; None where that takes more.
+
+    Both counts stand where each misses by as much as moves their difference to its quantile, were
+    their variances alike.
+    """
+    from scipy.stats import binom, norm
+
+    share, relation = float(norm.cdf(norm.ppf(POWER) / math.sqrt(2.0))), Order()
+
+    def seen(n: int) -> bool:
+        few = Proportion(int(binom.ppf(share, n, smaller.rate)), n)
+        many = Proportion(int(binom.ppf(1.0 - share, n, larger.rate)), n)
+        return relation.against(many, few) <= -1.0
+
+    found = bisect.bisect_left(range(1, most + 1), True, key=seen) + 1
+    return found if found <= most else None
+
+
 def looks(larger: Proportion, ratio: float, most: int) -> list[tuple[int, float]]:
     """Sizes of a second count, at most so large, at which its order with the first is judged, each
     with the probability of a wrong one then, VERDICT_MISS together: where no success decides, at

@@ -14,19 +14,22 @@ Evidence: learned; two independent counts, ordered by Fisher's exact test, which
     probability at most 1e-6. Means are over equally many images of each network. A length of
     training at which the test shows the contrary counts against the claim; of lengths that it does
     not decide nothing is claimed. DDPM takes 1,000 evaluations an image, over a second of a core:
-    counts are saved, a few hundred images a network, and their resolution is said.
+    counts are saved, and their resolution is said. How many images were drawn was set by what they
+    cost, with the first counts in sight; the note says how many would decide what is undecided.
 Source: arXiv 2605.06831 v1, F.2 and figure E.10
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mixdyn import learned
+from mixdyn.support.statistics import POWER, Proportion
 from verify.data.checkpoints.images import CHECKPOINTS
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -46,7 +49,7 @@ from verify.measure.images.counts import (
 )
 from verify.measure.images.midpoints import midpoint_slopes
 from verify.measure.images.watching import LEVELS
-from verify.measure.networks.order import compare_independent
+from verify.measure.networks.order import compare_independent, trials_of_each
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -62,6 +65,7 @@ CLAIM = Claim.from_docstring(
 
 FEW, MORE, EVERY = "ddim-50", "ddim-250", "ddpm"
 LENGTHS, SEEDS = (750, 1500, 3000, 6000), (0, 1)
+_MOST = 20_000  # images, beyond which nobody would draw them
 NETWORKS = tuple(f"triangles-{steps}-{seed}" for steps in LENGTHS for seed in SEEDS)
 
 Images = Sequence[Drawn]
@@ -103,32 +107,68 @@ def wrong_counts(
     yield lambda: [_rates(found), _decided(found), *_slopes(case, found)]
 
 
+@dataclass(frozen=True)
+class _Ordered:
+    """DDIM with few steps against DDPM: where, and both rates."""
+
+    few: str
+    where: str
+    larger: Proportion
+    smaller: Proportion
+
+    @functools.cached_property
+    def comparison(self) -> Comparison:
+        """Fisher's exact test."""
+        name = f"{self.few} above DDPM, {self.where}"
+        return compare_independent(name, self.larger, self.smaller)
+
+    def images_needed(self) -> str:
+        """How many would decide it, in words; empty where the rates lie the other way round."""
+        if self.larger.rate <= self.smaller.rate:
+            return ""
+        n = trials_of_each(self.larger, self.smaller, _MOST)
+        return f"{self.where}, {f'{n:,}' if n else f'more than {_MOST:,}'}"
+
+
+def _ordered(few: str, where: str, pairs: Sequence[tuple[Drawn, Drawn]]) -> _Ordered:
+    larger, smaller = (pooled(side) for side in zip(*pairs, strict=True))
+    return _Ordered(few, where, larger, smaller)
+
+
 def _compared(found: Images, few: str) -> Iterator[Part]:
     """The mean over the networks, then lengths at which the contrary is shown."""
     pairs = _both(found, few)
     if not pairs:
         yield f"Not run: {few} beside DDPM on any network."
         return
-    yield _ordered(few, "mean over networks", pairs)
-    lengths = sorted({one.steps for one, _ in pairs})
+    mean = _ordered(few, "mean over networks", pairs)
     each = [
         _ordered(few, f"{steps} steps", [pair for pair in pairs if pair[0].steps == steps])
-        for steps in lengths
+        for steps in sorted({one.steps for one, _ in pairs})
     ]
-    yield from (one for one in each if one.outcome is Outcome.FAILS)
-    shown = [str(s) for s, one in zip(lengths, each, strict=True) if one.outcome is Outcome.HOLDS]
-    text = f"{few} above DDPM: shown at {len(shown)} of {len(each)} lengths of training"
-    seen = [one.resolution for one in each if one.outcome is Outcome.INCONCLUSIVE]
-    sizes = [100.0 * r for r in seen if r is not None]
+    seen = [one.comparison for one in each]
+    yield mean.comparison
+    yield from (one for one in seen if one.outcome is Outcome.FAILS)
+    shown = sum(one.outcome is Outcome.HOLDS for one in seen)
+    text = f"{few} above DDPM: shown at {shown} of {len(each)} lengths of training"
+    undecided = [o.resolution for o in seen if o.outcome is Outcome.INCONCLUSIVE]
+    sizes = [100.0 * size for size in undecided if size is not None]
     if sizes:
         text += f"; elsewhere DDPM {max(sizes):.2g} percentage points above would have been seen"
     yield f"{text}."
+    yield _in_all(few, [mean, *each])
 
 
-def _ordered(few: str, what: str, pairs: Sequence[tuple[Drawn, Drawn]]) -> Comparison:
-    name = f"{few} above DDPM, {what}"
-    one, other = (pooled(side) for side in zip(*pairs, strict=True))
-    return compare_independent(name, one, other)
+def _in_all(few: str, asked: Sequence[_Ordered]) -> str:
+    """How many images would decide what is undecided."""
+    undecided = [o for o in asked if o.comparison.outcome is Outcome.INCONCLUSIVE]
+    texts = "; ".join(text for one in undecided if (text := one.images_needed()))
+    if not texts:
+        return ""
+    return (
+        f"Images of {few} and of DDPM each that would show it with probability {POWER:g}, were the "
+        f"rates those counted: {texts}."
+    )
 
 
 def _not_run(found: Images) -> str:
