@@ -67,7 +67,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """All recursions on one set of images. about : plan, commit, hardware, command, code."""
+    """All recursions on one set of images. about : plan, hardware, command, code."""
 
     about: dict[str, Any]
     runs: tuple[Run, ...]
