@@ -258,9 +258,9 @@ def _draw(ids: list[str], case: Case, out: Path, json_file: str | None) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """What a run of the ledger was asked; hands : --workers and --scheduler; given : parameters that
-    the user named. InputError for what cannot stand together and for unknown names, before anything
-    is imported for it."""
+    """What a run of the ledger was asked; hands : --workers and --scheduler; given : parameters
+    named. InputError for what cannot stand together and for unknown names, before anything is
+    imported for it."""
 
     claims: list[str]
     files: UserFiles
