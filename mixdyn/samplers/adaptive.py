@@ -169,8 +169,9 @@ class LateNoiseStepper:
 
     @functools.cached_property
     def _ratio(self) -> Array:
-        """(S,) of a step to the one before it, in log-SNR, where the modes still decide; infinite
-        on the first step, on the last and where one mode owns a path."""
+        """(S,) over what half of the last change of x0_hat is added to it: of a step to the one
+        before it, in log-SNR, where the modes still decide; infinite, for nothing, on the first
+        step, on the last and where one mode owns a path."""
         ratio = np.full(self.grid.steps, np.inf)
         length = np.diff(-0.5 * np.log(self._rho))
         ratio[1:-1] = np.where(self._owned[1:-1], np.inf, length[:-1] / length[1:])
@@ -221,11 +222,16 @@ class LateNoiseStepper:
         )
         grid = self._pilot_grid(alone.steps)
         first = int(grid.times[0])
-        x = schedule.scale[first] * standard_normals(0, _PILOT, d, first, stream=Stream.START)
+        x = standard_normals(0, _PILOT, d, first, stream=Stream.START)
+        self._widen(x, first)
         stepper = alone.stepper(self.model, schedule, grid)
         walk(stepper, x, Rows(0, 0))
         self.extra += _PILOT * grid.steps + stepper.extra
         return x
+
+    def _widen(self, x: Array, t: int) -> None:
+        """Make a start at t of standard normals, in place."""
+        x *= self.schedule.scale[t]
 
     def _pilot_grid(self, steps: int) -> TimeGrid:
         return AdaptiveNoise(steps).grid(self.schedule)

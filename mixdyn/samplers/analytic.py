@@ -153,8 +153,9 @@ class AnalyticStepper:
         how = CheckedNoise(min(_PILOT_STEPS, schedule.T), rounds=0)
         grid = how.grid(schedule)
         first = int(grid.times[0])
-        x = schedule.scale[first] * standard_normals(0, _PILOT, d, first, stream=Stream.START)
-        stepper = how.stepper(self.model, schedule, grid)
+        x = standard_normals(0, _PILOT, d, first, stream=Stream.START)
+        stepper = how.alone(self.model, schedule, grid)
+        stepper.begin(x, Rows(0, 0))
         walk(stepper, x, Rows(0, 0))
         self.extra += _PILOT * grid.steps + stepper.extra
         return x

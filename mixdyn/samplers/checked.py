@@ -11,6 +11,10 @@ grid of its own, and `posterior_check`'s tests in place of `retry`'s. Why few st
 * Early steps inject a quarter of the bridge's variance. Without noise a path keeps what a trained
   score has added to it, and modes get more or less than their weights by it; all of the bridge's
   noise costs more at few steps than it forgets.
+* Paths start where noise is 300 times the data and no sooner: above, nothing is decided, and a
+  score's error moves a flow by as much on every octave of noise. What the data's mean has to say
+  there is in the start. Steps of second order are exact on one Gaussian of variance one, as which
+  data appear at such noise.
 * The width of the modes is read off at levels of noise of its own, as few steps meet too few.
 
 Nothing here knows the mixture. Cost: `steps` evaluations, one a check, and the repeated part of the
@@ -25,9 +29,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..problem.noise import Stream, standard_normals
 from ..problem.schedule import NoiseSchedule, TimeGrid
 from ..problem.time_grid import distinct_times
-from ..score.protocol import ScoreModel
+from ..score.protocol import ScoreModel, unseen_cost, unseen_x0
 from ..support.checks import Array, check_integer, check_nonnegative, check_positive
 from ..support.errors import InputError
 from .adaptive import AdaptiveNoise, LateNoiseStepper
@@ -36,14 +41,14 @@ from .options import Options, offer
 from .plan import bridge_plan, check_reach
 from .posterior_check import PosteriorRetryStepper
 from .retry import check_testing
-from .step import Stepper
+from .step import Rows, Stepper
 
-# Noise over the signal at the first node (where the schedule goes four times beyond it: else at T),
-# where nodes are densest, and at the last one at least.
-_FIRST_RHO, _DENSE_RHO, _LAST_RHO = 1e4, 0.7, 1e-4
-_BEYOND = 4.0
+# Noise over the signal at the first node (at T, where that is less), where nodes are densest, and
+# at the last one at least.
+_FIRST_RHO, _DENSE_RHO, _LAST_RHO = 300.0, 0.7, 1e-4
 _BEND = 1.5  # of the spacing; 0 is even in log rho
 _WIDTHS = 14  # levels of noise at which the modes' width is read off
+_STARTS = 64  # pairs of opposite starts over which the data's mean is taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,17 +93,19 @@ class CheckedNoise(Options):
 
     def stepper(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> Stepper:
         """The sampler on this model."""
+        alone = self.alone(model, schedule, grid)
+        return PosteriorRetryStepper(alone, schedule, self) if self.rounds > 0 else alone
+
+    def alone(self, model: ScoreModel, schedule: NoiseSchedule, grid: TimeGrid) -> KernelStepper:
+        """Its steps without its checks."""
         check_reach(grid, schedule)
         how = AdaptiveNoise(self.steps, self.late_rho, rounds=0)
-        alone = KernelStepper(model, schedule, grid, how, self.early_noise)
-        return PosteriorRetryStepper(alone, schedule, self) if self.rounds > 0 else alone
+        return KernelStepper(model, schedule, grid, how, self.early_noise)
 
 
 def _log_levels(schedule: NoiseSchedule, steps: int) -> Array:
     """(S,) of log rho, falling."""
-    first, last = float(schedule.rho[-1]), float(schedule.rho[1])
-    if first > _BEYOND * _FIRST_RHO:
-        first = _FIRST_RHO
+    first, last = min(float(schedule.rho[-1]), _FIRST_RHO), float(schedule.rho[1])
     ends = np.log(first), np.log(min(max(last, _LAST_RHO), first))
     middle = np.clip(np.log(_DENSE_RHO), ends[1], ends[0])
     bent = np.sinh(_BEND * np.linspace(1.0, -1.0, steps)) / np.sinh(_BEND)
@@ -124,6 +131,49 @@ class KernelStepper(LateNoiseStepper):
             noise_std=np.where(self._late, plan.noise_std, early.noise_std),
         )
         self._keep, self._denoise = self._plan.keep, self._plan.denoise
+        self._eta = np.where(self._late, 1.0, early_noise)
+        self._mean: Array | None = None  # (d,) of the data
+
+    def begin(self, x: Array, rows: Rows) -> None:
+        """Make the start of standard normals (n, d), in place."""
+        self._widen(x, int(self.grid.times[0]))
+
+    def _widen(self, x: Array, t: int) -> None:
+        """A normal law of the data's mean, and of their variance were it one."""
+        x *= self.schedule.scale[t]
+        x += self.schedule.alpha[t] * self._center(x.shape[1])
+
+    def _center(self, d: int) -> Array:
+        """The mean (d,) of the data as the model has it: of x0_hat at the first node of all, over
+        opposite starts. There x0_hat is linear, and its slope drops out."""
+        if self._mean is None:
+            t = int(CheckedNoise(min(self.how.steps, self.schedule.T)).grid(self.schedule).times[0])
+            x = self.schedule.scale[t] * standard_normals(0, _STARTS, d, t, stream=Stream.EXTRA)
+            x = np.concatenate([x, -x])
+            rho_std, alpha = np.sqrt(self.schedule.rho[t]), float(self.schedule.alpha[t])
+            if alpha == 0.0:
+                found = unseen_x0(self.model, x, t)
+                self.extra += len(x) + unseen_cost(self.model, len(x))
+            else:
+                found = x / alpha - rho_std * self.eps(x, t)
+                self.extra += len(x)
+            self._mean = found.mean(axis=0)
+        return self._mean
+
+    @functools.cached_property
+    def _ratio(self) -> Array:
+        """As in `adaptive` for the share eta^2 of a step that is a diffusion's; the rest, a flow's,
+        is exact on a Gaussian of variance one. There x0_hat goes as 1/sqrt(1 + rho), and a step
+        needs its mean over sqrt(rho)."""
+        ratio, rho = super()._ratio, self._rho
+        known = np.flatnonzero(np.isfinite(ratio))
+        before, at, after = rho[known - 1], rho[known], rho[known + 1]
+        root, value = np.sqrt(after / at), 1.0 / np.sqrt(1.0 + at)
+        mean = (np.sqrt(1.0 + after) - root * np.sqrt(1.0 + at)) / (1.0 - root)
+        exact = (mean - value) / (value - 1.0 / np.sqrt(1.0 + before))
+        share = np.square(self._eta[known])
+        ratio[known] = 0.5 / ((1.0 - share) * exact + share * 0.5 / ratio[known])
+        return ratio
 
     @property
     def variance(self) -> float:

@@ -14,6 +14,7 @@ part of the paths that are tried again; all are counted.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -124,6 +125,12 @@ class RetryStepper:
     def extra(self) -> int:
         """Evaluations so far beyond one a sample and step."""
         return self.base.extra + self._own
+
+    @property
+    def begin(self) -> Callable[[Array, Rows], None] | None:
+        """The base's own start, where it has one."""
+        own: Callable[[Array, Rows], None] | None = getattr(self.base, "begin", None)
+        return own
 
     def eps(self, x: Array, t: int) -> Array:
         """The model's prediction, which must be finite and shaped like x."""
