@@ -118,7 +118,8 @@ def warm(chosen: Sequence[Command] = COMMANDS) -> None:
             note = Path(place, f"{command.name} imports")
             if (pid := os.fork()) == 0:
                 try:
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+                    for stream in (1, 2):
+                        os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
                     command.on(folder)()
                     note.write_text("\n".join(sys.modules))
                 finally:
