@@ -33,8 +33,11 @@ class GalleryRequest:
     counts: tuple[int, ...] = COUNTS
 
 
-def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Path, ...]:
-    """Measure what the folder's rows lack, and write its pages: the three files."""
+def run_gallery(
+    request: GalleryRequest, say: Callable[[str], None], count: Callable[[str], None]
+) -> tuple[Path, ...]:
+    """Measure what the folder's rows lack, and write its pages: the three files. `say` is told what
+    is odd, `count` how far it is."""
     folder = make_folder(request.folder)
     networks = [_network(path) for path in request.models]
     one = request.jobs in (None, 1) and request.scheduler is None
@@ -44,7 +47,7 @@ def run_gallery(request: GalleryRequest, say: Callable[[str], None]) -> tuple[Pa
             folder / FILE,
             _offers(request, say),
             networks,
-            lambda done, total, text: say(f"{done}/{total} {text}"),
+            lambda done, total, text: count(f"{done}/{total} {text}"),
             executor=executor,
             counts=request.counts,
         )

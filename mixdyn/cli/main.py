@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -243,8 +244,10 @@ def audit_command(
                 jobs=jobs,
                 scheduler=scheduler,
             )
-            for path in run_gallery(every, lambda line: typer.echo(line, err=True)):
-                typer.echo(path)
+            say = partial(typer.echo, err=True)
+            for path in run_gallery(every, say, (lambda line: None) if quiet else say):
+                if not quiet:
+                    typer.echo(path)
             return
         if not specs:
             raise InputError("an audit names samplers", "none", "Name one, or --gallery FOLDER.")

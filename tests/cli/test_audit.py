@@ -99,6 +99,8 @@ def test_a_gallery_of_two_is_kept_and_told(folder):
     again = _run("--gallery", "cards", *asked)
     assert "5 rows, 0 new" in again.stderr
     assert (folder / "cards" / "samplers.md").read_text() == page
+    quiet = _run("--gallery", "cards", *asked, "--quiet")
+    assert (quiet.exit_code, quiet.output) == (0, "")
 
 
 @pytest.mark.parametrize(

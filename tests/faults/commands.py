@@ -95,7 +95,7 @@ COMMANDS = (
     ),
     Command(
         "audit",
-        lambda out: ["audit", "--gallery", f"{out}", "ddim", "ddpm"],
+        lambda out: ["audit", "--gallery", f"{out}", "ddim", "ddpm", "--quiet"],
         ("samplers.jsonl", "samplers.md"),
     ),
     Command(
