@@ -38,10 +38,10 @@ def run_gallery(
 ) -> tuple[Path, ...]:
     """Measure what the folder's rows lack, and write its pages: the three files. `say` is told what
     is odd, `count` how far it is."""
-    folder = make_folder(request.folder)
     networks = [_network(path) for path in request.models]
     one = request.jobs in (None, 1) and request.scheduler is None
     executor = Here() if one else executor_for(request.jobs, request.scheduler, say)
+    folder = make_folder(request.folder)
     with current_folder_importable(), one_run_in(folder):
         rows = fill(
             folder / FILE,

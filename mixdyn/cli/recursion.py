@@ -54,13 +54,14 @@ def run_recursion(
     request: RecurseRequest, progress: Callable[[int, int, str], None]
 ) -> RecurseSummary:
     """Run, or go on with, the recursion in the folder `out`."""
+    mixture, schedule = read_mixture(request.mixture), read_schedule(request.schedule)
     request.require()
     from mixdyn.learned.recipes import recipe
-    from mixdyn.learned.recursion import RECIPES
+    from mixdyn.learned.recursion import RECIPES  # torch, which takes seconds to come
 
     plan = RecursionPlan(
-        read_mixture(request.mixture),
-        read_schedule(request.schedule),
+        mixture,
+        schedule,
         recipe(request.recipe, RECIPES, **request.changes),
         request.filter,
         request.seed,

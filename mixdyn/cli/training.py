@@ -17,7 +17,10 @@ from .inputs import given
 from .requests import TrainRequest
 
 if TYPE_CHECKING:
+    from mixdyn.images.generators import ImageSet
     from mixdyn.learned.training import Report, Trainer
+    from mixdyn.problem.mixture import GaussianMixture
+    from mixdyn.problem.schedule import NoiseSchedule
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,6 @@ def run_training(
 ) -> TrainSummary | ImageSummary:
     """Train, or go on with an unfinished run, and write the checkpoint."""
     learned.require()
-    from mixdyn.learned.runs import partial_path
-
     if len(request.target) != 1:
         raise InputError(
             "a network is trained on a mixture or on images",
@@ -64,24 +65,42 @@ def run_training(
             "Give --mixture, or --images.",
         )
     check_output(request.out, CHECKPOINT)
-    request.require()
     if request.out.exists() and not request.fresh:
         raise FileError(
             "a finished checkpoint is not trained over", str(request.out), "Give --fresh to do so."
         )
+    schedule = read_schedule(request.schedule)
+    if request.images is None:
+        mixture = read_mixture(str(request.mixture))
+        _begin(request)
+        return _on_mixture(request, mixture, schedule, progress)
+    images = _images(request)
+    _begin(request)
+    return _on_images(request, images, schedule, progress)
+
+
+def _begin(request: TrainRequest) -> None:
+    """Once all that is named is there: torch takes seconds to come."""
+    request.require()
+    from mixdyn.learned.runs import partial_path
+
     if request.fresh:
         partial_path(request.out).unlink(missing_ok=True)
-    return (_on_mixture if request.images is None else _on_images)(request, progress)
 
 
-def _on_mixture(request: TrainRequest, progress: Callable[[Report], None]) -> TrainSummary:
+def _on_mixture(
+    request: TrainRequest,
+    mixture: GaussianMixture,
+    schedule: NoiseSchedule,
+    progress: Callable[[Report], None],
+) -> TrainSummary:
     from mixdyn.learned.recipes import recipe
     from mixdyn.learned.runs import train_to_file
     from mixdyn.learned.training import Trainer
 
     trainer = Trainer(
-        read_mixture(str(request.mixture)),
-        read_schedule(request.schedule),
+        mixture,
+        schedule,
         recipe(request.recipe or "reduced", **request.changes),
         request.seed,
         device=request.device,
@@ -98,12 +117,8 @@ def _on_mixture(request: TrainRequest, progress: Callable[[Report], None]) -> Tr
     )
 
 
-def _on_images(request: TrainRequest, progress: Callable[[Report], None]) -> ImageSummary:
+def _images(request: TrainRequest) -> ImageSet:
     from mixdyn.images.named import read_image_set
-    from mixdyn.learned.image_checkpoints import save_image_checkpoint
-    from mixdyn.learned.image_training import IMAGE_RECIPES, ImageTrainer
-    from mixdyn.learned.recipes import changed
-    from mixdyn.learned.runs import train_to_file
 
     unused = given({"points": request.points, "hidden": request.hidden})
     if unused:
@@ -112,9 +127,23 @@ def _on_images(request: TrainRequest, progress: Callable[[Report], None]) -> Ima
             ", ".join(f"--{name}" for name in unused),
             "Leave it out; the number of images is an option of theirs, as in shapes:n=2000.",
         )
+    return read_image_set(str(request.images))
+
+
+def _on_images(
+    request: TrainRequest,
+    images: ImageSet,
+    schedule: NoiseSchedule,
+    progress: Callable[[Report], None],
+) -> ImageSummary:
+    from mixdyn.learned.image_checkpoints import save_image_checkpoint
+    from mixdyn.learned.image_training import IMAGE_RECIPES, ImageTrainer
+    from mixdyn.learned.recipes import changed
+    from mixdyn.learned.runs import train_to_file
+
     trainer = ImageTrainer(
-        read_image_set(str(request.images)),
-        read_schedule(request.schedule),
+        images,
+        schedule,
         changed(IMAGE_RECIPES, request.recipe or "unet", **request.changes),
         request.seed,
         device=request.device,

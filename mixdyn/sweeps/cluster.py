@@ -34,6 +34,14 @@ class Cluster:
     say: Say = lambda line: None
     patience: float = 300.0
 
+    def check(self) -> None:
+        """InputError where nothing answers at the address."""
+        link = _Link(self)
+        try:
+            link.connect()
+        finally:
+            link.close()
+
     def run(self, work: Work, shards: Iterable[Shard]) -> Generator[Done, None, None]:
         """As many at a time as the cluster has threads, with one ahead of each."""
         link = _Link(self)

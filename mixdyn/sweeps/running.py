@@ -33,7 +33,8 @@ def sweep(
 
 
 def executor_for(workers: int | None, scheduler: str | None, say: Say) -> Executor:
-    """Processes of this machine, one unless told how many, or the workers of a scheduler."""
+    """Processes of this machine, one unless told how many, or the workers of a scheduler, which
+    has to answer: InputError, before anything is written."""
     if scheduler is None:
         return Processes(1 if workers is None else workers, say=say)
     if workers is not None:
@@ -44,4 +45,6 @@ def executor_for(workers: int | None, scheduler: str | None, say: Say) -> Execut
         )
     from .cluster import Cluster
 
-    return Cluster(scheduler, say)
+    found = Cluster(scheduler, say)
+    found.check()
+    return found

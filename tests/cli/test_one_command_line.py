@@ -121,6 +121,42 @@ def test_quiet_prints_nothing_and_json_goes_where_it_is_asked(tmp_path):
     assert (tmp_path / "out.json").read_text() == path.read_text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--mixture", "nope", "--out", "m.safetensors"],
+        ["train", "--images", "nope", "--out", "m.safetensors"],
+        ["train", "--mixture", "grid", "--schedule", "nope", "--out", "m.safetensors"],
+        ["recurse", "--mixture", "nope", "--out", "r"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_trained_is_found_before_torch_comes(words, tmp_path):
+    code = (
+        "import sys\nfrom mixdyn.cli import app\n"
+        f"try:\n    app({words!r}, prog_name='mixdyn')\n"
+        "except SystemExit as left:\n    print(left.code, 'torch' in sys.modules)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["2", "False"]
+    assert "received 'nope'" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scheduler_that_does_not_answer_leaves_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="needs mixdyn[cluster]")
+    monkeypatch.chdir(tmp_path)
+    nobody = ["--scheduler", "tcp://127.0.0.1:9"]
+    verify, sample = ["verify", "G.5", "--random", "3"], ["sample", "--mixture", "grid"]
+    for words in (verify, [*sample, "--out", "x.json"], ["audit", "--gallery", "cards", "ddim"]):
+        said = CliRunner().invoke(app, [*words, *nobody])
+        assert said.exit_code == 2
+        assert "must answer at its address" in said.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_has_a_name_is_json(tmp_path):
     printed = CliRunner().invoke(app, ["presets", "--json", "--seed", "1", "--threads", "1"])
     found = json.loads(printed.stdout)

@@ -25,7 +25,9 @@ few; a folder is read-only by its mount; two runs begin in one folder at once.
 *One line*: the run ended with status 2 and one line that says what to do, or, of two at once, one
 finished and so did the other or said so. *Half-written* and *drafts* are files found after the
 fault, *lost* ones that were there and are gone once the same command has ended. *Made good*: the
-same command then made what an undisturbed run makes, to the bit but for times.
+same command then made what an undisturbed run makes, to the bit but for times. A draft is left by a
+run that is killed between the two names of a file that takes the place of another: it is whole and
+hidden, and nothing reads it.
 
 | command | fault | struck | one line | half-written | drafts | lost | made good |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -77,7 +79,7 @@ def main() -> int:
         print(lines[-1], flush=True)
         for odd in tally.odd:
             print(f"    {odd}", flush=True)
-        bad += tally.half + tally.left + tally.lost + (tally.struck - tally.equal)
+        bad += tally.half + tally.lost + (tally.struck - tally.equal)
         bad += tally.struck - tally.clear
     if asked.record:
         PAGE.write_text(page(lines, sys.argv[1:]), encoding="utf-8")
