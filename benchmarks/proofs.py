@@ -1,9 +1,9 @@
 """What an enclosure over a box costs: intervals of doubles in arrays, and balls one by one.
 
 Both enclose all responsibilities, the field and its Jacobian of the 25 modes over the same boxes
-of places and levels. The balls are python-flint's, at 80 bits, by formulas of their own: the ones
-that proofs at a single level are made of. Widths are compared too, since a fast enclosure that is
-wide proves nothing.
+of places and levels; the intervals the field twice, by its slopes too. The balls are
+python-flint's, at 80 bits, by formulas of their own: the ones that proofs at a single level are
+made of. Widths are compared too, since a fast enclosure that is wide proves nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ _BITS = 80
 
 
 def boxes(kind: str, n: int) -> Array:
-    """(n, 3, 2): places around the first pair of the grid, and v."""
+    """(n, 3, 2): places around the first pair of the grid, and v, drawn at random.
+
+    Next to its saddle: within 0.01 l of the midpoint, half widths of 0.001 l and 0.001 v, k = l^2/v
+    from 56, where the pair is separated, to 3000. In a tube: within 0.35 l, 0.01 l and 0.01 v.
+    Anywhere: within 2 l, the same widths, k from 1, where all modes overlap.
+    """
     rng, mixture = np.random.default_rng(0), presets.grid()
     length = float(np.linalg.norm(mixture.means[12] - mixture.means[13]))
     middle = 0.5 * (mixture.means[12] + mixture.means[13])

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from mixdyn.support.checks import Array
 
 Value = Any  # an Interval, or doubles: exact
-_ULP = 2.0**-52  # twice the error of an operation, relative
+ULP = 2.0**-52  # twice the error of an operation, relative
 _TINY = 5e-324  # the smallest double: what underflow can lose
 _LN2_HIGH = 0.6931471803691238  # 21 trailing zero bits: k * _LN2_HIGH is exact
 _LN2_LOW = 1.9082149292705877e-10
@@ -31,12 +31,12 @@ _EXP_ERROR = 2.0**-49  # relative; see `_exp`
 
 def down(x: Array) -> Array:
     """Below the exact result of an operation that was rounded to x."""
-    return np.asarray(x - (np.abs(x) * _ULP + _TINY))
+    return np.asarray(x - (np.abs(x) * ULP + _TINY))
 
 
 def up(x: Array) -> Array:
     """Above it."""
-    return np.asarray(x + (np.abs(x) * _ULP + _TINY))
+    return np.asarray(x + (np.abs(x) * ULP + _TINY))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ class Interval:
     def sum(self, axis: int = -1) -> Interval:
         """In whatever order NumPy adds."""
         n = self.shape[axis]
-        spare = [(n * _ULP) * np.abs(end).sum(axis) for end in (self.lo, self.hi)]
+        spare = [(n * ULP) * np.abs(end).sum(axis) for end in (self.lo, self.hi)]
         low, high = self.lo.sum(axis), self.hi.sum(axis)
         return Interval(down(low - up(spare[0])), up(high + up(spare[1])))
 
@@ -209,29 +209,47 @@ def dot(matrix: ArrayLike, x: Interval) -> Interval:
     a = np.asarray(matrix, dtype=np.float64)
     more, less, size = np.maximum(a, 0.0).T, np.minimum(a, 0.0).T, np.abs(a).T
     spare = x.largest() @ size
-    spare = up(spare * ((2 * a.shape[1] + 4) * _ULP) + 8 * a.shape[1] * _TINY)
+    spare = up(spare * ((2 * a.shape[1] + 4) * ULP) + 8 * a.shape[1] * _TINY)
     low, high = x.lo @ more + x.hi @ less, x.hi @ more + x.lo @ less
     return Interval(down(low - spare), up(high + spare))
 
 
+def exp_above(x: Array) -> Array:
+    """Above e^x, at least e^-700 and infinite beyond 709: for whole arrays, which it overwrites."""
+    beyond = x > _LARGEST
+    np.clip(x, -700.0, _LARGEST, out=x)
+    p, k = _reduced(x)
+    # 2^k is a normal number here, by its bits.
+    p *= ((k.astype(np.int64) + 1023) << 52).view(np.float64)
+    p *= 1.0 + _EXP_ERROR
+    p[beyond] = np.inf
+    return p
+
+
 def _exp(x: Array) -> Array:
-    """exp(x) for x <= 709 to 2^-49, relative, and half of the smallest double.
+    """exp(x) for x <= 709 to 2^-49, relative, and half of the smallest double."""
+    p, k = _reduced(np.maximum(x, -800.0))  # where it is 0
+    half = np.trunc(0.5 * k)  # 2^k may be no normal number: in two steps only the last one rounds
+    with np.errstate(invalid="ignore"):
+        steps = half.astype(np.int64), (k - half).astype(np.int64)
+    return np.asarray(np.ldexp(np.ldexp(p, steps[0].astype(np.int32)), steps[1].astype(np.int32)))
+
+
+def _reduced(x: Array) -> tuple[Array, Array]:
+    """p and whole numbers k with exp(x) = p 2^k to 2^-49, relative.
 
     x = k ln 2 + r. k ln2_high and its difference from x are exact, so r is off by its own rounding,
     2^-55, and that of k ln2_low, 2^-75. exp r = 1 + r q(r): in Horner's form the roundings weigh
     less than 2 |r| e^|r| + 1 of 2^-53, and the result is 0.7 at least: less than 4 * 2^-53 in all.
     """
-    x = np.maximum(x, -800.0)  # where it is 0
     k = np.rint(x * (1.0 / math.log(2.0)))
-    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    r = np.asarray(x - k * _LN2_HIGH)
+    r -= k * _LN2_LOW
     p = np.full_like(r, _TAYLOR[0])
-    for c in _TAYLOR[1:]:
-        p = p * r + c
-    p = (p * r + 1.0) * r + 1.0
-    half = np.trunc(0.5 * k)  # 2^k may be no normal number: in two steps only the last one rounds
-    with np.errstate(invalid="ignore"):
-        steps = half.astype(np.int64), (k - half).astype(np.int64)
-    return np.asarray(np.ldexp(np.ldexp(p, steps[0].astype(np.int32)), steps[1].astype(np.int32)))
+    for c in (*_TAYLOR[1:], 1.0, 1.0):
+        p *= r
+        p += c
+    return p, k
 
 
 def _log(x: Array) -> Interval:

@@ -13,7 +13,7 @@ import functools
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,11 +21,14 @@ from numpy.typing import ArrayLike
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.support.checks import Array, IntArray
 
-from .interval import Interval, dot, up
+from .interval import ULP, Interval, dot, exp_above, up
 from .search import hexed
 
-_BATCH = 128  # boxes at a time
+_BATCH = 1024  # boxes at a time
+_CACHED = 1 << 16  # and pairs of modes of all of them, which then stay in a core's cache
 _FAINT = -45.0  # natural logarithm of a responsibility that is summed up with others
+_LITTLE = 1e-300  # more than underflow can lose
+_MOST = 0.7  # share of the modes from which on all of them count as kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,27 +74,57 @@ class Law:
         return dot(self.axes, Interval.of(self.axes))
 
     def batches(self, boxes: Interval) -> Iterator[IntArray]:
-        """Rows of boxes in parts of up to 128, whose pairs of modes stay in a core's cache: those
-        of one level and one strongest mode together, for which few modes matter."""
-        level = np.floor(2.0 * np.log2(boxes.mid()[:, -1]))
-        order = np.lexsort((self.strongest(boxes), level))
-        for start in range(0, len(order), _BATCH):
-            yield order[start : start + _BATCH]
+        """Rows of boxes in parts: those for which about as many modes matter together."""
+        count = self._about(boxes)
+        order, start = np.argsort(-count, kind="stable"), 0
+        while start < len(order):
+            size = min(_BATCH, max(1, _CACHED // int(count[order[start]]) ** 2))
+            yield order[start : start + size]
+            start += size
+
+    def _about(self, boxes: Interval) -> IntArray:
+        """(n,): how many modes matter in each box, to rounding."""
+        v = boxes.lo[:, -1:]
+        odds = self._odds(boxes)
+        first = self.places.lo[odds.argmax(axis=1)]
+        reach = np.abs(self.places.lo - first[:, None]) @ boxes.radius()[:, :-1, None]
+        ahead = odds - odds.max(axis=1, keepdims=True) + reach[..., 0] / v
+        return np.maximum(1, np.count_nonzero(~(ahead < _FAINT), axis=1))
+
+    def _odds(self, boxes: Interval) -> Array:
+        """(n, N): logarithms of the responsibilities at the middle but for one number a box."""
+        middle = boxes.mid()
+        scores = middle[:, :-1] @ self.places.lo.T - self.halves.lo
+        return np.asarray(scores / middle[:, -1:] + np.log(self.weights))
 
     def strongest(self, boxes: Interval) -> IntArray:
         """(n,): the mode with the largest responsibility at the middle, to rounding."""
-        middle, v = boxes.mid()[:, :-1], boxes.mid()[:, -1:]
-        odds = (middle @ self.places.lo.T - self.halves.lo) / v + np.log(self.weights)
-        return np.asarray(np.argmax(odds, axis=1))
+        return np.asarray(np.argmax(self._odds(boxes), axis=1))
 
     def over(self, boxes: Interval) -> Local:
         """What is known over boxes (n, k + 1) of z and v > 0."""
         return Local(self, boxes)
 
 
-def _pairs(x: Interval) -> Interval:
-    """x_q - x_r, for all q (first) and r."""
-    return x[:, None] - x[None]
+class _Kept(NamedTuple):
+    """The modes that matter in boxes: at (n, K), or (1, K) where they are the same in all. rest
+    (n,): at most what the others have over what the strongest has, which is at its place, (n,).
+    ahead (n, K): log(gamma_q/gamma_strongest)."""
+
+    at: IntArray
+    rest: Array
+    strongest: IntArray
+    place: IntArray
+    ahead: Interval
+
+
+class _Scores(NamedTuple):
+    """Half of |y - mu_r|^2 - |y - mu_q|^2 is within off (n,) of s_q - s_r, s (n, K), in the middle
+    of a box; what it changes from there comes besides. size (n,): above all of it."""
+
+    s: Array
+    off: Array
+    size: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,15 +170,19 @@ class Local:
         return total
 
     @functools.cached_property
-    def _kept(self) -> tuple[IntArray, Array, IntArray]:
-        """The modes that matter, at most what the others have (n,), and the strongest (n,)."""
-        law = self.law
-        first = law.strongest(self.boxes)
+    def _kept(self) -> _Kept:
+        first = self.law.strongest(self.boxes)
         ahead = self._relative(first)
-        faint = ahead.hi < _FAINT
-        others = faint.all(axis=0)
-        share = ahead[:, others].exp().sum().hi if others.any() else np.zeros(len(first))
-        return np.flatnonzero(~others), share, np.searchsorted(np.flatnonzero(~others), first)
+        n, modes = ahead.shape
+        most = int((~(ahead.hi < _FAINT)).sum(axis=1).max())
+        if most > _MOST * modes:
+            return _Kept(np.arange(modes)[None], np.zeros(n), first, first, ahead)
+        at = np.sort(np.argsort(-ahead.hi, axis=1)[:, :most], axis=1)
+        others = exp_above(ahead.hi.copy())
+        np.put_along_axis(others, at, 0.0, axis=1)
+        rest = others.sum(axis=1) * (1.0 + 2.0 * modes * ULP)
+        place = np.argmax(at == first[:, None], axis=1)
+        return _Kept(at, rest, first, place, ahead[np.arange(n)[:, None], at])
 
     def _relative(self, first: IntArray) -> Interval:
         """(n, N): log(gamma_q/gamma_first)."""
@@ -157,29 +194,104 @@ class Local:
         return law.logs[None] - law.logs[first][:, None] + total / self.v[:, None]
 
     @functools.cached_property
-    def _apart(self) -> Interval:
-        """(K, K, k): places of the modes that matter, from each other."""
-        return _pairs(self.law.places[self._kept[0]])
+    def _scores(self) -> _Scores:
+        law, kept, far = self.law, self._kept, self._far
+        places, halves, z = law.places, law.halves, self.z.mid()
+        s = z @ places.mid().T - halves.mid()
+        size = np.abs(z) @ places.largest().T + halves.largest()
+        off = (len(law.axes) + 3) * ULP * size.max(axis=1) + halves.radius().max()
+        off += (np.abs(z) + far) @ places.radius().max(axis=0)
+        if kept.at.shape[1] < s.shape[1]:
+            s = np.take_along_axis(s, kept.at, axis=1)
+        s = s - np.take_along_axis(s, kept.place[:, None], axis=1)
+        wide = np.ptp(s, axis=1) + far @ self._widest
+        off = 2.1 * off + 16.0 * ULP * wide + _LITTLE
+        return _Scores(s, off, 1.1 * (wide + off))
 
     @functools.cached_property
-    def _leads(self) -> Interval:
-        """(n, K, K): half of |y - mu_r|^2 - |y - mu_q|^2 for all q and r."""
-        return self._ahead(self._apart, _pairs(self.law.halves[self._kept[0]]))
+    def _far(self) -> Array:
+        """(n, k): how far a box reaches from its middle."""
+        return self.z.radius()
+
+    @functools.cached_property
+    def _where(self) -> Array:
+        """(m, K, k): about where the modes that matter are; `_slip` is what that is off by."""
+        return np.asarray(self.law.places.mid()[self._kept.at])
+
+    @functools.cached_property
+    def _slip(self) -> Array:
+        """(k,): what differences of `_where` are off by."""
+        return 2.1 * self.law.places.radius().max(axis=0) + 2.0 * ULP * self._widest + _LITTLE
+
+    def _ratios(self) -> Array:
+        """(n, K, K): above gamma_q/gamma_r, for q (first) and r."""
+        law, where, (s, off, size) = self.law, self._where, self._scores
+        leads = _along(np.abs(where[:, :, None] - where[:, None]), self._far)
+        leads += s[:, :, None] - s[:, None]
+        leads += off[:, None, None]
+        late = leads * (1.0 / self.v.hi)[:, None, None]
+        leads *= (1.0 / self.v.lo)[:, None, None]
+        np.maximum(leads, late, out=leads)
+        if np.ptp(law.weights) > 0.0:
+            logs = law.logs.mid()[self._kept.at]
+            leads += logs[:, :, None] - logs[:, None]
+        spare = 16.0 * ULP * (size / self.v.lo + 2.0 * law.logs.largest().max())
+        leads += (spare + 2.1 * law.logs.radius().max())[:, None, None]
+        return exp_above(leads)
 
     @functools.cached_property
     def gamma(self) -> Interval:
         """(n, K): responsibilities of the modes that matter."""
-        kept, rest, _ = self._kept
-        logs = _pairs(self.law.logs[kept])[None] + self._leads / self.v[:, None, None]
-        total = logs.exp().sum(axis=1)
-        found = 1.0 / (total * Interval(np.ones_like(rest), up(1.0 + rest))[:, None])
-        return Interval(np.maximum(found.lo, 0.0), np.minimum(found.hi, 1.0))
+        rest, slip = self._kept.rest, (2.0 * self._kept.at.shape[1] + 16.0) * ULP
+        if self._is_point:
+            over = self._kept.ahead.exp()
+            low = over.lo / (over.hi.sum(axis=1) + rest)[:, None]
+            high = over.hi / over.lo.sum(axis=1)[:, None]
+        else:
+            ratios = self._ratios()
+            low = 1.0 / (ratios.sum(axis=1) * (1.0 + rest)[:, None])
+            np.divide(1.0, ratios, out=ratios)
+            high = 1.0 / ratios.sum(axis=2)
+        return Interval(low * (1.0 - slip), np.minimum(high * (1.0 + slip), 1.0))
+
+    @functools.cached_property
+    def _is_point(self) -> bool:
+        return bool((self.boxes.hi <= self.boxes.lo).all())
+
+    @functools.cached_property
+    def _pairs(self) -> tuple[IntArray, IntArray]:
+        """All pairs of modes that matter, (P,) each."""
+        return np.triu_indices(self._kept.at.shape[1], 1)
+
+    @functools.cached_property
+    def _apart(self) -> Array:
+        """(m, P, k): about where the modes of pairs are from each other."""
+        q, r = self._pairs
+        return self._where[:, q] - self._where[:, r]
 
     @functools.cached_property
     def _both(self) -> Interval:
-        """(n, K, K): gamma_q gamma_r, at most 1/4 for two modes."""
-        product = self.gamma[:, :, None] * self.gamma[:, None]
-        return Interval(product.lo, np.minimum(product.hi, 0.25))
+        """(n, P): gamma_q gamma_r, at most 1/4 for two modes."""
+        low, high = (
+            np.take(end, self._pairs[0], axis=1) * np.take(end, self._pairs[1], axis=1)
+            for end in (self.gamma.lo, self.gamma.hi)
+        )
+        low *= 1.0 - 2.0 * ULP
+        high *= 1.0 + 2.0 * ULP
+        return Interval(low, np.minimum(high, 0.25, out=high))
+
+    def _sum(self, low: Array, high: Array, off: Array | float) -> Interval:
+        """(n,): sum over pairs of gamma_q gamma_r x, where x (m, P) is between low and high to
+        within off."""
+        both = self._both
+        totals = [
+            _along(np.maximum(x, 0.0), one) + _along(np.minimum(x, 0.0), other)
+            for x, one, other in ((low, both.lo, both.hi), (high, both.hi, both.lo))
+        ]
+        size = _along(np.maximum(np.abs(low), np.abs(high)), both.hi)
+        spare = (2.0 * low.shape[1] + 16.0) * ULP * size
+        spare += 1.01 * off * both.hi.sum(axis=1) + _LITTLE
+        return Interval(totals[0] - spare, totals[1] + spare)
 
     @functools.cached_property
     def _widest(self) -> Array:
@@ -189,30 +301,34 @@ class Local:
 
     def share(self, q: int) -> Interval:
         """gamma_q."""
-        kept, rest, _ = self._kept
-        found = np.flatnonzero(kept == q)
-        return self.gamma[:, found[0]] if len(found) else Interval(np.zeros_like(rest), rest)
+        at, rest = self._kept.at, self._kept.rest
+        place = np.argmax(at == q, axis=1)[:, None]
+        low, high = (
+            np.take_along_axis(end, np.broadcast_to(place, (len(rest), 1)), axis=1)[:, 0]
+            for end in (self.gamma.lo, self.gamma.hi)
+        )
+        is_kept = (at == q).any(axis=1)
+        return Interval(np.where(is_kept, low, 0.0), np.where(is_kept, high, rest))
 
     def mean(self, a: int) -> Interval:
         """Component a of the mean field, from the centre: sum_q gamma_q e_a (mu_q - centre)."""
-        kept, rest, first = self._kept
+        at, rest, strongest, _, _ = self._kept
         places = self.law.places[:, a]
-        origin = places[kept][first]
-        total = (self.gamma * (places[kept][None] - origin[:, None])).sum()
+        origin = places[strongest]
+        total = (self.gamma * (places[at] - origin[:, None])).sum()
         room = up(rest * self._widest[a])
         return origin + total + Interval(-room, room)
 
     def covariance(self, a: int, b: int) -> Interval:
         """Cov_gamma of the components a and b of the means."""
-        _, rest, _ = self._kept
-        apart = self._apart
-        upper = np.triu_indices(len(apart), 1)
-        products = (apart[..., a] * apart[..., b])[upper]
+        rest, wide, slip = self._kept.rest, self._widest, self._slip
+        products = self._apart[..., a] * self._apart[..., b]
+        off = slip[a] * wide[b] + wide[a] * slip[b] + slip[a] * slip[b]
+        total = self._sum(products, products, off + 2.0 * ULP * wide[a] * wide[b])
+        room = up(up(rest * wide[a]) * wide[b])
         if a == b:
-            products = apart[..., a].square()[upper]
-        total = (self._both[:, *upper] * products).sum()
-        room = up(up(rest * self._widest[a]) * self._widest[b])
-        return total + Interval(-room * (a != b), room)
+            return Interval(np.maximum(total.lo, 0.0), up(total.hi + room))
+        return total + Interval(-room, room)
 
     def jacobian(self, a: int, b: int) -> Interval:
         """e_a (Cov_gamma/v - I) e_b."""
@@ -221,14 +337,16 @@ class Local:
     def field(self, a: int) -> Interval:
         """e_a (m - y), from its value at the middle and its slopes where they say more."""
         plain = self.mean(a) - self._place(a)
-        if self.direct or (self.boxes.hi <= self.boxes.lo).all():
+        if self.direct or self._is_point:
             return plain
         middle = self.boxes.mid()
         sloped = Local(self.law, Interval.of(middle), direct=True).field(a)
         step = self.boxes - middle
         for b in range(self.z.shape[1]):
             sloped = sloped + self.jacobian(a, b) * step[:, b]
-        return plain.intersect(sloped + self._in_v(a) * step[:, -1])
+        if (self.v.hi > self.v.lo).any():
+            sloped = sloped + self._in_v(a) * step[:, -1]
+        return plain.intersect(sloped)
 
     def _place(self, a: int) -> Interval:
         total = self.law.gram[a, 0] * self.z[:, 0]
@@ -238,13 +356,26 @@ class Local:
 
     def _in_v(self, a: int) -> Interval:
         """d mean_a/dv = Cov_gamma(e_a mu, |y - mu|^2)/(2 v^2)."""
-        kept, rest, _ = self._kept
-        upper = np.triu_indices(len(kept), 1)
-        products = self._leads[:, *upper] * self._apart[..., a][upper]
-        total = -(self._both[:, *upper] * products).sum()
+        rest, (s, off, size) = self._kept.rest, self._scores
+        q, r = self._pairs
+        leads, step = np.take(s, q, axis=1) - np.take(s, r, axis=1), self._apart[..., a]
+        reach = _along(np.abs(self._apart), self._far) + off[:, None]
+        reach *= np.abs(step)
+        leads *= step
+        spare = (self._slip[a] + 4.0 * ULP * self._widest[a]) * size
+        total = -self._sum(leads - reach, leads + reach, spare)
         far = dot(self._widest[None], self.z.abs()).hi[:, 0] + up(self.law.halves.hi.max())
         room = up(up(rest * self._widest[a]) * up(far))
         return (total + Interval(-room, room)) / self.v.square()
+
+
+def _along(steps: Array, far: Array) -> Array:
+    """sum_k steps (m, ..., k) far (n, k) over the last axis, (n, ...), where m is 1 or n."""
+    if len(steps) == 1:
+        flat = far @ steps.reshape(-1, steps.shape[-1]).T
+        return np.asarray(flat.reshape(len(far), *steps.shape[1:-1]))
+    column = (slice(None), *(None for _ in steps.shape[2:]))
+    return np.asarray((steps * far[column]).sum(axis=-1))
 
 
 def basis(first: Sequence[float] | Array, d: int) -> Array:

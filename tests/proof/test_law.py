@@ -82,12 +82,15 @@ def test_every_enclosure_contains_the_value_at_a_random_point_of_its_box(name):
         "log_powers": (0, 1, 1, 1, len(law.means) - 1, -2), "mean": (0,), "field": (last,),
         "covariance": (0, last), "jacobian": (last, last),
     }  # fmt: skip
-    found = {key: [] for key in arguments}
-    for start in range(0, n, 250):
-        local = law.over(boxes[start : start + 250])
-        for key, where in arguments.items():
-            found[key].append(getattr(local, key)(*where))
-    ends = {key: Interval.join(parts) for key, parts in found.items()}
+    ends = {key: Interval(np.full(n, np.nan), np.full(n, np.nan)) for key in arguments}
+    # As proofs batch them, and in the order drawn, where boxes share what modes matter.
+    drawn = [np.arange(start, min(start + 250, n // 2)) for start in range(0, n // 2, 250)]
+    for rows in [*(rows[rows >= n // 2] for rows in law.batches(boxes)), *drawn]:
+        if rows.size:
+            local = law.over(boxes[rows])
+            for key, where in arguments.items():
+                part = getattr(local, key)(*where)
+                ends[key].lo[rows], ends[key].hi[rows] = part.lo, part.hi
     with flint.ctx.workprec(300):
         for i, point in enumerate(at.tolist()):
             for key, value in _exact(law, point).items():
