@@ -47,6 +47,16 @@ def test_proofs_on_two_mixtures_stand_side_by_side(tmp_path):
     assert all(checker.check_file(str(file)) == [] for file in files)
 
 
+def test_bounds_on_where_a_sampler_ends_are_kept_and_accepted_too(tmp_path):
+    asked = ["M1", "--certify", "--mixture", "two_modes", "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    assert "M1, DDIM, 50 steps: " in found.output
+    files = sorted((tmp_path / "certificates").iterdir())
+    assert len(files) == 2
+    assert all(checker.check_file(str(file)) == [] for file in files)
+
+
 def test_an_interrupt_keeps_what_is_proved(tmp_path, monkeypatch):
     def stop(claim_id, stated, seconds, stage):
         yield stated[0].decide()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from mixdyn.proof import Budget, Decision, Outcome, Statement, certificate
 from mixdyn.support.files import make_folder, write_text
@@ -29,6 +30,11 @@ def certify(
     """
     worst, count = Outcome.PROVED, 0
     for entry in entries:
+        for sampler, data in _bounds(entry.claim, case):
+            count += 1
+            stage(f"{entry.claim.id}, {sampler}")
+            say(f"{entry.claim.id}, {sampler}: {len(data['proves'])} bounds proved")
+            say(f"  {_write(entry.claim, case, data, out, sampler)}")
         for stated in _stated(entry.claim, case):
             count += 1
             found: list[Decision] = []
@@ -60,6 +66,14 @@ def _stated(claim: Claim, case: Case) -> Iterator[list[Statement]]:
                 yield list(stated)
 
 
+def _bounds(claim: Claim, case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Of each row whose proof is numbers between bounds: certificates, by what they are of."""
+    if claim.obstacle(case.mixture) is None:
+        for measurement in claim.measurements:
+            found = getattr(measurement.measure, "certificates", lambda case: None)(case)
+            yield from (found or {}).items()
+
+
 def _decided(
     claim_id: str, stated: Sequence[Statement], seconds: float, stage: Say
 ) -> Iterator[Decision]:
@@ -89,11 +103,17 @@ def _keep(
     claim: Claim, case: Case, stated: Sequence[Statement], found: Sequence[Decision], out: Path
 ) -> Path:
     """Write the certificate of what is proved; its file."""
+    kept = [(one, decision) for one, decision in zip(stated, found, strict=True) if decision]
+    data = certificate([one for one, _ in kept], [decision for _, decision in kept])
+    return _write(claim, case, data, out)
+
+
+def _write(claim: Claim, case: Case, data: dict[str, Any], out: Path, part: str = "") -> Path:
+    """Keep a certificate, of a part of a claim where it is named."""
     folder = out / "certificates"
     make_folder(folder)
-    file = folder / f"{claim.id.replace(' ', '')}.{case.name}-{case.digest[:12]}.json"
-    kept = [(one, decision) for one, decision in zip(stated, found, strict=True) if decision]
-    data = {"claim": claim.id, "problem": case.mixture.digest}
-    data |= certificate([one for one, _ in kept], [decision for _, decision in kept])
-    write_text(file, dump_json(data))
+    words = [claim.id, *part.replace(",", "").split()]
+    name = "-".join(word.replace(" ", "") for word in words)
+    file = folder / f"{name}.{case.name}-{case.digest[:12]}.json"
+    write_text(file, dump_json({"claim": claim.id, "problem": case.mixture.digest, **data}))
     return file

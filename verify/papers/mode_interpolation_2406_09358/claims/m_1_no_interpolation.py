@@ -33,6 +33,7 @@ Source: arXiv 2406.09358 v2, section 3
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +65,7 @@ from verify.measure.outside_modes import (
     tail_mass,
 )
 from verify.measure.paths import ddim_grid
-from verify.measure.proved_ends import proved_outside
+from verify.measure.proved_ends import ProvedLine, certificate, proved_axes, proved_outside
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -247,6 +248,26 @@ def proved(case: Case, _: bool, smeared: bool = False) -> Iterator[Part]:
         yield {f"{name} at least": least, f"{name} at most": most}
 
 
+def _certificates(case: Case) -> dict[str, dict[str, Any]] | None:
+    """By the number of DDIM's steps."""
+    if not _provable(case):
+        return None
+    grids = {grid.steps: grid for grid in (TimeGrid.full(case.schedule.T), ddim_grid(case))}
+    return {
+        f"DDIM, {steps} steps": certificate(
+            {f"axis {k}": axis for k, axis in enumerate(_axes(case, grid), 1)},
+            case.schedule,
+            grid,
+        )
+        for steps, grid in grids.items()
+    }
+
+
+def _axes(case: Case, grid: TimeGrid) -> list[ProvedLine]:
+    return proved_axes(case.mixture, float(case.mixture.sigma), case.schedule, grid)
+
+
+proved.certificates = _certificates  # type: ignore[attr-defined]
 CLAIM.must_fail(proved, "a smeared mixture, proved", smeared=True)
 
 

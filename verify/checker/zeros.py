@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..support.checks import Array
-
-Tensors = Mapping[str, np.ndarray[Any, Any]]
+Array = np.ndarray[Any, Any]
+Tensors = Mapping[str, Array]
 _BITS = 128
 _EPS, _SLOPE = 1e-5, 0.01
 

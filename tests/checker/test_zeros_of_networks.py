@@ -9,8 +9,8 @@ import pytest
 from mixdyn.learned import LearnedScore
 from mixdyn.learned.architecture import sinusoids
 from mixdyn.proof.network import EnclosedNetwork
-from mixdyn.proof.zero_checker import certificate, is_proof
 from mixdyn.proof.zeros import Kind, zeros_near
+from verify.checker.zeros import certificate, is_proof
 from verify.data.checkpoints import CHECKPOINTS
 
 pytest.importorskip("flint")
