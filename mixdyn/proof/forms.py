@@ -15,6 +15,7 @@ chain of maps only the fresh radii count in the end, each times what the followi
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,6 +164,12 @@ class Map:
         return passed_on(
             mid, above(spread, 2 * n), self.norm * (1.0 + 4.0 * U), form.far, above(fresh)
         )
+
+    def biased(self, bias: Ball) -> Map:
+        """The same matrix with another bias (m,)."""
+        found = copy.copy(self)
+        found.bias = bias
+        return found
 
     def back(self, rows: Ball) -> Ball:
         """rows (k, m, B) times the matrix, (k, n, B)."""

@@ -47,7 +47,13 @@ class EnclosedNetwork:
         self._features = features.astype(np.float64)
         self._enter, self._leave = self._map("enter"), self._map("leave")
         count = sum(key.startswith("blocks.") and key.endswith("norm.bias") for key in tensors)
+        self._time = self._map("time_first"), self._map("time_second")
         self._second = [self._map(f"blocks.{k}.second") for k in range(count)]
+        self._first = [self._map(f"blocks.{k}.first") for k in range(count)]
+        self._scaled = [
+            Map(first.matrix, first.bias, self._tensors[f"blocks.{k}.norm.weight"])
+            for k, first in enumerate(self._first)
+        ]
         self._at = functools.lru_cache(64)(self._first_maps)
 
     @property
@@ -63,16 +69,14 @@ class EnclosedNetwork:
         """The first maps of the blocks at time t, its embedding and the norms' shifts in their
         biases."""
         features = as_form(exact(self._features[t][None, :, None]))
-        embedded = leaky(self._map("time_first")(features).form, SLOPE)[0].form
-        embedded = self._map("time_second")(embedded).form
+        embedded = leaky(self._time[0](features).form, SLOPE)[0].form
+        embedded = self._time[1](embedded).form
         found = []
-        for k in range(len(self._second)):
-            first = self._map(f"blocks.{k}.first")
-            scale, shift = (self._tensors[f"blocks.{k}.norm.{part}"] for part in ("weight", "bias"))
+        for k, (first, scaled_first) in enumerate(zip(self._first, self._scaled, strict=True)):
+            shift = self._tensors[f"blocks.{k}.norm.bias"]
             moved = add(embedded.of(slice(None)), exact(shift[None, :, None]))
-            found.append(
-                Map(first.matrix, first(as_form(moved)).form.of((0, slice(None), 0)), scale)
-            )
+            bias = first(as_form(moved)).form.of((0, slice(None), 0))
+            found.append(scaled_first.biased(bias))
         return found
 
     def eps(self, form: Ball, t: int) -> Ball:

@@ -138,11 +138,11 @@ def _intervals(
     steps: Steps, score: Any, places: tuple[float, ...], margin: float
 ) -> tuple[Array, Array, Array]:
     """Starts between which DDIM ends in a gap, (K,) each, and the gap's modes (K, 2)."""
-    ends = _run(steps, score, _GRID)
+    gaps = [(left + margin, right - margin) for left, right in itertools.pairwise(places)]
     start, stop, gap = [], [], []
-    for left, right in itertools.pairwise(places):
-        edges = left + margin, right - margin
-        cuts = np.sort(np.concatenate([_crossings(steps, score, ends, edge) for edge in edges]))
+    crossings = _crossings(steps, score, np.array(gaps).ravel())
+    for k, (edges, between) in enumerate(zip(gaps, itertools.pairwise(places), strict=True)):
+        cuts = np.sort(np.concatenate(crossings[2 * k : 2 * k + 2]))
         middle = 0.5 * (cuts[1:] + cuts[:-1])
         if not middle.size:
             continue
@@ -150,20 +150,20 @@ def _intervals(
         inside = (there > edges[0]) & (there < edges[1])
         start += cuts[:-1][inside].tolist()
         stop += cuts[1:][inside].tolist()
-        gap += [(left, right)] * int(inside.sum())
+        gap += [between] * int(inside.sum())
     return np.array(start), np.array(stop), np.array(gap).reshape(-1, 2)
 
 
-def _crossings(steps: Steps, score: Any, ends: Array, edge: float) -> Array:
-    """Starts that end at an edge, by bisection between neighbours of the grid."""
-    above = ends > edge
-    at = np.flatnonzero(above[1:] != above[:-1])
-    low, high, side = _GRID[at], _GRID[at + 1], above[at]
+def _crossings(steps: Steps, score: Any, edges: Array) -> list[Array]:
+    """Starts that end at each edge, by bisection between neighbours of the grid, all at once."""
+    above = _run(steps, score, _GRID) > edges[:, None]
+    owner, at = np.nonzero(above[:, 1:] != above[:, :-1])
+    low, high, side = _GRID[at], _GRID[at + 1], above[owner, at]
     for _ in range(_HALVINGS if at.size else 0):
         middle = 0.5 * (low + high)
-        same = (_run(steps, score, middle) > edge) == side
+        same = (_run(steps, score, middle) > edges[owner]) == side
         low, high = np.where(same, middle, low), np.where(same, high, middle)
-    return 0.5 * (low + high)
+    return [(0.5 * (low + high))[owner == k] for k in range(len(edges))]
 
 
 def ended_in_gaps(
