@@ -55,15 +55,20 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
     proved, radius = np.zeros(n, bool), np.full(n, np.nan)
     kind = np.full(n, int(Kind.UNKNOWN))
     for factor in _WIDENING:
-        reach = factor * length
-        found = slopes_in(net, at, reach, t)
+        left = np.flatnonzero(~proved)
+        if not left.size:
+            break
+        reach = factor * length[left]
+        found = slopes_in(net, at[:, left], reach, t)
         matrices = Ball(*(np.moveaxis(part, 2, 0) for part in found))
-        left = add(exact(np.broadcast_to(-np.eye(d), (n, d, d))), _product(inverse, matrices))
-        image = step.size + left.size.sum(axis=2) * (1.0 + 4.0 * d * U) * reach[:, None]
-        inside = (image * (1.0 + 16.0 * U) < reach[:, None]).all(axis=1) & ~proved
-        proved |= inside
-        radius[inside] = reach[inside]
-        kind[inside] = _kinds(matrices)[inside]
+        off = exact(np.broadcast_to(-np.eye(d), (left.size, d, d)))
+        off = add(off, _product(inverse[left], matrices))
+        spread = off.size.sum(axis=2) * (1.0 + 4.0 * d * U) * reach[:, None]
+        image = (step.size[left] + spread) * (1.0 + 16.0 * U)
+        inside = (image < reach[:, None]).all(axis=1)
+        held = left[inside]
+        proved[held], radius[held] = True, reach[inside]
+        kind[held] = _kinds(matrices)[inside]
     return Zeros(proved, points, radius, kind)
 
 

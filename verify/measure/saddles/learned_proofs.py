@@ -45,9 +45,11 @@ def proved_equilibria(case: Case, model: TrainedModel) -> ProvedEquilibria:
     segments, flow = find_segments(case), flow_of(case, model)
     rows = []
     for k, t in enumerate(found.times.tolist()):
-        own = _proved(net, alpha[t] * found.points[k], t, found.found[k])
         near, there = newton(flow, means[segments.modes[:, 0]], t, segments.length)
-        rows.append((*own, _proved(net, alpha[t] * near, t, there)[0]))
+        points = alpha[t] * np.concatenate([found.points[k], near])  # one call costs less than two
+        kinds, radii = _proved(net, points, t, np.concatenate([found.found[k], there]))
+        count = len(near)
+        rows.append((kinds[:count], radii[:count], kinds[count:]))
     kind, radius, modes_kind = (np.array(part) for part in zip(*rows, strict=True))
     growth = np.asarray(slopes_at_midpoints(case, model).growth)
     return ProvedEquilibria(found.times, kind, radius, growth, modes_kind)
