@@ -38,23 +38,24 @@ def copies(case: Case) -> dict[str, Array | IntArray]:
     to the nearest of them, root mean square over pixels; wrong (n,): hold other than three
     triangles."""
     real = triangles(case.pick(400, 4_000), SIDE, case.seed + 7)
-    points = GaussianMixture.from_data(real.rows, 0.0)
+    points = real.rows
     run = sample(
-        points,
+        GaussianMixture.from_data(points, 0.0),
         NoiseSchedule.linear(),
         DDIM(50),
         n=case.pick(48, 256),
         rng=case.stream("copies of images"),
     )
     x = np.asarray(run.x)
-    away = np.sqrt(np.maximum(_squares(x, real.rows), 0.0).min(axis=1) / SIDE**2)
+    squares = _squares(x, points, np.square(points).sum(axis=1))
+    away = np.sqrt(np.maximum(squares, 0.0).min(axis=1) / SIDE**2)
     seen = find_parts(x.reshape(-1, SIDE, SIDE), real.radius, ("triangle",))
     return {"away": away, "wrong": wrong_count(seen, 3).astype(np.int64)}
 
 
-def _squares(x: Array, points: Array) -> Array:
-    """(n, m) squared distances, by one matrix product."""
-    found: Array = np.square(x).sum(1)[:, None] - 2.0 * x @ points.T + np.square(points).sum(1)
+def _squares(x: Array, points: Array, lengths: Array) -> Array:
+    """(n, m) squared distances, by one matrix product; lengths (m,): squared, of the points."""
+    found: Array = np.square(x).sum(1)[:, None] - 2.0 * x @ points.T + lengths
     return found
 
 
@@ -88,29 +89,57 @@ class Errors:
         return float(np.exp(at))
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """Images x_0 (n, pixels) and noisy states y (n, pixels) of them at one level; error (n,): of
+    the score's x0_hat, squared and per pixel; own: the mean probability that it gives to the
+    training image of the same place, which is the state's own where that was seen."""
+
+    x_0: Array
+    y: Array
+    error: Array
+    own: float
+
+
+def _by_score(case: Case, schedule: NoiseSchedule) -> list[tuple[int, dict[str, _Seen]]]:
+    """Level by level the time, and what the score of all images that networks learned makes of
+    some of them ("seen") and of as many others ("fresh"). All networks are asked about these."""
+    points = triangles(TRAINED, SIDE, 0).rows
+    lengths = np.square(points).sum(axis=1)
+    n, rng = case.pick(64, 256), case.rng("prediction errors")
+    clean = {"seen": points[:n].copy(), "fresh": triangles(n, SIDE, 12345).rows}
+    found = []
+    for t in schedule.nearest_times(np.array(RHO)).tolist():
+        rho, at_level = schedule.rho[t], {}
+        for name, x_0 in clean.items():
+            y = x_0 + np.sqrt(rho) * rng.standard_normal(x_0.shape)
+            share = _shares(_squares(y, points, lengths), rho)
+            error = np.square(share @ points - x_0).mean(axis=1)
+            own = float(share[np.arange(n), np.arange(n)].mean())
+            at_level[name] = _Seen(x_0, y, error, own)
+        found.append((t, at_level))
+    return found
+
+
 @Measurement
 def prediction_errors(case: Case, network: str) -> Errors:
     """A network of triangles beside the score of all images that it was trained on."""
     model = learned.ImageScore(CHECKPOINTS / f"{network}.safetensors")
-    schedule, real = model.schedule, triangles(TRAINED, SIDE, 0)
-    n, rng = case.pick(64, 256), case.rng("prediction errors")
-    clean = {"seen": real.rows[:n], "fresh": triangles(n, SIDE, 12345).rows}
+    schedule = model.schedule
+    key = f"score of images on {schedule.digest}"
     rows = []
-    for t in schedule.nearest_times(np.array(RHO)).tolist():
-        alpha, rho, found = schedule.alpha[t], schedule.rho[t], {}
-        for name, x_0 in clean.items():
-            y = x_0 + np.sqrt(rho) * rng.standard_normal(x_0.shape)
-            share = _shares(y, real.rows, rho)
-            found[f"score_{name}"] = np.square(share @ real.rows - x_0).mean(axis=1)
-            x = alpha * y
+    for t, at_level in case.memo(key, lambda: _by_score(case, schedule)):
+        found = {}
+        for name, seen in at_level.items():
+            x = schedule.alpha[t] * seen.y
             guess = x0_hat(schedule, x, model.eps(x, t), t)
-            found[f"network_{name}"] = np.square(guess - x_0).mean(axis=1)
-            if name == "seen":
-                own = float(share[np.arange(n), np.arange(n)].mean())
+            found[f"score_{name}"] = seen.error
+            found[f"network_{name}"] = np.square(guess - seen.x_0).mean(axis=1)
         gap = found["score_fresh"] - found["network_fresh"]
         means = {key: float(value.mean()) for key, value in found.items()}
+        about = {"rho": schedule.rho[t], "own": at_level["seen"].own}
         error = float(standard_error(gap))
-        rows.append({"rho": rho, "own": own, **means, "gap": gap.mean(), "gap_error": error})
+        rows.append({**about, **means, "gap": gap.mean(), "gap_error": error})
     order = sorted(rows, key=lambda row: -row["rho"])
     return Errors(**{key: np.array([row[key] for row in order]) for key in rows[0]})
 
@@ -126,9 +155,12 @@ def errors_of_longest(case: Case) -> dict[str, Any]:
     return {**asdict(errors), "half": errors.half, "network": names[0], "n": TRAINED}
 
 
-def _shares(y: Array, points: Array, rho: float) -> Array:
-    """(n, m) posterior probabilities of points, equally likely, at states y = x/alpha."""
-    logs = -0.5 * _squares(y, points) / rho
-    shares: Array = np.exp(logs - logs.max(axis=1, keepdims=True))
+def _shares(squares: Array, rho: float) -> Array:
+    """(n, m) posterior probabilities of points, equally likely, at these squared distances of
+    states y = x/alpha; in their place."""
+    squares *= -0.5
+    squares /= rho
+    squares -= squares.max(axis=1, keepdims=True)
+    shares = np.exp(squares, out=squares)
     shares /= shares.sum(axis=1, keepdims=True)
     return shares
