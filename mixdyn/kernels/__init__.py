@@ -6,9 +6,11 @@ compiling   how kernels are compiled, kept and threaded      arithmetic   single
 noise       counter-based normals                            modes        sums over modes on a tile
 evaluation  densities and scores of many points              axes         equally spaced modes
 ellipsoids  modes of any covariance                          networks     a residual MLP
-panels      products of matrices in registers            screened     very many modes
-trees       very many in up to three dimensions          meshes       the same, at high noise
-rollouts    the steps of a sampler                       tilted       draws towards rare events
+panels      products of matrices in registers            rows         single rows, in vectors
+screened    very many modes, of which few are felt       products     all of them
+listed      those that are felt, one by one              trees        very many in few dimensions
+meshes      the same, at high noise                      rollouts     the steps of a sampler
+tilted      draws towards rare events
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -47,7 +49,8 @@ from .evaluation import (
 from .meshes import Mesh, finest, first_mesh, mesh_pull, next_mesh
 from .networks import NORM_EPS, SLOPE, Weights, packed, padded, residual_mlp
 from .noise import normals, path_normals, philox4x32
+from .products import Modes, screened_modes
 from .rollouts import product_pull, reverse_draw, rollout, rollout_product, step
-from .screened import Modes, screened, screened_modes
+from .screened import screened
 from .tilted import tabulated, tilted
 from .trees import Tree, near_order, tree, tree_pull

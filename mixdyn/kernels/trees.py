@@ -15,7 +15,7 @@ import numpy as np
 from .arithmetic import LN2, exp2, fma, larger, wide
 from .compiling import cached, on_tile, over_rows
 from .panels import BAND
-from .screened import LEFT_OUT
+from .products import LEFT_OUT
 
 LEAF, RUN = 64, 512  # modes, and so many at most in one go
 SHARE = LEFT_OUT / 4  # about the middle of the means |x| + max|alpha mu| is four times as large
