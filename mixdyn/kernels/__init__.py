@@ -10,7 +10,7 @@ panels      products of matrices in registers            rows         single row
 screened    very many modes, of which few are felt       products     all of them
 listed      those that are felt, one by one              trees        very many in few dimensions
 meshes      the same, at high noise                      rollouts     the steps of a sampler
-tilted      draws towards rare events
+tilted      draws towards rare events                ellipsoid_steps   their steps
 
 Layout. Work runs on tiles of `TILE` samples held as a struct of arrays, (d, TILE), so that every
 inner loop is a plain pass over TILE contiguous numbers. The last tile is padded by repeating rows.
@@ -33,6 +33,7 @@ kept bears the digest of this whole folder (`compiling`).
 from .arithmetic import EXP2_FLOOR, EXP2_FLOOR_SINGLE
 from .axes import BLOCK, HEAD, MODES, NEAREST, POLYNOMIAL
 from .compiling import TILE, cache_folder, forms, on_compile, threads
+from .ellipsoid_steps import EllipsoidSteps, rollout_ellipsoids
 from .ellipsoids import EllipsoidTable, ellipsoid_pull, squared_lengths
 from .evaluation import (
     ModeTable,

@@ -35,7 +35,7 @@ _NEGLIGIBLE = -200.0
 
 
 @on_tile
-def _add_products(m, y, z):
+def add_products(m, y, z):
     """z (r TILE,) += m y, m (r, d), y (d TILE,)."""
     rows, columns = m.shape[0] - m.shape[0] % 4, m.shape[1] - m.shape[1] % 4
     for j in range(0, rows, 4):
@@ -90,11 +90,11 @@ def _square(a, directions, inverse, across, k, x, y, z, square):
         z[: d * TILE] = y[: d * TILE]
     else:
         z[: r * TILE] = 0.0
-        _add_products(directions[k], y, z)
+        add_products(directions[k], y, z)
         if across.shape[0] > 0:
             for j in range(r * TILE):
                 z[j] = -z[j]
-            _add_products(directions[k].T, z, y)
+            add_products(directions[k].T, z, y)
             for j in range(r * TILE):
                 z[j] = -z[j]
             _scale_squares(y, d, across[k], square)
@@ -168,38 +168,65 @@ def _add_rows(rows, count, to):
         to[j] += rows[j]
 
 
+class _Sums(NamedTuple):
+    """What sums of a tile need beside its rows: y and pull (d TILE,), z (r TILE,), else (TILE,)."""
+
+    y: Any
+    z: Any
+    pull: Any
+    square: Any
+    top: Any
+    e: Any
+    keep: Any
+    total: Any
+
+
+@on_tile
+def sums_of(d, r):
+    """Room for them."""
+    return _Sums(
+        np.empty(d * TILE), np.empty(max(d, r) * TILE), np.empty(d * TILE), np.empty(TILE),
+        np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE),
+    )  # fmt: skip
+
+
+@on_tile
+def pull_tile(rows, scale, a, directions, inverse, across, lw, sums):
+    """sums.pull = scale sum_k gamma_k Sigma_k^-1 (a_k - x) of the samples in rows (d TILE,)."""
+    n_modes, d = a.shape
+    r, pull, total = inverse.shape[1], sums.pull, sums.total
+    pull[:], total[:], sums.top[:] = 0.0, 0.0, -1e300
+    for k in range(n_modes):
+        _square(a, directions, inverse, across, k, rows, sums.y, sums.z, sums.square)
+        _weigh(lw[k], sums.square, sums.top, sums.e, sums.keep)
+        larger_top, matters = _changes(sums.keep, sums.e)
+        if larger_top:
+            _times(pull, d, sums.keep)
+            _times(total, 1, sums.keep)
+        if matters:
+            _add_rows(sums.e, 1, total)
+            _times(sums.z, r, sums.e)
+            if directions.shape[0] == 0:
+                _add_rows(sums.z, d, pull)
+            else:
+                add_products(directions[k].T, sums.z, pull)
+                if across.shape[0] > 0:
+                    _times(sums.y, d, sums.e)
+                    _add_rows(sums.y, d, pull)
+    for b in range(TILE):
+        total[b] = scale / total[b]
+    _times(pull, d, total)
+
+
 @cached
 def ellipsoid_tiles(begin, end, out, x, scale, a, directions, inverse, across, lw):
     """`ellipsoid_pull` of rows begin..end."""
-    n_modes, d = a.shape
-    r = inverse.shape[1]
-    rows, y, z = np.empty(d * TILE), np.empty(d * TILE), np.empty(d * TILE)
-    pull, square, top = np.empty(d * TILE), np.empty(TILE), np.empty(TILE)
-    e, keep, total = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    d = a.shape[1]
+    rows, sums = np.empty(d * TILE), sums_of(d, inverse.shape[1])
     for start in range(begin, end, TILE):
         load(x, start, rows)
-        pull[:], total[:], top[:] = 0.0, 0.0, -1e300
-        for k in range(n_modes):
-            _square(a, directions, inverse, across, k, rows, y, z, square)
-            _weigh(lw[k], square, top, e, keep)
-            larger_top, matters = _changes(keep, e)
-            if larger_top:
-                _times(pull, d, keep)
-                _times(total, 1, keep)
-            if matters:
-                _add_rows(e, 1, total)
-                _times(z, r, e)
-                if directions.shape[0] == 0:
-                    _add_rows(z, d, pull)
-                else:
-                    _add_products(directions[k].T, z, pull)
-                    if across.shape[0] > 0:
-                        _times(y, d, e)
-                        _add_rows(y, d, pull)
-        for b in range(TILE):
-            total[b] = scale / total[b]
-        _times(pull, d, total)
-        store(pull, start, out[:end])
+        pull_tile(rows, scale, a, directions, inverse, across, lw, sums)
+        store(sums.pull, start, out[:end])
 
 
 def ellipsoid_pull(x: Any, scale: float, table: EllipsoidTable) -> Any:

@@ -52,7 +52,7 @@ def step(x: Any, eps: Any, xi: Any, c_x: Any, c_eps: Any, c_noise: Any) -> None:
 
 
 @on_tile
-def _advance_row(x, j, move, xi, plan, s):
+def advance_row(x, j, move, xi, plan, s):
     """Row j of x by its moves and normals, in step s of a plan."""
     wide()
     c_x, c_eps, c_noise, eps_scale = plan[s, 0, 0], plan[s, 0, 1], plan[s, 0, 2], plan[s, 0, 3]
@@ -63,8 +63,8 @@ def _advance_row(x, j, move, xi, plan, s):
 
 
 @on_tile
-def _recall_row(x, j, move, xi, plan, s, sums):
-    """`_advance_row` of a method that looks back. sums (H d TILE,): what is added to coordinate j
+def recall_row(x, j, move, xi, plan, s, sums):
+    """`advance_row` of a method that looks back. sums (H d TILE,): what is added to coordinate j
     of the state q steps from here is row ((s + q) mod H) d + j."""
     wide()
     lags, first, eps_scale = plan.shape[1] - 1, begin_of(j), plan[s, 0, 3]
@@ -87,7 +87,7 @@ def _recall_row(x, j, move, xi, plan, s, sums):
 
 
 @on_tile
-def _is_noisy(plan, s):
+def is_noisy(plan, s):
     """Whether step s draws a normal."""
     for q in range(plan.shape[1]):
         if plan[s, q, 2] != 0.0:
@@ -120,13 +120,13 @@ def mode_tiles(begin, end, x, first, seed, plan, times, means, alpha, h, lw, rat
             moves(rows, a, h[s], lw[s], ratio[s], logit, top, total, move)
             if only_eps:
                 break
-            if _is_noisy(plan, s):
+            if is_noisy(plan, s):
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
             for j in range(d):
                 if len(sums) == 0:
-                    _advance_row(rows, j, move, xi, plan, s)
+                    advance_row(rows, j, move, xi, plan, s)
                 else:
-                    _recall_row(rows, j, move, xi, plan, s, sums)
+                    recall_row(rows, j, move, xi, plan, s, sums)
         _finish(only_eps, plan, rows, move, start, x)
 
 
@@ -154,15 +154,15 @@ def axis_tiles(begin, end, x, first, seed, plan, times, axes, alpha, h, lw, latt
         load(x, start, rows)
         xi[:], sums[:] = 0.0, 0.0
         for s in range(plan.shape[0]):
-            if _is_noisy(plan, s):
+            if is_noisy(plan, s):
                 normal_rows(xi, uniform, first + np.uint64(start), times[s], STREAM_STEP, seed)
             q, of_step = 0 * d, lattice[s]  # a written 0 is a type of its own to the compiler
             for j in range(d):
                 axis_move(rows, j, axes, alpha[s], sizes[j], h[s], lw, of_step, q, work, move)
                 if len(sums) > 0:
-                    _recall_row(rows, j, move, xi, plan, s, sums)
+                    recall_row(rows, j, move, xi, plan, s, sums)
                 elif not only_eps:
-                    _advance_row(rows, j, move, xi, plan, s)
+                    advance_row(rows, j, move, xi, plan, s)
                 q += sizes[j] > 1
         _finish(only_eps, plan, rows, move, start, x)
 

@@ -72,6 +72,15 @@ class Anisotropic:
         lw = kernels.bits(self._log_terms - top)
         self._table = kernels.EllipsoidTable(a, directions, 1.0 / covariance.values, across, lw)
 
+    @property
+    def parts(self) -> tuple[kernels.EllipsoidTable, Array, Array]:
+        """The kernels' table, and what points are turned by before: rotation (d, d) and centre
+        (d,), or (0, d) and zeros."""
+        if self._turn is None:
+            d = self.means.shape[1]
+            return self._table, np.empty((0, d)), np.zeros(d)
+        return self._table, self._turn, self._centre
+
     def _turned(self, x: Array) -> Array:
         return x if self._turn is None else kernels.project(x, self._centre, self._turn)
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, ortho_group
 
-from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, sample
+from mixdyn import DDIM, DDPM, ExactScore, GaussianMixture, NoiseSchedule, as_model, sample
 from mixdyn.problem.spectrum import eigenpairs
 from mixdyn.score import Level
 
@@ -230,6 +230,17 @@ def test_bits_do_not_depend_on_what_is_computed_beside(form):
         assert all(
             (f(x[rows], 300) == whole[rows]).all() for rows in (slice(3, 4), slice(130, 290))
         )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("sampler", [DDIM(12), DDPM()], ids=str)
+def test_all_steps_at_once_are_one_step_after_the_other_bit_for_bit(form, sampler):
+    schedule = NoiseSchedule.linear(20, 1e-4, 0.4)
+    exact = ExactScore(mixture(form, d=7), schedule)
+    x = np.random.default_rng(0).normal(size=(150, 7))
+    fused = sample(exact, schedule, sampler, x=x, rng=5).x
+    model = as_model(exact.eps, predicts="eps", schedule=schedule)
+    assert np.array_equal(fused, sample(model, schedule, sampler, x=x, rng=5).x)
 
 
 @pytest.mark.parametrize("form", FORMS)
