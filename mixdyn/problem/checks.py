@@ -104,11 +104,12 @@ def check_sigma(sigma: float | ArrayLike | None, n_modes: int) -> float | Array:
             f"{len(values)} values",
             "Match the number of rows of means.",
         )
-    bad = values[(values < SMALLEST) & (values != 0.0)]
+    bad = np.flatnonzero((values < SMALLEST) & (values != 0.0))
     if bad.size:
+        where = f" at index ({bad[0]},)" if given.ndim else ""
         raise InputError(
             f"sigma must be 0, a point mass, or at least {SMALLEST:g}",
-            describe(float(bad.min())),
+            f"{values[bad[0]]}{where}",
             "Standard deviations are not negative.",
         )
     if (values == values[0]).all():
@@ -130,7 +131,7 @@ def check_weights(weights: ArrayLike | None, n_modes: int) -> Array:
     if (values <= 0).any():
         raise InputError(
             "weights must be > 0",
-            describe(float(values.min())),
+            f"{values.min()} at index ({int(values.argmin())},)",
             "Drop modes of weight zero; weights need not sum to one.",
         )
     total = math.fsum(values)

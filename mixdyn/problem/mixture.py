@@ -134,6 +134,12 @@ class GaussianMixture:
         (>= 0): the kernel density estimate; of 0 the data themselves, whose score at a level with
         noise is the one that memorises. Equal rows stay apart."""
         points = check_array(data, "data", ndim=2, largest=LARGEST)
+        if points.size == 0:
+            raise InputError(
+                "data must hold at least one point in at least one dimension",
+                f"shape {points.shape}",
+                "Pass an (N, d) array, a point a row.",
+            )
         return cls(points, check_nonnegative(bandwidth, "bandwidth"), allow_duplicates=True)
 
     @classmethod

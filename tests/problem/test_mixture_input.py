@@ -75,6 +75,15 @@ def test_a_bad_mixture_is_refused_with_rule_value_and_remedy(name):
 def test_the_first_bad_entry_is_named_by_its_index():
     with pytest.raises(InputError, match=r"nan at index \(1, 0\)"):
         GaussianMixture([[0.0, 0.0], [NAN, NAN]], 0.1)
+    with pytest.raises(InputError, match=r"0.0 at index \(1,\)"):
+        GaussianMixture(TWO, 0.1, [1.0, 0.0])
+    with pytest.raises(InputError, match=r"-0.2 at index \(1,\)"):
+        GaussianMixture(TWO, [0.1, -0.2])
+
+
+def test_no_data_are_refused_as_data():
+    with pytest.raises(InputError, match=r"^data must hold .* shape \(0, 3\)"):
+        GaussianMixture.from_data(np.empty((0, 3)))
 
 
 def test_duplicate_modes_are_named_and_allowed_on_request():

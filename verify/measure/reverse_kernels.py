@@ -43,6 +43,11 @@ class Kernels:
         bridge = rho_s * rest * np.eye(self.points.shape[1])
         return self.law.alpha_s**2 * (bridge + posterior * rest**power * self.unknown)
 
+    def along(self, direction: Array) -> Array:
+        """(N,) the true kernel's variances of each mode along a direction (d,) of length 1."""
+        variances = self.law.variances
+        return variances if variances.ndim == 1 else direction @ variances @ direction
+
     @property
     def bridge(self) -> float:
         """The variance that eta = 1 injects, in x_s."""
@@ -114,7 +119,7 @@ def line_of(kernels: Kernels, point: int, direction: Array) -> Line:
     """The true kernel of a point along a direction (d,) of length 1, on equal steps."""
     weights, law = kernels.law.weights[point], kernels.law
     seen = weights > _NEGLIGIBLE
-    means, std = law.means[point][seen] @ direction, np.sqrt(law.variances[seen])
+    means, std = law.means[point][seen] @ direction, np.sqrt(kernels.along(direction)[seen])
     low, high = (means - _REACH * std).min(), (means + _REACH * std).max()
     x = np.linspace(low, high, int(np.ceil((high - low) / (_SPACING * std.min()))) + 1)
     z = (x - means[:, None]) / std[:, None]
@@ -215,13 +220,23 @@ def draws(kernels: Kernels, m: int, rng: np.random.Generator) -> Array:
     law = kernels.law
     n, N, d = law.means.shape
     chosen = np.array([rng.choice(N, m, p=w / w.sum()) for w in law.weights])
-    noise = np.sqrt(law.variances)[chosen][:, :, None] * rng.standard_normal((n, m, d))
+    noise = rng.standard_normal((n, m, d))
+    if law.variances.ndim == 1:
+        noise *= np.sqrt(law.variances)[chosen][:, :, None]
+    else:
+        noise = np.einsum("nmij,nmj->nmi", np.linalg.cholesky(law.variances)[chosen], noise)
     return np.asarray(law.means[np.arange(n)[:, None], chosen] + noise)
 
 
 def log_true(kernels: Kernels, x: Array) -> Array:
     """log density of the true kernel at x (n, m, d)."""
     law, d = kernels.law, x.shape[2]
+    if law.variances.ndim == 3:
+        modes = [
+            log_normal(x, law.means[:, k], np.broadcast_to(law.variances[k], (len(x), d, d)))
+            for k in range(law.means.shape[1])
+        ]
+        return np.asarray(np.logaddexp.reduce(law.log_weights.T[:, :, None] + np.array(modes)))
     square = np.square(x[:, :, None, :] - law.means[:, None]).sum(axis=3)
     logs = law.log_weights[:, None] - 0.5 * square / law.variances
     return np.asarray(

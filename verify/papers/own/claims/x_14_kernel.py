@@ -5,7 +5,8 @@ Statement: Of all Gaussian kernels from $x_t$ to $x_s$ the true reverse kernel i
     (1-q)^2 \mathrm{Cov}(x_0|x_t)$, $q = \rho_s/\rho_t$; of the diagonal and the isotropic ones,
     from those of its diagonal and of its mean eigenvalue. Any other $K$ costs $\frac12[\log\det K -
     \log\det C + \mathrm{tr} K^{-1}C - d]$ nats. On one mode a sampler that injects it returns
-    $\sigma$ on every grid, down to a single step. On trained networks a sampler that does so late,
+    $\sigma$, of a mode that is not isotropic the deviation along each of its axes, on every grid,
+    down to a single step. On trained networks a sampler that does so late,
     inside modes, and sends back what the model's own posterior does not allow (CheckedNoise) takes
     at most 22 evaluations, its own calibration among them, and leaves at most twice as many samples
     outside the modes as DDPM with all steps, with an error of the weights at most 0.01 above DDPM's
@@ -39,7 +40,7 @@ from mixdyn.geometry import Region
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case, Profile
 from verify.ledger.claim import Claim
-from verify.ledger.needs import isotropic
+from verify.ledger.needs import proper
 from verify.ledger.relations import Comparison, Upper, compare, compare_not_worse
 from verify.ledger.sides import Facts, NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
@@ -54,7 +55,7 @@ CLAIM = Claim.from_docstring(
     id="X14",
     short="nearest kernel",
     rests_on={"O1": "the true kernel of a reverse step", "X8": "its variance"},
-    needs=(isotropic.because("it is measured along lines, by what a mode is along every one"),),
+    needs=(proper,),
     derivation="derivations/insurance/gaussian_kernel.py",
     does_not_show=(
         "That a path of nearest kernels is the nearest path: between modes the true kernel is no "
@@ -113,7 +114,7 @@ def _lines(case: Case, direction: Array) -> Array:
     """(P, 2): the nearest variance at every point by search, and what the bridge's costs."""
     rows = []
     for kernels in measure.kernels_of(case):
-        guess = float(np.median(kernels.law.variances))
+        guess = float(np.median(kernels.along(direction)))
         for point in range(len(kernels.points)):
             line = measure.line_of(kernels, point, direction)
             mean, var, least = measure.nearest(line, guess)
@@ -128,8 +129,15 @@ def _excess(true: Array, used: Array) -> Array:
     return oracles.kernel_excess(true[:, None, None], used[:, None, None])
 
 
+def _widths(case: Case) -> Array:
+    """Standard deviations of modes: of those that are not isotropic along their axes, on each of
+    which a mode is a mode of one dimension."""
+    covariance = case.mixture.covariance
+    return case.mixture.sigmas if covariance is None else np.sqrt(covariance.values).ravel()
+
+
 def _one_mode(case: Case, posterior: float, power: int) -> Iterator[Part]:
-    sigmas = np.unique(case.mixture.sigmas[case.mixture.sigmas > 0.0])[:3].tolist()
+    sigmas = np.unique(_widths(case))[:3].tolist()
     every = measure.grids(case.schedule)
     engine = case.memo(
         "X14 engine",
