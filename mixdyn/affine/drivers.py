@@ -48,7 +48,11 @@ class Ask(Protocol):
 
 
 class Draw(Protocol):
-    """The noise: normals of this shape. time: the counter of our own noise, where it has one."""
+    """The noise: normals of this shape. time: the counter of our own noise, where it has one.
+
+    Who samples may say so by `sampled = True`: draws of any shape then, at any time; and by `rng`,
+    a generator for noise that is not normal.
+    """
 
     def __call__(self, shape: tuple[int, ...], time: int | None = None, /) -> Array:
         """The next draw."""
@@ -132,12 +136,15 @@ class _DrawnRows(Rows):
         return self.draw(shape, step[0])
 
     def normals(self, use: Use, t: int, shape: tuple[int, ...]) -> Array:
-        """Noise beside the steps belongs to tests and repetitions."""
-        raise InputError(
-            "a sampler is transcribed without tests and repetitions",
-            f"a draw for {use.name.lower()} at t = {t}",
-            "Transcribe its base.",
-        )
+        """Noise beside the steps belongs to tests and repetitions, which no plan has."""
+        assert self.draw is not None
+        if not getattr(self.draw, "sampled", False):
+            raise NotAffineError(
+                "a sampler with a plan makes no tests and repetitions",
+                f"a draw for a {use.name.lower()} at t = {t}",
+                "Transcribe its base, or judge it by sampling.",
+            )
+        return self.draw(shape)
 
 
 # -- functions -----------------------------------------------------------------------------------
@@ -205,7 +212,7 @@ class UserFunction:
 
         # Who audits by sampling hands over a generator, for noise that is not normal too.
         rng = getattr(draw, "rng", None) or HandedNormals(draw)
-        return np.asarray(self._f(model, x.copy(), rng, **self._settings))
+        return _real(self._f(model, x.copy(), rng, **self._settings))
 
     def _level(self, value: Any) -> Level:
         if isinstance(value, Level):
@@ -216,6 +223,19 @@ class UserFunction:
                 "all rows of a batch are asked at one level", describe(values), "Pass one number."
             )
         return self._named(check_real(values.flat[0], "the level that the model is asked at"))
+
+
+def _real(value: Any) -> Array:
+    """What a function returned, as real numbers."""
+    try:
+        found = np.asarray(value)
+        if found.dtype.kind in "biuf":
+            return found.astype(np.float64)
+    except (TypeError, ValueError):  # rows of several lengths
+        pass
+    raise InputError(
+        "a sampler returns an array (n, d) of real numbers", describe(value), "Return its states."
+    )
 
 
 class HandedNormals(np.random.Generator):

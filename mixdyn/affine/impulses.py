@@ -57,6 +57,8 @@ def _transcribed(driver: Driver) -> Plan:
     probe = _Run(np.zeros((2, 1, 2)), None)
     try:
         probe.drive(driver)
+    except NotAffineError:
+        raise
     except InputError as error:
         if probe.calls:
             _check_elsewhere(driver, error)
@@ -110,7 +112,8 @@ class _Run:
 
     def drive(self, driver: Driver) -> None:
         """Run the driver; `seen` are then the K inputs and the end."""
-        self.seen.append(self._taken(driver.run(self._values[:, 0].copy(), self.ask, self.draw)))
+        end = driver.run(self._values[:, 0].copy(), self.ask, self.draw)
+        self.seen.append(self._taken(end, "its end"))
         if self.calls == 0:
             raise InputError("a sampler asks its model", "no call at all", "Call model(x, level).")
         if self._like is not None:
@@ -119,7 +122,15 @@ class _Run:
 
     def ask(self, x: Array, at: Level) -> Array:
         """Answer a call."""
-        self.seen.append(self._taken(x))
+        expected = self._values[:, 0].shape
+        if np.ndim(x) == 2 and len(x) != expected[0] and np.shape(x)[1:] == expected[1:]:
+            raise NotAffineError(
+                "a sampler with a plan asks its model for the whole batch at every call",
+                f"call {self.calls + 1} for {len(x)} rows of {expected[0]}: it tries its model "
+                "out, or repeats some rows",
+                _ADVICE,
+            )
+        self.seen.append(self._taken(x, f"what it hands call {self.calls + 1}"))
         self.levels.append(at)
         if self._like is None:
             return np.zeros_like(self._values[:, 0])
@@ -141,14 +152,13 @@ class _Run:
         self._check_count("draws", self.draws, self._like.draws)
         return self._values[:, self._like.calls + self.draws].copy()
 
-    def _taken(self, x: Array) -> Array:
-        where = f"what it hands call {self.calls + 1}" if len(self.seen) == self.calls else ""
+    def _taken(self, x: Array, where: str) -> Array:
         expected = self._values[:, 0].shape
         if np.shape(x) != expected or not np.isfinite(x).all():
             raise InputError(
                 f"a sampler's states must be finite and of the shape {expected} of its start",
                 f"shape {np.shape(x)} with {np.count_nonzero(~np.isfinite(x))} non-finite entries "
-                f"in {where or 'its end'}, after {self.calls} calls",
+                f"in {where}, after {self.calls} calls",
                 "Choose settings with which it runs on numbers of size 1.",
             )
         return np.array(x, dtype=np.float64)
@@ -214,7 +224,7 @@ def _check_zeros(found: Array) -> None:
         k = int(np.argmax(size > 0.0))
         raise NotAffineError(
             "a start, outputs and draws of zero must give zeros",
-            f"{found[k].tolist()} as {_where(k, len(found) - 1)}",
+            f"{', '.join(f'{v:.3g}' for v in found[k])} as {_where(k, len(found) - 1)} of zeros",
             "Take its constant out, such as a shift of the samples.",
         )
 

@@ -25,7 +25,7 @@ def guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
             return call(*values, **named)
     except MixdynError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             "a sampler must run with the settings given",
             f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: {shortened(error)}",

@@ -29,7 +29,13 @@ from ..samplers.step import Rows
 from ..score.exact import ExactScore
 from ..score.protocol import Level
 from ..support.checks import Array, check_array, check_integer
-from ..support.errors import InputError, MixdynError, NotAffineError, NotApplicableError
+from ..support.errors import (
+    InputError,
+    MemoryLimitError,
+    MixdynError,
+    NotAffineError,
+    NotApplicableError,
+)
 from ..support.statistics import Proportion
 from .grids import Grids, grids
 from .measuring import ByPlan, BySampling, Guarded, Measuring, Response
@@ -62,13 +68,14 @@ class Card:
     coordinate for an error of 0.01 in every predicted noise; None for a deterministic sampler. w2,
     spectrum : distance from Gaussian data of the given eigenvalues, and its root mean square norm.
     consistency : the named rows, of one that is made for consistency maps, with the exact one in
-    place of the posterior mean. why : what makes it not affine. ours : W2 of samplers of ours at as
-    many evaluations.
+    place of the posterior mean. affine, why : whether it has a plan, and what speaks against it;
+    None where that would be too large to read off, and it was sampled. ours : W2 of samplers of
+    ours at as many evaluations.
     """
 
     provenance: Mapping[str, Any]
     n_eval: float
-    affine: bool
+    affine: bool | None
     why: str | None
     response: list[Response]
     consistency: list[Response]
@@ -203,12 +210,14 @@ def audit(
     problem = two_modes() if mixture is None else mixture
     spectrum = natural_images() if eigenvalues is None else _checked(eigenvalues)
     plan, why = None, None
+    affine: bool | None = True
     measured: Measuring
     try:
         plan = transcribe(driver)
         measured = ByPlan(plan, driver)
-    except NotAffineError as error:
-        why = str(error.received)
+    except (NotAffineError, MemoryLimitError) as error:
+        large = isinstance(error, MemoryLimitError)
+        affine, why = None if large else False, unread(error)
         measured = BySampling(driver, seed)
     rows = measured.responses(_CURVE if plan else np.array(NAMED), MEAN)
     asked, true = measured.clock()
@@ -220,7 +229,7 @@ def audit(
     return Card(
         provenance=driver.provenance,
         n_eval=n_eval,
-        affine=plan is not None,
+        affine=affine,
         why=why,
         response=rows,
         consistency=measured.responses(np.array(NAMED), MEAN, "consistency")
@@ -242,6 +251,13 @@ def audit(
         seeded=None if brief else driver.repeats(),
         ours=_ours(round(n_eval), tuple(spectrum.tolist())),
     )
+
+
+def unread(error: NotAffineError | MemoryLimitError) -> str:
+    """Why a sampler is not read off as a plan."""
+    if isinstance(error, MemoryLimitError):
+        return f"to read its plan off would take {error.received}"
+    return str(error.received)
 
 
 def _checked(eigenvalues: ArrayLike) -> Array:

@@ -42,7 +42,7 @@ class Response:
 
 
 class Measuring(Protocol):
-    """A sampler that is measured. calls : evaluations a sample."""
+    """A sampler that is measured. calls : evaluations a sample, all rows asked over those run."""
 
     calls: float
 
@@ -121,11 +121,11 @@ class BySampling:
 
     def _run(self, n: int, d: int, ask: Ask, seed: int | None = None) -> Array:
         rng = np.random.default_rng(self._seed if seed is None else seed)
-        start, calls = self._start_std * rng.standard_normal((n, d)), 0
+        start, calls, asked = self._start_std * rng.standard_normal((n, d)), 0, 0
 
         def counted(x: Array, at: Level) -> Array:
-            nonlocal calls
-            calls += 1
+            nonlocal calls, asked
+            calls, asked = calls + 1, asked + len(x)
             return ask(x, at)
 
         end = self._driver.run(start, counted, _Normals(rng))
@@ -136,7 +136,7 @@ class BySampling:
                 f"shape {end.shape} with {bad} non-finite entries after {calls} calls",
                 "Choose other settings.",
             )
-        self.calls = float(calls)
+        self.calls = asked / n
         return end
 
     def responses(self, stds: Array, mean: float, reference: Reference = "mean") -> list[Response]:
@@ -168,28 +168,26 @@ class BySampling:
         return ask
 
     def clock(self) -> tuple[Array, Array]:
-        """See `Measuring`: on data at two points, on the same start and noise."""
+        """See `Measuring`: on data at two points, on the same start and noise; of the calls for
+        every row, without those of tests and repetitions."""
         seen: list[tuple[Level, Array]] = []
         signs = np.where(np.arange(2) % 2, 1.0, -1.0) * 0.5  # a column each: one noise for both
         point = self._gaussian(np.zeros(1), signs)
 
         def ask(x: Array, at: Level) -> Array:
-            seen.append((at, x.copy()))
+            if len(x) == _ROWS:
+                seen.append((at, x.copy()))
             return point(x, at)
 
-        rng = np.random.default_rng(self._seed)
-
-        def draw(shape: tuple[int, ...], time: int | None = None) -> Array:
-            return np.repeat(rng.standard_normal((shape[0], 1)), 2, axis=1)
-
+        draw = _OneColumn(np.random.default_rng(self._seed))
         first = self._levels(np.zeros((2, 2)))[0]
         start = self._start_std * draw((_ROWS, 2))
         # The start has the law of the first level: then only the steps can be at fault.
         try:
             self._driver.run(start + first.alpha * signs, ask, draw)
-        except (
-            NotAffineError
-        ):  # it wants other noise than normal, of which there is one column each
+        except NotAffineError:  # it wants other noise than normal, which has one column each
+            seen.clear()
+        if not seen:
             asked = _asked(self._levels(np.zeros((2, 1))))
             return asked, np.full(len(asked), np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -259,8 +257,22 @@ class Guarded:
 class _Normals:
     """The draws of a generator, and itself for those who want other draws."""
 
+    sampled = True
+
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
     def __call__(self, shape: tuple[int, ...], time: int | None = None) -> Array:
         return np.asarray(self.rng.standard_normal(shape))
+
+
+class _OneColumn:
+    """The draws of a generator, the same in both columns."""
+
+    sampled = True
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+
+    def __call__(self, shape: tuple[int, ...], time: int | None = None) -> Array:
+        return np.repeat(self._rng.standard_normal((shape[0], 1)), 2, axis=1)

@@ -26,6 +26,8 @@ def _returns(card: Card) -> str:
     stds = ", ".join(f"{row.std:g}" for row in card.named)
     half = max(row.gain_half / max(row.gain, 1e-300) for row in card.named)
     known = "exactly" if card.affine else f"to {show_share(half, 2)} at 95 % confidence"
+    if card.affine is None:
+        known += f", by sampling: {card.why}"
     low, high = card.outside.interval()
     handed = ", ".join(f"{row.gain:.3g}" for row in card.consistency)
     if handed:
@@ -40,7 +42,7 @@ def _returns(card: Card) -> str:
 
 def _errs(card: Card) -> str:
     found = []
-    if not card.affine:
+    if card.affine is False:
         found.append(f"it is not affine ({card.why})")
     call, error = card.clock_error
     if abs(error) > CLOCK:

@@ -113,6 +113,13 @@ def _value(text: str) -> Any:
 # -- on the terminal -----------------------------------------------------------------------------
 
 
+_AFFINE = {
+    True: "affine, exact on Gaussian data",
+    False: "not affine, sampled",
+    None: "too large to be read off, sampled",
+}
+
+
 def print_cards(cards: list[Card], console: Console) -> None:
     """Each card."""
     for card in cards:
@@ -120,7 +127,7 @@ def print_cards(cards: list[Card], console: Console) -> None:
         settings = "".join(f", {key} = {value}" for key, value in found["settings"].items())
         title = f"{found['sampler']} of {found['library']} {found['version']}"
         console.print(f"[bold]{title}[/bold]{settings}", soft_wrap=True)
-        affine = "affine, exact on Gaussian data" if card.affine else "not affine, sampled"
+        affine = _AFFINE[card.affine]
         seeds = "a seed names the sample" if card.seeded else "the same seed gives another sample"
         console.print(f"{card.n_eval:g} evaluations a sample; {affine}; {seeds}\n")
         _print_gaussian(card, console)

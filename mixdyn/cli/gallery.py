@@ -12,7 +12,6 @@ from mixdyn.audit.gallery.page import cards, page
 from mixdyn.audit.gallery.rows import COUNTS, Network, own
 from mixdyn.support.files import make_folder, one_run_in, write_text
 from mixdyn.support.references import current_folder_importable
-from mixdyn.sweeps.executors import Here
 from mixdyn.sweeps.running import executor_for
 
 from .audit import read_settings
@@ -39,8 +38,7 @@ def run_gallery(
     """Measure what the folder's rows lack, and write its pages: the three files. `say` is told what
     is odd, `count` how far it is."""
     networks = [_network(path) for path in request.models]
-    one = request.jobs in (None, 1) and request.scheduler is None
-    executor = Here() if one else executor_for(request.jobs, request.scheduler, say)
+    executor = executor_for(request.jobs, request.scheduler, say)
     folder = make_folder(request.folder)
     with current_folder_importable(), one_run_in(folder):
         rows = fill(

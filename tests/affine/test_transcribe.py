@@ -130,7 +130,7 @@ def coupled(model, x, rng):
         (thresholding, "the end off the sum"),
         (adaptive, "1 calls on zeros, 2 on other numbers"),
         (pooled, "the rows of a batch must not see each other"),
-        (shifted, r"received \[0.5, 0.5\] as the end"),
+        (shifted, r"received 0.5, 0.5 as the end of zeros"),
         (hidden, "nor any noise that is not handed over"),
         (shared, r"a draw of shape \(2,\)"),
         (coupled, "off the sum"),

@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from mixdyn import DDIM, GaussianMixture, transcribe
-from mixdyn.audit.card import NAMED, audit, natural_images
+from mixdyn import DDIM, GaussianMixture, NoiseSchedule, Retry, sample, transcribe
+from mixdyn.affine import impulses
+from mixdyn.audit.card import NAMED, audit, natural_images, two_modes
 from mixdyn.audit.measuring import BySampling
 from mixdyn.audit.page import page
-from mixdyn.support.errors import InputError
+from mixdyn.samplers.options import samplers
+from mixdyn.support.errors import InputError, NotAffineError
 from mixdyn.support.numbers import dump_json
 
 KEYS = (
@@ -105,6 +107,41 @@ def test_a_sampler_that_clips_is_audited_by_sampling_in_words():
     assert wide.gain + wide.gain_half < 0.8  # ends within 0.9 of 0 cannot have the spread 1
     assert wide.gain_half > 0.0
     assert card.n_eval == 20
+
+
+def test_a_plan_too_large_to_be_read_off_is_sampled_and_not_called_curved(monkeypatch):
+    monkeypatch.setattr(impulses, "_BYTES", 1e3)
+    card = audit(euler, 20, **ASKS)
+    assert card.affine is None
+    assert "by sampling: to read its plan off would take 8.4e+03 bytes" in card.words[0]
+    assert "affine" not in card.words[1]
+    assert "not read off (to read its plan off" in page([card])
+
+
+@pytest.mark.parametrize("name", ["adaptive", "checked"])
+def test_samplers_that_try_their_model_out_and_repeat_rows_are_sampled(name):
+    """Their tests and repetitions are evaluations, of some rows, as the engine counts them."""
+    card, schedule, own = audit(name, 15), NoiseSchedule.linear(), samplers()[name](steps=15)
+    assert card.affine is False
+    assert "call 2 for 64 rows of 2" in card.words[1]
+    assert card.n_eval == pytest.approx(
+        sample(two_modes(), schedule, own, n=10_000, rng=1).n_eval, abs=0.2
+    )
+    assert card.n_eval > 15.5
+    assert card.seeded
+    assert len(card.clock) >= 15
+    assert abs(card.clock_error[1]) < 0.05
+    row = card.named[1]
+    x = sample(GaussianMixture([[row.mean]], row.std), schedule, own, n=10_000, rng=1).x
+    assert abs(x.std() / row.std - row.gain) < 4.0 * row.gain_half
+    assert abs(x.mean() - row.mean - row.mean_error) < 4.0 * row.mean_half
+
+
+def test_a_sampler_that_is_tested_and_repeated_has_no_plan_but_a_card():
+    with pytest.raises(NotAffineError, match="a draw for a check at t = "):
+        transcribe(Retry(DDIM(steps=10)))
+    card = audit(Retry(DDIM(steps=10)), brief=True)
+    assert 10.0 < card.n_eval < 20.0
 
 
 def test_sampling_agrees_with_the_plan_within_its_intervals():

@@ -20,6 +20,19 @@ def euler(model, x, rng, steps=20, low=0.01, scale=1.0):
 def raises(model, x, rng):
     return model(x, 1.0) / {}["nothing"]
 
+def exits(model, x, rng):
+    raise SystemExit(3)
+
+def nothing(model, x, rng):
+    model(x, 1.0)
+
+def words(model, x, rng):
+    model(x, 1.0)
+    return "done"
+
+def narrow(model, x, rng):
+    return model(x, 1.0)[:, :1]
+
 def nan(model, x, rng):
     return model(x, 1.0) * np.nan
 
@@ -107,7 +120,11 @@ def test_a_gallery_of_two_is_kept_and_told(folder):
     ("arguments", "rule"),
     [
         (["audited_samplers:raises", *ASKS], "KeyError"),
-        (["audited_samplers:nan", *ASKS], "non-finite"),
+        (["audited_samplers:exits", *ASKS], "SystemExit in UserFunction.run: 3"),
+        (["audited_samplers:nothing", *ASKS], "real numbers; received None"),
+        (["audited_samplers:words", *ASKS], "real numbers; received 'done'"),
+        (["audited_samplers:narrow", *ASKS], "shape (2, 1) with 0 non-finite entries in its end"),
+        (["audited_samplers:nan", *ASKS], "4 non-finite entries in its end"),
         (["audited_samplers:backwards"], "names a time 1..1000"),
         (["audited_samplers:silent"], "asks its model"),
         (["audited_samplers:heun"], "AttributeError"),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...support.errors import FileError
 from ...support.files import as_path, clipped, write_text
-from ...sweeps.executors import Executor, Here, Processes
+from ...sweeps.executors import Executor, Processes
 from ...sweeps.shards import Shard, key_of
 from ...sweeps.store import no_room
 from ..adapters import Offer
@@ -61,12 +61,13 @@ def fill(
     an executor), and keep every sampler's rows as they come. Returns all rows, which the file then
     holds in their order.
 
-    Rows that are there stay, whatever the versions: remove the file to measure anew. Failures are
-    tried again.
+    One job has a process of its own as well: the sums of another number of threads have other last
+    bits. Rows that are there stay, whatever the versions: remove the file to measure anew. Failures
+    are tried again.
     """
     old = list({key(row): row for row in read(path)}.values())
     known: Known = {key(row): row for row in old if "error" not in row}
-    executor = executor or (Here() if jobs == 1 else Processes(jobs))
+    executor = executor or Processes(jobs)
     common = (list(networks), known, list(counts))
     shards = [
         Shard(describe(offer), common, ((key_of("gallery.1", k), (k, offer)),))

@@ -102,7 +102,8 @@ def judge(rows: Sequence[Row]) -> Judgement:
         *_modes(last),
     ]
     if last["why"]:
-        parts.append(f"it is not affine ({last['why']})")
+        what = "by sampling" if last.get("large") else "it is not affine"
+        parts.append(f"{what} ({last['why']})")
     if any(row["seeded"] is False for row in done):
         parts.append("the same seed gives another sample")
     parts += _failures(rows)
@@ -115,7 +116,7 @@ def _mechanism(law: Law, done: Sequence[Row]) -> Mechanism:
     if law == Law.NOT:
         if last.get("consistency"):
             return Mechanism.CONSISTENCY
-        if last["why"]:
+        if last["why"] and not last.get("large"):
             return Mechanism.NOT_AFFINE
         k = _worst(last)
         if k is None:

@@ -21,7 +21,7 @@ from ...samplers.options import samplers
 from ...score.between import BetweenTimes
 from ...score.protocol import ScoreModel
 from ...support.checks import Array
-from ...support.errors import MixdynError, NotAffineError
+from ...support.errors import MemoryLimitError, MixdynError, NotAffineError
 from ..adapters import Offer
 from ..card import Card, audit
 from ..measuring import ByPlan, BySampling, Guarded
@@ -164,6 +164,8 @@ def facts(card: Card) -> Row:
         "w2": card.w2 / card.spectrum,
         "seeded": card.seeded,
     }
+    if card.affine is None:
+        found["large"] = True
     if card.consistency:
         found["consistency"] = [row.gain for row in card.consistency]
     if card.affine and abs(card.n_eval - EQUAL) <= _NEAR * EQUAL:
@@ -221,7 +223,7 @@ def _ends(
     guarded, model = Guarded(driver), BetweenTimes(network.score, network.schedule)
     try:
         plan = transcribe(guarded)
-    except NotAffineError:
+    except (NotAffineError, MemoryLimitError):
         sampled = BySampling(guarded)
         return sampled.ends(model, _SAMPLES, 0), sampled.calls
     seeing = _seeing(plan, network.schedule)
