@@ -31,6 +31,7 @@ _FALL = np.concatenate([[0.0], np.geomspace(0.25, 35.0, 22)])  # places beside t
 _LOGITS = np.geomspace(0.5, 60.0, 24)
 _BEYOND = 6.0  # standard deviations beyond the modes at which places end
 _BISECTIONS = 80
+_MOST_PLACES = 20_000_000  # of all tables: ten seconds, 16 bytes each
 _RESOLVED = 1e-12  # of the places' reach, of the states that the steps without noise take to a gap
 
 
@@ -109,6 +110,7 @@ class GapTables:
         v = clock.v
         first = np.array([line.v_first for line in lines])
         self.counts = [int((first >= level).sum()) for level in v]
+        self._check_size()
         self.at: list[Tables | None] = [None] * len(v)
         last = clock.steps
         if self.counts[last] == 0:
@@ -117,6 +119,19 @@ class GapTables:
         for k in range(last - 1, -1, -1):
             if self.counts[k]:
                 self.at[k] = self._before(k)
+
+    def _check_size(self) -> None:
+        """Refuse pairs so long that their tables would take minutes, before the first is made."""
+        nodes = enumerate(self.counts[:-1])
+        total = sum(sum(self._counts(line, k)) for k, c in nodes for line in self.lines[:c])
+        if total > _MOST_PLACES:
+            longest = max(line.length for line in self.lines)
+            raise NotApplicableError(
+                f"tables of the pairs hold at most {_MOST_PLACES:,} places, their lengths over a "
+                "step's noise",
+                f"{total:.2g} of pairs up to {longest:.4g} long",
+                "Name nearer pairs by Between(pairs=...), or let noise end earlier (Hybrid).",
+            )
 
     def of(self, k: int) -> Tables:
         """The tables at node k, of the first `counts[k]` lines, at least one."""
@@ -156,18 +171,29 @@ class GapTables:
         ]
         return _first(places), np.concatenate(places), log_psi
 
-    def _places(self, line: Line, k: int) -> Array:
-        """Places at node k: no farther apart than the noises around it and the map ask for."""
+    def _counts(self, line: Line, k: int) -> tuple[int, int]:
+        """How many places at node k are evenly spaced, and how many where the map is steep: no
+        farther apart than the noises around it and the map ask for."""
         clock, v = self.clock, float(self.clock.v[k])
         std_in = float(clock.std[k - 1]) if k else math.sqrt(v)
         std_out, keep, rho = float(clock.std[k]), float(clock.keep[k]), float(clock.rho[k])
         plain = keep + (1.0 - keep) * clock.sigma2 / v
-        reach = 0.5 * line.length + _BEYOND * math.sqrt(v)
         step = SPACING / (1.0 / std_in + plain / std_out)
-        even = np.linspace(-reach, reach, 2 + math.ceil(2.0 * reach / step))
-        # Where the map is steep its values, not its places, are equally spaced.
         rise = (1.0 - keep) * rho / v * line.length
-        count = math.ceil(rise / (SPACING * std_out))
+        return 2 + math.ceil(2.0 * self._reach(line, v) / step), math.ceil(
+            rise / (SPACING * std_out)
+        )
+
+    @staticmethod
+    def _reach(line: Line, v: float) -> float:
+        return 0.5 * line.length + _BEYOND * math.sqrt(v)
+
+    def _places(self, line: Line, k: int) -> Array:
+        """Places at node k."""
+        v, (many, count) = float(self.clock.v[k]), self._counts(line, k)
+        reach = self._reach(line, v)
+        even = np.linspace(-reach, reach, many)
+        # Where the map is steep its values, not its places, are equally spaced.
         share = np.arange(1, 1 + count) / (count + 1.0)
         logit = np.concatenate([np.log(share) - np.log1p(-share), -_LOGITS, _LOGITS])
         steep = (logit - line.log_ratio) * v / line.length
@@ -178,7 +204,7 @@ class GapTables:
         it, for modes beside the two that move its ends a little."""
         clock, v = self.clock, float(self.clock.v[-1])
         std = float(clock.std[-1])
-        reach = 0.5 * line.length + _BEYOND * math.sqrt(v)
+        reach = self._reach(line, v)
         low, high = (self._pull_back(line, edge, reach) for edge in (-line.half, line.half))
         if high - low < _RESOLVED * reach:
             raise NotApplicableError(

@@ -229,6 +229,10 @@ def test_what_has_no_rare_event_is_refused():
         rare_event(GaussianMixture([[0.0], [1.0]], 0.01), SCHEDULE, deep, event, x=x, start=t)
     with pytest.raises(NotApplicableError, match="sigma"):
         rare_event(unlike, SHORT, DDIM(20, eta=1.0))
+    far = GaussianMixture([[0.0], [1e6], [3e6]], 0.05)
+    with pytest.raises(NotApplicableError, match="at most 20,000,000 places") as refused:
+        rare_event(far, SCHEDULE, DDIM(50, eta=1.0))
+    assert "\n" not in str(refused.value)
 
 
 def test_a_gap_has_a_radius_or_a_share():
