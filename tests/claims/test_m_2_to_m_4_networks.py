@@ -141,7 +141,7 @@ def with_laws(case, near, far) -> Case:
     """Made-up probabilities of the two gaps in place of every network's, by size."""
     for places, rates in ((NEAR, near), (FAR, far)):
         of_size = dict(zip(TRAINING_SIZES, rates, strict=True))
-        for network in networks(case, modes_at(places)):
+        for network in networks(case, modes_at(places), seeds=True):
             key = law_on_line.key(case, places, "DDPM", network.model)
             case.workspace[key] = made_up_law(places, of_size[network.points])
     return case

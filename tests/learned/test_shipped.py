@@ -16,17 +16,18 @@ from verify.ledger.cases import random, standard
 from verify.measure.networks import models
 
 IMAGES = sorted((CHECKPOINTS / "images").glob("*.safetensors"))
+SEEDS = sorted((CHECKPOINTS / "seeds").glob("*.safetensors"))
 SHIPPED = sorted(CHECKPOINTS.glob("*.safetensors"))
 
 
 def test_all_checkpoints_together_are_small_and_three_seeds_are_of_the_standard_problem():
-    assert sum(path.stat().st_size for path in SHIPPED) < 10_000_000
+    assert sum(path.stat().st_size for path in SHIPPED + SEEDS) < 10_000_000
     found = models.shipped_for(standard(0, Profile.QUICK))
     seeds = {s.about["seed"] for s in found if s.recipe == "reduced"}
     assert len(seeds) >= 3
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", SHIPPED + SEEDS, ids=lambda p: p.stem)
 def test_a_shipped_checkpoint_reproduces_its_excess_and_names_its_provenance(path):
     """On other draws than the file's own; 8 standard errors of both, as they are heavy-tailed."""
     loaded = load_checkpoint(path)
@@ -42,6 +43,16 @@ def test_a_shipped_checkpoint_reproduces_its_excess_and_names_its_provenance(pat
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert options["--seed"] == str(loaded.seed)
     assert loaded.recipe["name"].startswith(options["--recipe"])
+
+
+@pytest.mark.parametrize("path", SEEDS, ids=lambda p: p.stem)
+def test_a_further_seed_differs_from_the_first_in_nothing_else(path):
+    own, first = (
+        load_checkpoint(CHECKPOINTS / p) for p in (path, f"{path.stem[:-1]}0.safetensors")
+    )
+    assert own.seed == int(path.stem[-1]) > first.seed == 0
+    assert own.recipe == first.recipe
+    assert (own.mixture, own.schedule) == (first.mixture, first.schedule)
 
 
 @pytest.mark.parametrize("path", IMAGES, ids=lambda p: p.stem)

@@ -26,6 +26,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 from mixdyn.support.statistics import Proportion
 
+from ...data.checkpoints.seeds import CHECKPOINTS as SEEDS
 from ...ledger import standard
 from ...ledger.case import Case, Profile
 from ..measurement import Measurement
@@ -65,10 +66,11 @@ def own_case(case: Case, mixture: GaussianMixture) -> Case:
     return case.memo(f"interpolation case {mixture.digest}", build)
 
 
-def networks(case: Case, mixture: GaussianMixture) -> list[Network]:
-    """Those trained on a mixture under the paper's schedule, by the size of the training set."""
-    clock = schedule().digest
-    found = [s for s in shipped() if s.fits(mixture.digest, clock)]
+def networks(case: Case, mixture: GaussianMixture, *, seeds: bool = False) -> list[Network]:
+    """Those trained on a mixture under the paper's schedule, by the size of the training set.
+    seeds: with further training seeds."""
+    clock, held = schedule().digest, (*shipped(), *(shipped(SEEDS) if seeds else ()))
+    found = [s for s in held if s.fits(mixture.digest, clock)]
     found.sort(key=lambda s: (s.about["recipe"]["points"], s.about["seed"]))
     return [
         Network(s.about["recipe"]["points"], case.memo(f"model {s.name}", _loader(s)))

@@ -92,9 +92,9 @@ class TrainedModel:
 
 
 @functools.cache
-def shipped() -> tuple[Shipped, ...]:
-    """Every checkpoint of the repository, by name."""
-    found = [Shipped(path, read_about(path)) for path in sorted(CHECKPOINTS.glob("*.safetensors"))]
+def shipped(folder: Path = CHECKPOINTS) -> tuple[Shipped, ...]:
+    """Every checkpoint of the repository, by name; those of another folder, such as `SEEDS`."""
+    found = [Shipped(path, read_about(path)) for path in sorted(folder.glob("*.safetensors"))]
     return tuple(sorted(found, key=lambda s: (not s.converged, s.recipe, s.about["seed"], s.name)))
 
 

@@ -108,7 +108,7 @@ def measured(case: Case) -> list[Measured]:
     """Every network of the two lines, by line, size and seed, by the law of the chain."""
     found = []
     for places in (NEAR, FAR):
-        for network in networks(case, modes_at(places)):
+        for network in networks(case, modes_at(places), seeds=True):
             law = law_on_line(case, places, "DDPM", network.model)
             shares = tuple(gap_probabilities(law, places).tolist())
             found.append(Measured(network.model.name, places, network.points, shares))
