@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mixdyn.support.checks import Array
+from mixdyn.support.statistics import Proportion
+
+from ...ledger.relations import Comparison, either_way
+from ...ledger.sides import Side
 
 _NEWTON, _RIDGE = 30, 1e-3  # steps and penalty of the logistic regression
 
@@ -18,6 +24,13 @@ def area(wrong: Array, right: Array) -> tuple[float, float]:
     below = 1.0 - (joint[m:] - _ranks(right)) / m
     error = np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n)
     return float(above.mean()), float(error)
+
+
+def removed_between(name: str, removed: Sequence[Proportion], at_least: float) -> Comparison:
+    """Whether enough hallucinations lie above the level that keeps a stated share of the others: at
+    the lowest and at the highest level that may be it, and at the one that is shown."""
+    lenient, strict, shown = (Side(name, one, at_least=at_least).comparison for one in removed)
+    return either_way(lenient, strict, shown)
 
 
 def _ranks(values: Array) -> Array:

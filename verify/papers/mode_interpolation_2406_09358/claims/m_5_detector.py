@@ -32,8 +32,8 @@ import numpy as np
 from verify.data.saved import words_on_code
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.relations import Comparison, either_way
-from verify.ledger.sides import Facts, Part, Side
+from verify.ledger.relations import Comparison
+from verify.ledger.sides import Facts, Part
 from verify.ledger.verdict import Origin, Table
 from verify.measure.interpolation import problems
 from verify.measure.interpolation.detector import (
@@ -45,6 +45,7 @@ from verify.measure.interpolation.detector import (
     saved,
 )
 from verify.measure.interpolation.networks import on_standard
+from verify.measure.interpolation.separation import removed_between
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -103,11 +104,9 @@ def _at_window(detection: Detection, window: int, rest: bool) -> Comparison:
     """Both numbers of the statement at one level; rest: on the second half of both populations."""
     kept, removed = LINE if detection.d == 1 else PLANE
     name = f"{detection.name}, last {window} steps, {100 * kept:g} % kept: share removed"
-    lenient, strict = (
-        Side(name, detection.removed(window, level, rest=rest), at_least=removed).comparison
-        for level in detection.sure_levels(window, kept, rest=rest)
-    )
-    return either_way(lenient, strict, strict)
+    low, high = detection.sure_levels(window, kept, rest=rest)
+    shares = [detection.removed(window, level, rest=rest) for level in (low, high, high)]
+    return removed_between(name, shares, removed)
 
 
 def _favourable(line: Detection) -> dict[str, float]:

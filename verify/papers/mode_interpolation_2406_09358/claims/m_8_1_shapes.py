@@ -24,14 +24,14 @@ import numpy as np
 
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.relations import Comparison, either_way
-from verify.ledger.sides import Facts, NotApplicable, Part, Side
+from verify.ledger.relations import Comparison
+from verify.ledger.sides import Facts, NotApplicable, Part
 from verify.ledger.standard import on_standard
 from verify.ledger.verdict import Origin, Table
 from verify.measure.images.counts import OWN_PROBLEMS, Drawn, drawn, in_words
 from verify.measure.images.generations import operating_levels, removed_at
 from verify.measure.images.sampling import WINDOWS
-from verify.measure.interpolation.separation import area
+from verify.measure.interpolation.separation import area, removed_between
 
 CLAIM = Claim.from_docstring(
     __doc__,
@@ -87,13 +87,9 @@ def detector(
 
 def _decided(found: Drawn) -> Comparison:
     wrong, right = found.hal[found.wrong, 0], found.hal[~found.wrong, 0]
-    at, low, high = operating_levels(right, KEPT)
-    sides = [
-        Side("share removed where 95 % are kept", removed_at(wrong, level), at_least=REMOVED)
-        for level in (at, low, high)
-    ]
-    plain, lenient, strict = (side.comparison for side in sides)
-    return either_way(lenient, strict, plain)
+    shown, low, high = operating_levels(right, KEPT)
+    removed = [removed_at(wrong, level) for level in (low, high, shown)]
+    return removed_between("share removed where 95 % are kept", removed, REMOVED)
 
 
 def _windows(found: Drawn) -> Table:
