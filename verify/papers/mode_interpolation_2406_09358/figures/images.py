@@ -75,12 +75,10 @@ def _places(result: Result, generations: int) -> Iterator[tuple[int, str, Look, 
         yield k, name, network_look(k), np.arange(1.0, generations + 1.0) + 0.03 * (k - 1)
 
 
-def _by_filter(result: Result, values: Array, unit: str = "") -> str:
+def _by_filter(result: Result, values: Array, form: str) -> str:
     """The last of values (R, G) under each filter, in words."""
-    names = result.labels("filters")
-    return ", ".join(
-        f"{name} {value:.3g}{unit}" for name, value in zip(names, values[:, -1], strict=True)
-    )
+    last = zip(result.labels("filters"), values[:, -1], strict=True)
+    return ", ".join(f"{name} {form.format(value)}" for name, value in last)
 
 
 def draw_shapes(result: Result) -> Figure:
@@ -94,7 +92,7 @@ def draw_shapes(result: Result) -> Figure:
     panel.legend(title="dropped by")
     message = (
         f"Shapes repeated from {rates[0, 0]:.2g} % in generation 1 to, by filter, "
-        f"{_by_filter(result, rates, ' %')}"
+        f"{_by_filter(result, rates, '{:.2g} %')}"
     )
     return finish(figure, message, result, "Bars: 95 % intervals.")
 
@@ -123,7 +121,7 @@ def draw_digits(result: Result) -> Figure:
     panel.set_ylim(0.0, None)
     panel.legend(title="dropped by")
     message = f"FID goes from {fid[0, 0]:.3g} in generation 1 to, by filter, "
-    message += _by_filter(result, fid)
+    message += _by_filter(result, fid, "{:.3g}")
     return finish(figure, message, result, "Bars: 95 % intervals by resampling.")
 
 
