@@ -21,7 +21,7 @@ from ...ledger.case import Case
 from ..measurement import Measurement
 from .watching import LEVELS, x0_hat
 
-_PAIRS = 24
+_PAIRS = 12, 24  # quick, full
 _STEP = 1e-2  # of sqrt(rho), the difference quotient's
 
 
@@ -45,7 +45,7 @@ def midpoint_slopes(case: Case, network: str) -> dict[str, Array | IntArray]:
     path = CHECKPOINTS / f"{network}.safetensors"
     model, side = learned.ImageScore(path), int(read_about(path)["architecture"]["side"])
     schedule, rng = model.schedule, case.rng("image midpoints")
-    whole, less = pairs(_PAIRS, side, case.seed + 1)
+    whole, less = pairs(case.pick(*_PAIRS), side, case.seed + 1)
     length = np.linalg.norm(whole - less, axis=1)
     n = (whole - less) / length[:, None]
     noise = rng.standard_normal((len(LEVELS), *n.shape))

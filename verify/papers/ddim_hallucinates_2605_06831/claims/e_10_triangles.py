@@ -229,7 +229,8 @@ def _slopes(case: Case, found: Images) -> Iterator[Table]:
     if rows:
         rows.append(["two images alone", *(seen["two"].mean(axis=1) - 1.0).tolist()])
         columns = ("network", *(f"rho = {level:g}" for level in LEVELS))
-        caption = "Eigenvalue along n at midpoints of two and three triangles, mean over 24 pairs"
+        n = seen["slope"].shape[1]
+        caption = f"Eigenvalue along n at midpoints of two and three triangles, mean over {n} pairs"
         yield Table(caption, columns, rows)
 
 
