@@ -147,6 +147,10 @@ def test_estimates_are_ordered_five_errors_apart(values, outcome):
     found = generations.compare_values("x", *values, 0.1, 10)
     assert found.outcome is outcome
     assert (abs(found.excess) >= 1.0) == (outcome is not OPEN)
+    # (5 + 1.28 errors)^2 of a difference of one: 39 times the ten samples.
+    words = "About 390 of each would show" if outcome is OPEN else ""
+    assert generations.samples_needed(found, 0.1).startswith(words)
+    assert bool(generations.samples_needed(found, 0.1)) == (outcome is OPEN)
 
 
 def test_counts_that_are_not_those_of_the_kept_images_are_refused(tmp_path):

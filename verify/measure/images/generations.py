@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from mixdyn.retraining.generations import read_json
 from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import FileError
-from mixdyn.support.statistics import DISPLAY_STDS, VERDICT_MISS, VERDICT_STDS, Proportion
+from mixdyn.support.statistics import (
+    DISPLAY_STDS,
+    POWER,
+    VERDICT_MISS,
+    VERDICT_STDS,
+    Proportion,
+)
 
 from ...data.saved import words_on_code
 from ...data.saved.images import IMAGES
@@ -195,6 +201,21 @@ def compare_values(name: str, larger: float, smaller: float, error: float, n: in
         tightness=smaller / larger if larger else None,
         interval=(larger - DISPLAY_STDS * error, larger + DISPLAY_STDS * error),
         resolution=VERDICT_STDS * error,
+    )
+
+
+def samples_needed(found: Comparison, error: float) -> str:
+    """How many samples of each would show an undecided order with probability `POWER`, in words;
+    empty where it is decided or the other way round. error : as for `compare_values`."""
+    from scipy.special import ndtri
+
+    gap = float(found.measured) - float(found.bound)  # type: ignore[arg-type]
+    if found.outcome is not Outcome.INCONCLUSIVE or gap <= 0.0 or found.n is None:
+        return ""
+    n = found.n * ((VERDICT_STDS + float(ndtri(POWER))) * error / gap) ** 2
+    return (
+        f"About {float(f'{n:.2g}'):,.0f} of each would show a difference as large as the one that "
+        f"was found with probability {POWER:g}."
     )
 
 

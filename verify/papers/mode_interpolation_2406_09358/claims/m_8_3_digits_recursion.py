@@ -28,6 +28,7 @@ from verify.measure.images.counts import OWN_PROBLEMS, drawn
 from verify.measure.images.generations import (
     Runs,
     compare_values,
+    samples_needed,
     told,
     under_both,
 )
@@ -68,7 +69,9 @@ def filters(
     one, other = random.quality, hal.quality
     error = math.hypot(one.fid_error, other.fid_error)
     name = f"FID of generation {k}: random above Hal"
-    yield compare_values(name, one.fid, other.fid, error, one.n)
+    order = compare_values(name, one.fid, other.fid, error, one.n)
+    yield order
+    yield samples_needed(order, error)
     yield {"accuracy of the classifier on unseen real digits": classifier().accuracy.rate}
     yield from told(found)
     yield lambda: _table(case, found)
