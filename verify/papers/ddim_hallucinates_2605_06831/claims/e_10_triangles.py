@@ -174,7 +174,8 @@ def _in_all(few: str, asked: Sequence[_Ordered]) -> str:
 def _not_run(found: Images) -> str:
     held = {one.network for one in found}
     missing = [name for name in NETWORKS if name not in held]
-    return f"Not run: {', '.join(missing)}, whose training takes hours." if missing else ""
+    longest = "training takes up to half an hour of a core, a hundred images under DDPM two minutes"
+    return f"Not run: {', '.join(missing)}; {longest}." if missing else ""
 
 
 def _rates(found: Images) -> Table:

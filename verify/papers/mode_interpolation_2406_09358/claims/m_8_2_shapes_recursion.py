@@ -39,7 +39,7 @@ CLAIM = Claim.from_docstring(
 
 def measured(case: Case) -> Runs | NotApplicable:
     """The saved recursions."""
-    return under_both("shapes", "hours of a core")
+    return under_both("shapes", "20 minutes of a core")
 
 
 @CLAIM.learned(unit="images", of=on_standard(measured, OWN_PROBLEMS))
