@@ -16,7 +16,6 @@ from ..support.checks import (
     check_integer,
     check_kind,
     check_real_array,
-    describe,
     frozen,
 )
 from ..support.errors import InputError, NotApplicableError

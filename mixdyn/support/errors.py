@@ -21,7 +21,7 @@ def one_line(error: Exception) -> str:
     return f"error: {' '.join(str(error).split())}"
 
 
-def shortened(error: Exception) -> str:
+def shortened(error: BaseException) -> str:
     """What an error of other code says, on one line of 200 characters at most."""
     return " ".join(str(error).split())[:200]
 
