@@ -68,9 +68,9 @@ PROBLEMS = {"full": full, "low rank": low_rank, "diagonal": diagonal, "points": 
 ANY = {"A4.1", "A4.4", "G.5", "G.6", "I.1", "W1", "X1", "X13", "X15", "X2'", "X3", "X8"}
 ONE = {"B.1 (1)", "P4.5", "P4.7 (1)", "X12"}  # of one covariance, zero among them
 APPLY = {
-    "full": ANY | {"G.1", "M1", "X14", "X7"},
-    "low rank": ANY | {"G.1", "X14"},  # its modes leave no room for M1
-    "diagonal": ANY | ONE | {"D.1", "G.1", "M1", "X11", "X14"},
+    "full": ANY | {"G.1", "M1", "X14", "X16", "X7"},
+    "low rank": ANY | {"G.1", "X14", "X16"},  # its modes leave no room for M1
+    "diagonal": ANY | ONE | {"D.1", "G.1", "M1", "X11", "X14", "X16"},
     "points": ANY | ONE,
 }
 

@@ -18,6 +18,7 @@ from mixdyn.support.checks import Array, IntArray
 from mixdyn.support.errors import NotApplicableError
 
 from ..ledger.case import Case
+from .covariances import matrices
 from .measurement import Arrays, Measurement
 from .paths import ddim_grid, level_at
 
@@ -68,10 +69,18 @@ def _mode(case: Case, clean: Array, rng: np.random.Generator) -> IntArray:
 
 def stiff_times(case: Case) -> list[int]:
     """The times nearest to the stiffnesses, without repetition, latest noise first."""
-    length = geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0]).length
-    k = length**2 / case.schedule.effective_variance(float(case.mixture.sigma))[1:]
+    pair = case.mixture.subset(list(geometry.nearest_pairs(case.mixture)[0]))
+    k = pair_stiffness(pair, case.schedule.rho[1:])
     found = {1 + int(np.argmin(np.abs(np.log(k / wanted)))) for wanted in STIFFNESS}
     return sorted(found, reverse=True)
+
+
+def pair_stiffness(pair: GaussianMixture, rho: Array) -> Array:
+    """(K,) k = Delta^T C^-1 Delta of two modes at rho (K,), C the mean of their covariances."""
+    delta = pair.means[1] - pair.means[0]
+    values, vectors = np.linalg.eigh(matrices(pair).mean(axis=0))
+    along = np.square(delta @ vectors)
+    return np.asarray((along / (values + rho[:, None])).sum(axis=1))
 
 
 def grid_levels(case: Case) -> tuple[IntArray, Array]:

@@ -36,7 +36,7 @@ CLAIM = Claim.from_docstring(
     id="G.2",
     short="static coordinates",
     rests_on={"G.1": "the score"},
-    needs=(one_sigma,),
+    needs=(one_sigma.because("the clock u is that of the one variance of all directions"),),
     derivation="derivations/forward/static_coordinates.py",
     does_not_show=(
         "What a discrete sampler does with the drift between two nodes, or that solutions of the "

@@ -7,13 +7,17 @@ Statement: Two clones, draws of the reversed diffusion from one state of $p_t$, 
     ones 0.556, 0.603, 0.675 at $k = 1/2, 1, 2$, 0.775 at the saddle's birth $k = 4$, 0.884 at 8 and
     0.981 at 20. Of any number they part at most as often as the clones of all pairs together, each
     pair alone in its own $k$; from $\tau_2$ on, where $l^2 \ge 4\kappa d v$ for all pairs, with
-    probability at most $\frac{N-1}{2} e^{-\kappa d/2}$.
+    probability at most $\frac{N-1}{2} e^{-\kappa d/2}$. Of one covariance the law of a pair holds
+    with $k = \Delta^\top C^{-1}\Delta$; of several covariances the log odds of a pair are no normal
+    variable, and the first sentence is what remains.
 Hypotheses:
-    - common_sigma: all modes share one sigma.
+    - common_sigma: all modes share one sigma (sums over pairs and $\tau_2$).
 Measured: the part of the responsibilities that is not the own mode's, by the engine at the nodes of
     a quadrature about both modes of the closest pair; on products of one-dimensional mixtures the
     same by quadrature on every axis, over the papers' grid. Clones by exact draws from states of
-    $p_t$, counted, about the levels where $k$ of the closest pair is 1/2 to 20.
+    $p_t$, counted, about the levels where $k$ of the closest pair is 1/2 to 20. Of one covariance
+    the closest pair's parting at nodes of the papers' grid, by its responsibilities on the line
+    through both modes.
 Predicted: the law of two modes in closed form; the sum over pairs; the bound at $\tau_2$; the
     engine's $\sum_k \gamma_k^2$ at the clones' states.
 Evidence: exact; the numbers of two equal modes also certified, by a quadrature that encloses the
@@ -40,14 +44,16 @@ from mixdyn.support.numbers import Log10
 from mixdyn.support.statistics import VERDICT_STDS
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
-from verify.ledger.needs import modes, one_sigma
-from verify.ledger.sides import Part, Side, Tolerance
+from verify.ledger.needs import modes, proper
+from verify.ledger.sides import NotApplicable, Part, Side, Tolerance
 from verify.ledger.verdict import Table
+from verify.measure import covariances
 from verify.measure.clones import (
     STIFFNESS,
     clones_of,
     grid_levels,
     log_product_parting,
+    pair_stiffness,
     pair_table,
 )
 
@@ -57,7 +63,7 @@ CLAIM = Claim.from_docstring(
     short="speciation",
     rests_on={"O1": "the law of a clone", "O4": "the logit of two modes"},
     sharpens={"A4.4": "how much is decided at tau_2"},
-    needs=(modes(2), one_sigma),
+    needs=(modes(2), proper),
     derivation="derivations/clones/agreement.py",
     does_not_show=(
         "When a deterministic sampler has chosen: there the noisy start has. Or when a sampler's "
@@ -80,6 +86,10 @@ def parting(
 ) -> Iterator[Part]:
     """Two modes, all pairs, and what is left from tau_2 on; logarithms. margin: a factor on the
     exponent of the bound there."""
+    if not covariances.one_width(case):
+        yield from _of_one_covariance(case, law)
+        return
+    yield covariances.COMMON_SIGMA
     pair = geometry.pair(case.mixture, *geometry.nearest_pairs(case.mixture)[0])
     weights = case.mixture.weights[[pair.i, pair.j]] / case.mixture.weights[[pair.i, pair.j]].sum()
     times, v = grid_levels(case)
@@ -109,6 +119,45 @@ def parting(
     yield from _late(case, lambda v: _of_pairs(case, law, v), margin)
     yield lambda: _table(pair.length**2 / v, times, bound, exact if product else None)
     yield {"agreement at the saddle's birth, k = 4": float(oracles.two_mode_return(4.0))}
+
+
+def _of_one_covariance(case: Case, law: Callable[[Array, ArrayLike], Array]) -> Iterator[Part]:
+    """The closest pair alone, of modes that share a covariance, in its length by C."""
+    mixture = case.mixture
+    if mixture.covariance is None or not mixture.covariance.common:
+        yield NotApplicable(
+            "the law of a pair is of one covariance: of several the log odds are no normal variable"
+        )
+        return
+    i, j = geometry.nearest_pairs(mixture)[0]
+    pair = mixture.subset([i, j])
+    rho = covariances.noisy_levels(case)
+    square = pair_stiffness(pair, rho)
+    seen = square <= _STIFFEST
+    measured = [
+        _parting_on_line(covariances.law_at(pair, level), k)
+        for level, k in zip(rho[seen].tolist(), square[seen].tolist(), strict=True)
+    ]
+    yield Side(
+        "clones of the closest pair alone that part",
+        measured,
+        equals=law(square[seen], math.log(pair.weights[0] / pair.weights[1])),
+        tolerance=Tolerance(rtol=1e-9, log=True),
+        where={"k": square[seen], "rho": rho[seen]},
+    )
+
+
+def _parting_on_line(law: GaussianMixture, k: float) -> float:
+    """log of the probability that clones of two modes part, by the responsibilities of their law at
+    a level: along Delta/sqrt(k) a mode is standard normal, and nothing else moves the odds."""
+    z = np.linspace(-32.0, 32.0, 1601)
+    normal = np.exp(-0.5 * z * z) * (z[1] - z[0]) / math.sqrt(2.0 * math.pi)
+    along = (law.means[1] - law.means[0]) / math.sqrt(k)
+    parted = 0.0
+    for mode, mean in enumerate(law.means):
+        gamma = law.responsibilities(mean + z[:, None] * along)
+        parted += law.weights[mode] * float(normal @ gamma[:, 1 - mode])
+    return math.log(parted)
 
 
 def _of_pairs(case: Case, law: Callable[[Array, ArrayLike], Array], v: Array) -> Array:
@@ -144,6 +193,8 @@ def _late(case: Case, sums: Callable[[Array], Array], margin: float) -> Iterator
 
 def _separated(case: Case, kappa: float) -> int | None:
     """tau_2: the latest noise from which on all pairs are separated, a noisy time."""
+    if not covariances.one_width(case):
+        return None
     table = dynamics.tau_2(case.mixture, case.schedule, kappa)
     off = ~np.eye(case.mixture.N, dtype=bool)
     at = int(table[off].min())

@@ -41,7 +41,12 @@ CLAIM = Claim.from_docstring(
     id="X17",
     short="guidance",
     rests_on={"G.1": "the flow without guidance", "X1": "its clock"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "in xi every direction has the one clock, and the drift keeps its direction"
+        ),
+    ),
     derivation="derivations/maps/guidance.py",
     does_not_show=(
         "Anything of a class of several modes, or of one between others (X17'). Confidence may "

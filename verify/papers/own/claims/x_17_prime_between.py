@@ -38,7 +38,10 @@ CLAIM = Claim.from_docstring(
     id="X17'",
     short="a class between others",
     rests_on={"X17": "the flow"},
-    needs=(modes(3), one_sigma),
+    needs=(
+        modes(3),
+        one_sigma.because("it is of lines that a mixture holds, and of ends in units of one width"),
+    ),
     no_narrow_control={
         Basis.SAMPLED: "on a symmetric line the flow keeps to its side, and DDIM throws ends "
         "thousands of sigma at once: nothing fails by little"

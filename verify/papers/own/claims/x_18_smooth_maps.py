@@ -50,7 +50,12 @@ CLAIM = Claim.from_docstring(
     id="X18",
     short="smooth maps hallucinate",
     rests_on={"O2": "the exact map of a line"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because(
+            "the gap is that of the mixture's line, whose modes keep the widths of the whole"
+        ),
+    ),
     derivation="derivations/maps/isoperimetry.py",
     does_not_show=(
         "That samples are where the bound says and nowhere else: in more than one dimension much "

@@ -60,7 +60,10 @@ CLAIM = Claim.from_docstring(
     id="X19",
     short="W2 of DDIM",
     rests_on={"X7": "a step within one mode", "O2": "the path keeps its level"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("the product is of one width; X7 has the recursion of each direction"),
+    ),
     derivation="derivations/maps/first_order.py",
     does_not_show=(
         "Which grid is best for a mixture: a mode asks for steps near its own width, weights for "

@@ -40,7 +40,10 @@ CLAIM = Claim.from_docstring(
     id="X20'",
     short="not the cheapest",
     rests_on={"X20": "reflow keeps the pairs"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("its planes are those of modes that split along them"),
+    ),
     no_narrow_control={
         Basis.SAMPLED: "where the sheared plane holds, as of four modes, no shear fails by little"
     },

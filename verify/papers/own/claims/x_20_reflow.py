@@ -43,7 +43,10 @@ CLAIM = Claim.from_docstring(
     id="X20",
     short="reflow",
     rests_on={"O2": "the flow of a line keeps its order"},
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("its lines and planes are those of modes that split along them"),
+    ),
     derivation="derivations/maps/rectified.py",
     does_not_show=(
         "That the pairs are the cheapest (X20'), or that a trained velocity is straight. A map "

@@ -56,7 +56,10 @@ CLAIM = Claim.from_docstring(
         "P4.7 (2)": "a start that can be seen in a table",
         "P5.1": "a probability below 1",
     },
-    needs=(modes(2), one_sigma),
+    needs=(
+        modes(2),
+        one_sigma.because("its links are P4.7 and P5.1, which are about one width"),
+    ),
     derivation="derivations/insurance/difference.py",
     does_not_show=(
         "A theorem without a measurement: what a network's DDIM leaves between modes is counted, "
