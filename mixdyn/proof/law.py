@@ -10,6 +10,7 @@ one term, of at most a known weight.
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -372,7 +373,7 @@ class Local:
 def _along(steps: Array, far: Array) -> Array:
     """sum_k steps (m, ..., k) far (n, k) over the last axis, (n, ...), where m is 1 or n."""
     if len(steps) == 1:
-        flat = far @ steps.reshape(-1, steps.shape[-1]).T
+        flat = far @ steps.reshape(math.prod(steps.shape[1:-1]), steps.shape[-1]).T
         return np.asarray(flat.reshape(len(far), *steps.shape[1:-1]))
     column = (slice(None), *(None for _ in steps.shape[2:]))
     return np.asarray((steps * far[column]).sum(axis=-1))

@@ -123,6 +123,15 @@ def test_modes_that_matter_nowhere_are_one_term_and_still_counted():
     assert 0.0 < share.hi < 1e-19
 
 
+def test_where_one_mode_matters_alone_the_field_points_at_it():
+    law = Law.of(GaussianMixture([[0.0], [1.0], [4.0]], 0.1), [0.0], [[1.0]])
+    local = law.over(Interval(np.array([[0.1, 1e-3]]), np.array([[0.2, 2e-3]])))
+    assert local.gamma.shape == (1, 1)
+    assert 0.0 <= local.covariance(0, 0).hi < 1e-60
+    assert local.field(0).contains(np.array([-0.15]))
+    assert np.all(np.abs(local.field(0).lo + 0.2) < 1e-12)
+
+
 def test_places_cancel_in_the_powers_of_a_rectangle():
     law = Law.of(presets.grid(), [0.1, 0.2], np.eye(2))
     found = law.over(Interval(np.array([[-9.0, -9.0, 0.01]]), np.array([[9.0, 9.0, 90.0]])))

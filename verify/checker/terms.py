@@ -10,6 +10,7 @@ gamma_q ~ w_q exp(-|y - mu_q|^2/(2v)). Terms are trees: see `_Place.value`.
 """
 
 import functools
+import math
 import operator
 from typing import Any
 
@@ -123,8 +124,17 @@ def holds(law: dict[str, Any], term: list[Any], box: Box, halvings: int = HALVIN
     """Whether the term is positive all over the box."""
     if any(_Place(law, box, sloped).value(term) > 0 for sloped in (False, True)):
         return True
-    wide = max(range(len(box)), key=lambda k: (box[k][1] - box[k][0]) / (1e-3 + abs(box[k][1])))
-    return halvings > 0 and all(holds(law, term, h, halvings - 1) for h in halves(box, wide))
+
+    def worth(k: int) -> tuple[float, float]:
+        """Of a cut across axis k: the worse half's bound, or else how wide the side is."""
+        ends = [float(_Place(law, half).value(term).lower()) for half in halves(box, k)]
+        width = (box[k][1] - box[k][0]) / (1e-3 + abs(box[k][1]))
+        return min(end if end > -math.inf else -math.inf for end in ends), width
+
+    if halvings == 0:
+        return False
+    best = halves(box, max(range(len(box)), key=worth))
+    return all(holds(law, term, half, halvings - 1) for half in best)
 
 
 def halves(box: Box, k: int) -> tuple[Box, Box]:
