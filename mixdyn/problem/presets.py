@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
@@ -161,17 +162,23 @@ def farthest_point(
     std = _length(sigma, "sigma")
     _check_size(count, dim)
     _check_size(_FEWEST, dim, "lattice points")
-    candidates = _lattice_candidates(dim, seed)
-    if count > len(candidates):
-        raise InputError(
-            f"n must not exceed the {len(candidates)} points of the lattice in d = {dim}",
-            count,
-            "Use fewer modes or more dimensions.",
-        )
-    means = candidates[_farthest_indices(candidates, count)]
+    means = _farthest(dim, count, seed).copy()
     return GaussianMixture(
         *(_unit_scale(means, std) if _flag(normalize, "normalize") else (means, std))
     )
+
+
+@functools.lru_cache(maxsize=32)  # a large lattice takes longer to list than its modes to use
+def _farthest(d: int, count: int, seed: int) -> Array:
+    candidates = _lattice_candidates(d, seed)
+    if count > len(candidates):
+        raise InputError(
+            f"n must not exceed the {len(candidates)} points of the lattice in d = {d}",
+            count,
+            "Use fewer modes or more dimensions.",
+        )
+    chosen: Array = candidates[_farthest_indices(candidates, count)]
+    return chosen
 
 
 def _lattice_candidates(d: int, seed: int) -> Array:

@@ -137,7 +137,7 @@ def test_quality_knows_real_digits_and_noise():
     assert noise.precision.rate < 0.2
     assert noise.agreed.rate < 0.3
     one, other = rng.standard_normal((4000, 3)), 2.0 + 3.0 * rng.standard_normal((4000, 3))
-    assert abs(quality.frechet(one, other) - (12.0 + 3 * 4.0)) < 1.5
+    assert abs(quality.frechet(one, quality.Law.of(other)) - (12.0 + 3 * 4.0)) < 1.5
 
 
 @pytest.mark.parametrize(

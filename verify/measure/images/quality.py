@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,34 +74,76 @@ def rows_of(pixels: NDArray[np.uint8]) -> Array:
     return found
 
 
-def frechet(one: Array, other: Array) -> float:
-    """FID of two sets of features (n, f)."""
-    covariances = [np.cov(side, rowvar=False) for side in (one, other)]
-    values, vectors = np.linalg.eigh(covariances[0])
+class Law(NamedTuple):
+    """Of features (n, f): their mean and covariance."""
+
+    mean: Array
+    covariance: Array
+
+    @classmethod
+    def of(cls, features: Array) -> Law:
+        """Of these."""
+        return cls(features.mean(axis=0), np.cov(features, rowvar=False))
+
+
+def frechet(features: Array, law: Law) -> float:
+    """FID of features (n, f) from a law."""
+    own = Law.of(features)
+    values, vectors = np.linalg.eigh(own.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    shared = np.linalg.eigvalsh(root @ covariances[1] @ root)
-    apart = np.square(one.mean(axis=0) - other.mean(axis=0)).sum()
-    traces = sum(float(np.trace(c)) for c in covariances)
+    shared = np.linalg.eigvalsh(root @ law.covariance @ root)
+    apart = np.square(own.mean - law.mean).sum()
+    traces = sum(float(np.trace(each.covariance)) for each in (own, law))
     return float(apart + traces - 2.0 * np.sqrt(np.maximum(shared, 0.0)).sum())
 
 
-def frechet_interval(one: Array, other: Array, seed: int) -> tuple[float, float]:
-    """95 % limits of FID, of samples drawn again with replacement, about the value itself."""
-    rng = np.random.default_rng(seed)
-    again = [frechet(one[rng.integers(len(one), size=len(one))], other) for _ in range(_RESAMPLED)]
-    half = DISPLAY_STDS * float(np.std(again, ddof=1))
-    value = frechet(one, other)
-    return value - half, value + half
-
-
-def within_reach(points: Array, of: Array) -> Proportion:
-    """How many of the points (n, f) lie no farther from one of `of` (m, f) than its third-nearest
-    other does."""
-    own = squared_distances(of, of)
+def _reach(points: Array) -> Array:
+    """(n,) squared distance of each point to its third-nearest other."""
+    own = squared_distances(points, points)
     np.fill_diagonal(own, np.inf)
-    reach = np.partition(own, _NEIGHBOUR - 1, axis=1)[:, _NEIGHBOUR - 1]
-    inside = (squared_distances(points, of) <= reach).any(axis=1)
-    return Proportion(int(inside.sum()), len(points))
+    found: Array = np.partition(own, _NEIGHBOUR - 1, axis=1)[:, _NEIGHBOUR - 1]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Digits:
+    """Real digits by their features (n, f), with what every comparison with them asks for."""
+
+    features: Array
+
+    @functools.cached_property
+    def law(self) -> Law:
+        """Their mean and covariance."""
+        return Law.of(self.features)
+
+    @functools.cached_property
+    def reach(self) -> Array:
+        """(n,) see `_reach`."""
+        return _reach(self.features)
+
+
+@functools.cache
+def _every_real() -> _Digits:
+    return _Digits(classifier().features(_real()[0]))
+
+
+def frechet_interval(one: Array, other: _Digits, seed: int) -> tuple[float, float, float]:
+    """FID and its 95 % limits, of samples drawn again with replacement, about the value itself."""
+    rng, size = np.random.default_rng(seed), len(one)
+    again = [frechet(one[rng.integers(size, size=size)], other.law) for _ in range(_RESAMPLED)]
+    half = DISPLAY_STDS * float(np.std(again, ddof=1))
+    value = frechet(one, other.law)
+    return value, value - half, value + half
+
+
+def within_reach(one: Array, other: _Digits) -> tuple[Proportion, Proportion]:
+    """How many of the points one (n, f) lie no farther from one of `other` (m, f) than its
+    third-nearest other does, and how many of `other` so from one of the first."""
+    apart = squared_distances(one, other.features)
+    own = _reach(one)
+    near = int((apart <= other.reach).any(axis=1).sum())
+    met = int((own >= apart.T).any(axis=1).sum())
+    return Proportion(near, len(one)), Proportion(met, len(other.features))
 
 
 @dataclass(frozen=True)
@@ -133,16 +176,10 @@ COLUMNS = ("digits", "FID", "from", "to", "precision", "recall", "classifier agr
 def quality(rows: Array, labels: IntArray, seed: int = 0) -> Quality:
     """Of generated digits (n, 64), pixels in [-1, 1], against all real ones."""
     judge = classifier()
-    seen, real = judge.features(rows), judge.features(_real()[0])
-    low, high = frechet_interval(seen, real, seed)
+    seen, real = judge.features(rows), _every_real()
     agreed = Proportion(int((judge.classes(rows) == labels).sum()), len(labels))
     return Quality(
-        len(rows),
-        frechet(seen, real),
-        *(low, high),
-        within_reach(seen, real),
-        within_reach(real, seen),
-        agreed,
+        len(rows), *frechet_interval(seen, real, seed), *within_reach(seen, real), agreed
     )
 
 
@@ -170,12 +207,8 @@ def of_real_halves() -> Quality:
     (rows, labels), judge = _real(), classifier()
     order = np.random.default_rng(_SEED + 1).permutation(len(rows))
     one, other = (np.sort(half) for half in np.array_split(order, 2))
-    first, second = judge.features(rows[one]), judge.features(rows[other])
+    first, second = judge.features(rows[one]), _Digits(judge.features(rows[other]))
+    agreed = Proportion(int((judge.classes(rows[one]) == labels[one]).sum()), len(one))
     return Quality(
-        len(one),
-        frechet(first, second),
-        *frechet_interval(first, second, 0),
-        within_reach(first, second),
-        within_reach(second, first),
-        Proportion(int((judge.classes(rows[one]) == labels[one]).sum()), len(one)),
+        len(one), *frechet_interval(first, second, 0), *within_reach(first, second), agreed
     )
