@@ -21,6 +21,7 @@ from .fitness import differing, fitness
 from .shards import Done, Shard, Work
 
 _ALONE = threading.Lock()  # kernels and BLAS have one setting a process
+_ANSWER = 10.0  # seconds in which a scheduler answers
 _LOOK = 0.5  # seconds between looks at whether the scheduler is there
 _COUNT_EVERY = 2.0  # seconds between counts of the workers
 _AHEAD = 2  # shards a thread of the cluster has at a time: one to do and one to begin with
@@ -70,7 +71,7 @@ class _Link:
         while True:
             try:
                 self.client = distributed.Client(
-                    self.cluster.address, timeout=10, set_as_default=False
+                    self.cluster.address, timeout=_ANSWER, set_as_default=False
                 )
                 break
             except (OSError, ValueError, TypeError) as error:

@@ -244,8 +244,8 @@ def test_a_network_larger_than_its_tensors_is_never_built(copied):
 
 
 def test_a_network_beyond_the_stated_memory_is_refused():
+    schedule = NoiseSchedule.linear(10_000_000, 1e-9, 1e-8)
     for shape in ({"hidden": 65536}, {"blocks": 65536, "hidden": 1024}, {"kind": "fourier"}):
-        schedule = NoiseSchedule.linear(10_000_000, 1e-9, 1e-8)
         wide = Architecture(**{"embedding": 1024, **shape})
         with pytest.raises(MemoryLimitError, match=r"a network must fit 8e\+09 bytes"):
             wide.build(schedule)

@@ -81,6 +81,7 @@ def test_a_worker_of_other_code_is_refused(tmp_path, cluster, monkeypatch):
         rows_of(tmp_path, executor(cluster.scheduler_address))
 
 
-def test_no_scheduler_is_one_clear_line(tmp_path):
+def test_no_scheduler_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("mixdyn.sweeps.cluster._ANSWER", 1.0)
     with pytest.raises(InputError, match="must answer at its address"):
         rows_of(tmp_path, executor("tcp://127.0.0.1:9"))
