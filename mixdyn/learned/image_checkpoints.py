@@ -106,7 +106,6 @@ class ImageScore:
         device: str = "cpu",
     ) -> None:
         from .evaluation import TorchNetwork
-        from .image_training import keep_memory
         from .training import check_device
         from .unet import Labelled
 
@@ -123,7 +122,6 @@ class ImageScore:
             raise InputError(
                 "guidance is >= 0, towards a class", f"{guidance} and label {label}", "Name both."
             )
-        keep_memory()
         network = held.build().to(check_device(device))
         rows = max(_PIXELS // self.d, 1)
         self._free = TorchNetwork(network, rows)
@@ -137,11 +135,14 @@ class ImageScore:
 
     def eps(self, x: ArrayLike, t: int) -> Array:
         """Noise prediction at x (n, side^2) and time t in 1..T."""
+        from .image_training import memory_kept
+
         x, t = check_points(x, self.d), check_integer(t, "t", 1, self.schedule.T)
-        told = self._told.eps(x, t)
-        if self.guidance == 0.0:
-            return told
-        return (1.0 + self.guidance) * told - self.guidance * self._free.eps(x, t)
+        with memory_kept():
+            told = self._told.eps(x, t)
+            if self.guidance == 0.0:
+                return told
+            return (1.0 + self.guidance) * told - self.guidance * self._free.eps(x, t)
 
     def score(self, x: ArrayLike, t: int) -> Array:
         """Score -eps/noise_std at x (n, side^2) and time t in 1..T."""

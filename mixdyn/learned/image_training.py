@@ -6,8 +6,10 @@ not seen.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +28,8 @@ from .unet import UNet
 
 _HELD_OUT, _LOOK = 2_000, 256  # images that the network is measured on at the end, now and then
 _CHUNK = 64
-_MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2  # of glibc's mallopt
+# Of glibc's mallopt.
+_MMAP_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD, _TOP_PAD = -4, -3, -1, -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +96,23 @@ def keep_memory() -> bool:
         return False
     told = [mallopt(_MMAP_MAX, 0), mallopt(_TRIM_THRESHOLD, 2**31 - 1), mallopt(_TOP_PAD, 2**28)]
     return all(told)
+
+
+@contextlib.contextmanager
+def memory_kept() -> Iterator[None]:
+    """`keep_memory` inside the block alone: whatever else a process computes, and frees, would stay
+    with it. Behind it the C library maps what is larger than 32 MB, as it does by itself in time.
+    """
+    kept = keep_memory()
+    try:
+        yield
+    finally:
+        if kept:
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_MMAP_MAX, 65_536)
+            mallopt(_MMAP_THRESHOLD, 2**25)
+            mallopt(_TRIM_THRESHOLD, 2**26)
+            mallopt(_TOP_PAD, 2**17)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,10 +47,16 @@ def copies(case: Case) -> dict[str, Array | IntArray]:
         rng=case.stream("copies of images"),
     )
     x = np.asarray(run.x)
-    squares = _squares(x, points, np.square(points).sum(axis=1))
+    squares = _squares(x, points, _lengths(points))
     away = np.sqrt(np.maximum(squares, 0.0).min(axis=1) / SIDE**2)
     seen = find_parts(x.reshape(-1, SIDE, SIDE), real.radius, ("triangle",))
     return {"away": away, "wrong": wrong_count(seen, 3).astype(np.int64)}
+
+
+def _lengths(points: Array) -> Array:
+    """(m,) squared lengths, a part of the points at a time: their squares take as much as they."""
+    parts = np.array_split(points, max(1, len(points) // 500))
+    return np.concatenate([np.square(part).sum(axis=1) for part in parts])
 
 
 def _squares(x: Array, points: Array, lengths: Array) -> Array:
@@ -105,7 +111,7 @@ def _by_score(case: Case, schedule: NoiseSchedule) -> list[tuple[int, dict[str, 
     """Level by level the time, and what the score of all images that networks learned makes of
     some of them ("seen") and of as many others ("fresh"). All networks are asked about these."""
     points = triangles(TRAINED, SIDE, 0).rows
-    lengths = np.square(points).sum(axis=1)
+    lengths = _lengths(points)
     n, rng = case.pick(64, 256), case.rng("prediction errors")
     clean = {"seen": points[:n].copy(), "fresh": triangles(n, SIDE, 12345).rows}
     found = []
