@@ -28,7 +28,8 @@ def guarded(call: Callable[..., Any], *values: Any, **named: Any) -> Any:
     except (Exception, SystemExit) as error:
         raise InputError(
             "a sampler must run with the settings given",
-            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: {shortened(error)}",
+            f"{type(error).__name__} in {getattr(call, '__qualname__', call)}: "
+            f"{shortened(error).rstrip('.')}",
             "Correct the settings, or leave this sampler out.",
         ) from error
 

@@ -137,6 +137,18 @@ def test_samplers_that_try_their_model_out_and_repeat_rows_are_sampled(name):
     assert abs(x.mean() - row.mean - row.mean_error) < 4.0 * row.mean_half
 
 
+def test_a_sampler_that_never_asks_for_the_whole_batch_has_a_clock_that_says_nothing():
+    def of_the_first(model, x, rng):
+        return x - np.repeat(model(x[:1], 1.0), len(x), axis=0)
+
+    card = audit(of_the_first, brief=True, **ASKS)
+    assert card.affine is False
+    assert card.n_eval == pytest.approx(1e-4)  # one row of ten thousand
+    assert [asked for asked, _ in card.clock] == [1.0]
+    assert np.isnan(card.clock[0][1])
+    assert card.clock_error == (1, 0.0)
+
+
 def test_a_sampler_that_is_tested_and_repeated_has_no_plan_but_a_card():
     with pytest.raises(NotAffineError, match="a draw for a check at t = "):
         transcribe(Retry(DDIM(steps=10)))

@@ -316,6 +316,23 @@ def test_the_page_ranks_merges_and_tells_what_has_no_card():
     assert any(line.startswith("- 4 public samplers") for line in lines)
 
 
+def test_samplers_with_none_outside_stand_apart_where_their_spreads_do():
+    ends = {"n_eval": 50.0, "weight_error": 0.0, "network": "net", "counts": [100, 0, 0]}
+    rows = [
+        {**card(f"library:{name}"), **ends, **facts}
+        for name, facts in (
+            ("narrow", {"spread": 0.4, "weight_error": 0.6}),
+            ("right", {"spread": 1.0}),
+            ("twin", {"spread": 1.0}),
+        )
+    ]
+    cards_ = [card(f"library:{name}") for name in ("narrow", "right", "twin")]
+    learned = page([*cards_, *rows]).split("## On trained networks")[1].splitlines()
+    first, second = [line for line in learned if line.startswith("| `")][:2]
+    assert first.startswith("| `library:right`, `library:twin` | 50 | 0.00 (")
+    assert second.startswith("| `library:narrow` | 50 | 0.00 (")
+
+
 def rungs(error, counts=(5, 10, 20, 25, 40, 50, 80, 100, 160, 200), rounding=1e-15):
     """A ladder of one call a step."""
     counts = list(counts)

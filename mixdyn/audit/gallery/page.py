@@ -344,8 +344,15 @@ def _learned(found: Sequence[Shown]) -> list[Ends]:
         rows = [row for row in one.learned if "error" not in row]
         if not rows or len(rows) < most or one.law == Law.BACKWARDS:
             continue
-        ends.setdefault(repr([row["counts"] for row in rows]), _ends(rows)).names.append(one.name)
-    return sorted(ends.values(), key=lambda row: row.outside.rate)
+        same = repr([(row["counts"], _rounded(row)) for row in rows])
+        ends.setdefault(same, _ends(rows)).names.append(one.name)
+    return sorted(ends.values(), key=lambda row: (row.outside.rate, row.weight_error))
+
+
+def _rounded(row: Row) -> list[float | None]:
+    """What the counts do not tell: none may be outside of samplers that return other laws."""
+    found = (row["n_eval"], row["weight_error"], row["spread"])
+    return [None if value is None else round(value, 3) for value in found]
 
 
 def _fewest(learned: Sequence[Ends], ours: bool) -> Ends | None:
