@@ -7,7 +7,7 @@ interval    vectorised intervals of doubles    search   boxes cut up until a sta
 statement   what can be said, as data          law      a mixture over boxes of places and noise
 forms       values and slopes over boxes, through chains of matrices    network   a residual MLP
 tubes       where a deterministic sampler takes intervals    zeros   of a network
-stationary  where a mixture's field vanishes, by Krawczyk's test
+stationary  where a mixture's field vanishes    krawczyk  the test that proves it, and of networks
 quadrature  integrals between bounds           chain    where DDIM on a line ends, start by start
 """
 

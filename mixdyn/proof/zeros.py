@@ -14,6 +14,8 @@ import numpy as np
 
 from ..support.checks import Array, IntArray
 from .forms import Ball, U, add, centred, exact, multiply
+from .interval import Interval
+from .krawczyk import image, inside, inverses
 from .tubes import Enclosure
 
 _WIDENING = (8.0, 64.0, 512.0)  # boxes tried, over the length of Newton's step
@@ -44,14 +46,13 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
     """Prove zeros at time t next to computed ones, points (n, d)."""
     n, d = points.shape
     at = np.ascontiguousarray(points.T)
-    value = net.eps(exact(at[None]), t).of(0)
+    found = net.eps(exact(at[None]), t).of(0)
+    value = Interval(found.low.T, found.high.T)
     small = _LEAST * np.maximum(1.0, np.abs(at).max(axis=0))
-    slopes = slopes_in(net, at, small, t)
-    # (n, d, d); any numbers will do.
-    inverse = np.asarray(np.linalg.inv(np.moveaxis(slopes.mid, 2, 0)), dtype=np.float64)
-    step = _product(inverse, Ball(value.mid.T[:, :, None], value.rad.T[:, :, None]))
-    step = step.of((..., 0))
-    length = np.maximum(step.size.max(axis=1), small)
+    inverse = inverses(_matrices(slopes_in(net, at, small, t)))
+    nowhere = Interval.of(np.zeros((n, d)))
+    newton = image(inverse, value, Interval.of(np.zeros((n, d, d))), nowhere)
+    length = np.maximum(newton.largest().max(axis=1), small)
     proved, radius = np.zeros(n, bool), np.full(n, np.nan)
     kind = np.full(n, int(Kind.UNKNOWN))
     for factor in _WIDENING:
@@ -59,16 +60,13 @@ def zeros_near(net: Enclosure, points: Array, t: int) -> Zeros:
         if not left.size:
             break
         reach = factor * length[left]
-        found = slopes_in(net, at[:, left], reach, t)
-        matrices = Ball(*(np.moveaxis(part, 2, 0) for part in found))
-        off = exact(np.broadcast_to(-np.eye(d), (left.size, d, d)))
-        off = add(off, _product(inverse[left], matrices))
-        spread = off.size.sum(axis=2) * (1.0 + 4.0 * d * U) * reach[:, None]
-        image = (step.size[left] + spread) * (1.0 + 16.0 * U)
-        inside = (image < reach[:, None]).all(axis=1)
-        held = left[inside]
-        proved[held], radius[held] = True, reach[inside]
-        kind[held] = _kinds(matrices)[inside]
+        slopes = slopes_in(net, at[:, left], reach, t)
+        wide = np.repeat(reach[:, None], d, axis=1)
+        step = Interval(-wide, wide)
+        held = inside(image(inverse[left], value[left], _matrices(slopes), step), step)
+        now = left[held]
+        proved[now], radius[now] = True, reach[held]
+        kind[now] = _kinds(Ball(*(np.moveaxis(part, 2, 0) for part in slopes)))[held]
     return Zeros(proved, points, radius, kind)
 
 
@@ -82,12 +80,9 @@ def slopes_in(net: Enclosure, center: Array, radius: Array, t: int) -> Ball:
     return multiply(rows, Ball(inverse, 2.0 * U * inverse))
 
 
-def _product(a: Array, b: Ball) -> Ball:
-    """Of stacks of matrices, doubles times balls."""
-    n = a.shape[-1] + 4
-    mid = a @ b.mid
-    rad = np.abs(a) @ (b.rad + 2.0 * n * U * np.abs(b.mid))
-    return Ball(mid, rad * (1.0 + 4.0 * n * U) + 2.0 * U * np.abs(mid))
+def _matrices(slopes: Ball) -> Interval:
+    """(n, d, d)."""
+    return Interval(np.moveaxis(slopes.low, 2, 0), np.moveaxis(slopes.high, 2, 0))
 
 
 def _kinds(slopes: Ball) -> IntArray:

@@ -48,7 +48,7 @@ from mixdyn.geometry import dynamics
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof import Budget, Law, Statement
 from mixdyn.proof.statement import of_law
-from mixdyn.proof.stationary import krawczyk
+from mixdyn.proof.stationary import equilibrium
 from mixdyn.support.checks import Array
 from verify.ledger.case import Case
 from verify.ledger.claim import Claim
@@ -298,7 +298,7 @@ def _farthest(case: Case) -> float:
     most = 0.0
     for v in cells(*variances(case, window.t), 2.0):
         half = _half_width(pair, v[0])
-        found = krawczyk(law, np.array([*around(half, case.mixture.d), np.array(v)]))
+        found = equilibrium(law, np.array([*around(half, case.mixture.d), np.array(v)]))
         most = max(most, half if found is None else float(found.largest().max()))
     return most / pair.length
 
