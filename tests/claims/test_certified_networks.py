@@ -12,6 +12,7 @@ from verify.measure.interpolation.problems import NEAR, modes_at, schedule
 from verify.measure.networks import proved
 from verify.measure.networks.field import find_segments
 from verify.measure.networks.models import trained_models
+from verify.measure.networks.proved_plane import HALVES, proved_boxes
 from verify.measure.saddles.learned_proofs import proved_equilibria
 from verify.measure.saddles.slopes import midpoint_slopes
 from verify.measure.score_errors.proved import error_suprema
@@ -114,3 +115,13 @@ def test_slopes_of_errors_in_doubles_are_what_is_proved_and_some_call_for_a_trap
     assert np.all(found.high - found.low < 1e-3 * (doubles.rate[:, None] + 1.0))
     assert np.all(found.aligned <= doubles.aligned)
     assert found.aligned.sum() > 0.9 * doubles.aligned.sum()
+
+
+def test_boxes_in_the_plane_end_outside_every_mode_and_have_next_to_no_mass():
+    found = proved_boxes(CASE, trained_models(CASE)[1])
+    assert 16 < found.tried <= 24
+    wide, narrow = found.proved
+    assert wide < narrow
+    assert narrow > 0.5 * found.tried
+    side = 2.0 * HALVES[-1]
+    assert 0.0 < found.mass < narrow * side**2 / (2.0 * np.pi)
