@@ -1,6 +1,7 @@
 """A scheduler that is killed and comes back, a network that is cut: nothing is made twice."""
 
 import contextlib
+import gc
 import socket
 import subprocess
 import sys
@@ -74,8 +75,9 @@ class Network:
                 if not self.whole:
                     near.close()
                     continue
+                self.wires.append(near)
                 far = socket.create_connection(("127.0.0.1", self.port))
-                self.wires += [near, far]
+                self.wires.append(far)
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
 
@@ -97,6 +99,16 @@ class Network:
 
     def mend(self):
         self.whole = True
+
+    def close(self):
+        self.door.close()
+        self.cut()
+
+
+@pytest.fixture(autouse=True)
+def no_wire_is_left_to_others():
+    yield
+    gc.collect()
 
 
 @pytest.fixture
@@ -165,7 +177,7 @@ def test_a_network_that_is_cut_and_mended_goes_on(tmp_path, machines):
 
     with meanwhile(tmp_path, cut):
         rows = rows_of(tmp_path, executor(network.address, said))
-    network.door.close()
+    network.close()
     assert rows == [{"own": k, "square": k * k} for k in range(N)]
     assert (said.count(GONE), said.count(BACK)) == (1, 1)
 
@@ -174,7 +186,7 @@ def test_a_network_that_stays_cut_is_one_line_and_what_is_finished_stays(tmp_pat
     network, said = Network(machines.port), []
     with meanwhile(tmp_path, network.cut), pytest.raises(InputError) as refused:
         rows_of(tmp_path, executor(network.address, said, patience=0.5))
-    network.door.close()
+    network.close()
     assert "Finished rows are kept: the same command goes on" in str(refused.value)
     assert "\n" not in str(refused.value)
     before = begun(tmp_path)
