@@ -12,7 +12,7 @@ from verify.ledger.relations import Outcome
 from verify.ledger.rows import row_of
 from verify.measure import reverse_kernels
 from verify.measure.ends import ends_of
-from verify.measure.networks import checked_rows, ddpm_ends
+from verify.measure.networks import checked_rows, ddpm_ends, groups
 from verify.measure.networks.models import shipped
 from verify.papers.own.claims import x_14_kernel as x14
 
@@ -100,8 +100,8 @@ def test_saved_ends_are_of_the_shipped_networks(network):
 
 
 def test_groups_hold_every_network_that_was_trained_to_the_end():
-    names = {s.name for s in checked_rows.compared()}
-    assert set(checked_rows.CHOSEN_WITH) <= names
+    names = {s.name for s in groups.compared()}
+    assert set(groups.CHOSEN_WITH) <= names
     assert names >= {s.name for s in shipped() if s.converged}
     assert not names & {"grid-medium-0", "grid-short-0"}
 
@@ -111,7 +111,7 @@ def test_a_sampler_that_is_worse_is_found_out():
     mixture = PROBLEMS["grid"]
     good = ends_of(mixture, mixture.sample(20_000, np.random.default_rng(0)), 20.0)
     reference = dataclasses.replace(ddpm_ends.ddpm_ends("grid-reduced-0", mixture), n_eval=1000.0)
-    trial = checked_rows.Trial("a network", checked_rows.OWN, good, reference)
+    trial = checked_rows.Trial("a network", groups.OWN, good, reference)
     assert [c.outcome for c in x14._moments(trial)] == [Outcome.HOLDS] * 2
     lost = good.modes.copy()
     lost[3] //= 10

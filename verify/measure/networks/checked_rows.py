@@ -21,23 +21,10 @@ from ...ledger.sides import Part
 from ...ledger.verdict import Table
 from ..ends import Ends, ends_of
 from .ddpm_ends import about, ddpm_ends
-from .models import Shipped, TrainedModel, load, shipped
+from .groups import LINES, OWN, compared, group_of
+from .models import TrainedModel, load
 
-# The networks with which the sampler's numbers were chosen; all others show what it does elsewhere.
-# The last three are here since its early noise was chosen with them.
-CHOSEN_WITH = (
-    *("grid-reduced-0", "grid-reduced-1", "unequal-reduced-0", "grid-T3000-reduced-0"),
-    *("grid-sigma0.01-reduced-0", "grid-sigma0.05-reduced-0", "grid-sigma0.1-reduced-0"),
-    *("grid-spacing1-reduced-0", "grid-T2000-reduced-0", "modes-d4-reduced-0", "modes-diamond-0"),
-)
-OWN, CHOSEN, OTHERS, LINES = (
-    "this problem's models",
-    "the networks chosen with",
-    "other networks on grids and in four dimensions",
-    "the networks of arXiv 2406.09358",
-)
-_OF_LINES = "interpolation"  # begins the name of their recipe
-_SAMPLES, _ELSEWHERE = (12_000, 100_000), (4_000, 100_000)
+_SAMPLES, _ELSEWHERE = (12_000, 100_000), (20_000, 100_000)
 _DDPM = (2_000, 20_000)
 
 
@@ -70,24 +57,13 @@ def trials_of(case: Case, models: Sequence[TrainedModel]) -> list[Trial]:
                 each.mixture(),
                 each.schedule(),
                 own.get(each.name) or load(each),
-                _group(each),
+                group_of(each),
                 each.name in own,
             )
             for each in compared()
         ]
 
     return case.memo("X14 trials", measure)
-
-
-def compared() -> list[Shipped]:
-    """Shipped networks that were trained to the end of their recipe or of arXiv 2406.09358's."""
-    return [each for each in shipped() if each.converged or each.recipe.startswith(_OF_LINES)]
-
-
-def _group(network: Shipped) -> str:
-    if network.name in CHOSEN_WITH:
-        return CHOSEN
-    return LINES if network.recipe.startswith(_OF_LINES) else OTHERS
 
 
 def _trial(

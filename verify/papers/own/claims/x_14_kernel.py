@@ -22,8 +22,9 @@ Predicted: the variance from the score's Jacobian (Tweedie); the closed excess; 
 Evidence: sampled points of an identity; means of draws by their standard error, up to a chance of
     1e-9; counts and moments by intervals that miss with probability 1e-6. Not worse than DDPM: a
     conditional test of two independent counts at the margin of twice the rate. The sampler's
-    numbers were chosen with eleven of the networks, which are a group of their own; three of these
-    (T = 2000, four dimensions, the diamond) were among the others until its early noise was chosen.
+    numbers were chosen with twelve of the networks, which are a group of their own; four of these
+    were among the others until its early noise (T = 2000, four dimensions, the diamond) and its
+    predictor (T = 500) were chosen.
 Source: our result on the samplers of arXiv 2605.06831 v1, Appendix F; moments are matched as in
     Analytic-DPM (arXiv 2201.06503)
 """
