@@ -3,7 +3,17 @@ r"""When paths are made straight, and stay so.
 Reflow takes the flow's pairs $(a, T(a))$, joins them by $S_t(a) = (1-t)a + tT(a)$ and follows the
 mean velocity at each place. Where no two lines meet, that is the velocity of the one line there,
 the flow of it is the lines themselves, and one step of Euler's method is exact: reflow changes
-nothing any more. On a line $T$ increases and so does every $S_t$.
+nothing any more.
+
+*A line.* The flow keeps the order of its points, so it takes quantiles to quantiles: $F(T(a)) =
+\Phi(a)$, with $F$ and $p > 0$ the distribution function and density of the data. Differentiated,
+$p(T(a)) T'(a) = \varphi(a)$: $T$ increases, and so does every $S_t$ with $t < 1$, onto the whole
+line, since $(1-t)a$ and $T$ both do. So at each place and time there is one $a$, whose line passes
+there; $E[T(a) - a | S_t]$ is its velocity, which does not depend on $t$, and has a slope wherever
+$S_t$ has one that is positive. So the reflowed flow has one solution from each start, the line
+itself. It ends at $T(a)$, where the first flow ends (reflow returns the same pairs: it is
+idempotent), and one step of Euler's method ends there too. Products of lines are so in each
+coordinate.
 
 *The plane.* $S_t$ is the identity at $t = 0$ and leaves every bounded set as its argument does, so
 by Hadamard's theorem it is one-to-one for every $t$ if $(1-t)I + t\,DT$ is never singular, which is
@@ -27,12 +37,19 @@ a, b, T_a, T_b, tr, j_11, j_12, j_21, j_22 = sp.symbols(
 )
 t = sp.Symbol("t", real=True)
 x, slope, lam, root, room = sp.symbols("x T_1 lambda r m", positive=True)
+density, normal = sp.symbols("p varphi", positive=True)
 
 
 def _line() -> Chain:
     at = 1 / (1 + x)  # any t in (0, 1)
     return Chain("the slope of a line's S_t", sp.S.Zero).at_most(
         1 - at + at * slope, (x + slope) / (1 + x), RATIONAL, "t = 1/(1 + x), T increases"
+    )
+
+
+def _increases() -> Chain:
+    return Chain("the slope of T on a line", sp.S.Zero).at_most(
+        normal / density, normal / density, RATIONAL, "F(T(a)) = Phi(a), differentiated"
     )
 
 
@@ -83,7 +100,7 @@ def _exchange(factor: int) -> Chain:
 def _build() -> Proof:
     margin = (j_11 + j_22) / (2 * sp.sqrt(j_11 * j_22 - j_12 * j_21))
     return Proof(
-        chains=(_line(), *_straight(), *_singular(1), _meet(), _exchange(2)),
+        chains=(_increases(), _line(), *_straight(), *_singular(1), _meet(), _exchange(2)),
         formulas={"margin": Formula(margin, (j_11, j_12, j_21, j_22))},
         wrong=(
             Wrong(_singular(-1)[0], {lam: 0.7, j_11: 1.2, j_12: 0.4, j_21: -0.3, j_22: 0.8}),

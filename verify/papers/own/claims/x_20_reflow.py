@@ -12,8 +12,11 @@ Measured: on the mixture's line, where the reflowed flow ends, its velocity that
     is and sheared by half, the trace of $DT$ over $2\sqrt{\det DT}$ at starts of N(0, I) and wider,
     and where it leads down from the lowest of them.
 Predicted: no difference; above 0; above -1.
-Evidence: sampled starts of the engine's fourth-order map, Jacobians by central differences. In the
-    plane the criterion is checked at starts and by descent from the lowest, not proved between.
+Evidence: on a line proved, by the derivation: $F(T(a)) = \Phi(a)$, so $T$ and every $S_t$ increase,
+    the velocity at a place is that of the one line there, and its flow is the lines; what is
+    measured, at sampled starts of the engine's fourth-order map, is that the engine has it so. In
+    the plane the criterion is proved to suffice; that it is met is checked at starts, Jacobians by
+    central differences, and by descent from the lowest, not proved between.
 Source: our result on the reflow of arXiv 2209.03003 v1, Theorem 3.6
 """
 
