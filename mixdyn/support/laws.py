@@ -20,6 +20,11 @@ def normal_quantile(p: ArrayLike) -> Array:
     return np.asarray(special.ndtri(p))
 
 
+def normal_share(x: ArrayLike) -> Array:
+    """P(X <= x) for X standard normal."""
+    return np.asarray(special.ndtr(x))
+
+
 def student_upper(p: ArrayLike, degrees: ArrayLike) -> Array:
     """x with P(X > x) = p for Student's law."""
     return np.asarray(-special.stdtrit(degrees, p))

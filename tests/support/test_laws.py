@@ -1,11 +1,14 @@
 """Tails and quantiles against SciPy's own distributions, far out in the tails too."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
+import mixdyn
+import verify
 from mixdyn.support import laws
 
 P = np.array([1e-12, 2e-9, 1e-6, 0.025, 0.5, 0.8, 0.975])
@@ -17,6 +20,7 @@ def test_quantiles_of_continuous_laws_are_scipys():
     p, degrees = P[:, None], DEGREES
     pairs = [
         (laws.normal_quantile(P), stats.norm.ppf(P)),
+        (laws.normal_share(-3.0 * P), stats.norm.cdf(-3.0 * P)),
         (laws.student_upper(p, degrees), stats.t.isf(p, degrees)),
         (laws.chi2_quantile(p, degrees), stats.chi2.ppf(p, degrees)),
         (laws.chi2_upper(p, degrees), stats.chi2.isf(p, degrees)),
@@ -49,3 +53,11 @@ def test_a_rate_of_zero_or_one_leaves_one_count():
     assert [laws.binomial_tail(k, 9, 1.0) for k in (0, 8, 9)] == [1.0, 1.0, 0.0]
     assert (laws.binomial_upper(0.01, 9, 0.0), laws.binomial_upper(0.01, 9, 1.0)) == (0, 9)
     assert math.isclose(float(laws.log_binomial_mass(0, 9, 0.0)), 0.0, abs_tol=1e-12)
+
+
+def test_scipys_distributions_which_take_long_to_import_are_asked_by_tests_alone():
+    rooms = [Path(package.__file__).parent for package in (mixdyn, verify)]
+    ours = [path for room in rooms for path in room.rglob("*.py")]
+    found = [path.name for path in ours if "scipy.stats import" in path.read_text("utf-8")]
+    assert len(ours) > 100
+    assert not found

@@ -102,13 +102,14 @@ def trials_of_each(larger: Proportion, smaller: Proportion, most: int) -> int | 
     Both counts stand where each misses by as much as moves their difference to its quantile, were
     their variances alike.
     """
-    from scipy.stats import binom, norm
+    from mixdyn.support import laws
 
-    share, relation = float(norm.cdf(norm.ppf(POWER) / math.sqrt(2.0))), Order()
+    share = float(laws.normal_share(laws.normal_quantile(POWER) / math.sqrt(2.0)))
+    relation = Order()
 
     def seen(n: int) -> bool:
-        few = Proportion(int(binom.ppf(share, n, smaller.rate)), n)
-        many = Proportion(int(binom.ppf(1.0 - share, n, larger.rate)), n)
+        few = Proportion(laws.binomial_quantile(share, n, smaller.rate), n)
+        many = Proportion(laws.binomial_quantile(1.0 - share, n, larger.rate), n)
         return relation.against(many, few) <= -1.0
 
     found = bisect.bisect_left(range(1, most + 1), True, key=seen) + 1
