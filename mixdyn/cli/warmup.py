@@ -161,6 +161,7 @@ def tasks() -> list[tuple[str, Callable[[], object]]]:
         ("rare events", lambda: rare_event(product, schedule, DDIM(steps=4, eta=1.0), n=2, rng=0)),
         ("density", lambda: general.log_density(x)),
         ("score", lambda: general.score(x)),
+        ("score of any covariance", lambda: ellipsoids.score(x)),
         ("responsibilities", lambda: general.responsibilities(x)),
         ("jacobian", lambda: ExactScore(general, schedule).jacobian(x, 4)),
         ("probability-flow ODE", lambda: integrate_ode(general, x, v)),

@@ -68,14 +68,15 @@ class Ellipsoids:
         levels = zip(steps.alpha, steps.signal_var, steps.noise_var, strict=True)
         laws = [self.mixture.at_level(*map(float, level)) for level in levels]
         parts, turns, centres = zip(*[_parts(law) for law in laws], strict=True)
+        # Fresh arrays: one that may not be written to is a type of its own to the compiler.
         return kernels.EllipsoidSteps(
             a=np.array([part.a for part in parts]),
-            directions=parts[0].directions,
+            directions=np.array(parts[0].directions),
             inverse=np.array([part.inverse for part in parts]),
             across=np.array([part.across for part in parts]),
             lw=np.array([part.lw for part in parts]),
             scale=scale * np.array([law.smallest_var for law in laws]),
-            turn=turns[0],
+            turn=np.array(turns[0]),
             centre=np.array(centres),
         )
 
