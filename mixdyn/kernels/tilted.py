@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import LOG2E, exp2
+from .arithmetic import LOG2E, exp2, larger
 from .compiling import cached, on_tile, over_rows
 
 _FAINT = -40.0  # of a place's log weight under the largest: what is less adds nothing to a sum
@@ -37,9 +37,10 @@ def _first_above(places, low, high, value):
 def _mass(width, left, right, difference):
     """Integral of an exponential over an interval, from its values at the ends and the difference
     of their logarithms."""
-    if abs(difference) < _SMALL:
-        return width * 0.5 * (left + right) * (1.0 - difference * difference / 12.0)
-    return width * (right - left) / difference
+    small = abs(difference) < _SMALL
+    series = width * 0.5 * (left + right) * (1.0 - difference * difference / 12.0)
+    quotient = width * (right - left) / (1.0 if small else difference)
+    return series if small else quotient
 
 
 @on_tile
@@ -50,6 +51,41 @@ def _within(difference, share):
     if difference > 0.0:
         return 1.0 + math.log(share + (1.0 - share) * math.exp(-difference)) / difference
     return math.log1p(share * math.expm1(difference)) / difference
+
+
+@on_tile
+def _integrate(places, log_psi, m, std, term, fall, weight, mass):
+    """psi times the normal's exponential over all places: the largest log term, and which places
+    c to e are not faint. Of those: logs below the largest, their powers, and the integral so far.
+
+    Slices and one loop a thing, so that all loops but the sums are of vector instructions.
+    """
+    n = len(places)
+    for j in range(n):
+        z = (places[j] - m) / std
+        term[j] = log_psi[j] - 0.5 * z * z
+    top = -np.inf
+    for j in range(n):
+        top = larger(top, term[j])
+    # What is faint at either end is passed over.
+    c, e = 0, n
+    while e - c > 3 and term[c + 1] < top + _FAINT:
+        c += 1
+    while e - c > 3 and term[e - 2] < top + _FAINT:
+        e -= 1
+    terms, n = term[c:e], e - c
+    for j in range(n):
+        fall[j] = larger(terms[j] - top, _FAINT)
+        weight[j] = exp2(LOG2E * fall[j])
+    here, then, old_fall, new_fall = places[c : e - 1], places[c + 1 : e], fall[:-1], fall[1:]
+    left, right = weight[:-1], weight[1:]
+    for j in range(n - 1):
+        mass[j] = _mass(then[j] - here[j], left[j], right[j], new_fall[j] - old_fall[j])
+    total = 0.0
+    for j in range(n - 1):
+        total += mass[j]
+        mass[j] = total
+    return top, c, e
 
 
 @cached
@@ -63,7 +99,8 @@ def tilted_rows(begin, end, out, mean, table, first, places, log_psi, std, reach
     longest = 0
     for k in range(first.shape[0] - 1):
         longest = max(longest, first[k + 1] - first[k])
-    log_term, mass = np.empty(longest), np.empty(longest)
+    term, fall = np.empty(longest), np.empty(longest)
+    weight, mass = np.empty(longest), np.empty(longest)
     for i in range(begin, end):
         low, high, m = first[table[i]], first[table[i] + 1], mean[i]
         a = _first_above(places, low, high, m - reach * std)
@@ -76,36 +113,19 @@ def tilted_rows(begin, end, out, mean, table, first, places, log_psi, std, reach
             value = log_psi[at - 1] + part * (log_psi[at] - log_psi[at - 1])
             out[i, 0], out[i, 1], out[i, 2] = y, value, value
             continue
-        top = -np.inf
-        for j in range(a, b):
-            z = (places[j] - m) / std
-            log_term[j - a] = log_psi[j] - 0.5 * z * z
-            top = max(top, log_term[j - a])
-        # What is faint at either end is passed over.
-        c, e = 0, b - a
-        while e - c > 3 and log_term[c + 1] < top + _FAINT:
-            c += 1
-        while e - c > 3 and log_term[e - 2] < top + _FAINT:
-            e -= 1
-        total, old = 0.0, max(log_term[c] - top, _FAINT)
-        left = exp2(LOG2E * old)
-        for j in range(c + 1, e):
-            new = max(log_term[j] - top, _FAINT)
-            right = exp2(LOG2E * new)
-            total += _mass(places[a + j] - places[a + j - 1], left, right, new - old)
-            mass[j] = total
-            left, old = right, new
+        top, c, e = _integrate(places[a:b], log_psi[a:b], m, std, term, fall, weight, mass)
+        total = mass[e - c - 2]
         log_total = top + math.log(total / std) - _LOG_ROOT_2PI
         if uniform[i] < 0.0:
             out[i, 0], out[i, 1], out[i, 2] = m, 0.0, log_total
             continue
         wanted = uniform[i] * total
-        j, before = c + 1, 0.0
-        while j < e - 1 and mass[j] < wanted:
-            before = mass[j]
-            j += 1
-        old, new = max(log_term[j - 1] - top, _FAINT), max(log_term[j] - top, _FAINT)
-        share = min(max((wanted - before) / (mass[j] - before), 0.0), 1.0)
+        k, before = 0, 0.0
+        while k < e - c - 2 and mass[k] < wanted:
+            before = mass[k]
+            k += 1
+        j, old, new = c + 1 + k, fall[k], fall[k + 1]
+        share = min(max((wanted - before) / (mass[k] - before), 0.0), 1.0)
         part = min(max(_within(new - old, share), 0.0), 1.0)
         y = places[a + j - 1] + part * (places[a + j] - places[a + j - 1])
         z = (y - m) / std
