@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verify.drawing import palette
 from verify.drawing import style as drawing
 
 from .harness import Result
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PALETTE = (*drawing.PALETTE[:-1], drawing.GREY)
+PALETTE = (*palette.PALETTE[:-1], palette.GREY)
 MARKERS = "osv^Dp<>"
 _LINES = ("-", "--", "-.", ":")
 
@@ -54,7 +55,7 @@ def save(figure: Figure, result: Result, folder: Path) -> list[Path]:
     title = "\n".join(textwrap.wrap(result["answer"], int(width * 11.5)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     note = f"{where['processor']}, {where['vectors']}, {where['cores']} cores"
-    figure.text(0.99, 0.004, note, fontsize=7, color=drawing.GREY, ha="right", va="bottom")
+    figure.text(0.99, 0.004, note, fontsize=7, color=palette.GREY, ha="right", va="bottom")
     figure.set_layout_engine("constrained", rect=(0.0, 0.05, 1.0, 0.95))
     with drawing.settings():
         return drawing.save(figure, folder, result["name"], result["question"])
