@@ -118,12 +118,12 @@ def test_a_plan_too_large_to_be_read_off_is_sampled_and_not_called_curved(monkey
     assert "not read off (to read its plan off" in page([card])
 
 
-@pytest.mark.parametrize("name", ["adaptive", "checked"])
-def test_samplers_that_try_their_model_out_and_repeat_rows_are_sampled(name):
+@pytest.mark.parametrize(("name", "tried"), [("adaptive", 64), ("checked", 128)])
+def test_samplers_that_try_their_model_out_and_repeat_rows_are_sampled(name, tried):
     """Their tests and repetitions are evaluations, of some rows, as the engine counts them."""
     card, schedule, own = audit(name, 15), NoiseSchedule.linear(), samplers()[name](steps=15)
     assert card.affine is False
-    assert "call 2 for 64 rows of 2" in card.words[1]
+    assert f"call 2 for {tried} rows of 2" in card.words[1]
     assert card.n_eval == pytest.approx(
         sample(two_modes(), schedule, own, n=10_000, rng=1).n_eval, abs=0.2
     )

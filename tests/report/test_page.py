@@ -244,7 +244,7 @@ def run(monkeypatch, tmp_path):
         monkeypatch.setattr(function, "__defaults__", (tmp_path / "recorded",))
 
     def invoke(*entries):
-        monkeypatch.setattr(registry, "load_claims", lambda: list(entries))
+        monkeypatch.setattr(registry, "load_claims", lambda _: list(entries))
         words = ["--random", "0", "--jobs", "1", "--out", str(tmp_path / "out")]
         return CliRunner().invoke(command.app, words)
 

@@ -43,7 +43,8 @@ def cluster():
 
     # It gives up a worker whose successor is not there by then, as on a busy machine.
     patient = dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"})
-    two = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    # Any free port: even without a dashboard the scheduler asks for 8787, and warns if taken.
+    two = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     with patient, distributed.LocalCluster(**two) as found:
         yield found
 
