@@ -121,6 +121,7 @@ def check_command(asked: CheckOptions, as_json: str | None) -> None:
     from mixdyn.problem.data_sets import read_labels
     from mixdyn.problem.mixture import FILE_KEYS
     from mixdyn.problem.named import read_mixture, read_schedule
+    from mixdyn.support.checks import check_positive
     from mixdyn.support.files import check_output, write_text
     from mixdyn.support.numbers import dump_json
 
@@ -133,6 +134,10 @@ def check_command(asked: CheckOptions, as_json: str | None) -> None:
         raise InputError(
             "--certify prints a line for each claim", "--json beside it", "Drop one of them."
         )
+    if asked.budget is not None:
+        if not asked.certify:
+            raise InputError("--budget is of --certify", "no --certify beside it", "Add it.")
+        check_positive(asked.budget, "--budget")
     if asked.out is not None:
         check_output(asked.out, ".json")
     request = CheckRequest(
@@ -155,7 +160,8 @@ def check_command(asked: CheckOptions, as_json: str | None) -> None:
     if asked.certify:
         files = ["--mixture", asked.mixture, "--schedule", asked.schedule]
         silent = ["--quiet"] if is_quiet() else []
-        raise typer.Exit(run_beside("verify", ["--certify", *files, *silent]))
+        budget = [] if asked.budget is None else ["--budget", str(asked.budget)]
+        raise typer.Exit(run_beside("verify", ["--certify", *files, *budget, *silent]))
 
 
 @app.command("audit", cls=OneLineCommand)

@@ -227,6 +227,12 @@ class CheckOptions:
         bool,
         typer.Option("--certify", help="Prove, over all places and levels, what claims say of it."),
     ] = False
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds of proving, a claim.", metavar="SECONDS", show_default="as in verify"
+        ),
+    ] = None
     seed: Seed = 0
     out: AsJsonFile = None
     options: dict[str, Any] = field(default_factory=dict)

@@ -196,6 +196,8 @@ def test_a_bad_option_of_sample_is_refused_with_its_rule(folder, options, messag
         (["good.toml", "--pairs", "0"], "pairs must be an integer >= 1"),
         (["good.toml", "--samples", "0"], "samples must be an integer >= 1"),
         (["good.toml", "--seed", "-1"], "seed must be an integer in 0.."),
+        (["good.toml", "--budget", "3"], "--budget is of --certify"),
+        (["good.toml", "--certify", "--budget", "0"], "--budget must be > 0"),
     ],
 )
 def test_a_bad_option_of_check_is_refused_with_its_rule(folder, arguments, message):
