@@ -35,6 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixdyn import bounds, geometry
+from mixdyn.geometry.pairs import Mask
 from mixdyn.problem.mixture import GaussianMixture
 from mixdyn.proof.zeros import Kind
 from mixdyn.support.checks import Array
@@ -144,10 +145,8 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
     )
     rate = slopes[0].rate[:, None]
     stays = found & (np.abs(z) <= STAYS) & (off <= STAYS)
-    saddle = np.broadcast_to(rate > 0.0, aligned.shape)
-    for name, mask in (("saddle", saddle), ("vanishing", stays), ("aligned", aligned)):
-        yield Hypothesis(name, float(np.mean(mask)))
-    held = saddle & stays & aligned
+    held, given = _given(rate, stays, aligned)
+    yield from given
     yield Facts(applicable=float(np.mean(held)), model=named(models))
     if not held.any():
         return
@@ -163,7 +162,15 @@ def learned(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) ->
         where=where,
     )
     yield Side("stable", growth < 0.0, equals=want < 0.0, tolerance=SIGN, among=held, where=where)
-    yield lambda: shown(slopes, saddles, float(np.mean(saddle & aligned)))
+    yield lambda: shown(slopes, saddles, float(np.mean((rate > 0.0) & aligned)))
+
+
+def _given(rate: Array, stays: Mask, aligned: Mask) -> tuple[Mask, list[Hypothesis]]:
+    """Where all three hypotheses hold, and the share of each."""
+    saddle = np.broadcast_to(rate > 0.0, aligned.shape)
+    masks = {"saddle": saddle, "vanishing": stays, "aligned": aligned}
+    shares = [Hypothesis(name, float(np.mean(mask))) for name, mask in masks.items()]
+    return saddle & stays & aligned, shares
 
 
 @CLAIM.certified(unit="models × nodes × midpoints", of=networks)
@@ -174,10 +181,8 @@ def proved(case: Case, models: Sequence[TrainedModel], counted: float = 1.0) -> 
     low, high, aligned, kind, far = fields_of(found, "low", "high", "aligned", "kind", "far")
     rate = midpoint_slopes(case, models[0]).rate[:, None]
     stays = far <= STAYS
-    saddle = np.broadcast_to(rate > 0.0, aligned.shape)
-    for name, mask in (("saddle", saddle), ("vanishing", stays), ("aligned", aligned)):
-        yield Hypothesis(name, float(np.mean(mask)))
-    held = saddle & stays & aligned
+    held, given = _given(rate, stays, aligned)
+    yield from given
     yield Facts(applicable=float(np.mean(held)), model=named(models))
     if not held.any():
         return
